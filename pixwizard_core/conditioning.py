@@ -1,0 +1,90 @@
+"""What the transformer is told: text, image tokens, and the image latent, for a batch of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Latents = Tensor | list[Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Conditions of B rows.
+
+    text: (B, T, cap_feat_dim), right-padded; text_mask: (B, T) bool, True = use, at least one per
+    row. pooled: (B, cap_clip_feat_dim). image_tokens: (B, N, image_feat_dim), zeros in rows without
+    an image. has_image: (B,) bool. image_latent: (B, C, h, w) in model space, or a list of (C, h, w)
+    of different sizes; for rows without an image it is the initial noise of the run.
+    """
+
+    text: Tensor
+    text_mask: Tensor
+    pooled: Tensor
+    image_tokens: Tensor
+    has_image: Tensor
+    image_latent: Latents
+
+    def __len__(self) -> int:
+        return len(self.pooled)
+
+    def to(self, device=None, dtype: torch.dtype | None = None) -> Condition:
+        """Same condition on another device; dtype changes the float tensors only."""
+
+        def move(value):
+            if isinstance(value, list):
+                return [move(item) for item in value]
+            return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+
+        return replace(self, **{name: move(getattr(self, name)) for name in self.__slots__})
+
+    def without_text(self, empty: Condition) -> Condition:
+        """The image-only branch: this image with the text of empty (the encoded empty caption)."""
+        return replace(self, text=empty.text, text_mask=empty.text_mask, pooled=empty.pooled)
+
+    def without_image(self, noise: Latents) -> Condition:
+        """No image tokens, and the run's initial noise in the place of the image latent."""
+        return replace(
+            self,
+            image_tokens=torch.zeros_like(self.image_tokens),
+            has_image=torch.zeros_like(self.has_image),
+            image_latent=noise,
+        )
+
+
+def pad_text(text: Tensor, length: int) -> Tensor:
+    """Right-pad (B, T, ...) with zeros (False for a mask) to length on dim 1."""
+    missing = length - text.shape[1]
+    return F.pad(text, (0, 0) * (text.dim() - 2) + (0, missing)) if missing else text
+
+
+def concatenate(conditions: Sequence[Condition]) -> Condition:
+    """Rows of several conditions as one batch; texts are padded to the longest."""
+    longest = max(condition.text.shape[1] for condition in conditions)
+    latents = [condition.image_latent for condition in conditions]
+    ragged = any(isinstance(latent, list) for latent in latents)
+    return Condition(
+        text=torch.cat([pad_text(c.text, longest) for c in conditions]),
+        text_mask=torch.cat([pad_text(c.text_mask, longest) for c in conditions]),
+        pooled=torch.cat([c.pooled for c in conditions]),
+        image_tokens=torch.cat([c.image_tokens for c in conditions]),
+        has_image=torch.cat([c.has_image for c in conditions]),
+        image_latent=[row for latent in latents for row in latent] if ragged else torch.cat(latents),
+    )
+
+
+def trim_text(text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Cut padding that no row uses; the mask becomes None when nothing is padded any more.
+
+    Raises ValueError when a row has no token at all (softmax over nothing is undefined).
+    """
+    counts = mask.sum(1)
+    if not bool((counts > 0).all()):
+        raise ValueError("text_mask has a row without any token; encode an empty caption instead")
+    used = int(mask.any(0).nonzero().max()) + 1
+    text, mask = text[:, :used], mask[:, :used]
+    return text, None if bool(mask.all()) else mask

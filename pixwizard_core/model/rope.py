@@ -1,0 +1,64 @@
+"""Two-dimensional rotary positions: a table of angles for a token grid, and the rotation itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+THETA = 10000.0
+
+
+class RopeScaling(NamedTuple):
+    """Extrapolation beyond the trained grid.
+
+    factor: how much longer the side is than trained (1 = none). watershed: times below it use
+    linear position scaling, times from it on use the NTK-aware base. Source: model-spec section 3.2.
+    """
+
+    factor: float = 1.0
+    watershed: float = 1.0
+
+
+def frequencies(head_dim: int, scaling: RopeScaling, t: float, device=None) -> Tensor:
+    """Angular frequency per axis pair, (head_dim / 4,) float32, at time t."""
+    linear = t < scaling.watershed
+    theta = THETA if linear else THETA * scaling.factor
+    exponent = torch.arange(0, head_dim, 4, dtype=torch.float32, device=device)[: head_dim // 4]
+    base = 1.0 / (theta ** (exponent / head_dim))
+    return base / scaling.factor if linear else base
+
+
+def rope_table(
+    height: int, width: int, head_dim: int, scaling: RopeScaling, t: float, device=None
+) -> Tensor:
+    """Cosines and sines for a grid of height x width tokens.
+
+    Returns (2, height*width, head_dim/2) float32, [0] cosine and [1] sine. Entry 2k turns by the
+    row, entry 2k+1 by the column.
+    """
+    base = frequencies(head_dim, scaling, t, device)
+    rows = torch.outer(torch.arange(height, dtype=torch.float32, device=device), base)
+    cols = torch.outer(torch.arange(width, dtype=torch.float32, device=device), base)
+    angles = torch.stack(
+        [rows[:, None].expand(-1, width, -1), cols[None].expand(height, -1, -1)], dim=-1
+    ).reshape(height * width, head_dim // 2)
+    return torch.stack([angles.cos(), angles.sin()])
+
+
+def pad_table(table: Tensor, length: int) -> Tensor:
+    """Repeat the last position of a (2, L, d/2) table up to length, as padding tokens get it."""
+    missing = length - table.shape[1]
+    return torch.cat([table, table[:, -1:].expand(-1, missing, -1)], dim=1) if missing else table
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Rotate adjacent feature pairs of queries or keys by their grid position.
+
+    x: (B, L, n, d) any float type; computed in float32, returned in x.dtype.
+    table: (2, L, d/2) shared by the batch or (2, B, L, d/2) one per sample.
+    """
+    cos, sin = (table if table.dim() == 4 else table[:, None])[..., None, :]  # (B|1, L, 1, d/2)
+    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2).to(x.dtype)
