@@ -1,0 +1,11 @@
+"""Schedules, guidance and solvers. Nothing here knows a model: it gets callables and tensors."""
+
+from .dopri5 import dopri5
+from .guidance import GUIDED_CHANNELS, combine, needed_branches
+from .schedule import times
+from .solvers import euler, heun, midpoint, rk4
+
+SOLVERS = {"euler": euler, "midpoint": midpoint, "heun": heun, "rk4": rk4, "dopri5": dopri5}
+
+__all__ = ["GUIDED_CHANNELS", "SOLVERS", "combine", "dopri5", "euler", "heun", "midpoint"]
+__all__ += ["needed_branches", "rk4", "times"]
