@@ -1,0 +1,403 @@
+"""PixWizard checkpoints: open, recognise, verify, load, save.
+
+Accepted: a folder or .pth as released, safetensors with the configuration in the header, files that
+ComfyUI saved (their prefix is stripped), any of them in float32, bfloat16, float16 or fp8.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .config import PRESETS, ModelConfig
+from .errors import CheckpointError
+from .model import PixWizard
+from .recognise import PIXWIZARD, config_from_shapes, find_prefix, recognise
+from .weightfile import FP8_DTYPES, WeightFile, open_weights, read_namespace, write_safetensors
+
+CONFIG_KEY = "pixwizard.config"
+RELEASED_NAMES = (  # in the order the reference's own command prefers them
+    "consolidated_ema.00-of-01.safetensors",
+    "consolidated_ema.00-of-01.pth",
+    "consolidated.00-of-01.safetensors",
+    "consolidated.00-of-01.pth",
+)
+ARGUMENTS_NAME = "model_args.pth"
+ORIGIN = (
+    "The released weights are consolidated_ema.00-of-01.pth (8.05 GB) from "
+    "https://huggingface.co/Afeng-x/PixWizard"
+)
+# Per-tensor scales of fp8 files, by the names their writers use; other helpers carry no weights.
+SCALE_SUFFIXES = {".scale_weight": ".weight", ".weight_scale": ".weight"}
+HELPER_SUFFIXES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """What a file is, read from its names and shapes alone.
+
+    kind: "PixWizard", another model's name, or "unknown". config: None unless kind is PixWizard.
+    layout: "released folder", "pickle", "safetensors" or "saved by ComfyUI".
+    config_source: "header" or "shapes". dtypes: numbers stored per type. notes: one line each.
+    """
+
+    path: Path
+    kind: str
+    layout: str
+    config: ModelConfig | None
+    config_source: str | None
+    dtypes: dict[str, int]
+    n_tensors: int
+    n_params: int
+    n_bytes: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def dtype(self) -> str:
+        """Type that holds most of the numbers, as torch spells it."""
+        return max(self.dtypes, key=self.dtypes.__getitem__) if self.dtypes else "none"
+
+    @property
+    def preset(self) -> str | None:
+        """Name of the released model with this configuration, None for any other."""
+        return next((name for name, config in PRESETS.items() if config == self.config), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An opened PixWizard checkpoint: unprefixed names, their shapes, and tensors on demand."""
+
+    info: CheckpointInfo
+    shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, torch.dtype]
+    fetch: Callable[[str], Tensor]
+    metadata: dict[str, str]
+
+    @property
+    def config(self) -> ModelConfig:
+        if self.info.config is None:
+            raise ValueError(f"{self.info.path} was opened without a configuration")
+        return self.info.config
+
+
+def inspect(path: str | Path) -> CheckpointInfo:
+    """Say what a file or folder is, whatever model it holds. Raises CheckpointError if unreadable."""
+    file, layout, notes = _resolve(Path(path))
+    return _examine(open_weights(file), layout, notes)[0]
+
+
+def open_checkpoint(path: str | Path, config: ModelConfig | None = None) -> Checkpoint:
+    """Open a PixWizard checkpoint and check every name and shape; no weight is read yet.
+
+    config overrides what the file says, for files that do not record sample_tokens.
+    Raises CheckpointError naming the model when it is another one, or all wrong weights at once.
+    """
+    file, layout, notes = _resolve(Path(path))
+    weights = open_weights(file)
+    info, names = _examine(weights, layout, notes)
+    if info.kind != PIXWIZARD:
+        raise CheckpointError(_wrong_model(info))
+    if config is not None:
+        info = replace(info, config=config, config_source="caller")
+    shapes = {name: weights.shapes[stored] for name, stored in names.items()}
+    check_shapes(file.name, shapes, expected_shapes(info.config))
+    scales = _scales(weights)
+    dtypes = {
+        name: torch.bfloat16 if stored in scales else weights.dtypes[stored]
+        for name, stored in names.items()
+    }
+
+    def fetch(name: str) -> Tensor:
+        stored = names[name]
+        tensor = weights.fetch(stored)
+        if stored in scales:
+            tensor = (tensor.float() * weights.fetch(scales[stored]).float()).to(torch.bfloat16)
+        return tensor
+
+    return Checkpoint(info, shapes, dtypes, fetch, weights.metadata)
+
+
+def load_state_dict(
+    path: str | Path, dtype: torch.dtype | None = None, *, config: ModelConfig | None = None
+) -> tuple[dict[str, Tensor], ModelConfig]:
+    """Weights by their released names, and the configuration they fit.
+
+    dtype None keeps what the file stores (scaled fp8 becomes bfloat16). Tensors of an unconverted
+    pickle are mapped from disk, not copied. Raises CheckpointError as open_checkpoint does.
+    """
+    opened = open_checkpoint(path, config)
+    state = {name: opened.fetch(name) for name in opened.shapes}
+    if dtype is not None:
+        state = {name: tensor.to(dtype) for name, tensor in state.items()}
+    return state, opened.config
+
+
+def load_model(
+    path: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+    ops=torch.nn,
+    config: ModelConfig | None = None,
+) -> PixWizard:
+    """The model in eval mode with the file's weights on device.
+
+    dtype None keeps the stored type, but fp8 becomes bfloat16 because plain layers cannot compute
+    in it. Raises CheckpointError as open_checkpoint does.
+    """
+    opened = open_checkpoint(path, config)
+    model = PixWizard(opened.config, ops=ops, device="meta")
+    state = {}
+    for name in opened.shapes:
+        tensor = opened.fetch(name)
+        target = dtype or (torch.bfloat16 if tensor.dtype in FP8_DTYPES else tensor.dtype)
+        state[name] = tensor.to(device=device, dtype=target)
+    model.load_state_dict(state, strict=True, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def save(
+    path: str | Path,
+    state_dict: Mapping[str, Tensor],
+    config: ModelConfig,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write weights and configuration as one safetensors file, complete or not at all.
+
+    Raises CheckpointError when the weights do not fit the configuration or the disk refuses.
+    """
+    path = Path(path)
+    shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
+    check_shapes(path.name, shapes, expected_shapes(config))
+    dtypes = {name: tensor.dtype for name, tensor in state_dict.items()}
+    write_safetensors(
+        path, shapes, dtypes, lambda name: state_dict[name].detach(), header(config, metadata)
+    )
+
+
+def header(config: ModelConfig, metadata: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Metadata of a safetensors file that knows its own shape."""
+    return {**(metadata or {}), CONFIG_KEY: json.dumps(config.to_dict(), sort_keys=True)}
+
+
+def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Every weight name of the model and its shape, without allocating any."""
+    model = PixWizard(config, device="meta")
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def check_shapes(
+    source: str, found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise one CheckpointError with every missing, unexpected and misshapen weight."""
+    missing = [name for name in wanted if name not in found]
+    extra = [name for name in found if name not in wanted]
+    misshapen = [
+        f"{name} is {_sides(found[name])}, wanted {_sides(wanted[name])}"
+        for name in wanted
+        if name in found and tuple(found[name]) != tuple(wanted[name])
+    ]
+    problems = [
+        f"{len(entries)} {kind}: {'; '.join(fold_layers(entries))}"
+        for kind, entries in (("missing", missing), ("unexpected", extra), ("misshapen", misshapen))
+        if entries
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{source} does not fit this PixWizard: {'. '.join(problems)}. "
+            "The file is incomplete, edited or of a variant that is not supported"
+        )
+
+
+def fold_layers(entries: Iterable[str]) -> list[str]:
+    """Join entries that differ in the layer number only: layers.{0-2}.attention.wq.weight."""
+    groups: dict[str, list[int]] = {}
+    for entry in entries:
+        match = re.match(r"layers\.(\d+)\.", entry)
+        pattern = re.sub(r"^layers\.\d+\.", "layers.*.", entry)
+        groups.setdefault(pattern, []).extend([int(match[1])] if match else [])
+    return [
+        pattern.replace("layers.*.", f"layers.{_ranges(numbers)}.", 1) if numbers else pattern
+        for pattern, numbers in groups.items()
+    ]
+
+
+def _ranges(numbers: list[int]) -> str:
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    parts = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+    return parts[0] if len(numbers) == 1 else "{" + ",".join(parts) + "}"
+
+
+def _sides(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a single number"
+
+
+def _resolve(path: Path) -> tuple[Path, str, list[str]]:
+    """Weight file for a path, how it is laid out, and what is worth telling about it."""
+    if path.is_dir():
+        return _resolve_folder(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no {path.name} in {path.parent.absolute()}. {ORIGIN}")
+    if path.name == ARGUMENTS_NAME:
+        raise CheckpointError(
+            f"{path.name} holds the training arguments, not weights; choose the "
+            "consolidated file beside it, or the folder"
+        )
+    _refuse_parts(path)
+    return path, "file", []
+
+
+def _resolve_folder(folder: Path) -> tuple[Path, str, list[str]]:
+    for file in sorted(folder.glob("consolidated*")):
+        _refuse_parts(file)
+    file = next((folder / name for name in RELEASED_NAMES if (folder / name).is_file()), None)
+    if file is None:
+        others = sorted(
+            entry
+            for pattern in ("*.safetensors", "*.pth", "*.pt")
+            for entry in folder.glob(pattern)
+            if entry.name != ARGUMENTS_NAME
+        )
+        if len(others) != 1:
+            found = ", ".join(entry.name for entry in others) or "none"
+            raise CheckpointError(
+                f"no PixWizard weights in {folder.absolute()} (weight files there: {found}). "
+                f"{ORIGIN}; put it there, or name the file itself"
+            )
+        file = others[0]
+    notes = []
+    if (folder / ARGUMENTS_NAME).is_file():
+        fields = read_namespace(folder / ARGUMENTS_NAME)
+        told = [f"{key} {fields[key]}" for key in ("model", "image_size", "vae") if key in fields]
+        notes.append(f"{ARGUMENTS_NAME}: {', '.join(told) or 'no known fields'}")
+    return file, "released folder", notes
+
+
+def _refuse_parts(file: Path) -> None:
+    parts = re.search(r"\.(\d\d)-of-(\d\d)\.", file.name)
+    if parts and int(parts[2]) > 1:
+        raise CheckpointError(
+            f"{file.name} is one of {int(parts[2])} parts of a model split over several devices; "
+            f"a file in one part is wanted. {ORIGIN}"
+        )
+
+
+def _examine(
+    weights: WeightFile, layout: str, notes: list[str]
+) -> tuple[CheckpointInfo, dict[str, str]]:
+    """Description of an open file, and unprefixed name -> stored name of the model's weights."""
+    stored = [name for name in weights.shapes if not _is_helper(name)]
+    prefix = find_prefix(stored)
+    kind = recognise(stored) or "unknown"
+    if kind == PIXWIZARD and prefix is None:
+        kind = "an incomplete PixWizard"
+    config = source = None
+    if kind == PIXWIZARD:
+        others = [name for name in stored if not name.startswith(prefix)]
+        stored = [name for name in stored if name.startswith(prefix)]
+        if others:
+            notes = [*notes, f"{len(others)} tensors of other models in the file are ignored"]
+        config, source = _configuration(weights, prefix)
+        if source == "shapes":
+            notes = [*notes, "no configuration in the file; it was read off the weight shapes"]
+    if layout == "file":
+        layout = "saved by ComfyUI" if prefix and "diffusion_model" in prefix else weights.container
+    if _scales(weights):
+        notes = [*notes, "scaled fp8; the scales are multiplied in on loading"]
+    counts: Counter[str] = Counter()
+    n_bytes = 0
+    for name in stored:
+        numbers = _size(weights.shapes[name])
+        counts[str(weights.dtypes[name]).removeprefix("torch.")] += numbers
+        n_bytes += numbers * weights.dtypes[name].itemsize
+    info = CheckpointInfo(
+        path=weights.path,
+        kind=kind,
+        layout=layout,
+        config=config,
+        config_source=source,
+        dtypes=dict(counts),
+        n_tensors=len(stored),
+        n_params=sum(counts.values()),
+        n_bytes=n_bytes,
+        notes=tuple(notes),
+    )
+    return info, {name.removeprefix(prefix or ""): name for name in stored}
+
+
+def _configuration(weights: WeightFile, prefix: str) -> tuple[ModelConfig, str]:
+    """The header's configuration, else the one the shapes imply."""
+    if CONFIG_KEY in weights.metadata:
+        try:
+            values = json.loads(weights.metadata[CONFIG_KEY])
+        except json.JSONDecodeError as error:
+            raise CheckpointError(
+                f"{weights.path.name}: the header entry {CONFIG_KEY} is not JSON ({error})"
+            ) from error
+        if not isinstance(values, dict):
+            raise CheckpointError(f"{weights.path.name}: {CONFIG_KEY} is not an object")
+        return ModelConfig.from_dict(values), "header"
+    shapes = {
+        name.removeprefix(prefix): shape
+        for name, shape in weights.shapes.items()
+        if name.startswith(prefix)
+    }
+    try:
+        return ModelConfig(**config_from_shapes(shapes)), "shapes"
+    except KeyError as error:
+        raise CheckpointError(
+            f"{weights.path.name}: {error.args[0]} is missing, so the shape of the model "
+            "cannot be told; the file is incomplete"
+        ) from error
+    except (ValueError, ZeroDivisionError, IndexError) as error:
+        raise CheckpointError(
+            f"{weights.path.name}: the weight shapes contradict each other ({error})"
+        ) from error
+
+
+def _is_helper(name: str) -> bool:
+    return name.endswith((*SCALE_SUFFIXES, *HELPER_SUFFIXES))
+
+
+def _scales(weights: WeightFile) -> dict[str, str]:
+    """Stored weight name -> name of its fp8 scale."""
+    pairs = {}
+    for name in weights.shapes:
+        for suffix, target in SCALE_SUFFIXES.items():
+            owner = name.removesuffix(suffix) + target
+            if name.endswith(suffix) and weights.dtypes.get(owner) in FP8_DTYPES:
+                pairs[owner] = name
+    return pairs
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    count = 1
+    for side in shape:
+        count *= side
+    return count
+
+
+def _wrong_model(info: CheckpointInfo) -> str:
+    if info.kind == "unknown":
+        return (
+            f"{info.path.name} holds {info.n_tensors} tensors of a model that is not known here, "
+            f"not PixWizard. {ORIGIN}"
+        )
+    reason = (
+        " (it has no image attention: wk_ii and input_image_proj are absent)"
+        if info.kind.startswith("Lumina")
+        else ""
+    )
+    return f"{info.path.name} is {info.kind}, not PixWizard{reason}. {ORIGIN}"

@@ -1,0 +1,103 @@
+"""Which model a set of weight names belongs to. File names are never asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+PIXWIZARD = "PixWizard"
+
+# Where savers put the transformer: ComfyUI, ComfyUI without its outer part, wrapped training.
+PREFIXES = ("model.diffusion_model.", "diffusion_model.", "module.", "_orig_mod.", "")
+
+
+class Mark(NamedTuple):
+    """A model and the pieces of names that give it away: all of `has`, none of `lacks`."""
+
+    model: str
+    has: tuple[str, ...]
+    lacks: tuple[str, ...] = ()
+
+
+# First match wins, so what is special stands before what is general.
+MARKS = (
+    Mark("a LoRA, not a whole model", ("lora_up.",)),
+    Mark("a LoRA, not a whole model", ("lora_A.",)),
+    Mark("a LoRA, not a whole model", ("lora_down.",)),
+    Mark("a LoRA-like patch (LoHa), not a whole model", ("hada_w1",)),
+    Mark("a LoRA-like patch (LoKr), not a whole model", ("lokr_w1",)),
+    Mark(PIXWIZARD, ("layers.0.attention.wk_ii.", "layers.0.input_image_proj.")),
+    Mark("Z-Image", ("noise_refiner.0.", "x_pad_token")),
+    Mark("Lumina-Image-2.0", ("noise_refiner.0.", "context_refiner.0.")),
+    Mark("Lumina-Next", ("layers.0.attention.wk_y.", "cap_embedder.")),
+    Mark("ControlNet", ("input_hint_block.",)),
+    Mark("ControlNet", ("controlnet_cond_embedding.",)),
+    Mark("HunyuanVideo", ("double_blocks.0.", "individual_token_refiner.")),
+    Mark("Flux", ("double_blocks.0.",)),
+    Mark("Flux (diffusers layout)", ("single_transformer_blocks.0.",)),
+    Mark("Stable Diffusion 3", ("joint_blocks.0.",)),
+    Mark("PixArt", ("blocks.0.scale_shift_table",)),
+    Mark("PixArt", ("blocks.0.cross_attn.", "t_block.")),
+    Mark("DiT", ("blocks.0.adaLN_modulation.", "y_embedder.embedding_table.")),
+    Mark("SDXL", ("input_blocks.0.", "label_emb.")),
+    Mark("Stable Diffusion 1 or 2", ("input_blocks.0.",)),
+    Mark("a diffusers UNet (Stable Diffusion)", ("down_blocks.0.", "up_blocks.0.", "conv_in.", "time_")),
+    Mark("T5 (a text encoder)", ("block.0.layer.0.SelfAttention.",)),
+    Mark("Gemma 2 (a text encoder)", ("self_attn.q_proj.", "pre_feedforward_layernorm.")),
+    Mark("CLIP (vision part)", ("vision_model.encoder.layers.0.",), ("text_model.encoder.",)),
+    Mark("CLIP (text part)", ("text_model.encoder.layers.0.",), ("vision_model.encoder.",)),
+    Mark("CLIP (text and vision)", ("text_model.encoder.layers.0.",)),
+    Mark("CLIP (OpenCLIP layout)", ("transformer.resblocks.0.",)),
+    Mark("a language model such as Gemma (a text encoder)", ("layers.0.self_attn.q_proj.", "embed_tokens.")),
+    Mark("TAESD (a small VAE)", ("taesd_",)),
+    Mark("a VAE", ("encoder.conv_in.", "decoder.conv_in.")),
+    Mark("a VAE decoder", ("decoder.conv_in.",)),
+)
+
+
+def recognise(names: Iterable[str]) -> str | None:
+    """Name of the model these weight names belong to, PIXWIZARD for ours, None when unknown."""
+    joined = "\n".join(names)
+    for mark in MARKS:
+        if all(part in joined for part in mark.has) and not any(part in joined for part in mark.lacks):
+            return mark.model
+    return None
+
+
+def find_prefix(names: Iterable[str]) -> str | None:
+    """Prefix under which PixWizard's weights stand, None when they are not there."""
+    known = set(names)
+    for prefix in PREFIXES:
+        if f"{prefix}x_embedder.weight" in known and f"{prefix}layers.0.attention.gate" in known:
+            return prefix
+    return None
+
+
+def config_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int | bool]:
+    """Arguments of ModelConfig read off the shapes of unprefixed weights.
+
+    sample_tokens and norm_eps leave no trace in the weights and keep their defaults. in_channels is
+    taken as 4 unless that leaves no square patch. Raises KeyError for a weight that is not there.
+    """
+    dim, embedded = shapes["x_embedder.weight"]
+    heads = shapes["layers.0.attention.gate"][0]
+    head_dim = shapes["layers.0.attention.wq.weight"][0] // heads
+    cells = embedded // 2  # noisy and image latent share the embedder
+    patch = round((cells / 4) ** 0.5)
+    if patch < 1 or patch * patch * 4 != cells:
+        patch = 2 if cells % 4 == 0 else 1
+    layers = {int(name.split(".")[1]) for name in shapes if name.startswith("layers.")}
+    return {
+        "dim": dim,
+        "n_layers": max(layers) + 1,
+        "n_heads": heads,
+        "n_kv_heads": shapes["layers.0.attention.wk.weight"][0] // head_dim,
+        "ffn_dim": shapes["layers.0.feed_forward.w1.weight"][0],
+        "patch_size": patch,
+        "in_channels": cells // patch**2,
+        "learn_sigma": shapes["final_layer.linear.weight"][0] == embedded,
+        "qk_norm": "layers.0.attention.q_norm.weight" in shapes,
+        "cap_feat_dim": shapes["layers.0.attention.wk_y.weight"][1],
+        "cap_clip_feat_dim": shapes["task_embedder.1.weight"][1],
+        "image_feat_dim": shapes["layers.0.input_image_proj.weight"][1],
+    }

@@ -1,0 +1,211 @@
+"""Weight files of every accepted container, read lazily and written whole or not at all."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from .errors import CheckpointError
+
+DTYPE_NAMES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
+FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
+# Training scripts wrap the weights in a dict; the first of these that holds tensors is taken.
+WRAPPERS = ("ema", "state_dict", "model", "module")
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """Names, shapes and dtypes of one file, and a way to fetch a tensor when it is wanted.
+
+    container: "safetensors" or "pickle". metadata: the string header of a safetensors file.
+    fetch: name -> tensor on the CPU; may share memory with the mapped file.
+    """
+
+    path: Path
+    container: str
+    shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, torch.dtype]
+    fetch: Callable[[str], Tensor]
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def open_weights(path: Path) -> WeightFile:
+    """Open one weight file by its content, whatever its name.
+
+    Raises CheckpointError for a file that is neither safetensors nor a plain PyTorch pickle, is
+    damaged, or asks for anything but tensors to be unpickled.
+    """
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        return _open_pickle(path)
+    if len(start) == 9 and start[8:9] == b"{":
+        return _open_safetensors(path)
+    raise CheckpointError(
+        f"{path.name} is not a weight file (it begins with {start[:8]!r}); "
+        "a .safetensors or PyTorch .pth file is wanted"
+    )
+
+
+def _open_safetensors(path: Path) -> WeightFile:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            stored = {name: part.get_dtype() for name, part in slices.items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path.name} is damaged or cut short ({error}); copy or download it again"
+        ) from error
+    unknown = sorted(set(stored.values()) - set(DTYPES))
+    if unknown:
+        raise CheckpointError(f"{path.name} stores numbers as {unknown}, which cannot be read here")
+    handle = None
+
+    def fetch(name: str) -> Tensor:
+        nonlocal handle
+        if handle is None:
+            handle = safe_open(path, framework="pt")
+        return handle.get_tensor(name)
+
+    dtypes = {name: DTYPES[code] for name, code in stored.items()}
+    return WeightFile(path, "safetensors", shapes, dtypes, fetch, metadata)
+
+
+def _open_pickle(path: Path) -> WeightFile:
+    content = unpickle(path)
+    tensors = _tensors_of(content)
+    if not tensors:
+        raise CheckpointError(
+            f"{path.name} holds a {type(content).__name__} without tensors, not model weights"
+        )
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
+    return WeightFile(path, "pickle", shapes, dtypes, lambda name: tensors[name].detach())
+
+
+def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
+    """Load a PyTorch pickle as plain data. Only tensors, containers and the allowed classes pass.
+
+    Raises CheckpointError, having run nothing, when the file names any other class or function.
+    """
+    try:
+        with torch.serialization.safe_globals(list(allow)):
+            # Only the zip layout can be mapped; the older one is read into memory.
+            return torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None
+            )
+    except pickle.UnpicklingError as error:
+        reason = next(
+            (line.strip() for line in str(error).splitlines() if "GLOBAL" in line), "unsafe content"
+        )
+        raise CheckpointError(
+            f"{path.name} is refused: besides tensors it wants to load other code "
+            f"({reason[:160]}). Nothing was run. Use a file from a source you trust, "
+            "converted to .safetensors"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path.name} is damaged or not a PyTorch file ({str(error).splitlines()[0][:160]}); "
+            "copy or download it again"
+        ) from error
+
+
+def read_namespace(path: Path) -> dict[str, object]:
+    """Fields of a released model_args.pth, a pickled argparse.Namespace and nothing else."""
+    content = unpickle(path, allow=[argparse.Namespace])
+    if not isinstance(content, argparse.Namespace):
+        raise CheckpointError(
+            f"{path.name} holds a {type(content).__name__}; an argparse.Namespace is wanted"
+        )
+    return dict(vars(content))
+
+
+def _tensors_of(content: object) -> dict[str, Tensor]:
+    if not isinstance(content, dict):
+        return {}
+    for key in WRAPPERS:
+        inner = content.get(key)
+        if isinstance(inner, dict) and any(isinstance(value, Tensor) for value in inner.values()):
+            return _tensors_of(inner)
+    return {
+        name: value
+        for name, value in content.items()
+        if isinstance(name, str) and isinstance(value, Tensor)
+    }
+
+
+def write_safetensors(
+    path: Path,
+    shapes: dict[str, tuple[int, ...]],
+    dtypes: dict[str, torch.dtype],
+    fetch: Callable[[str], Tensor],
+    metadata: dict[str, str],
+    on_tensor: Callable[[int, int, str], None] | None = None,
+) -> None:
+    """Write a safetensors file one tensor at a time; path appears only when it is complete.
+
+    fetch(name) gives the tensor of the announced shape and dtype. on_tensor(done, total, name)
+    is called after each. A file that was at path is replaced; on any error it stays as it was.
+    """
+    # Widest numbers first keeps every tensor aligned to its own size, as readers that map expect.
+    order = sorted(shapes, key=lambda name: (-dtypes[name].itemsize, name))
+    header: dict[str, object] = {"__metadata__": {"format": "pt", **metadata}}
+    position = 0
+    for name in order:
+        size = dtypes[name].itemsize
+        for side in shapes[name]:
+            size *= side
+        header[name] = {
+            "dtype": DTYPE_NAMES[dtypes[name]],
+            "shape": list(shapes[name]),
+            "data_offsets": [position, position + size],
+        }
+        position += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(struct.pack("<Q", len(text)))
+            file.write(text)
+            for done, name in enumerate(order, 1):
+                tensor = fetch(name).to(device="cpu", dtype=dtypes[name]).contiguous()
+                if tuple(tensor.shape) != tuple(shapes[name]):
+                    raise ValueError(f"{name} is {tuple(tensor.shape)}, announced {shapes[name]}")
+                file.write(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+                if on_tensor:
+                    on_tensor(done, len(order), name)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
