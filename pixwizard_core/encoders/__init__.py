@@ -1,0 +1,1 @@
+"""Text, image and latent encoders around the diffusion transformer."""

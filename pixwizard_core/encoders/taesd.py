@@ -1,0 +1,162 @@
+"""A tiny convolutional autoencoder in the TAESD layout (https://github.com/madebyollin/taesd).
+
+The layout is kept key for key because hosts recognise it: a file saved from `Autoencoder.state_dict()` loads in ComfyUI's
+stock VAE loader. The raw network works on pictures in 0..1; `encode` and `decode` speak -1..1 like every LatentCoder.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import EncoderError
+
+LATENT_SCALE = 0.13025  # host latents (SDXL convention) times this are model-space latents
+WIDTH = 64
+HEADER_KEY = "pixwizard.autoencoder"
+
+
+def conv3(inputs: int, outputs: int, **options) -> nn.Conv2d:
+    """A 3x3 convolution that keeps the size (before its stride)."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, **options)
+
+
+class Clamp(nn.Module):
+    """Soft limit of the latent to -3..3, the range TAESD decoders expect."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(x / 3) * 3
+
+
+class Block(nn.Module):
+    """Three convolutions beside a skip connection; the last starts small, so that a fresh net is nearly its skips."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.conv = nn.Sequential(
+            conv3(inputs, outputs), nn.ReLU(), conv3(outputs, outputs), nn.ReLU(), conv3(outputs, outputs)
+        )
+        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.fuse = nn.ReLU()
+        with torch.no_grad():
+            self.conv[-1].weight.mul_(0.1)
+            self.conv[-1].bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fuse(self.conv(x) + self.skip(x))
+
+
+def blocks(count: int, width: int = WIDTH) -> list[nn.Module]:
+    """`count` residual blocks of one width."""
+    return [Block(width, width) for _ in range(count)]
+
+
+def encoder(latent_channels: int = 4) -> nn.Sequential:
+    """Pictures (B,3,H,W) in 0..1 → latent (B,latent_channels,H/8,W/8)."""
+    layers: list[nn.Module] = [conv3(3, WIDTH), *blocks(1)]
+    for _ in range(3):
+        layers += [conv3(WIDTH, WIDTH, stride=2, bias=False), *blocks(3)]
+    return nn.Sequential(*layers, conv3(WIDTH, latent_channels))
+
+
+def decoder(latent_channels: int = 4) -> nn.Sequential:
+    """Latent (B,latent_channels,h,w) → pictures (B,3,8h,8w) near 0..1, not clamped."""
+    layers: list[nn.Module] = [Clamp(), conv3(latent_channels, WIDTH), nn.ReLU()]
+    for _ in range(3):
+        layers += [*blocks(3), nn.Upsample(scale_factor=2), conv3(WIDTH, WIDTH, bias=False)]
+    picture = conv3(WIDTH, 3)
+    with torch.no_grad():  # a fresh decoder paints mid grey, not noise around black
+        picture.weight.mul_(0.1)
+        picture.bias.fill_(0.5)
+    return nn.Sequential(*layers, *blocks(1), picture)
+
+
+class Autoencoder(nn.Module):
+    """The TAESD pair with the two scalars a host uses: host latent = raw / vae_scale + vae_shift.
+
+    With vae_scale = LATENT_SCALE and vae_shift = 0 (the defaults) the model-space latent, host latent x LATENT_SCALE, is the
+    raw encoder output itself.
+    """
+
+    def __init__(self, latent_channels: int = 4):
+        super().__init__()
+        self.taesd_encoder = encoder(latent_channels)
+        self.taesd_decoder = decoder(latent_channels)
+        self.vae_scale = nn.Parameter(torch.tensor(LATENT_SCALE), requires_grad=False)
+        self.vae_shift = nn.Parameter(torch.tensor(0.0), requires_grad=False)
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """pixels (B,3,H,W) in -1..1, H and W multiples of 8 → model-space latent (B,C,H/8,W/8)."""
+        raw = self.taesd_encoder(pixels * 0.5 + 0.5)
+        return (raw / self.vae_scale + self.vae_shift) * LATENT_SCALE
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Model-space latent (B,C,h,w) → pixels (B,3,8h,8w) around -1..1, not clamped."""
+        raw = (latent / LATENT_SCALE - self.vae_shift) * self.vae_scale
+        return self.taesd_decoder(raw) * 2 - 1
+
+
+@torch.no_grad()
+def fold_normalisation(last: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
+    """Rewrite `last` so that it puts out (y - mean) / std of what it put out before. mean, std: (channels,)."""
+    if bool((std <= 0).any()):
+        raise ValueError(f"standard deviations must be positive, got {std.tolist()}")
+    mean, std = mean.to(last.weight), std.to(last.weight)
+    last.weight.div_(std.view(-1, 1, 1, 1))
+    last.bias.sub_(mean).div_(std)
+
+
+def save_autoencoder(model: Autoencoder, path: str | Path, notes: dict | None = None) -> None:
+    """Write a float16 safetensors file a host's VAE loader reads. notes: JSON values kept in the header (statistics, ...)."""
+    from safetensors.torch import save_file
+
+    scalars = ("vae_scale", "vae_shift")  # float32: rounding them would bend every latent
+    tensors = {
+        name: value.detach().to("cpu", torch.float32 if name in scalars else torch.float16).contiguous()
+        for name, value in model.state_dict().items()
+    }
+    channels = tensors["taesd_decoder.1.weight"].shape[1]
+    header = {"format": "taesd", "latent_channels": channels, "latent_scale": LATENT_SCALE, **(notes or {})}
+    save_file(tensors, str(path), metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
+
+
+def load_autoencoder(path: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Autoencoder:
+    """Read a TAESD-layout safetensors file. Raises EncoderError when it is something else or incomplete."""
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    if not path.is_file():
+        raise EncoderError(f"no autoencoder at {path}; the bundled one is vae.safetensors in pixwizard_core/tiny")
+    try:
+        tensors = load_file(str(path))
+    except Exception as problem:  # safetensors raises its own untyped errors for damaged files
+        raise EncoderError(f"{path.name}: not a readable safetensors file ({problem})") from problem
+    return autoencoder_from(tensors, path.name).to(device, dtype)
+
+
+def autoencoder_from(tensors: dict[str, Tensor], name: str = "autoencoder") -> Autoencoder:
+    """Build from a state dict in the TAESD layout. Raises EncoderError naming the first missing, extra or misshapen keys."""
+    first = tensors.get("taesd_decoder.1.weight")
+    if first is None:
+        raise EncoderError(
+            f"{name}: no key taesd_decoder.1.weight among {len(tensors)} keys (first {next(iter(tensors), 'none')}); "
+            "this is not an autoencoder in the TAESD layout"
+        )
+    model = Autoencoder(first.shape[1])
+    scalars = {key: value for key, value in model.state_dict().items() if key.startswith("vae_")}
+    tensors = {**scalars, **tensors}  # both scalars are optional in a file
+    own = model.state_dict()
+    problems = [f"missing {key}" for key in own if key not in tensors]
+    problems += [f"unknown {key}" for key in tensors if key not in own]
+    problems += [
+        f"{key} is {tuple(value.shape)}, wanted {tuple(own[key].shape)}"
+        for key, value in tensors.items()
+        if key in own and value.shape != own[key].shape
+    ]
+    if problems:
+        raise EncoderError(f"{name}: {len(problems)} problems with its keys: {'; '.join(problems[:3])}")
+    model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    return model.eval()
