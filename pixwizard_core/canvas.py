@@ -1,0 +1,229 @@
+"""Any picture in, the same size out: how a source lies on the model's canvas, in whole pixels.
+
+A rectangle `view` of the source is shown in a rectangle `content` of the model picture. Stretch shows all of
+the source everywhere; pad shows all of it in a part; crop shows a part of it everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import images
+from .buckets import CELL, CENTRES, Size, bucket_table, choose, whole_cells
+from .errors import CanvasError
+
+__all__ = ["CENTRES", "FITS", "Canvas", "Rect", "Size", "bucket_table", "choose", "plan", "whole_cells"]
+
+FITS = ("stretch", "pad", "crop")
+MAX_SIDE = 32768
+MAX_PIXELS = 16384 * 16384
+
+
+class Rect(NamedTuple):
+    """A rectangle in whole pixels, right and bottom exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    def cut(self, x: Tensor) -> Tensor:
+        """The part of (..., H, W) inside."""
+        return x[..., self.top : self.bottom, self.left : self.right]
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """How a source of one size lies on a model picture of another; made by plan().
+
+    centre: side of the square with the area the size was chosen for (0 when the size was given).
+    Images are (B, C, H, W) in 0..1, masks (B, H, W), labels (B, H, W), boxes (..., 4) xyxy in pixels.
+    Every restore_* returns exactly the source's size. Sizes that agree are passed through untouched.
+    """
+
+    source: Size
+    model: Size
+    fit: str
+    view: Rect
+    content: Rect
+    centre: int = 0
+
+    def fit_image(self, image_01: Tensor) -> Tensor:
+        """(B, 1..4, source) to RGB (B, 3, model): 8-bit Lanczos like the reference, padding repeats the border."""
+        rgb, _ = images.ensure_rgb(image_01)
+        self._expect(rgb, self.source, "source")
+        shown = images.resize_image(
+            self.view.cut(rgb), self.content.height, self.content.width, eight_bit=True
+        )
+        return self._pad(shown, "replicate")
+
+    def fit_mask(self, mask: Tensor) -> Tensor:
+        """(B, source) to (B, model); binary stays binary. Padding is not selected."""
+        mask = images.as_mask(mask)
+        self._expect(mask, self.source, "source")
+        shown = images.resize_mask(self.view.cut(mask), self.content.height, self.content.width)
+        return self._pad(shown, "constant")
+
+    def restore_image(self, image_01: Tensor, source: Tensor | None = None) -> Tensor:
+        """(B, C, model) to (B, C, source). Outside a crop: the pixels of `source`, else 0 (see covered())."""
+        images.check_image(image_01, "model picture")
+        self._expect(image_01, self.model, "model picture")
+        shown = images.resize_image(self.content.cut(image_01), self.view.height, self.view.width)
+        if self._shows_all():
+            return shown
+        if source is not None:
+            rgb, _ = images.ensure_rgb(source, "source")
+            self._expect(rgb, self.source, "source")
+            source = rgb[:, :1] if image_01.shape[1] == 1 else rgb
+        return self._paste(shown, source)
+
+    def restore_mask(self, mask: Tensor) -> Tensor:
+        """(B, model) to (B, source); binary stays binary; nothing is selected outside a crop. B may be 0."""
+        mask = images.as_mask(mask)
+        self._expect(mask, self.model, "model picture")
+        return self._paste(images.resize_mask(self.content.cut(mask), self.view.height, self.view.width))
+
+    def restore_labels(self, labels: Tensor) -> Tensor:
+        """(..., model) of any dtype to (..., source) by nearest pixel; 0 outside a crop."""
+        self._expect(labels, self.model, "model picture")
+        return self._paste(images.resize_labels(self.content.cut(labels), self.view.height, self.view.width))
+
+    def restore_boxes(self, boxes_xyxy: Tensor) -> Tensor:
+        """(..., 4) in model pixels to source pixels, clipped to the source."""
+        moved = _map_boxes(boxes_xyxy, self.content, self.view)
+        return _clip_boxes(moved, self.source)
+
+    def fit_boxes(self, boxes_xyxy: Tensor) -> Tensor:
+        """(..., 4) in source pixels to model pixels, clipped to the model picture."""
+        moved = _map_boxes(boxes_xyxy, self.view, self.content)
+        return _clip_boxes(moved, self.model)
+
+    def covered(self) -> Tensor:
+        """(source) bool: where the model saw the source; all True except outside a crop."""
+        seen = torch.zeros(self.source.height, self.source.width, dtype=torch.bool)
+        self.view.cut(seen)[:] = True
+        return seen
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers for JSON; from_dict() reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Canvas:
+        """Read what to_dict() wrote. Raises CanvasError when fields are missing."""
+        try:
+            return cls(Size(*data["source"]), Size(*data["model"]), data["fit"], Rect(*data["view"]),
+                       Rect(*data["content"]), data["centre"])  # fmt: skip
+        except (KeyError, TypeError) as error:
+            raise CanvasError(f"not the record of a canvas: {error}") from error
+
+    def _shows_all(self) -> bool:
+        return self.view == (0, 0, *self.source)
+
+    def _expect(self, x: Tensor, size: Size, what: str) -> None:
+        height, width = x.shape[-2:]
+        if (width, height) != size:
+            raise CanvasError(
+                f"the {what} is {width} x {height} px, but this canvas was made for {size.width} x {size.height} px; "
+                "use the canvas that belongs to this picture"
+            )
+
+    def _pad(self, x: Tensor, mode: str) -> Tensor:
+        c, m = self.content, self.model
+        margins = (c.left, m.width - c.right, c.top, m.height - c.bottom)
+        if not any(margins):
+            return x
+        if x.dtype == torch.bool:
+            return F.pad(x.float(), margins, mode) > 0
+        return F.pad(x, margins, mode)
+
+    def _paste(self, shown: Tensor, source: Tensor | None = None) -> Tensor:
+        if self._shows_all():
+            return shown
+        whole = shown.new_zeros((*shown.shape[:-2], self.source.height, self.source.width))
+        if source is not None:
+            whole += source.to(whole)
+        self.view.cut(whole)[:] = shown
+        return whole
+
+
+def plan(
+    width: int,
+    height: int,
+    centres: Sequence[int] = CENTRES,
+    fit: str = "stretch",
+    model: tuple[int, int] | None = None,
+) -> Canvas:
+    """Lay a source of width x height px on the canvas.
+
+    centres: areas to choose the model size from by closest aspect ratio. fit: "stretch" (the reference's way:
+    the whole source, slightly distorted), "pad" (no distortion, border repeated) or "crop" (no distortion,
+    margins cut off evenly). model: a (width, height) in multiples of 16 to use instead of a choice.
+    Raises CanvasError, with the numbers, for sizes that cannot be used.
+    """
+    if fit not in FITS:
+        raise CanvasError(f"fit must be one of {', '.join(FITS)}. Got: {fit!r}")
+    _check_source(width, height)
+    if model is None:
+        *chosen, centre = choose(width, height, centres)
+        target = Size(*chosen)
+    else:
+        target, centre = Size(*model), 0
+        if any(side < CELL or side % CELL for side in target):
+            raise CanvasError(f"the model size must be in multiples of {CELL} px. Got: {target.width} x {target.height}")
+    source = Size(width, height)
+    whole_source, whole_model = Rect(0, 0, *source), Rect(0, 0, *target)
+    if fit == "pad":
+        return Canvas(source, target, fit, whole_source, _inscribed(source, target), centre)
+    if fit == "crop":
+        return Canvas(source, target, fit, _inscribed(target, source), whole_model, centre)
+    return Canvas(source, target, fit, whole_source, whole_model, centre)
+
+
+def _check_source(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise CanvasError(f"a picture has at least 1 x 1 px. Got: {width} x {height}")
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise CanvasError(
+            f"a picture of {width} x {height} px is too large (limit {MAX_SIDE} px a side and "
+            f"{MAX_PIXELS // 10**6} million pixels); shrink it first"
+        )
+
+
+def _inscribed(inner: Size, outer: Size) -> Rect:
+    """The largest centred rectangle of inner's aspect inside outer, at least 1 px a side."""
+    if inner.width * outer.height >= outer.width * inner.height:
+        width = outer.width
+        height = max(1, _round_div(inner.height * outer.width, inner.width))
+    else:
+        height = outer.height
+        width = max(1, _round_div(inner.width * outer.height, inner.height))
+    left, top = (outer.width - width) // 2, (outer.height - height) // 2
+    return Rect(left, top, left + width, top + height)
+
+
+def _round_div(a: int, b: int) -> int:
+    return (2 * a + b) // (2 * b)
+
+
+def _map_boxes(boxes: Tensor, old: Rect, new: Rect) -> Tensor:
+    scale = boxes.new_tensor([new.width / old.width, new.height / old.height] * 2)
+    return (boxes - boxes.new_tensor(old[:2] * 2)) * scale + boxes.new_tensor(new[:2] * 2)
+
+
+def _clip_boxes(boxes: Tensor, size: Size) -> Tensor:
+    return torch.minimum(boxes.clamp(min=0), boxes.new_tensor([*size, *size]))
