@@ -1,0 +1,139 @@
+"""Random pictures of every kind the tasks read or paint, for training and scoring the autoencoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..tasks import COLOURS
+from . import degrade, edges, holes, pictures
+from .render import Views, render
+from .scenes import MAX_OBJECTS, Scenes, sample_scenes
+
+VISIBLE_PX = 60  # at 128 x 128; an object with fewer pixels in view is not spoken of
+
+
+def device_generator(generator: torch.Generator, device) -> torch.Generator:
+    """The generator itself on its own device, or a child of it elsewhere, seeded by its next number."""
+    device = torch.device(device)
+    if generator.device.type == device.type:
+        return generator
+    seed = int(torch.randint(0, 2**62, (), generator=generator, device=generator.device))
+    return torch.Generator(device).manual_seed(seed)
+
+
+def visible_pixels(views: Views, count: int = MAX_OBJECTS) -> Tensor:
+    """(n, count) pixels of each object that can be seen."""
+    return torch.stack([(views.instances == k).flatten(1).sum(1) for k in range(count)], 1)
+
+
+def visible(views: Views, count: int = MAX_OBJECTS) -> Tensor:
+    """(n, count) bool: objects with enough pixels in view to be spoken of."""
+    return visible_pixels(views, count) >= VISIBLE_PX * pictures.unit(views.rgb) ** 2
+
+
+def colour_values(colour: Tensor) -> Tensor:
+    """Pure highlight colours (n, 3) 0..1 of indices (n,) into COLOURS."""
+    return torch.tensor(list(COLOURS.values()), device=colour.device)[colour] / 255
+
+
+def _object_mask(views: Views, generator: torch.Generator) -> Tensor:
+    shown = visible(views).float()
+    k = torch.where(shown.any(1), torch.multinomial(shown + 1e-9, 1, generator=generator)[:, 0], 0)
+    return views.instances == k[:, None, None]
+
+
+def _some_colour(views: Views, generator: torch.Generator) -> Tensor:
+    colour = torch.randint(0, len(COLOURS), (len(views),), generator=generator, device=views.rgb.device)
+    return colour_values(colour)
+
+
+def _highlight(views: Views, generator: torch.Generator) -> Tensor:
+    return pictures.highlight_picture(views.rgb, _object_mask(views, generator), _some_colour(views, generator))
+
+
+def _box(views: Views, generator: torch.Generator) -> Tensor:
+    boxes = pictures.box_of(_object_mask(views, generator))
+    return pictures.box_picture(views.rgb, boxes, _some_colour(views, generator))
+
+
+def _flat(views: Views, generator: torch.Generator) -> Tensor:
+    return (degrade.uniform(views.rgb, generator, 0, 1) < 0.5).float().expand_as(views.rgb)
+
+
+def _grained(views: Views, generator: torch.Generator) -> Tensor:
+    return degrade.noise(views.rgb, generator)
+
+
+def _weather(views: Views, generator: torch.Generator) -> Tensor:
+    falls = degrade.rain(views.rgb, generator), degrade.snow(views.rgb, generator), degrade.haze(views.rgb, views.depth_m, generator)
+    which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
+    return torch.stack(falls, 1)[torch.arange(len(views), device=which.device), which]
+
+
+def _camera(views: Views, generator: torch.Generator) -> Tensor:
+    faults = [f(views.rgb, generator) for f in (degrade.blur, degrade.low_light, degrade.low_resolution)]
+    which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
+    return torch.stack(faults, 1)[torch.arange(len(views), device=which.device), which]
+
+
+def _overlaid(views: Views, generator: torch.Generator) -> Tensor:
+    faults = [f(views.rgb, generator) for f in (degrade.shadow, degrade.watermark, degrade.moire)]
+    which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
+    return torch.stack(faults, 1)[torch.arange(len(views), device=which.device), which]
+
+
+def _holed(views: Views, generator: torch.Generator) -> Tensor:
+    inner, outer = holes.random_hole(views.rgb, generator), holes.random_margin(views.rgb, generator)
+    inside = degrade.uniform(views.rgb, generator, 0, 1, 1, 1) < 0.6
+    return holes.punch(views.rgb, torch.where(inside, inner, outer), generator)
+
+
+# kind -> (weight in the mix, how to make it)
+PICTURE_KINDS = {
+    "rgb": (6.0, lambda v, g: v.rgb),
+    "depth": (2.0, lambda v, g: pictures.depth_picture(v)),
+    "normal": (2.0, lambda v, g: pictures.normal_picture(v)),
+    "segmentation": (2.0, lambda v, g: pictures.segmentation_picture(v)),
+    "mask": (2.0, lambda v, g: pictures.mask_picture(_object_mask(v, g))),
+    "highlight": (1.5, _highlight),
+    "box": (2.0, _box),
+    "canny": (2.0, lambda v, g: edges.canny_picture(edges.canny(v.rgb))),
+    "hed": (0.8, lambda v, g: edges.hed_picture(v)),
+    "lineart": (1.0, lambda v, g: edges.lineart_picture(v)),
+    "sketch": (0.8, lambda v, g: edges.sketch_picture(v)),
+    "noisy": (0.6, _grained),
+    "weather": (1.0, _weather),
+    "camera": (0.8, _camera),
+    "overlaid": (1.0, _overlaid),
+    "holed": (1.0, _holed),
+    "flat": (0.1, _flat),
+}
+
+
+@torch.no_grad()
+def picture_mix(
+    n: int, height: int, width: int, generator: torch.Generator, device, *, kinds: list[str] | None = None,
+    scenes: Scenes | None = None,
+) -> Tensor:
+    """n pictures (n, 3, H, W) in 0..1 on device, of kinds drawn by weight, or of the n kinds given.
+
+    generator: a CPU generator; scenes and kinds follow from it on every machine (noise drawn on a GPU differs from a CPU's).
+    scenes: n of them, to be used instead of fresh ones. Raises ValueError when kinds has another length or an unknown name.
+    """
+    if kinds is None:
+        weights = torch.tensor([weight for weight, _ in PICTURE_KINDS.values()])
+        chosen = torch.multinomial(weights, n, replacement=True, generator=generator)
+    else:
+        unknown = sorted(set(kinds) - set(PICTURE_KINDS))
+        if len(kinds) != n or unknown:
+            raise ValueError(f"kinds must be {n} of {', '.join(PICTURE_KINDS)}. Got: {len(kinds)}, unknown {unknown}")
+        chosen = torch.tensor([list(PICTURE_KINDS).index(kind) for kind in kinds])
+    views = render((scenes or sample_scenes(n, generator)).to(device), height, width)
+    local = device_generator(generator, device)
+    result = torch.empty_like(views.rgb)
+    for number, (_, make) in enumerate(PICTURE_KINDS.values()):
+        rows = (chosen == number).nonzero()[:, 0].to(result.device)
+        if len(rows):
+            result[rows] = make(views[rows], local)
+    return result

@@ -1,0 +1,9 @@
+"""The procedural world under one name: scenes, pictures, words."""
+
+from __future__ import annotations
+
+from .mixture import PICTURE_KINDS, picture_mix
+from .render import CLASSES, PALETTE, Views, render
+from .scenes import Scenes, sample_scenes
+
+__all__ = ["CLASSES", "PALETTE", "PICTURE_KINDS", "Scenes", "Views", "picture_mix", "render", "sample_scenes"]
