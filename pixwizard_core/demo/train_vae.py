@@ -2,8 +2,9 @@
 
     python -m pixwizard_core.demo.train_vae --minutes 5 --device cuda --out DIR
 
-writes DIR/vae.safetensors (float16, settings and statistics in its header), DIR/train_vae.json (progress, PSNR per picture
-kind) and DIR/checkpoint.pt, from which the same command goes on when it was stopped.
+writes DIR/vae.safetensors (float16, statistics in its header), DIR/train_vae.json (settings,
+progress, PSNR per picture kind) and DIR/checkpoint.pt, from which the same command goes on when it
+was stopped.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class VaeSettings:
     learning_rate: float = 8e-4
     warm_up_steps: int = 150
     noise: float = 0.1
-    freeze_at: float = 0.6  # share of the run after which the normalisation stands still and weights are averaged
+    freeze_at: float = (
+        0.6  # share of the run after which the normalisation stands still and weights are averaged
+    )
     average: float = 0.997
     bf16: bool = True
     compile: bool = False
@@ -47,19 +50,24 @@ class VaeSettings:
 
 def settings_for(device: torch.device, batch_size: int | None = None) -> VaeSettings:
     """Sensible settings for a GPU, or small ones for a CPU."""
-    chosen = VaeSettings() if device.type == "cuda" else VaeSettings(batch_size=16, pools=SMALL_POOLS)
+    chosen = (
+        VaeSettings() if device.type == "cuda" else VaeSettings(batch_size=16, pools=SMALL_POOLS)
+    )
     return replace(chosen, batch_size=batch_size) if batch_size else chosen
 
 
 class LatentNorm(nn.Module):
-    """Per-channel normalisation of the raw latent over the whole mix: batch statistics first, frozen ones later."""
+    """Per-channel normalisation of the raw latent over the whole mix of pictures.
+
+    With batch statistics first; frozen ones later, so that they can be folded into the encoder.
+    """
 
     def __init__(self, channels: int = 4, momentum: float = 0.02):
         super().__init__()
         self.momentum = momentum
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
-        self.register_buffer("frozen", torch.tensor(False))
+        self.frozen = False
 
     def forward(self, raw: Tensor) -> Tensor:
         if self.frozen:
@@ -78,8 +86,13 @@ def channel_moments(latent: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def picture_loss(painted: Tensor, wanted: Tensor) -> Tensor:
-    """L1 plus L2, weighted by local contrast: thin edges and outlines are few pixels but are what decoders read."""
-    contrast = F.max_pool2d(wanted, 3, 1, 1) + F.max_pool2d(-wanted, 3, 1, 1)  # local maximum - minimum
+    """L1 plus L2, weighted by local contrast.
+
+    Thin edges and outlines are few pixels, but they are what a mask or box is read from.
+    """
+    contrast = F.max_pool2d(wanted, 3, 1, 1) + F.max_pool2d(
+        -wanted, 3, 1, 1
+    )  # local maximum - minimum
     weight = 1 + 3 * contrast.amax(1, keepdim=True)
     error = painted - wanted
     return (error.abs() * weight).mean() + 2 * (error.square() * weight).mean()
@@ -109,7 +122,11 @@ class VaeTrainer:
         self.average: dict[str, Tensor] | None = None
         self.parameters = [p for p in self.net.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=device.type == "cuda"
+            self.parameters,
+            lr=settings.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=1e-4,
+            fused=device.type == "cuda",
         )
         wrap = torch.compile if settings.compile else lambda module: module
         self.encode, self.decode = wrap(self.net.taesd_encoder), wrap(self.net.taesd_decoder)
@@ -119,20 +136,32 @@ class VaeTrainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bf16)
 
     def train_step(self, wanted: Tensor, progress: float) -> Tensor:
-        """One optimiser step on crops (B,3,s,s) in 0..1; progress: 0..1 of the run. Returns the loss, a scalar on the device."""
+        """One optimiser step on crops (B,3,s,s) in 0..1. progress: 0..1 of the run.
+
+        Returns the loss, a scalar that stays on the device.
+        """
         for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * learning_factor(self.step, progress, self.settings.warm_up_steps)
+            group["lr"] = self.settings.learning_rate * learning_factor(
+                self.step, progress, self.settings.warm_up_steps
+            )
         wanted = wanted.contiguous(memory_format=torch.channels_last)
         random = generator_for(self.seed, 2, self.step, device=self.device)
         with self.autocast():
             raw = self.encode(wanted)
         latent = self.norm(raw.float())
-        strength = torch.rand(len(latent), 1, 1, 1, generator=random, device=self.device) * self.settings.noise
+        strength = (
+            torch.rand(len(latent), 1, 1, 1, generator=random, device=self.device)
+            * self.settings.noise
+        )
         noise = torch.randn(latent.shape, generator=random, device=self.device)
         with self.autocast():
-            painted = self.decode((latent + strength * noise).contiguous(memory_format=torch.channels_last))
+            painted = self.decode(
+                (latent + strength * noise).contiguous(memory_format=torch.channels_last)
+            )
         mean, std = channel_moments(latent)
-        drift = mean.square().mean() + (std - 1).square().mean()  # zero until the statistics are frozen
+        drift = (
+            mean.square().mean() + (std - 1).square().mean()
+        )  # zero until the statistics are frozen
         loss = picture_loss(painted.float(), wanted) + 0.01 * drift
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -150,12 +179,18 @@ class VaeTrainer:
             with self.autocast():
                 raw = self.encode(batch.contiguous(memory_format=torch.channels_last))
             raw = raw.float().transpose(0, 1).flatten(1).double()
-            means, squares, pixels = means + raw.sum(1), squares + raw.square().sum(1), pixels + raw.shape[1]
+            means, squares, pixels = (
+                means + raw.sum(1),
+                squares + raw.square().sum(1),
+                pixels + raw.shape[1],
+            )
         mean = means / pixels
         self.norm.mean.copy_(mean)
         self.norm.std.copy_((squares / pixels - mean.square()).clamp_min(1e-10).sqrt())
-        self.norm.frozen.fill_(True)
-        self.average = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
+        self.norm.frozen = True
+        self.average = {
+            name: value.detach().clone() for name, value in self.net.state_dict().items()
+        }
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -163,22 +198,32 @@ class VaeTrainer:
         if self.average is None:
             return
         own = self.net.state_dict()
-        torch._foreach_lerp_([self.average[name] for name in own], list(own.values()), 1 - self.settings.average)
+        torch._foreach_lerp_(
+            [self.average[name] for name in own], list(own.values()), 1 - self.settings.average
+        )
 
     @torch.no_grad()
     def finished(self) -> Autoencoder:
-        """A copy to ship: averaged weights with the normalisation folded into the encoder's last convolution."""
+        """A copy to ship: averaged weights, normalisation folded into the last convolution."""
         model = Autoencoder()
         weights = self.average or self.net.state_dict()
-        model.load_state_dict({name: value.detach().float().cpu() for name, value in weights.items()})
+        model.load_state_dict(
+            {name: value.detach().float().cpu() for name, value in weights.items()}
+        )
         fold_normalisation(model.taesd_encoder[-1], self.norm.mean.cpu(), self.norm.std.cpu())
         return model.to(self.device, memory_format=torch.channels_last).eval()
 
     def save(self, path: Path, elapsed: float, history: list[dict]) -> None:
         """Write everything a resumed run needs, atomically."""
         state = {
-            "step": self.step, "seed": self.seed, "elapsed": elapsed, "history": history, "net": self.net.state_dict(),
-            "norm": self.norm.state_dict(), "average": self.average, "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "seed": self.seed,
+            "elapsed": elapsed,
+            "history": history,
+            "net": self.net.state_dict(),
+            "norm": self.norm.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
         }
         partial = path.with_suffix(".partial")
         torch.save(state, partial)
@@ -188,17 +233,24 @@ class VaeTrainer:
         """Restore what `save` wrote; returns the seconds trained so far and the history."""
         state = torch.load(path, map_location=self.device, weights_only=True)
         if state["seed"] != self.seed:
-            raise ValueError(f"{path.name} was started with seed {state['seed']}, not {self.seed}; use another folder")
+            raise ValueError(
+                f"{path.name} was started with seed {state['seed']}, not {self.seed}; "
+                "use another folder"
+            )
         self.step, self.average = state["step"], state["average"]
         self.net.load_state_dict(state["net"])
         self.norm.load_state_dict(state["norm"])
+        self.norm.frozen = self.average is not None  # both begin together
         self.optimiser.load_state_dict(state["optimiser"])
         return state["elapsed"], state["history"]
 
 
 @torch.no_grad()
 def evaluate(model: Autoencoder, kinds: dict[str, Tensor]) -> dict:
-    """PSNR in dB per kind of picture (N,3,H,W in 0..1) and the latent's moments per channel over all of them."""
+    """PSNR in dB per kind of picture and the latent's moments per channel over all of them.
+
+    kinds: name → pictures (N,3,H,W) in 0..1.
+    """
     scores, latents = {}, []
     for name, pictures in kinds.items():
         latent = torch.cat([model.encode(part * 2 - 1) for part in pictures.split(16)])
@@ -223,14 +275,16 @@ def train_vae(
     *,
     steps: int | None = None,
     pictures: Pictures | None = None,
-    kinds: Callable[[int, int, int, torch.Generator, torch.device], dict[str, Tensor]] | None = None,
+    kinds: Callable[[int, int, int, torch.Generator, torch.device], dict[str, Tensor]]
+    | None = None,
     settings: VaeSettings | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict:
-    """Train, then write vae.safetensors, train_vae.json and checkpoint.pt into out_dir; returns what the JSON holds.
+    """Train, then write vae.safetensors, train_vae.json and checkpoint.pt into out_dir.
 
-    Ends after `minutes` of this run and its predecessors together, or after `steps`, whichever is given and comes first. pictures and kinds
-    default to the demo world's mix. Raises FloatingPointError when the loss stops being a number.
+    Ends after `minutes` of this run and its predecessors together, or after `steps`, whichever
+    comes first. pictures and kinds default to the demo world's mix. Returns what the JSON holds.
+    Raises FloatingPointError when the loss stops being a number.
     """
     if minutes is None and steps is None:
         raise ValueError("give minutes, steps or both")
@@ -245,13 +299,22 @@ def train_vae(
         return before + time.monotonic() - started
 
     def progress() -> float:
-        return max(elapsed() / 60 / minutes if minutes else 0.0, trainer.step / steps if steps else 0.0)
+        return max(
+            elapsed() / 60 / minutes if minutes else 0.0, trainer.step / steps if steps else 0.0
+        )
 
     source = CropSource(
-        pictures or world_pictures(), settings.pools, settings.sides, batch_size=settings.batch_size, seed=seed,
-        device=device, refresh_every=settings.refresh_every, start_step=trainer.step,
+        pictures or world_pictures(),
+        settings.pools,
+        settings.sides,
+        batch_size=settings.batch_size,
+        seed=seed,
+        device=device,
+        refresh_every=settings.refresh_every,
+        start_step=trainer.step,
     )
-    report(f"{sum(len(pool.images) for pool in source.pools)} pictures rendered after {elapsed():.0f} s")
+    count = sum(len(pool.images) for pool in source.pools)
+    report(f"{count} pictures rendered after {elapsed():.0f} s")
     saved = time.monotonic()
     with torch.backends.cudnn.flags(enabled=True, benchmark=True):
         while (done := progress()) < 1:
@@ -286,9 +349,16 @@ def calibration_crops(source: CropSource) -> list[Tensor]:
 def log_entry(trainer: VaeTrainer, loss: float, seconds: float) -> dict:
     """One line of the history. Raises FloatingPointError when the loss is no number any more."""
     if not math.isfinite(loss):
-        raise FloatingPointError(f"loss is {loss} at step {trainer.step}; resume with a lower learning rate")
+        raise FloatingPointError(
+            f"loss is {loss} at step {trainer.step}; resume with a lower learning rate"
+        )
     rate = trainer.optimiser.param_groups[0]["lr"]
-    return {"step": trainer.step, "seconds": round(seconds, 1), "loss": round(loss, 5), "learning_rate": round(rate, 7)}
+    return {
+        "step": trainer.step,
+        "seconds": round(seconds, 1),
+        "loss": round(loss, 5),
+        "learning_rate": round(rate, 7),
+    }
 
 
 def world_pictures() -> Pictures:
@@ -307,20 +377,41 @@ def world_kinds() -> Callable[[int, int, int, torch.Generator, torch.device], di
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line and train."""
-    parser = argparse.ArgumentParser(prog="python -m pixwizard_core.demo.train_vae", description=__doc__.split("\n")[0])
-    parser.add_argument("--out", required=True, help="folder for the weights, the log and the checkpoint")
-    parser.add_argument("--minutes", type=float, default=5.0, help="wall clock of the whole run, earlier parts included")
+    parser = argparse.ArgumentParser(
+        prog="python -m pixwizard_core.demo.train_vae", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "--out", required=True, help="folder for the weights, the log and the checkpoint"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=5.0,
+        help="wall clock of the whole run, earlier parts included",
+    )
     parser.add_argument("--steps", type=int, help="stop after this many steps if that comes first")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch-size", type=int, help="crops of 64 px per step (512 on a GPU, 16 on a CPU)")
-    parser.add_argument("--compile", action="store_true", help="torch.compile both halves: worth it for long runs")
+    parser.add_argument(
+        "--batch-size", type=int, help="crops of 64 px per step (512 on a GPU, 16 on a CPU)"
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="torch.compile both halves: worth it for long runs"
+    )
     parser.add_argument("--fresh", action="store_true", help="ignore an earlier checkpoint")
     chosen = parser.parse_args(arguments)
-    settings = replace(settings_for(torch.device(chosen.device), chosen.batch_size), compile=chosen.compile)
+    settings = replace(
+        settings_for(torch.device(chosen.device), chosen.batch_size), compile=chosen.compile
+    )
     train_vae(
-        chosen.out, chosen.minutes, chosen.device, chosen.seed, resume=not chosen.fresh, steps=chosen.steps,
-        settings=settings, report=lambda line: print(line, flush=True),
+        chosen.out,
+        chosen.minutes,
+        chosen.device,
+        chosen.seed,
+        resume=not chosen.fresh,
+        steps=chosen.steps,
+        settings=settings,
+        report=lambda line: print(line, flush=True),
     )
 
 

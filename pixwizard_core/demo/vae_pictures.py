@@ -1,7 +1,7 @@
-"""An endless supply of training crops: pictures are rendered into pools, pools are refreshed, crops are cut from them.
+"""An endless supply of training crops: rendered into pools that are refreshed, cut from them.
 
-Everything is a function of (seed, chunk number) or (seed, step), never of a running generator: a resumed run rebuilds the same
-pools and cuts the same crops as one that was never stopped.
+Everything is a function of (seed, chunk number) or (seed, step), never of a running generator: a
+resumed run rebuilds the same pools and cuts the same crops as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Pictures = Callable[[int, int, int, torch.Generator, torch.device], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class PoolSpec:
-    """One picture size: how many pictures are kept, rendered how many at a time, and its share of the training steps."""
+    """One picture size: how many are kept, rendered how many at a time, in what share of steps."""
 
     height: int
     width: int
@@ -27,8 +27,12 @@ class PoolSpec:
     share: float
 
 
-# The demo world is painted at 128 px; larger pictures keep the net honest where surfaces are flat and shapes are big.
-POOLS = (PoolSpec(128, 128, 4096, 256, 0.7), PoolSpec(192, 192, 768, 64, 0.2), PoolSpec(256, 256, 256, 32, 0.1))
+# The demo world is painted at 128 px; larger pictures have wider flat surfaces and softer curves.
+POOLS = (
+    PoolSpec(128, 128, 4096, 256, 0.7),
+    PoolSpec(192, 192, 768, 64, 0.2),
+    PoolSpec(256, 256, 256, 32, 0.1),
+)
 SMALL_POOLS = (PoolSpec(128, 128, 256, 32, 1.0),)  # for a CPU
 
 
@@ -36,15 +40,19 @@ def generator_for(seed: int, *position: int, device: torch.device | str = "cpu")
     """A generator that depends on the seed and a position (step, chunk, ...) only."""
     state = seed & 0xFFFFFFFF
     for number in position:
-        state = (state * 6364136223846793005 + number * 1442695040888963407 + 1) & 0x7FFFFFFFFFFFFFFF
+        state = (
+            state * 6364136223846793005 + number * 1442695040888963407 + 1
+        ) & 0x7FFFFFFFFFFFFFFF
     return torch.Generator(device=device).manual_seed(state)
 
 
 class Pool:
     """A ring of 8-bit pictures of one size on the training device."""
 
-    def __init__(self, spec: PoolSpec, pictures: Pictures, *, seed: int, refreshed: int, device: torch.device):
-        """refreshed: how many chunks a run has rendered beyond the first filling; 0 for a new run."""
+    def __init__(
+        self, spec: PoolSpec, pictures: Pictures, *, seed: int, refreshed: int, device: torch.device
+    ):
+        """refreshed: how many chunks the run has rendered beyond its first filling."""
         self.spec, self.pictures, self.seed = spec, pictures, seed
         self.slots = max(1, spec.pictures // spec.chunk)
         self.rendered = refreshed
@@ -67,7 +75,8 @@ class Pool:
 def crops(images: Tensor, count: int, side: int, generator: torch.Generator) -> Tensor:
     """Cut `count` random squares, half of them mirrored each way.
 
-    images: (N,3,H,W) uint8; side: at most H and W. generator: on the CPU. Returns (count,3,side,side) float in 0..1.
+    images: (N,3,H,W) uint8; side: at most H and W; generator: on the CPU.
+    Returns (count,3,side,side) float in 0..1.
     """
     picture, row, column, flip_rows, flip_columns = torch.rand(5, count, generator=generator)
     n, _, height, width = images.shape
@@ -77,13 +86,16 @@ def crops(images: Tensor, count: int, side: int, generator: torch.Generator) -> 
     columns = window(column, width - side, flip_columns, side).to(device)
     channels = torch.arange(3, device=device)
     cut = images[
-        picture.view(-1, 1, 1, 1), channels.view(1, 3, 1, 1), rows.view(count, 1, side, 1), columns.view(count, 1, 1, side)
+        picture.view(-1, 1, 1, 1),
+        channels.view(1, 3, 1, 1),
+        rows.view(count, 1, side, 1),
+        columns.view(count, 1, 1, side),
     ]
     return cut.float().div(255)
 
 
 def window(position: Tensor, room: int, flip: Tensor, side: int) -> Tensor:
-    """Index rows (B,side) of windows that start at position x room and run backwards where flip >= 0.5."""
+    """Indices (B,side) of windows that start at position x room, backwards where flip >= 0.5."""
     start = (position * (room + 1)).long()[:, None]
     steps = torch.arange(side)[None]
     return start + torch.where(flip[:, None] >= 0.5, side - 1 - steps, steps)
@@ -104,11 +116,22 @@ class CropSource:
         refresh_every: int,
         start_step: int = 0,
     ):
-        """batch_size counts crops of the smallest side; larger crops come in fewer numbers for the same work per step."""
-        self.sides, self.batch_size, self.seed, self.refresh_every = sides, batch_size, seed, refresh_every
+        """batch_size counts crops of the smallest side; a step of larger ones has fewer of them."""
+        self.sides, self.batch_size, self.seed, self.refresh_every = (
+            sides,
+            batch_size,
+            seed,
+            refresh_every,
+        )
         self.shares = torch.tensor([spec.share for spec in specs])
         self.pools = [
-            Pool(spec, pictures, seed=seed, refreshed=self.turns(index, len(specs), start_step), device=device)
+            Pool(
+                spec,
+                pictures,
+                seed=seed,
+                refreshed=self.turns(index, len(specs), start_step),
+                device=device,
+            )
             for index, spec in enumerate(specs)
         ]
 
@@ -118,7 +141,10 @@ class CropSource:
         return (refreshes + pools - 1 - index) // pools
 
     def batch(self, step: int) -> Tensor:
-        """The crops of a step, (B,3,side,side) in 0..1. Steps must be asked for in order, as refreshing follows them."""
+        """The crops of a step, (B,3,side,side) in 0..1.
+
+        Steps must be asked for in order, because the pools are refreshed on the way.
+        """
         if step and step % self.refresh_every == 0:
             self.pools[(step // self.refresh_every - 1) % len(self.pools)].refresh()
         return self.cut(generator_for(self.seed, 1, step))

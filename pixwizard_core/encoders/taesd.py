@@ -1,7 +1,8 @@
 """A tiny convolutional autoencoder in the TAESD layout (https://github.com/madebyollin/taesd).
 
-The layout is kept key for key because hosts recognise it: a file saved from `Autoencoder.state_dict()` loads in ComfyUI's
-stock VAE loader. The raw network works on pictures in 0..1; `encode` and `decode` speak -1..1 like every LatentCoder.
+The layout is kept key for key because hosts recognise it: a file saved from an Autoencoder loads in
+ComfyUI's stock VAE loader. The raw network works on pictures in 0..1; `encode` and `decode` speak
+-1..1 like every LatentCoder.
 """
 
 from __future__ import annotations
@@ -32,14 +33,23 @@ class Clamp(nn.Module):
 
 
 class Block(nn.Module):
-    """Three convolutions beside a skip connection; the last starts small, so that a fresh net is nearly its skips."""
+    """Three convolutions beside a skip connection.
+
+    The last convolution starts small, so that a fresh net is nearly its skips and trains at once.
+    """
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
         self.conv = nn.Sequential(
-            conv3(inputs, outputs), nn.ReLU(), conv3(outputs, outputs), nn.ReLU(), conv3(outputs, outputs)
+            conv3(inputs, outputs),
+            nn.ReLU(),
+            conv3(outputs, outputs),
+            nn.ReLU(),
+            conv3(outputs, outputs),
         )
-        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.skip = (
+            nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+        )
         self.fuse = nn.ReLU()
         with torch.no_grad():
             self.conv[-1].weight.mul_(0.1)
@@ -77,8 +87,8 @@ def decoder(latent_channels: int = 4) -> nn.Sequential:
 class Autoencoder(nn.Module):
     """The TAESD pair with the two scalars a host uses: host latent = raw / vae_scale + vae_shift.
 
-    With vae_scale = LATENT_SCALE and vae_shift = 0 (the defaults) the model-space latent, host latent x LATENT_SCALE, is the
-    raw encoder output itself.
+    With vae_scale = LATENT_SCALE and vae_shift = 0 (the defaults) the model-space latent, which is
+    host latent x LATENT_SCALE, is the raw encoder output itself.
     """
 
     def __init__(self, latent_channels: int = 4):
@@ -101,7 +111,7 @@ class Autoencoder(nn.Module):
 
 @torch.no_grad()
 def fold_normalisation(last: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
-    """Rewrite `last` so that it puts out (y - mean) / std of what it put out before. mean, std: (channels,)."""
+    """Rewrite `last` to put out (y - mean) / std of what it put out before. mean, std: (channels,)."""
     if bool((std <= 0).any()):
         raise ValueError(f"standard deviations must be positive, got {std.tolist()}")
     mean, std = mean.to(last.weight), std.to(last.weight)
@@ -110,26 +120,37 @@ def fold_normalisation(last: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
 
 
 def save_autoencoder(model: Autoencoder, path: str | Path, notes: dict | None = None) -> None:
-    """Write a float16 safetensors file a host's VAE loader reads. notes: JSON values kept in the header (statistics, ...)."""
+    """Write a float16 safetensors file a host's VAE loader reads. notes: JSON values for its header."""
     from safetensors.torch import save_file
 
     scalars = ("vae_scale", "vae_shift")  # float32: rounding them would bend every latent
     tensors = {
-        name: value.detach().to("cpu", torch.float32 if name in scalars else torch.float16).contiguous()
+        name: value.detach()
+        .to("cpu", torch.float32 if name in scalars else torch.float16)
+        .contiguous()
         for name, value in model.state_dict().items()
     }
     channels = tensors["taesd_decoder.1.weight"].shape[1]
-    header = {"format": "taesd", "latent_channels": channels, "latent_scale": LATENT_SCALE, **(notes or {})}
+    header = {
+        "format": "taesd",
+        "latent_channels": channels,
+        "latent_scale": LATENT_SCALE,
+        **(notes or {}),
+    }
     save_file(tensors, str(path), metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
 
 
-def load_autoencoder(path: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Autoencoder:
-    """Read a TAESD-layout safetensors file. Raises EncoderError when it is something else or incomplete."""
+def load_autoencoder(
+    path: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> Autoencoder:
+    """Read a safetensors file in the TAESD layout. Raises EncoderError when it is not one."""
     from safetensors.torch import load_file
 
     path = Path(path)
     if not path.is_file():
-        raise EncoderError(f"no autoencoder at {path}; the bundled one is vae.safetensors in pixwizard_core/tiny")
+        raise EncoderError(
+            f"no autoencoder at {path}; the bundled one is vae.safetensors in pixwizard_core/tiny"
+        )
     try:
         tensors = load_file(str(path))
     except Exception as problem:  # safetensors raises its own untyped errors for damaged files
@@ -138,12 +159,12 @@ def load_autoencoder(path: str | Path, *, device: torch.device | str = "cpu", dt
 
 
 def autoencoder_from(tensors: dict[str, Tensor], name: str = "autoencoder") -> Autoencoder:
-    """Build from a state dict in the TAESD layout. Raises EncoderError naming the first missing, extra or misshapen keys."""
+    """Build from a state dict in the TAESD layout. Raises EncoderError naming wrong keys."""
     first = tensors.get("taesd_decoder.1.weight")
     if first is None:
         raise EncoderError(
-            f"{name}: no key taesd_decoder.1.weight among {len(tensors)} keys (first {next(iter(tensors), 'none')}); "
-            "this is not an autoencoder in the TAESD layout"
+            f"{name}: no key taesd_decoder.1.weight among {len(tensors)} keys "
+            f"(first {next(iter(tensors), 'none')}); this is not an autoencoder in the TAESD layout"
         )
     model = Autoencoder(first.shape[1])
     scalars = {key: value for key, value in model.state_dict().items() if key.startswith("vae_")}
@@ -157,6 +178,8 @@ def autoencoder_from(tensors: dict[str, Tensor], name: str = "autoencoder") -> A
         if key in own and value.shape != own[key].shape
     ]
     if problems:
-        raise EncoderError(f"{name}: {len(problems)} problems with its keys: {'; '.join(problems[:3])}")
+        raise EncoderError(
+            f"{name}: {len(problems)} problems with its keys: {'; '.join(problems[:3])}"
+        )
     model.load_state_dict({key: value.float() for key, value in tensors.items()})
     return model.eval()

@@ -26,11 +26,21 @@ def model():
 def test_keys_are_those_a_host_recognises(model):
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     assert shapes["taesd_encoder.0.weight"] == (64, 3, 3, 3)
-    assert shapes["taesd_encoder.2.weight"] == (64, 64, 3, 3) and "taesd_encoder.2.bias" not in shapes
+    assert (
+        shapes["taesd_encoder.2.weight"] == (64, 64, 3, 3)
+    )
+    assert (
+        "taesd_encoder.2.bias" not in shapes
+    )
     assert shapes["taesd_encoder.3.conv.4.bias"] == (64,)
     assert shapes["taesd_encoder.14.weight"] == (4, 64, 3, 3)
     assert shapes["taesd_decoder.1.weight"] == (64, 4, 3, 3)
-    assert shapes["taesd_decoder.7.weight"] == (64, 64, 3, 3) and "taesd_decoder.7.bias" not in shapes
+    assert (
+        shapes["taesd_decoder.7.weight"] == (64, 64, 3, 3)
+    )
+    assert (
+        "taesd_decoder.7.bias" not in shapes
+    )
     assert shapes["taesd_decoder.19.weight"] == (3, 64, 3, 3)
     assert shapes["vae_scale"] == shapes["vae_shift"] == ()
     assert len(shapes) == 67 + 67 + 2
@@ -50,24 +60,33 @@ def test_sizes_and_range_of_the_border(model):
 def test_host_latent_times_the_scale_is_the_model_latent(model):
     pixels = torch.rand(1, 3, 16, 16) * 2 - 1
     with torch.no_grad():
-        host = model.taesd_encoder(pixels * 0.5 + 0.5) / model.vae_scale + model.vae_shift  # what the host's TAESD does
+        host = (
+            model.taesd_encoder(pixels * 0.5 + 0.5) / model.vae_scale + model.vae_shift
+        )  # what the host's TAESD does
         torch.testing.assert_close(host * LATENT_SCALE, model.encode(pixels))
 
 
 def test_shift_and_scale_of_a_foreign_file_are_honoured(model):
-    foreign = autoencoder_from({**model.state_dict(), "vae_scale": torch.tensor(0.5), "vae_shift": torch.tensor(2.0)})
+    foreign = autoencoder_from(
+        {**model.state_dict(), "vae_scale": torch.tensor(0.5), "vae_shift": torch.tensor(2.0)}
+    )
     pixels = torch.rand(1, 3, 16, 16) * 2 - 1
     with torch.no_grad():
         raw = model.taesd_encoder(pixels * 0.5 + 0.5)
         torch.testing.assert_close(foreign.encode(pixels), (raw * 2 + 2) * 0.13025)
-        torch.testing.assert_close(foreign.decode(foreign.encode(pixels)), model.decode(raw), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            foreign.decode(foreign.encode(pixels)), model.decode(raw), atol=1e-5, rtol=0
+        )
 
 
 def test_fold_is_exact():
     torch.manual_seed(1)
     last = torch.nn.Conv2d(8, 4, 3, padding=1).double()
     x = torch.randn(2, 8, 6, 6).double()
-    mean, std = torch.tensor([0.3, -2.0, 5.0, 0.0]).double(), torch.tensor([0.1, 3.0, 1.0, 40.0]).double()
+    mean, std = (
+        torch.tensor([0.3, -2.0, 5.0, 0.0]).double(),
+        torch.tensor([0.1, 3.0, 1.0, 40.0]).double(),
+    )
     with torch.no_grad():
         wanted = (last(x) - mean.view(1, 4, 1, 1)) / std.view(1, 4, 1, 1)
         fold_normalisation(last, mean, std)
@@ -101,9 +120,13 @@ def test_load_refuses_damage_and_strangers(model, tmp_path):
     with pytest.raises(EncoderError, match="bad.safetensors: not a readable safetensors"):
         load_autoencoder(tmp_path / "bad.safetensors")
     save_file({"encoder.conv_in.weight": torch.zeros(1)}, str(tmp_path / "kl.safetensors"))
-    with pytest.raises(EncoderError, match="first encoder.conv_in.weight.*not an autoencoder in the TAESD layout"):
+    with pytest.raises(
+        EncoderError, match="first encoder.conv_in.weight.*not an autoencoder in the TAESD layout"
+    ):
         load_autoencoder(tmp_path / "kl.safetensors")
-    incomplete = {key: value for key, value in model.state_dict().items() if key != "taesd_encoder.0.bias"}
+    incomplete = {
+        key: value for key, value in model.state_dict().items() if key != "taesd_encoder.0.bias"
+    }
     with pytest.raises(EncoderError, match="1 problems.*missing taesd_encoder.0.bias"):
         autoencoder_from(incomplete)
     with pytest.raises(EncoderError, match=r"taesd_encoder.0.bias is \(3,\), wanted \(64,\)"):

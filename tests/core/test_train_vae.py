@@ -12,7 +12,9 @@ from pixwizard_core.encoders.taesd import load_autoencoder
 
 CPU = torch.device("cpu")
 SPECS = (PoolSpec(32, 32, 8, 4, 0.5), PoolSpec(32, 48, 4, 4, 0.5))
-SETTINGS = VaeSettings(batch_size=4, sides=(16, 32), pools=SPECS, refresh_every=2, warm_up_steps=2, freeze_at=0.5)
+SETTINGS = VaeSettings(
+    batch_size=4, sides=(16, 32), pools=SPECS, refresh_every=2, warm_up_steps=2, freeze_at=0.5
+)
 
 
 def pictures(count, height, width, generator, device):
@@ -21,12 +23,22 @@ def pictures(count, height, width, generator, device):
 
 
 def kinds(count, height, width, generator, device):
-    return {"blocks": pictures(4, 32, 32, generator, device), "black": torch.zeros(2, 3, 32, 32, device=device)}
+    return {
+        "blocks": pictures(4, 32, 32, generator, device),
+        "black": torch.zeros(2, 3, 32, 32, device=device),
+    }
 
 
 def crop_source(start_step=0):
     return CropSource(
-        pictures, SPECS, (16, 32), batch_size=4, seed=7, device=CPU, refresh_every=2, start_step=start_step
+        pictures,
+        SPECS,
+        (16, 32),
+        batch_size=4,
+        seed=7,
+        device=CPU,
+        refresh_every=2,
+        start_step=start_step,
     )
 
 
@@ -38,7 +50,9 @@ def test_window_covers_the_room_and_runs_backwards():
 def test_crops_are_windows_of_the_pictures():
     images = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).view(2, 3, 4, 4)
     cut = (crops(images, 50, 4, torch.Generator().manual_seed(0)) * 255).round().to(torch.uint8)
-    variants = {tuple(v.flatten().tolist()) for i in images for v in (i, i.flip(1), i.flip(2), i.flip(1, 2))}
+    variants = {
+        tuple(v.flatten().tolist()) for i in images for v in (i, i.flip(1), i.flip(2), i.flip(1, 2))
+    }
     met = {tuple(c.flatten().tolist()) for c in cut}
     assert met == variants
 
@@ -90,7 +104,9 @@ def test_trainer_resumes_exactly(tmp_path):
         return trainer
 
     whole = run(VaeTrainer(SETTINGS, device=CPU, seed=3), range(6))
-    run(VaeTrainer(SETTINGS, device=CPU, seed=3), range(4)).save(tmp_path / "c.pt", 1.5, [{"step": 4}])
+    run(VaeTrainer(SETTINGS, device=CPU, seed=3), range(4)).save(
+        tmp_path / "c.pt", 1.5, [{"step": 4}]
+    )
     resumed = VaeTrainer(SETTINGS, device=CPU, seed=3)
     assert resumed.load(tmp_path / "c.pt") == (1.5, [{"step": 4}])
     run(resumed, range(4, 6))
@@ -99,7 +115,16 @@ def test_trainer_resumes_exactly(tmp_path):
 
 
 def test_training_lowers_the_loss_and_ships_a_normalised_latent(tmp_path):
-    result = train_vae(tmp_path, None, CPU, steps=12, pictures=pictures, kinds=kinds, settings=SETTINGS, resume=False)
+    result = train_vae(
+        tmp_path,
+        None,
+        CPU,
+        steps=12,
+        pictures=pictures,
+        kinds=kinds,
+        settings=SETTINGS,
+        resume=False,
+    )
     assert result["steps"] == 12
     assert set(result["psnr"]) == {"blocks", "black"}
     model = load_autoencoder(tmp_path / "vae.safetensors")
@@ -107,5 +132,8 @@ def test_training_lowers_the_loss_and_ships_a_normalised_latent(tmp_path):
         latent = model.encode(pictures(64, 32, 32, torch.Generator().manual_seed(1), CPU) * 2 - 1)
     assert latent.mean((0, 2, 3)).abs().max() < 0.4
     assert (latent.std((0, 2, 3)) - 1).abs().max() < 0.3
-    again = train_vae(tmp_path, None, CPU, steps=12, pictures=pictures, kinds=kinds, settings=SETTINGS)
-    assert again["steps"] == 12 and again["psnr"] == result["psnr"]
+    again = train_vae(
+        tmp_path, None, CPU, steps=12, pictures=pictures, kinds=kinds, settings=SETTINGS
+    )
+    assert again["steps"] == 12
+    assert again["psnr"] == result["psnr"]
