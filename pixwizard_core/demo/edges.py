@@ -9,8 +9,8 @@ from torch import Tensor
 from .pictures import as_rgb, dilate, gaussian, grey, unit
 from .render import Views
 
-CANNY_LOW, CANNY_HIGH = 0.10, 0.22  # gradient thresholds, in grey levels of 0..1
-HYSTERESIS_ROUNDS = 8  # how far, in pixels, a strong edge wakes weak neighbours
+CANNY_LOW, CANNY_HIGH = 0.08, 0.18  # gradient thresholds, in grey levels of 0..1
+HYSTERESIS_ROUNDS = 16  # how far, in pixels, a strong edge wakes weak neighbours
 CREASE = 0.88  # cosine between neighbouring normals below which the surface has an edge
 DEPTH_STEP = 0.06  # relative depth jump between neighbours that counts as an outline
 

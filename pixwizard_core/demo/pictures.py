@@ -33,7 +33,7 @@ def depth_picture(views: Views) -> Tensor:
 
 
 def normal_picture(views: Views) -> Tensor:
-    return views.normals * 0.5 + 0.5
+    return (views.normals * 0.5 + 0.5).clamp(0, 1)
 
 
 def segmentation_picture(views: Views) -> Tensor:

@@ -1,0 +1,206 @@
+"""How each task of the table is made from scenes: its input picture, its answer and the words of its instruction."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import degrade, edges, holes, pictures
+from .edits import EDITS
+from .mixture import colour_values
+from .phrases import Thing
+from .render import Views
+from .scenes import COLOUR_NAMES, Scenes
+
+CAPTION_SHARE = 0.7  # of inpaint and outpaint examples that say what to paint
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Scenes of one task with all that is known of them. picks: (object number, phrase) per scene, for tasks that name one."""
+
+    scenes: Scenes
+    views: Views
+    things: list[list[Thing]]
+    captions: list[str]
+    picks: list[tuple[int, str]]
+    generator: torch.Generator  # on the scenes' device
+    rng: random.Random
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    @property
+    def objects(self) -> Tensor:
+        """(n,) numbers of the named objects."""
+        return torch.tensor([k for k, _ in self.picks], device=self.scenes.device)
+
+    @property
+    def object_masks(self) -> Tensor:
+        return self.views.instances == self.objects[:, None, None]
+
+    def part(self, rows: list[int]) -> Batch:
+        at = torch.tensor(rows, device=self.scenes.device)
+        lists = ([items[i] for i in rows] for items in (self.things, self.captions, self.picks))
+        return Batch(self.scenes[at], self.views[at], *lists, self.generator, self.rng)
+
+
+@dataclass
+class Made:
+    """Examples of one task. words: fields of the instruction per example; mask, edges: (n, H, W) bool; colour: (n,) index."""
+
+    inputs: Tensor
+    targets: Tensor
+    words: list[dict[str, str]]
+    mask: Tensor | None = None
+    edges: Tensor | None = None
+    colour: Tensor | None = None
+
+
+def _silent(batch: Batch) -> list[dict[str, str]]:
+    return [{} for _ in range(len(batch))]
+
+
+def _captioned(batch: Batch, share: float = 1.0) -> list[dict[str, str]]:
+    return [{"caption": caption} if batch.rng.random() < share else {} for caption in batch.captions]
+
+
+def draw_map(kind: str, views: Views) -> tuple[Tensor, Tensor | None]:
+    """The picture of a map by task id, and for edge maps their lines (n, H, W) bool."""
+    if kind == "canny":
+        lines = edges.canny(views.rgb)
+        return edges.canny_picture(lines), lines
+    if kind in LINE_MAPS:
+        return LINE_MAPS[kind](views), edges.outlines(views)
+    return FLAT_MAPS[kind](views), None
+
+
+FLAT_MAPS = {"depth": pictures.depth_picture, "normal": pictures.normal_picture, "segmentation": pictures.segmentation_picture}
+LINE_MAPS = {"hed": edges.hed_picture, "sketch": edges.sketch_picture, "lineart": edges.lineart_picture}
+MAPS = (*FLAT_MAPS, "canny", *LINE_MAPS)
+
+
+def perceive(kind: str):
+    def make(batch: Batch) -> Made:
+        target, lines = draw_map(kind, batch.views)
+        return Made(batch.views.rgb, target, _silent(batch), edges=lines)
+
+    return make
+
+
+def control(kind: str):
+    def make(batch: Batch) -> Made:
+        given, lines = draw_map(kind, batch.views)
+        return Made(given, batch.views.rgb, _captioned(batch), edges=lines)
+
+    return make
+
+
+def restore(spoil):
+    def make(batch: Batch) -> Made:
+        return Made(spoil(batch.views, batch.generator), batch.views.rgb, _silent(batch))
+
+    return make
+
+
+def mask(batch: Batch) -> Made:
+    words = [{"target": phrase} for _, phrase in batch.picks]
+    shown = batch.object_masks
+    return Made(batch.views.rgb, pictures.mask_picture(shown), words, mask=shown)
+
+
+def _colours(batch: Batch, *, other_than_own: bool) -> tuple[Tensor, list[dict[str, str]]]:
+    """A colour to mark each named object with: indices (n,) and the instruction's words."""
+    own = batch.scenes.colour.gather(1, batch.objects[:, None])[:, 0].tolist()
+    chosen = []
+    for colour in own:
+        # A tint in the object's own colour would hardly show.
+        free = [c for c in range(len(COLOUR_NAMES)) if not (other_than_own and c == colour)]
+        chosen.append(batch.rng.choice(free))
+    words = [{"target": phrase, "colour": COLOUR_NAMES[c]} for (_, phrase), c in zip(batch.picks, chosen, strict=True)]
+    return torch.tensor(chosen, device=batch.scenes.device), words
+
+
+def highlight(batch: Batch) -> Made:
+    colour, words = _colours(batch, other_than_own=True)
+    shown = batch.object_masks
+    target = pictures.highlight_picture(batch.views.rgb, shown, colour_values(colour))
+    return Made(batch.views.rgb, target, words, mask=shown, colour=colour)
+
+
+def box(batch: Batch) -> Made:
+    colour, words = _colours(batch, other_than_own=False)
+    shown = batch.object_masks
+    target = pictures.box_picture(batch.views.rgb, pictures.box_of(shown), colour_values(colour))
+    return Made(batch.views.rgb, target, words, mask=shown, colour=colour)
+
+
+def inpaint(batch: Batch) -> Made:
+    hole = holes.random_hole(batch.views.rgb, batch.generator)
+    return Made(holes.punch(batch.views.rgb, hole, batch.generator), batch.views.rgb, _captioned(batch, CAPTION_SHARE), mask=hole)
+
+
+def outpaint(batch: Batch) -> Made:
+    hole = holes.random_margin(batch.views.rgb, batch.generator)
+    return Made(holes.punch(batch.views.rgb, hole, batch.generator), batch.views.rgb, _captioned(batch, CAPTION_SHARE), mask=hole)
+
+
+def text2image(batch: Batch) -> Made:
+    white = degrade.uniform(batch.views.rgb, batch.generator, 0, 1) < 0.5
+    return Made(white.float().expand_as(batch.views.rgb), batch.views.rgb, _captioned(batch))
+
+
+def edit(kind: str):
+    def make(batch: Batch) -> Made:
+        changed = EDITS[kind](batch)
+        words = [w.fields for w in changed.words]
+        return Made(changed.inputs, changed.targets, words, mask=changed.mask, colour=changed.colour)
+
+    return make
+
+
+def free_edit(batch: Batch) -> Made:
+    """Any of the edits, asked for in a sentence of its own."""
+    kinds = [batch.rng.choice(list(EDITS)) for _ in range(len(batch))]
+    rgb = batch.views.rgb
+    result = Made(torch.empty_like(rgb), torch.empty_like(rgb), _silent(batch), torch.zeros_like(rgb[:, 0], dtype=torch.bool),
+                  colour=torch.full((len(batch),), -1, device=rgb.device))
+    for kind in EDITS:
+        rows = [i for i, chosen in enumerate(kinds) if chosen == kind]
+        if not rows:
+            continue
+        changed = EDITS[kind](batch.part(rows))
+        result.inputs[rows], result.targets[rows], result.mask[rows] = changed.inputs, changed.targets, changed.mask
+        if changed.colour is not None:
+            result.colour[rows] = changed.colour
+        for row, words in zip(rows, changed.words, strict=True):
+            result.words[row] = {"caption": words.sentence}
+    return result
+
+
+SPOILS = {
+    "denoise": lambda v, g: degrade.noise(v.rgb, g),
+    "derain": lambda v, g: degrade.rain(v.rgb, g),
+    "desnow": lambda v, g: degrade.snow(v.rgb, g),
+    "dehaze": lambda v, g: degrade.haze(v.rgb, v.depth_m, g),
+    "deblur": lambda v, g: degrade.blur(v.rgb, g),
+    "deshadow": lambda v, g: degrade.shadow(v.rgb, g),
+    "lowlight": lambda v, g: degrade.low_light(v.rgb, g),
+    "demoire": lambda v, g: degrade.moire(v.rgb, g),
+    "watermark": lambda v, g: degrade.watermark(v.rgb, g),
+    "superres": lambda v, g: degrade.low_resolution(v.rgb, g),
+}
+
+NAMING = ("mask", "highlight", "box", *(kind for kind in EDITS if kind not in ("background", "style")), "edit")
+MAKERS = {
+    **{kind: perceive(kind) for kind in MAPS},
+    "mask": mask, "highlight": highlight, "box": box,
+    **{kind: edit(kind) for kind in EDITS}, "edit": free_edit,
+    "inpaint": inpaint, "outpaint": outpaint,
+    **{kind: restore(spoil) for kind, spoil in SPOILS.items()},
+    **{f"from_{kind}": control(kind) for kind in MAPS},
+    "text2image": text2image,
+}
