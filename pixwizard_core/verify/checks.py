@@ -1,0 +1,64 @@
+"""What a comparison is, and how close is close enough."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Float32 noise of the reference against its own float64 run is 1.2e-5 (forward), 8e-5 (guided),
+# 2.3e-5 (fixed-step ODE) and 1.5e-4 (CLIP input); these leave room for another order of sums.
+TOLERANCES = {
+    "forward": 3e-5,
+    "guided": 2e-4,
+    "ode": 1e-4,
+    "dopri5": 0.05,  # at rtol 1e-3 the reference itself moves by up to 0.04 between precisions
+    "rope": 1e-6,
+    "clip": 3e-4,
+    "grid": 1e-6,
+    "exact": 0.0,
+}
+# Numbers of order 1 lose this much more in one rounding; float64 only confirms float32 vectors.
+PRECISION = {torch.float64: 1.0, torch.float32: 1.0, torch.float16: 2.0**13, torch.bfloat16: 2.0**16}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One compared quantity: its largest absolute difference and what is allowed."""
+
+    label: str
+    difference: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        return self.difference <= self.tolerance  # False for NaN
+
+    @property
+    def ratio(self) -> float:
+        """How much of the tolerance is used; infinite when the difference is no number."""
+        if math.isnan(self.difference):
+            return math.inf
+        if self.tolerance == 0:
+            return math.inf if self.difference else 0.0
+        return self.difference / self.tolerance
+
+
+def close(label: str, found: Tensor, wanted: Tensor, tolerance: float) -> Check:
+    """Compare in float64 on the CPU. A difference in shape is infinitely far."""
+    if found.shape != wanted.shape:
+        return Check(f"{label} shape {tuple(found.shape)}", math.inf, tolerance)
+    gap = (found.detach().cpu().double() - wanted.cpu().double()).abs()
+    return Check(label, float(gap.max()) if gap.numel() else 0.0, tolerance)
+
+
+def equal(label: str, found: object, wanted: object) -> Check:
+    """Exact comparison: 0 when equal, infinite when not."""
+    return Check(label, 0.0 if found == wanted else math.inf, 0.0)
+
+
+def allowed(kind: str, dtype: torch.dtype) -> float:
+    """Tolerance of a kind of case when the model runs in dtype."""
+    return TOLERANCES[kind] * PRECISION.get(dtype, 1.0)
