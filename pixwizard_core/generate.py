@@ -1,0 +1,161 @@
+"""From conditions and noise to a latent: guidance, token selection and a solver around the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .conditioning import Condition
+from .errors import SamplingError
+from .model import Prepared, PixWizard, RopeScaling, gumbel_noise
+from .sampling import SOLVERS, combine, needed_branches, times
+
+TOKEN_SELECTIONS = ("topk", "gumbel")
+PIXELS_PER_TOKEN_SIDE = 16
+REFERENCE_STEPS = 59  # the reference's 60 time points
+
+OnStep = Callable[[int, Tensor], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSettings:
+    """How a latent is sampled. The defaults are the reference's.
+
+    steps: solver intervals. shift: time shift, 1 = even. w_text, w_image: guidance scales.
+    all_channels: guide all latent channels (paper) instead of the first three (reference).
+    interval: times (from, to) in which guidance acts; outside only the full branch runs.
+    tokens: "topk" keeps the best image tokens, deterministic; "gumbel" draws them anew at each
+    evaluation as the reference does, from the seed. proportional: scale self-attention with the
+    number of tokens, relative to centre (px). rope: extrapolation beyond the trained size.
+    """
+
+    steps: int = REFERENCE_STEPS
+    solver: str = "euler"
+    shift: float = 1.0
+    w_text: float = 4.0
+    w_image: float = 1.0
+    all_channels: bool = False
+    interval: tuple[float, float] = (0.0, 1.0)
+    tokens: str = "topk"
+    proportional: bool = True
+    centre: int = 1024
+    rope: RopeScaling = RopeScaling()
+
+    def __post_init__(self) -> None:
+        if self.solver not in SOLVERS:
+            raise SamplingError(f"solver {self.solver!r} is unknown; choose one of {list(SOLVERS)}")
+        if self.tokens not in TOKEN_SELECTIONS:
+            raise SamplingError(
+                f"token selection {self.tokens!r} is unknown; choose one of {TOKEN_SELECTIONS}"
+            )
+        low, high = self.interval
+        if not 0 <= low <= high <= 1:
+            raise SamplingError(
+                f"guidance interval must lie in 0..1 with its start first. Got: {self.interval}"
+            )
+
+    @property
+    def base_seqlen(self) -> int | None:
+        """Token count at which proportional attention is plain, or None when it is off."""
+        return (self.centre // PIXELS_PER_TOKEN_SIDE) ** 2 if self.proportional else None
+
+
+def initial_noise(shape: tuple[int, ...], seeds: list[int]) -> Tensor:
+    """Unit noise (len(seeds), *shape), float32 on the CPU; each row depends on its own seed only."""
+    rows = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(rows)
+
+
+def branch_conditions(
+    full: Condition, empty: Condition, noise: Tensor, names: tuple[str, ...]
+) -> dict[str, Condition]:
+    """The conditions of the named guidance branches. empty: the text of the empty caption."""
+    image_only = full.without_text(empty)
+    table = {
+        "full": full,
+        "image_only": image_only,
+        "none": image_only.without_image(noise),
+    }
+    return {name: table[name] for name in names}
+
+
+class GuidedVelocity:
+    """velocity(x, t) for a solver: each needed branch, prepared once, combined by guidance.
+
+    Branches run one after another, so that none carries another's padding.
+    """
+
+    def __init__(
+        self,
+        model: PixWizard,
+        full: Condition,
+        empty: Condition,
+        noise: Tensor,
+        settings: SampleSettings,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.settings = model, settings
+        names = needed_branches(settings.w_text, settings.w_image, settings.all_channels)
+        low, high = settings.interval
+        if (low, high) != (0.0, 1.0) and "full" not in names:
+            names = ("full", *names)
+        self.names = names
+        self.generator = torch.Generator().manual_seed(seed)
+        self.dtype = model.x_embedder.weight.dtype
+        self.prepared: dict[str, Prepared] = {
+            name: model.prepare(
+                condition.to(dtype=self.dtype),
+                keep_candidates=settings.tokens == "gumbel",
+                rope=settings.rope,
+                base_seqlen=settings.base_seqlen,
+            )
+            for name, condition in branch_conditions(full, empty, noise, names).items()
+        }
+        self.noise_shape = (len(model.layers), *full.image_tokens.shape[:2])
+
+    def __call__(self, x: Tensor, t: float) -> Tensor:
+        settings = self.settings
+        low, high = settings.interval
+        if not low <= t <= high:
+            return self._branch("full", x, t)
+        guided = needed_branches(settings.w_text, settings.w_image, settings.all_channels)
+        velocities = {name: self._branch(name, x, t) for name in guided}
+        return combine(velocities, settings.w_text, settings.w_image, settings.all_channels)
+
+    def _branch(self, name: str, x: Tensor, t: float) -> Tensor:
+        prepared = self.prepared[name]
+        if prepared.candidates is not None:
+            prepared = prepared.redraw(gumbel_noise(self.noise_shape, self.generator, x.device))
+        time = torch.full((len(x),), t, device=x.device)
+        return self.model.velocity(x.to(self.dtype), time, prepared).to(x.dtype)
+
+
+@torch.no_grad()
+def sample(
+    model: PixWizard,
+    full: Condition,
+    empty: Condition,
+    noise: Tensor,
+    settings: SampleSettings,
+    *,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """Solve from noise (B, 4, h, w) to latents of the same shape, float32, in model space.
+
+    full: conditions with the instruction; empty: conditions whose text is the empty caption.
+    seed: for drawing image tokens, when settings ask for it. on_step(index, latents): after each
+    interval; what it raises stops the run. Raises SamplingError when the result is not finite.
+    """
+    velocity = GuidedVelocity(model, full, empty, noise, settings, seed)
+    grid = times(settings.steps, settings.shift)
+    latent = SOLVERS[settings.solver](velocity, noise.float(), grid, on_step)
+    if not bool(torch.isfinite(latent).all()):
+        raise SamplingError(
+            f"sampling ended in numbers that are not finite (compute type {velocity.dtype}); "
+            "run the model in bfloat16 or float32, or lower the guidance scales"
+        )
+    return latent

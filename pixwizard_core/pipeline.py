@@ -1,0 +1,138 @@
+"""From pictures and an instruction to result pictures: the one file that knows the order.
+
+    canvas -> encoders -> conditions -> sampling -> autoencoder -> canvas back
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .canvas import Canvas, plan
+from .conditioning import Condition
+from .encoders.text import TextEncoder, TextFeatures
+from .encoders.vae import LatentCoder
+from .encoders.vision import VisionEncoder
+from .errors import CanvasError
+from .generate import SampleSettings, initial_noise, sample
+from .images import check_finite, ensure_rgb, to_image_01, to_pixels
+from .model import PixWizard
+
+LATENT_CELL = 8  # px per latent cell
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A transformer with the encoders it was trained with, and the settings that suit it.
+
+    centre: side in px of the square whose area the model was trained at; sizes near it are chosen.
+    """
+
+    model: PixWizard
+    text: TextEncoder
+    vision: VisionEncoder
+    vae: LatentCoder
+    centre: int
+    settings: SampleSettings
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to do with one batch of pictures.
+
+    image_01: (B, 1..4, H, W) in 0..1, any size. instructions: one sentence, or one per picture.
+    seeds: one number (picture i gets seed + i) or one per picture; a picture's result depends on its
+    own seed only. settings: None takes the bundle's. fit: how the canvas meets the source's shape.
+    centre: None takes the bundle's.
+    """
+
+    image_01: Tensor
+    instructions: str | Sequence[str]
+    seeds: int | Sequence[int] = 0
+    settings: SampleSettings | None = None
+    fit: str = "stretch"
+    centre: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """image_01: (B, 3, H, W) in 0..1 of the source's size. model_image_01: the same before the way
+    back, of the canvas's model size. latent: (B, 4, h, w) in model space."""
+
+    image_01: Tensor
+    model_image_01: Tensor
+    latent: Tensor
+    canvas: Canvas
+
+
+def encode_conditions(
+    bundle: Bundle, pixels: Tensor, instructions: Sequence[str]
+) -> tuple[Condition, Condition]:
+    """Conditions with the instruction, and the same with the empty caption.
+
+    pixels: (B, 3, H, W) in -1..1, sides multiples of 16.
+    """
+    tokens, latent = bundle.vision.encode(pixels), bundle.vae.encode(pixels)
+    present = torch.ones(len(pixels), dtype=torch.bool, device=pixels.device)
+
+    def condition(text: TextFeatures) -> Condition:
+        return Condition(text.text, text.mask, text.pooled, tokens, present, latent)
+
+    empty = bundle.text.encode([""])
+    count = len(pixels)
+    repeated = TextFeatures(*(value.expand(count, *value.shape[1:]) for value in empty))
+    return condition(bundle.text.encode(list(instructions))), condition(repeated)
+
+
+@torch.no_grad()
+def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None) -> Result:
+    """Carry out a request. on_progress(done, total) is called after each solver step.
+
+    Raises CanvasError for pictures that cannot be used, SamplingError when sampling breaks down.
+    """
+    image, _ = ensure_rgb(request.image_01)
+    check_finite(image, "image")
+    count, _, height, width = image.shape
+    if count == 0:
+        raise CanvasError("the batch holds no picture; give at least one")
+    instructions = _one_each(request.instructions, count, "instruction")
+    seeds = _seeds(request.seeds, count)
+    centre = request.centre or bundle.centre
+    settings = replace(request.settings or bundle.settings, centre=bundle.settings.centre)
+    canvas = plan(width, height, [centre], request.fit)
+    pixels = to_pixels(canvas.fit_image(image)).to(bundle.device)
+    full, empty = encode_conditions(bundle, pixels, instructions)
+    cells = (canvas.model.height // LATENT_CELL, canvas.model.width // LATENT_CELL)
+    noise = initial_noise((bundle.model.config.in_channels, *cells), seeds).to(bundle.device)
+
+    def on_step(index: int, _: Tensor) -> None:
+        if on_progress:
+            on_progress(index + 1, settings.steps)
+
+    latent = sample(bundle.model, full, empty, noise, settings, seed=seeds[0], on_step=on_step)
+    painted = to_image_01(bundle.vae.decode(latent)).clamp(0, 1).cpu()
+    return Result(canvas.restore_image(painted, image.cpu()), painted, latent, canvas)
+
+
+def _one_each(values: str | Sequence[str], count: int, what: str) -> list[str]:
+    listed = [values] if isinstance(values, str) else list(values)
+    if len(listed) not in (1, count):
+        raise CanvasError(f"{len(listed)} {what}s for {count} pictures; give one, or one for each")
+    return listed * count if len(listed) == 1 else listed
+
+
+def _seeds(seeds: int | Sequence[int], count: int) -> list[int]:
+    if isinstance(seeds, int):
+        return [seeds + index for index in range(count)]
+    if len(seeds) != count:
+        raise CanvasError(f"{len(seeds)} seeds for {count} pictures; give one, or one for each")
+    return list(seeds)
