@@ -111,7 +111,7 @@ class Autoencoder(nn.Module):
 
 @torch.no_grad()
 def fold_normalisation(last: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
-    """Rewrite `last` to put out (y - mean) / std of what it put out before. mean, std: (channels,)."""
+    """Make `last` put out (y - mean) / std of what it put out before. mean, std: (channels,)."""
     if bool((std <= 0).any()):
         raise ValueError(f"standard deviations must be positive, got {std.tolist()}")
     mean, std = mean.to(last.weight), std.to(last.weight)
@@ -120,7 +120,7 @@ def fold_normalisation(last: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
 
 
 def save_autoencoder(model: Autoencoder, path: str | Path, notes: dict | None = None) -> None:
-    """Write a float16 safetensors file a host's VAE loader reads. notes: JSON values for its header."""
+    """Write a float16 file that a host's VAE loader reads. notes: JSON values for its header."""
     from safetensors.torch import save_file
 
     scalars = ("vae_scale", "vae_shift")  # float32: rounding them would bend every latent

@@ -26,21 +26,13 @@ def model():
 def test_keys_are_those_a_host_recognises(model):
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     assert shapes["taesd_encoder.0.weight"] == (64, 3, 3, 3)
-    assert (
-        shapes["taesd_encoder.2.weight"] == (64, 64, 3, 3)
-    )
-    assert (
-        "taesd_encoder.2.bias" not in shapes
-    )
+    assert shapes["taesd_encoder.2.weight"] == (64, 64, 3, 3)
+    assert "taesd_encoder.2.bias" not in shapes
     assert shapes["taesd_encoder.3.conv.4.bias"] == (64,)
     assert shapes["taesd_encoder.14.weight"] == (4, 64, 3, 3)
     assert shapes["taesd_decoder.1.weight"] == (64, 4, 3, 3)
-    assert (
-        shapes["taesd_decoder.7.weight"] == (64, 64, 3, 3)
-    )
-    assert (
-        "taesd_decoder.7.bias" not in shapes
-    )
+    assert shapes["taesd_decoder.7.weight"] == (64, 64, 3, 3)
+    assert "taesd_decoder.7.bias" not in shapes
     assert shapes["taesd_decoder.19.weight"] == (3, 64, 3, 3)
     assert shapes["vae_scale"] == shapes["vae_shift"] == ()
     assert len(shapes) == 67 + 67 + 2
@@ -94,7 +86,7 @@ def test_fold_is_exact():
 
 
 def test_fold_refuses_a_dead_channel():
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match=r"must be positive"):
         fold_normalisation(torch.nn.Conv2d(1, 2, 3), torch.zeros(2), torch.tensor([1.0, 0.0]))
 
 
@@ -111,23 +103,23 @@ def test_file_round_trip_keeps_scalars_and_notes(model, tmp_path):
 
 
 def test_load_names_a_missing_file(tmp_path):
-    with pytest.raises(EncoderError, match="no autoencoder at .*x.safetensors"):
+    with pytest.raises(EncoderError, match=r"no autoencoder at .*x.safetensors"):
         load_autoencoder(tmp_path / "x.safetensors")
 
 
 def test_load_refuses_damage_and_strangers(model, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"not a file")
-    with pytest.raises(EncoderError, match="bad.safetensors: not a readable safetensors"):
+    with pytest.raises(EncoderError, match=r"bad.safetensors: not a readable safetensors"):
         load_autoencoder(tmp_path / "bad.safetensors")
     save_file({"encoder.conv_in.weight": torch.zeros(1)}, str(tmp_path / "kl.safetensors"))
     with pytest.raises(
-        EncoderError, match="first encoder.conv_in.weight.*not an autoencoder in the TAESD layout"
+        EncoderError, match=r"first encoder.conv_in.weight.*not an autoencoder in the TAESD layout"
     ):
         load_autoencoder(tmp_path / "kl.safetensors")
     incomplete = {
         key: value for key, value in model.state_dict().items() if key != "taesd_encoder.0.bias"
     }
-    with pytest.raises(EncoderError, match="1 problems.*missing taesd_encoder.0.bias"):
+    with pytest.raises(EncoderError, match=r"1 problems.*missing taesd_encoder.0.bias"):
         autoencoder_from(incomplete)
     with pytest.raises(EncoderError, match=r"taesd_encoder.0.bias is \(3,\), wanted \(64,\)"):
         autoencoder_from({**model.state_dict(), "taesd_encoder.0.bias": torch.zeros(3)})

@@ -1,19 +1,25 @@
 import torch
 
-from pixwizard_core.demo.train_vae import (
+from pixwizard_core.demo.train_vae import train_vae
+from pixwizard_core.demo.vae_pictures import CropSource, PoolSpec, crops, window
+from pixwizard_core.demo.vae_trainer import (
     VaeSettings,
     VaeTrainer,
     learning_factor,
     picture_loss,
-    train_vae,
 )
-from pixwizard_core.demo.vae_pictures import CropSource, PoolSpec, crops, window
 from pixwizard_core.encoders.taesd import load_autoencoder
 
 CPU = torch.device("cpu")
 SPECS = (PoolSpec(32, 32, 8, 4, 0.5), PoolSpec(32, 48, 4, 4, 0.5))
 SETTINGS = VaeSettings(
-    batch_size=4, sides=(16, 32), pools=SPECS, refresh_every=2, warm_up_steps=2, freeze_at=0.5
+    batch_size=4,
+    sides=(16, 32),
+    pools=SPECS,
+    refresh_every=2,
+    warm_up_steps=2,
+    freeze_at=0.5,
+    calibration_batches=8,
 )
 
 
