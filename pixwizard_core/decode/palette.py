@@ -1,0 +1,114 @@
+"""Palettes: which class has which colour. Entry 0 is always the background, black unless said otherwise."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import DecodeError
+from .common import Rgb, check_rgb, parse_hex
+
+BACKGROUND = "background"
+BLACK = (0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Class names and their colours, RGB 0..255; a class's index is its place. Raises DecodeError if uneven."""
+
+    title: str
+    names: tuple[str, ...]
+    colours: tuple[Rgb, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.colours) or len(self.names) < 2:
+            raise DecodeError(
+                f"palette {self.title!r} has {len(self.names)} names and {len(self.colours)} colours; "
+                "it needs one colour for each name, the background and at least one class"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def same_colour(self, index: int) -> tuple[int, ...]:
+        """All indices painted in this class's colour; a picture cannot tell them apart."""
+        return tuple(i for i, colour in enumerate(self.colours) if colour == self.colours[index])
+
+    def shown_as(self, index: int) -> int:
+        """The index that decoding gives for this class: the first of its colour."""
+        return self.same_colour(index)[0]
+
+    def label(self, index: int) -> str:
+        """The class's name; classes of one colour are named together, "road or skyscraper"."""
+        return " or ".join(self.names[i] for i in self.same_colour(index))
+
+    @classmethod
+    def from_mapping(cls, title: str, colours: Mapping[str, object]) -> Palette:
+        """From name to colour, either three numbers 0..255 or "#rrggbb"; black background is put first."""
+        rows = [(name.strip(), _colour(value)) for name, value in colours.items()]
+        if not rows or rows[0][0].lower() != BACKGROUND:
+            rows = [(BACKGROUND, BLACK), *(row for row in rows if row[0].lower() != BACKGROUND)]
+        return cls(title, *(tuple(column) for column in zip(*rows, strict=True)))
+
+
+@lru_cache(maxsize=1)
+def ade20k() -> Palette:
+    """The 150 classes of ADE20K in the colours that segmentation ControlNets use."""
+    return read_palette(Path(__file__).with_name("ade20k150.csv").read_text(encoding="utf-8"), "ADE20K")
+
+
+def read_palette(text: str, title: str = "palette") -> Palette:
+    """A palette from the text of a JSON or CSV file.
+
+    JSON: {"sky": [6, 230, 230], ...} or [{"name": "sky", "colour": "#06e6e6"}, ...]. CSV: a heading with name
+    and r, g, b, or name and colour ("#rrggbb"); other columns are ignored. Raises DecodeError naming the row.
+    """
+    text = text.lstrip("\ufeff").strip()
+    if not text:
+        raise DecodeError(f"palette {title!r} is empty")
+    pairs = _json_pairs(text, title) if text[0] in "[{" else _csv_pairs(text, title)
+    colours: dict[str, object] = {}
+    for name, value in pairs:
+        if name in colours:
+            raise DecodeError(f"palette {title!r} has the class {name!r} twice")
+        colours[name] = value
+    return Palette.from_mapping(title, colours)
+
+
+def _json_pairs(text: str, title: str) -> list[tuple[str, object]]:
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DecodeError(f"palette {title!r} is not valid JSON: {error}") from None
+    if isinstance(data, dict):
+        return list(data.items())
+    pairs = []
+    for number, row in enumerate(data, 1):
+        colour = next((row[k] for k in ("colour", "color", "rgb") if k in row), None) if isinstance(row, dict) else None
+        if colour is None or "name" not in row:
+            raise DecodeError(f'palette {title!r}, entry {number}: needs "name" and "colour". Got: {row!r}')
+        pairs.append((str(row["name"]), colour))
+    return pairs
+
+
+def _csv_pairs(text: str, title: str) -> list[tuple[str, object]]:
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    fields = {(field or "").strip().lower(): field for field in reader.fieldnames or ()}
+    single = next((fields[k] for k in ("colour", "color", "hex") if k in fields), None)
+    if "name" not in fields or not (single or all(c in fields for c in "rgb")):
+        raise DecodeError(
+            f"palette {title!r}: the first line must name the columns name,r,g,b or name,colour. "
+            f"Got: {text.splitlines()[0]!r}"
+        )
+    name = fields["name"]
+    if single:
+        return [(row[name], row[single]) for row in reader]
+    return [(row[name], [row[fields[c]] for c in "rgb"]) for row in reader]
+
+
+def _colour(value: object) -> Rgb:
+    return parse_hex(value) if isinstance(value, str) else check_rgb(value)

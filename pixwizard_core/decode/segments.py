@@ -1,0 +1,117 @@
+"""Class maps from flat-coloured answer pictures: the nearest colour of a palette wins (paper B.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor
+
+from ..errors import DecodeError
+from .common import Rgb, picture
+from .palette import Palette
+
+CHUNK_PX = 8192  # pixels compared with the whole palette at a time; the table stays in the CPU's cache
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Classes of a batch. labels: (B, H, W) long, palette indices, 0 = background. distance: (B, H, W) float32,
+    how far the painted colour was from the palette's, 0..442 in 8-bit RGB. Classes that share a colour get
+    the first one's index."""
+
+    labels: Tensor
+    distance: Tensor
+    palette: Palette
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """One class present in a picture. area_percent of the picture's pixels."""
+
+    index: int
+    name: str
+    rgb: Rgb
+    area_percent: float
+
+
+def decode_segments(image_01: Tensor, palette: Palette, max_distance: float | None = None) -> Segments:
+    """Nearest palette colour by L2 over 8-bit RGB: (B, C, H, W) in 0..1 to Segments.
+
+    max_distance: colours farther than this from every class become background (None: never); about 60 drops
+    the blends along borders. Works in pieces, so memory does not grow with palette times picture.
+    """
+    answer = picture(image_01)
+    batch, _, height, width = answer.shape
+    # Whole numbers up to 2 * 255^2 * 3 stay exact in float32, and even in TF32 products: no ties by rounding.
+    colours = torch.tensor(palette.colours, dtype=torch.float32, device=answer.device)
+    offset = (colours**2).sum(1)
+    labels = torch.empty(batch, height * width, dtype=torch.long, device=answer.device)
+    distance = torch.empty(batch, height * width, device=answer.device)
+    for i, one in enumerate(answer.flatten(2)):
+        for start in range(0, height * width, CHUNK_PX):
+            part = slice(start, start + CHUNK_PX)
+            points = (one[:, part].T * 255).round()
+            nearness, index = torch.addmm(-offset, points, 2 * colours.T).max(1)
+            labels[i, part] = index
+            distance[i, part] = ((points**2).sum(1) - nearness).clamp(min=0).sqrt()
+    if max_distance is not None:
+        labels[distance > max_distance] = 0
+    shape = (batch, height, width)
+    return Segments(labels.view(shape), distance.view(shape), palette)
+
+
+def paint(labels: Tensor, palette: Palette) -> Tensor:
+    """Palette colours of (B, H, W) labels as a picture (B, 3, H, W) in 0..1."""
+    table = torch.tensor(palette.colours, dtype=torch.float32, device=labels.device) / 255
+    return table[labels].movedim(-1, 1)
+
+
+def legend(labels: Tensor, palette: Palette) -> list[LegendEntry]:
+    """Classes present in labels of any shape, largest first; classes of one colour are named together."""
+    counts = labels.flatten().bincount(minlength=len(palette)).cpu()
+    present = counts.nonzero()[:, 0]
+    present = present[counts[present].argsort(descending=True, stable=True)].tolist()
+    return [
+        LegendEntry(i, palette.label(i), palette.colours[i], 100 * int(counts[i]) / labels.numel()) for i in present
+    ]
+
+
+def find_classes(names: str | Sequence[str], palette: Palette) -> tuple[int, ...]:
+    """Indices of classes by name. names: a list, or text with commas; * and ? stand for any text or letter.
+
+    Matching ignores case. "*" means all classes but the background. Raises DecodeError, with the nearest
+    names, when something matches no class.
+    """
+    patterns = names.split(",") if isinstance(names, str) else list(names)
+    patterns = [p.strip().lower() for p in patterns if p.strip()]
+    if not patterns:
+        raise DecodeError("no class named; write names such as: sky, wall, or * for all")
+    known = [name.lower() for name in palette.names]
+    found: set[int] = set()
+    for pattern in patterns:
+        first = 1 if pattern == "*" else 0
+        hits = [i for i, name in enumerate(known) if i >= first and fnmatchcase(name, pattern)]
+        if not hits:
+            near = get_close_matches(pattern, known, 5, 0.5) or known[1:6]
+            raise DecodeError(f"{palette.title} has no class {pattern!r}; did you mean one of: {', '.join(near)}?")
+        found.update(hits)
+    return tuple(sorted(found))
+
+
+def class_mask(labels: Tensor, names: str | Sequence[str], palette: Palette) -> Tensor:
+    """Where any of the named classes is: labels (B, H, W) to (B, H, W) bool. See find_classes for names."""
+    wanted = torch.zeros(len(palette), dtype=torch.bool)
+    for index in find_classes(names, palette):
+        wanted[palette.shown_as(index)] = True
+    return wanted.to(labels.device)[labels]
+
+
+def class_masks(labels: Tensor, palette: Palette) -> tuple[list[LegendEntry], Tensor]:
+    """One mask for each class present but the background, largest first: entries and (N, B, H, W) bool."""
+    entries = [entry for entry in legend(labels, palette) if entry.index]
+    indices = torch.tensor([e.index for e in entries], dtype=torch.long, device=labels.device)
+    return entries, labels[None] == indices.view(-1, *[1] * labels.ndim)
