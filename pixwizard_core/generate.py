@@ -95,7 +95,7 @@ class GuidedVelocity:
         empty: Condition,
         noise: Tensor,
         settings: SampleSettings,
-        seed: int = 0,
+        seeds: list[int],
     ) -> None:
         self.model, self.settings = model, settings
         names = needed_branches(settings.w_text, settings.w_image, settings.all_channels)
@@ -103,7 +103,7 @@ class GuidedVelocity:
         if (low, high) != (0.0, 1.0) and "full" not in names:
             names = ("full", *names)
         self.names = names
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.dtype = model.x_embedder.weight.dtype
         self.prepared: dict[str, Prepared] = {
             name: model.prepare(
@@ -114,7 +114,7 @@ class GuidedVelocity:
             )
             for name, condition in branch_conditions(full, empty, noise, names).items()
         }
-        self.noise_shape = (len(model.layers), *full.image_tokens.shape[:2])
+        self.draw_shape = (len(model.layers), full.image_tokens.shape[1])
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
         settings = self.settings
@@ -128,7 +128,8 @@ class GuidedVelocity:
     def _branch(self, name: str, x: Tensor, t: float) -> Tensor:
         prepared = self.prepared[name]
         if prepared.candidates is not None:
-            prepared = prepared.redraw(gumbel_noise(self.noise_shape, self.generator, x.device))
+            rows = [gumbel_noise(self.draw_shape, row, x.device) for row in self.generators]
+            prepared = prepared.redraw(torch.stack(rows, dim=1))
         time = torch.full((len(x),), t, device=x.device)
         return self.model.velocity(x.to(self.dtype), time, prepared).to(x.dtype)
 
@@ -141,16 +142,16 @@ def sample(
     noise: Tensor,
     settings: SampleSettings,
     *,
-    seed: int = 0,
+    seeds: list[int],
     on_step: OnStep | None = None,
 ) -> Tensor:
     """Solve from noise (B, 4, h, w) to latents of the same shape, float32, in model space.
 
     full: conditions with the instruction; empty: conditions whose text is the empty caption.
-    seed: for drawing image tokens, when settings ask for it. on_step(index, latents): after each
+    seeds: one per row, for drawing image tokens when settings ask for it. on_step(index, latents): after each
     interval; what it raises stops the run. Raises SamplingError when the result is not finite.
     """
-    velocity = GuidedVelocity(model, full, empty, noise, settings, seed)
+    velocity = GuidedVelocity(model, full, empty, noise, settings, seeds)
     grid = times(settings.steps, settings.shift)
     latent = SOLVERS[settings.solver](velocity, noise.float(), grid, on_step)
     if not bool(torch.isfinite(latent).all()):

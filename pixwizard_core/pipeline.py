@@ -19,9 +19,10 @@ from .encoders.vision import VisionEncoder
 from .errors import CanvasError
 from .generate import SampleSettings, initial_noise, sample
 from .images import check_finite, ensure_rgb, to_image_01, to_pixels
-from .model import PixWizard
+from .model import PixWizard, RopeScaling
 
 LATENT_CELL = 8  # px per latent cell
+WATERSHED = 0.3  # times below it are scaled linearly: the layout is decided there
 
 OnProgress = Callable[[int, int], None]
 
@@ -30,14 +31,14 @@ OnProgress = Callable[[int, int], None]
 class Bundle:
     """A transformer with the encoders it was trained with, and the settings that suit it.
 
-    centre: side in px of the square whose area the model was trained at; sizes near it are chosen.
+    centres: sides in px of the squares whose areas the model was trained at.
     """
 
     model: PixWizard
     text: TextEncoder
     vision: VisionEncoder
     vae: LatentCoder
-    centre: int
+    centres: tuple[int, ...]
     settings: SampleSettings
 
     @property
@@ -52,7 +53,8 @@ class Request:
     image_01: (B, 1..4, H, W) in 0..1, any size. instructions: one sentence, or one per picture.
     seeds: one number (picture i gets seed + i) or one per picture; a picture's result depends on its
     own seed only. settings: None takes the bundle's. fit: how the canvas meets the source's shape.
-    centre: None takes the bundle's.
+    centre: side in px of a square with the area to work at, None chooses among the trained ones; past
+    the largest of them positions are scaled.
     """
 
     image_01: Tensor
@@ -106,9 +108,8 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
         raise CanvasError("the batch holds no picture; give at least one")
     instructions = _one_each(request.instructions, count, "instruction")
     seeds = _seeds(request.seeds, count)
-    centre = request.centre or bundle.centre
-    settings = replace(request.settings or bundle.settings, centre=bundle.settings.centre)
-    canvas = plan(width, height, [centre], request.fit)
+    canvas = plan(width, height, (request.centre,) if request.centre else bundle.centres, request.fit)
+    settings = settings_for(canvas, bundle.centres, request.settings or bundle.settings)
     pixels = to_pixels(canvas.fit_image(image)).to(bundle.device)
     full, empty = encode_conditions(bundle, pixels, instructions)
     cells = (canvas.model.height // LATENT_CELL, canvas.model.width // LATENT_CELL)
@@ -118,9 +119,20 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
         if on_progress:
             on_progress(index + 1, settings.steps)
 
-    latent = sample(bundle.model, full, empty, noise, settings, seed=seeds[0], on_step=on_step)
+    latent = sample(bundle.model, full, empty, noise, settings, seeds=seeds, on_step=on_step)
     painted = to_image_01(bundle.vae.decode(latent)).clamp(0, 1).cpu()
     return Result(canvas.restore_image(painted, image.cpu()), painted, latent, canvas)
+
+
+def settings_for(canvas: Canvas, trained: Sequence[int], settings: SampleSettings) -> SampleSettings:
+    """Settings with the attention base, and beyond the largest trained size the position scaling,
+    that belong to a canvas. A scaling that the caller has set stays."""
+    largest = max(trained)
+    if canvas.centre <= largest:
+        return replace(settings, centre=canvas.centre if canvas.centre in trained else largest)
+    if settings.rope == RopeScaling():
+        settings = replace(settings, rope=RopeScaling(canvas.centre / largest, WATERSHED))
+    return replace(settings, centre=largest)
 
 
 def _one_each(values: str | Sequence[str], count: int, what: str) -> list[str]:
