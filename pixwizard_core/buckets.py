@@ -1,4 +1,5 @@
-"""Sizes the model likes: all grids of 16-px cells with about the area of a centre, aspect 4:1 at most."""
+"""Sizes the model likes: all grids of 16-px cells with about the area of a centre, aspect 4:1 at
+most."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ MAX_ASPECT = 4
 MAX_CENTRE = 4096
 CENTRES = (512, 768, 1024)  # what the released model was trained with
 SQUARE_FIRST = (512, 1024)  # the reference lists the square first for these, which settles ties
-# The reference's table for 256 is a hand-picked part of what the rule gives (11 of 49); kept for parity.
+# The reference's table for 256 is a hand-picked part of what the rule gives (11 of 49); kept for
+# parity.
 REFERENCE_256 = ((256, 256), (128, 512), (144, 432), (176, 368), (192, 336), (224, 288),
                  (288, 224), (336, 192), (368, 176), (432, 144), (512, 128))  # fmt: skip
 
@@ -29,14 +31,16 @@ class Size(NamedTuple):
 def bucket_table(centre: int) -> tuple[Size, ...]:
     """All sizes for a centre, widest first.
 
-    Walks along the curve width * height = (centre / 16)^2 in cells: each width comes with every height
-    from the tallest that the next wider one allowed up to its own tallest.
-    Raises CanvasError unless centre is a multiple of 16 from 16 to 4096.
+    Walks along the curve width * height = (centre / 16)^2 in cells: each width comes with every
+    height from the tallest that the next wider one allowed up to its own tallest. Raises
+    CanvasError unless centre is a multiple of 16 from 16 to 4096.
     """
     if centre == 256:
         return tuple(Size(*size) for size in REFERENCE_256)
     if centre % CELL or not CELL <= centre <= MAX_CENTRE:
-        raise CanvasError(f"the centre must be a multiple of {CELL} from {CELL} to {MAX_CENTRE} px. Got: {centre}")
+        raise CanvasError(
+            f"the centre must be a multiple of {CELL} from {CELL} to {MAX_CENTRE} px. Got: {centre}"
+        )
     cells = (centre // CELL) ** 2
     table = []
     shortest = 1
@@ -71,5 +75,6 @@ def choose(width: int, height: int, centres: Sequence[int] = CENTRES) -> tuple[i
 
 
 def whole_cells(width: int, height: int) -> Size:
-    """The size in multiples of 16 nearest to a picture's own, at least 16 a side: no bucket, little scaling."""
+    """The size in multiples of 16 nearest to a picture's own, at least 16 a side: no bucket, little
+    scaling."""
     return Size(*(max(CELL, (2 * side + CELL) // (2 * CELL) * CELL) for side in (width, height)))

@@ -1,7 +1,8 @@
 """Any picture in, the same size out: how a source lies on the model's canvas, in whole pixels.
 
-A rectangle `view` of the source is shown in a rectangle `content` of the model picture. Stretch shows all of
-the source everywhere; pad shows all of it in a part; crop shows a part of it everywhere.
+A rectangle `view` of the source is shown in a rectangle `content` of the model picture. Stretch
+shows all of the source everywhere; pad shows all of it in a part; crop shows a part of it
+everywhere.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ from . import images
 from .buckets import CELL, CENTRES, Size, bucket_table, choose, whole_cells
 from .errors import CanvasError
 
-__all__ = ["CENTRES", "FITS", "Canvas", "Rect", "Size", "bucket_table", "choose", "plan", "whole_cells"]
+__all__ = [
+    "CENTRES",
+    "FITS",
+    "Canvas",
+    "Rect",
+    "Size",
+    "bucket_table",
+    "choose",
+    "plan",
+    "whole_cells",
+]
 
 FITS = ("stretch", "pad", "crop")
 MAX_SIDE = 32768
@@ -51,8 +62,9 @@ class Canvas:
     """How a source of one size lies on a model picture of another; made by plan().
 
     centre: side of the square with the area the size was chosen for (0 when the size was given).
-    Images are (B, C, H, W) in 0..1, masks (B, H, W), labels (B, H, W), boxes (..., 4) xyxy in pixels.
-    Every restore_* returns exactly the source's size. Sizes that agree are passed through untouched.
+    Images are (B, C, H, W) in 0..1, masks (B, H, W), labels (B, H, W), boxes (..., 4) xyxy in
+    pixels. Every restore_* returns exactly the source's size. Sizes that agree are passed through
+    untouched.
     """
 
     source: Size
@@ -63,7 +75,8 @@ class Canvas:
     centre: int = 0
 
     def fit_image(self, image_01: Tensor) -> Tensor:
-        """(B, 1..4, source) to RGB (B, 3, model): 8-bit Lanczos like the reference, padding repeats the border."""
+        """(B, 1..4, source) to RGB (B, 3, model): 8-bit Lanczos like the reference, padding repeats
+        the border."""
         rgb, _ = images.ensure_rgb(image_01)
         self._expect(rgb, self.source, "source")
         shown = images.resize_image(
@@ -79,7 +92,8 @@ class Canvas:
         return self._pad(shown, "constant")
 
     def restore_image(self, image_01: Tensor, source: Tensor | None = None) -> Tensor:
-        """(B, C, model) to (B, C, source). Outside a crop: the pixels of `source`, else 0 (see covered())."""
+        """(B, C, model) to (B, C, source). Outside a crop: the pixels of `source`, else 0 (see
+        covered())."""
         images.check_image(image_01, "model picture")
         self._expect(image_01, self.model, "model picture")
         shown = images.resize_image(self.content.cut(image_01), self.view.height, self.view.width)
@@ -92,15 +106,20 @@ class Canvas:
         return self._paste(shown, source)
 
     def restore_mask(self, mask: Tensor) -> Tensor:
-        """(B, model) to (B, source); binary stays binary; nothing is selected outside a crop. B may be 0."""
+        """(B, model) to (B, source); binary stays binary; nothing is selected outside a crop. B may
+        be 0."""
         mask = images.as_mask(mask)
         self._expect(mask, self.model, "model picture")
-        return self._paste(images.resize_mask(self.content.cut(mask), self.view.height, self.view.width))
+        return self._paste(
+            images.resize_mask(self.content.cut(mask), self.view.height, self.view.width)
+        )
 
     def restore_labels(self, labels: Tensor) -> Tensor:
         """(..., model) of any dtype to (..., source) by nearest pixel; 0 outside a crop."""
         self._expect(labels, self.model, "model picture")
-        return self._paste(images.resize_labels(self.content.cut(labels), self.view.height, self.view.width))
+        return self._paste(
+            images.resize_labels(self.content.cut(labels), self.view.height, self.view.width)
+        )
 
     def restore_boxes(self, boxes_xyxy: Tensor) -> Tensor:
         """(..., 4) in model pixels to source pixels, clipped to the source."""
@@ -126,8 +145,9 @@ class Canvas:
     def from_dict(cls, data: dict[str, Any]) -> Canvas:
         """Read what to_dict() wrote. Raises CanvasError when fields are missing."""
         try:
-            return cls(Size(*data["source"]), Size(*data["model"]), data["fit"], Rect(*data["view"]),
-                       Rect(*data["content"]), data["centre"])  # fmt: skip
+            source, model = Size(*data["source"]), Size(*data["model"])
+            view, content = Rect(*data["view"]), Rect(*data["content"])
+            return cls(source, model, data["fit"], view, content, data["centre"])
         except (KeyError, TypeError) as error:
             raise CanvasError(f"not the record of a canvas: {error}") from error
 
@@ -138,8 +158,8 @@ class Canvas:
         height, width = x.shape[-2:]
         if (width, height) != size:
             raise CanvasError(
-                f"the {what} is {width} x {height} px, but this canvas was made for {size.width} x {size.height} px; "
-                "use the canvas that belongs to this picture"
+                f"the {what} is {width} x {height} px, but this canvas was made for "
+                f"{size.width} x {size.height} px; use the canvas that belongs to this picture"
             )
 
     def _pad(self, x: Tensor, mode: str) -> Tensor:
@@ -170,10 +190,10 @@ def plan(
 ) -> Canvas:
     """Lay a source of width x height px on the canvas.
 
-    centres: areas to choose the model size from by closest aspect ratio. fit: "stretch" (the reference's way:
-    the whole source, slightly distorted), "pad" (no distortion, border repeated) or "crop" (no distortion,
-    margins cut off evenly). model: a (width, height) in multiples of 16 to use instead of a choice.
-    Raises CanvasError, with the numbers, for sizes that cannot be used.
+    centres: areas to choose the model size from by closest aspect ratio. fit: "stretch" (the
+    reference's way: the whole source, slightly distorted), "pad" (no distortion, border repeated)
+    or "crop" (no distortion, margins cut off evenly). model: a (width, height) in multiples of 16
+    to use instead of a choice. Raises CanvasError, with the numbers, for sizes that cannot be used.
     """
     if fit not in FITS:
         raise CanvasError(f"fit must be one of {', '.join(FITS)}. Got: {fit!r}")
@@ -184,7 +204,10 @@ def plan(
     else:
         target, centre = Size(*model), 0
         if any(side < CELL or side % CELL for side in target):
-            raise CanvasError(f"the model size must be in multiples of {CELL} px. Got: {target.width} x {target.height}")
+            raise CanvasError(
+                f"the model size must be in multiples of {CELL} px. "
+                f"Got: {target.width} x {target.height}"
+            )
     source = Size(width, height)
     whole_source, whole_model = Rect(0, 0, *source), Rect(0, 0, *target)
     if fit == "pad":

@@ -26,13 +26,20 @@ def to_image_01(pixels: Tensor) -> Tensor:
 
 
 def check_image(image: Tensor, what: str = "image") -> None:
-    """Raise CanvasError unless image is a floating (B, C, H, W) with something in it and only finite values."""
+    """Raise CanvasError unless image is a floating (B, C, H, W) with something in it and only
+    finite values."""
     if image.ndim != 4:
-        raise CanvasError(f"{what} must have four axes (batch, channel, height, width). Got: {_shape(image)}")
+        raise CanvasError(
+            f"{what} must have four axes (batch, channel, height, width). Got: {_shape(image)}"
+        )
     if not image.is_floating_point():
-        raise CanvasError(f"{what} must hold floats in 0..1; divide 8-bit values by 255. Got: {image.dtype}")
+        raise CanvasError(
+            f"{what} must hold floats in 0..1; divide 8-bit values by 255. Got: {image.dtype}"
+        )
     if image.numel() == 0:
-        raise CanvasError(f"{what} is empty; give at least one picture of 1 x 1 px. Got: {_shape(image)}")
+        raise CanvasError(
+            f"{what} is empty; give at least one picture of 1 x 1 px. Got: {_shape(image)}"
+        )
     check_finite(image, what)
 
 
@@ -43,8 +50,8 @@ def check_finite(x: Tensor, what: str) -> None:
     bad = int((~torch.isfinite(x)).sum())
     if bad:
         raise CanvasError(
-            f"{what} holds {bad} values that are not finite, of {x.numel()}; an earlier step overflowed "
-            "(often a VAE in half precision): run it in float32 or bfloat16"
+            f"{what} holds {bad} values that are not finite, of {x.numel()}; an earlier step "
+            "overflowed (often a VAE in half precision): run it in float32 or bfloat16"
         )
 
 
@@ -57,21 +64,28 @@ def ensure_rgb(image: Tensor, what: str = "image") -> tuple[Tensor, Tensor | Non
     check_image(image, what)
     channels = image.shape[1]
     if channels not in (1, 2, 3, 4):
-        raise CanvasError(f"{what} must have 1 to 4 channels (grey, RGB, each with or without alpha). Got: {channels}")
+        raise CanvasError(
+            f"{what} must have 1 to 4 channels (grey or RGB, with or without alpha). Got: {channels}"
+        )
     alpha = image[:, -1] if channels in (2, 4) else None
     colour = image[:, :3] if channels >= 3 else image[:, :1].expand(-1, 3, -1, -1)
     return colour, alpha
 
 
-def as_mask(mask: Tensor, *, size: tuple[int, int] | None = None, batch: int | None = None) -> Tensor:
+def as_mask(
+    mask: Tensor, *, size: tuple[int, int] | None = None, batch: int | None = None
+) -> Tensor:
     """Bring any mask to (B, H, W) in 0..1, float32 (bool stays bool).
 
-    mask: (H, W), (B, H, W), (B, 1, H, W) or (B, C, H, W) with equal channels. size: wanted (height, width).
-    batch: wanted B; one mask serves a whole batch. Raises CanvasError for other shapes, NaN or an unfit batch.
+    mask: (H, W), (B, H, W), (B, 1, H, W) or (B, C, H, W) with equal channels. size: wanted (height,
+    width). batch: wanted B; one mask serves a whole batch. Raises CanvasError for other shapes, NaN
+    or an unfit batch.
     """
     if mask.ndim == 4:
         if mask.shape[1] != 1 and not bool((mask == mask[:, :1]).all()):
-            raise CanvasError(f"a mask has one channel; pick a channel of the picture first. Got: {_shape(mask)}")
+            raise CanvasError(
+                f"a mask has one channel; pick a channel of the picture first. Got: {_shape(mask)}"
+            )
         mask = mask[:, 0]
     if mask.ndim == 2:
         mask = mask[None]
@@ -86,7 +100,9 @@ def as_mask(mask: Tensor, *, size: tuple[int, int] | None = None, batch: int | N
         mask = resize_mask(mask, *size)
     if batch is not None and mask.shape[0] != batch:
         if mask.shape[0] != 1:
-            raise CanvasError(f"{mask.shape[0]} masks for {batch} pictures; give one mask, or one for each picture")
+            raise CanvasError(
+                f"{mask.shape[0]} masks for {batch} pictures; give one mask, or one for each"
+            )
         mask = mask.expand(batch, -1, -1)
     return mask
 
@@ -99,16 +115,19 @@ def is_no_mask(mask: Tensor) -> bool:
 def resize_image(image_01: Tensor, height: int, width: int, *, eight_bit: bool = False) -> Tensor:
     """Lanczos resize of (..., H, W), clamped to 0..1.
 
-    eight_bit: round to 1/255 after each pass, which reproduces Pillow's resize of an 8-bit picture, the
-    resize the released model saw. An unchanged size returns the tensor itself.
+    eight_bit: round to 1/255 after each pass, which reproduces Pillow's resize of an 8-bit picture,
+    the resize the released model saw. An unchanged size returns the tensor itself.
     """
     if tuple(image_01.shape[-2:]) == (height, width):
         return image_01
-    return resample(image_01, height, width, "lanczos", EIGHT_BIT if eight_bit else None).clamp(0, 1)
+    return resample(image_01, height, width, "lanczos", EIGHT_BIT if eight_bit else None).clamp(
+        0, 1
+    )
 
 
 def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
-    """Resize (..., H, W) without overshoot. Bool, and floats that are all 0 or 1, stay so: covered by half or more."""
+    """Resize (..., H, W) without overshoot. Bool, and floats that are all 0 or 1, stay so: covered
+    by half or more."""
     if tuple(mask.shape[-2:]) == (height, width):
         return mask
     soft = resample(mask.float(), height, width, "triangle")

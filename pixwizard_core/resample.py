@@ -1,7 +1,7 @@
 """Separable resampling with antialiasing, on any device, for tensors of any leading shape.
 
-Lanczos follows Pillow's: pixel centres at half integers, a window of three lobes widened by the shrink
-factor, weights that sum to one, columns first and rows second.
+Lanczos follows Pillow's: pixel centres at half integers, a window of three lobes widened by the
+shrink factor, weights that sum to one, columns first and rows second.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-BLOCK = 128  # outputs computed by one small dense product; the whole weight matrix would be mostly zeros
+BLOCK = 128  # outputs per dense product; the whole weight matrix would be mostly zeros
 
 
 def lanczos3(x: Tensor) -> Tensor:
@@ -20,19 +20,22 @@ def lanczos3(x: Tensor) -> Tensor:
 
 
 def triangle(x: Tensor) -> Tensor:
-    """Linear interpolation when enlarging, a weighted area mean when shrinking; never overshoots."""
+    """Linear interpolation when enlarging, a weighted area mean when shrinking; never
+    overshoots."""
     return (1 - x.abs()).clamp(min=0)
 
 
 FILTERS = {"lanczos": (lanczos3, 3.0), "triangle": (triangle, 1.0)}
 
 
-def resample(image: Tensor, height: int, width: int, filter: str, levels: int | None = None) -> Tensor:
+def resample(
+    image: Tensor, height: int, width: int, filter: str, levels: int | None = None
+) -> Tensor:
     """Resize the last two axes to (height, width).
 
-    image: (..., H, W) float. filter: a key of FILTERS. levels: when given, values are taken as 0..1 and
-    each pass is clamped and rounded to that many steps, as an 8-bit resize does with 255.
-    Works in float32, returns image.dtype. An axis that keeps its size is not touched.
+    image: (..., H, W) float. filter: a key of FILTERS. levels: when given, values are taken as 0..1
+    and each pass is clamped and rounded to that many steps, as an 8-bit resize does with 255. Works
+    in float32, returns image.dtype. An axis that keeps its size is not touched.
     """
     out = image.float()
     if width != image.shape[-1]:
@@ -44,7 +47,8 @@ def resample(image: Tensor, height: int, width: int, filter: str, levels: int | 
 
 
 def nearest(image: Tensor, height: int, width: int) -> Tensor:
-    """Resize the last two axes by taking the pixel under each new pixel's centre; any dtype, no new values."""
+    """Resize the last two axes by taking the pixel under each new pixel's centre; any dtype, no new
+    values."""
     rows = _nearest_index(image.shape[-2], height, image.device)
     columns = _nearest_index(image.shape[-1], width, image.device)
     return image.index_select(-2, rows).index_select(-1, columns)
@@ -71,7 +75,8 @@ def _along_last(x: Tensor, new_size: int, filter: str) -> Tensor:
 
 
 def _weights(size: int, new_size: int, filter: str) -> tuple[Tensor, Tensor]:
-    """First source index (new_size,) and weights (new_size, taps) of each output; weights outside are 0."""
+    """First source index (new_size,) and weights (new_size, taps) of each output; weights outside
+    are 0."""
     function, support = FILTERS[filter]
     scale = size / new_size
     widen = max(scale, 1.0)

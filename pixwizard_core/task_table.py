@@ -1,8 +1,8 @@
 """The tasks as data: what each is called, how it is asked for, and what its answer picture holds.
 
-One row is (id, title, family, fields, decoder, phrasings). Text in square brackets is left out when the
-field inside it is empty; every other field is required. The last two phrasings of a row are never used
-in training, so they measure whether an unseen wording is understood.
+One row is (id, title, family, fields, decoder, phrasings). Text in square brackets is left out when
+the field inside it is empty; every other field is required. The last two phrasings of a row are
+never used in training, so they measure whether an unseen wording is understood.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ PERCEIVE = "Perceive"
 
 FAMILIES = (PERCEIVE, GROUND, EDIT, INPAINT, RESTORE, CONTROL, GENERATE)
 
+# fmt: off
 PERCEIVE_ROWS = (
     ("depth", "Depth map", (), "depth", (
         "Estimate the depth map of this picture.",

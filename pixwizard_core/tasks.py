@@ -14,7 +14,8 @@ from .task_table import EDIT, ROWS
 HELD_OUT_COUNT = 2  # the last phrasings of each row; training never shows them
 FREE_TEXT = "custom"
 
-# Colours a highlight or a box may be asked for in; RGB 0..255, far apart so that decoding can tell them.
+# Colours a highlight or a box may be asked for in; RGB 0..255, far apart so that decoding can tell
+# them.
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
     "green": (0, 255, 0),
@@ -34,9 +35,10 @@ _FIELD = re.compile(r"\{(\w+)\}")
 class Task:
     """One thing to ask for.
 
-    fields: the words the phrasings take, of "caption" (the wanted picture), "colour", "target" (what to
-    ground or edit). optional: those of them that may stay empty. held_out: indices of phrasings never trained.
-    decoder: what the answer picture holds, a key of decode.DECODERS or a kind that stays a picture.
+    fields: the words the phrasings take, of "caption" (the wanted picture), "colour", "target"
+    (what to ground or edit). optional: those of them that may stay empty. held_out: indices of
+    phrasings never trained. decoder: what the answer picture holds, a key of decode.DECODERS or a
+    kind that stays a picture.
     """
 
     id: str
@@ -66,12 +68,14 @@ CUSTOM = Task(FREE_TEXT, "Free text", EDIT, ("{caption}",), (), ("caption",))
 
 
 def find_task(task_id: str) -> Task:
-    """The task of this id, or the free-text one for "custom". Raises InstructionError for any other id."""
+    """The task of this id, or the free-text one for "custom". Raises InstructionError for any other
+    id."""
     if task_id == FREE_TEXT:
         return CUSTOM
     if task_id not in TASKS:
         raise InstructionError(
-            f"unknown task {task_id!r}; choose one of: {', '.join(TASKS)}, or {FREE_TEXT} for your own words"
+            f"unknown task {task_id!r}; choose one of: {', '.join(TASKS)}, or {FREE_TEXT} for your "
+            "own words"
         )
     return TASKS[task_id]
 
@@ -87,23 +91,25 @@ def instruction(
 ) -> str:
     """The sentence that asks for a task.
 
-    phrasing: index into the task's phrasings. seed, when given, picks among the trained phrasings instead
-    (seed modulo their number, so consecutive seeds walk through all). Fields that the task does not use
-    are ignored. Raises InstructionError for an unknown task, a phrasing out of range or a missing field.
+    phrasing: index into the task's phrasings. seed, when given, picks among the trained phrasings
+    instead (seed modulo their number, so consecutive seeds walk through all). Fields that the task
+    does not use are ignored. Raises InstructionError for an unknown task, a phrasing out of range
+    or a missing field.
     """
     task = find_task(task_id)
     given = {"caption": _clean(caption), "colour": _word(colour), "target": _word(target)}
     missing = [f for f in task.fields if not given[f] and f not in task.optional]
     if missing:
         raise InstructionError(
-            f"task {task_id!r} needs {' and '.join(missing)}; it takes {', '.join(task.fields)}. Fill in "
-            f"{missing[0]}, for example {_EXAMPLES[missing[0]]!r}"
+            f"task {task_id!r} needs {' and '.join(missing)}; it takes {', '.join(task.fields)}. "
+            f"Fill in {missing[0]}, for example {_EXAMPLES[missing[0]]!r}"
         )
     if seed is not None:
         phrasing = task.trained[seed % len(task.trained)]
     if not 0 <= phrasing < len(task.phrasings):
         raise InstructionError(
-            f"phrasing {phrasing} of task {task_id!r} does not exist; it has 0 to {len(task.phrasings) - 1}"
+            f"phrasing {phrasing} of task {task_id!r} does not exist; it has 0 to "
+            f"{len(task.phrasings) - 1}"
         )
     return _fill(task.phrasings[phrasing], given)
 

@@ -72,8 +72,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a decoder may need beside the answer. source_01: the picture that was asked about, of the answer's
-    size. colour: what a highlight or box was asked for in. palette: classes of a segmentation."""
+    """What a decoder may need beside the answer. source_01: the picture that was asked about, of
+    the answer's size. colour: what a highlight or box was asked for in. palette: classes of a
+    segmentation."""
 
     source_01: Tensor | None = None
     colour: str | Rgb = "red"
@@ -96,12 +97,15 @@ DECODERS: dict[str, Callable[[Tensor, Hints], Any]] = {
     "segmentation": lambda image_01, hints: decode_segments(image_01, hints.palette),  # Segments
     "mask": lambda image_01, hints: decode_mask(image_01),  # (B, H, W) bool
     "highlight": _highlight,  # (B, H, W) bool
-    "box": lambda image_01, hints: decode_boxes(image_01, hints.colour, hints.source_01),  # list per picture
+    "box": lambda image_01, hints: decode_boxes(
+        image_01, hints.colour, hints.source_01
+    ),  # list per picture
 }
 
 
 def decode(kind: str, image_01: Tensor, hints: Hints | None = None) -> Any:
-    """Read an answer picture as a task's decoder kind (Task.decoder); see DECODERS for what each returns.
+    """Read an answer picture as a task's decoder kind (Task.decoder); see DECODERS for what each
+    returns.
 
     Raises DecodeError for an unknown kind or a picture that cannot be read.
     """

@@ -35,10 +35,12 @@ def decode_boxes(
     *,
     min_score: float = 0.5,
 ) -> list[list[Box]]:
-    """Find outlines of a colour: (B, C, H, W) in 0..1 to a list of boxes for each picture, best first.
+    """Find outlines of a colour: (B, C, H, W) in 0..1 to a list of boxes for each picture, best
+    first.
 
-    source_01: the picture before the outline was drawn; with it, things that have the colour anyway are left
-    out. A picture without outline gives an empty list. Outlines that touch each other count as one.
+    source_01: the picture before the outline was drawn; with it, things that have the colour anyway
+    are left out. A picture without outline gives an empty list. Outlines that touch each other
+    count as one.
     """
     answer = picture(image_01)
     lines = outline(answer, colour, source_01)

@@ -21,18 +21,20 @@ def picture(image_01: Tensor, what: str = "answer picture") -> Tensor:
 
 
 def same_size(image_01: Tensor, source_01: Tensor) -> Tensor:
-    """The source as RGB, checked to belong to the answer; one source serves a batch. Raises DecodeError."""
+    """The source as RGB, checked to belong to the answer; one source serves a batch. Raises
+    DecodeError."""
     source = picture(source_01, "source picture")
     if source.shape[-2:] != image_01.shape[-2:] or source.shape[0] not in (1, image_01.shape[0]):
         raise DecodeError(
-            f"the source picture is {_size(source)}, the answer {_size(image_01)}; restore the answer "
-            "to the source's size first, or give the source as it was fitted"
+            f"the source picture is {_size(source)}, the answer {_size(image_01)}; restore the "
+            "answer to the source's size first, or give the source as it was fitted"
         )
     return source.to(image_01.device)
 
 
 def rgb_of(colour: str | Rgb) -> Rgb:
-    """RGB 0..255 of a colour name, "#rrggbb" or three numbers. Raises DecodeError, listing the names."""
+    """RGB 0..255 of a colour name, "#rrggbb" or three numbers. Raises DecodeError, listing the
+    names."""
     if isinstance(colour, str):
         name = colour.strip().lower()
         if name in COLOURS:

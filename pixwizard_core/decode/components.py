@@ -1,4 +1,5 @@
-"""Connected regions of a mask, without loops over pixels: runs of each row are joined to those they touch."""
+"""Connected regions of a mask, without loops over pixels: runs of each row are joined to those they
+touch."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from torch import Tensor
 def label(mask: Tensor, diagonal: bool = True) -> tuple[Tensor, int]:
     """Number the connected regions of a mask.
 
-    mask: (H, W) bool, any device. diagonal: whether touching corners connect.
-    Returns labels (H, W) long on the same device, 0 outside and 1..count inside in reading order, and count.
+    mask: (H, W) bool, any device. diagonal: whether touching corners connect. Returns labels (H, W)
+    long on the same device, 0 outside and 1..count inside in reading order, and count.
     """
     height, width = mask.shape
     edges = F.pad(mask.cpu().to(torch.int8), (1, 1)).diff(dim=1)  # width + 1 columns
-    starts = (edges == 1).flatten().nonzero()[:, 0]  # position of a run's first pixel, rows laid end to end
+    starts = (
+        (edges == 1).flatten().nonzero()[:, 0]
+    )  # position of a run's first pixel, rows laid end to end
     ends = (edges == -1).flatten().nonzero()[:, 0]  # one past its last
     if not len(starts):
         return torch.zeros_like(mask, dtype=torch.long), 0

@@ -1,6 +1,7 @@
 """Depth: from a grey answer picture to numbers, and from numbers to something to look at.
 
-depth_01 is (B, H, W) float32 with white (1) near unless said otherwise, as ControlNet's users expect it.
+depth_01 is (B, H, W) float32 with white (1) near unless said otherwise, as ControlNet's users
+expect it.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ COLOUR_MAPS = (*_ANCHORS, *(f"{name}_r" for name in _ANCHORS))
 
 
 def decode_depth(image_01: Tensor, *, invert: bool = False) -> Tensor:
-    """The mean of the channels: (B, C, H, W) in 0..1 to depth_01 (B, H, W). invert swaps near and far."""
+    """The mean of the channels: (B, C, H, W) in 0..1 to depth_01 (B, H, W). invert swaps near and
+    far."""
     depth = picture(image_01).mean(1)
     return 1 - depth if invert else depth
 
 
-def to_metres(depth_01: Tensor, near: float = METRES[0], far: float = METRES[1], *, white_is_near: bool = True) -> Tensor:
+def to_metres(
+    depth_01: Tensor, near: float = METRES[0], far: float = METRES[1], *, white_is_near: bool = True
+) -> Tensor:
     """Undo the linear map from metres to grey, so near..far in metres.
 
     Only right for the range the picture was made with; the model's own depth is relative.
@@ -51,19 +55,24 @@ def normalise(
 ) -> Tensor:
     """Stretch depth (B, H, W) to 0..1.
 
-    mode: "image" each picture by itself; "batch" all by one range, so a video does not flicker; "fixed" low..high
-    becomes 0..1; "none" leaves it. percentiles: darkest and brightest percent to ignore in the first two. A flat
-    picture becomes 0. Raises DecodeError for an unknown mode or an empty range.
+    mode: "image" each picture by itself; "batch" all by one range, so a video does not flicker;
+    "fixed" low..high becomes 0..1; "none" leaves it. percentiles: darkest and brightest percent to
+    ignore in the first two. A flat picture becomes 0. Raises DecodeError for an unknown mode or an
+    empty range.
     """
     if mode not in NORMALISATIONS:
-        raise DecodeError(f"normalisation must be one of {', '.join(NORMALISATIONS)}. Got: {mode!r}")
+        raise DecodeError(
+            f"normalisation must be one of {', '.join(NORMALISATIONS)}. Got: {mode!r}"
+        )
     if mode == "none":
         return depth
     if mode == "fixed":
         _check_range(low, high, "low", "high")
         return ((depth - low) / (high - low)).clamp(0, 1)
     if not 0 <= percentiles[0] < percentiles[1] <= 100:
-        raise DecodeError(f"percentiles must rise within 0 to 100. Got: {percentiles[0]} and {percentiles[1]}")
+        raise DecodeError(
+            f"percentiles must rise within 0 to 100. Got: {percentiles[0]} and {percentiles[1]}"
+        )
     rows = depth.flatten(1) if mode == "image" else depth.reshape(1, -1)
     darkest, brightest = (_percentile(rows, p)[:, None, None] for p in percentiles)
     span = brightest - darkest
@@ -71,10 +80,13 @@ def normalise(
 
 
 def colourise(values_01: Tensor, colour_map: str = "spectral_r") -> Tensor:
-    """(B, H, W) in 0..1 to (B, 3, H, W) in 0..1. colour_map: one of COLOUR_MAPS; "_r" runs it backwards."""
+    """(B, H, W) in 0..1 to (B, 3, H, W) in 0..1. colour_map: one of COLOUR_MAPS; "_r" runs it
+    backwards."""
     name = colour_map.lower()
     if name not in COLOUR_MAPS:
-        raise DecodeError(f"unknown colour map {colour_map!r}; choose one of: {', '.join(COLOUR_MAPS)}")
+        raise DecodeError(
+            f"unknown colour map {colour_map!r}; choose one of: {', '.join(COLOUR_MAPS)}"
+        )
     hexes = _ANCHORS[name.removesuffix("_r")].split()
     table = torch.tensor([[int(h[i : i + 2], 16) / 255 for i in (0, 2, 4)] for h in hexes])
     table = (table.flip(0) if name.endswith("_r") else table).to(values_01.device)

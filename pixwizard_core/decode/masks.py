@@ -24,8 +24,9 @@ MIN_VALUE = 0.2
 class Cleanup:
     """What to do to a mask, in this order. Areas in square pixels, lengths in pixels; 0 is off.
 
-    fill_holes: close regions that do not reach the border. min_area: drop smaller objects. largest_only: keep
-    one object. grow: widen, or narrow when negative. feather: soften the edge over about this width.
+    fill_holes: close regions that do not reach the border. min_area: drop smaller objects.
+    largest_only: keep one object. grow: widen, or narrow when negative. feather: soften the edge
+    over about this width.
     """
 
     fill_holes: bool = False
@@ -39,7 +40,8 @@ class Cleanup:
 class Objects:
     """The separate objects of one mask, largest first.
 
-    masks: (N, H, W) bool. boxes_xyxy_px: (N, 4) long, right and bottom exclusive. areas_px: (N,) long.
+    masks: (N, H, W) bool. boxes_xyxy_px: (N, 4) long, right and bottom exclusive. areas_px: (N,)
+    long.
     """
 
     masks: Tensor
@@ -53,8 +55,9 @@ class Objects:
 def decode_mask(image_01: Tensor, threshold: float | str = 0.5) -> Tensor:
     """White parts of a black and white answer: (B, C, H, W) to (B, H, W) bool.
 
-    threshold: grey level 0..1 above which a pixel is selected, or "otsu" for the level that parts each
-    picture's greys best (a picture of one grey falls back to 0.5). Raises DecodeError for other values.
+    threshold: grey level 0..1 above which a pixel is selected, or "otsu" for the level that parts
+    each picture's greys best (a picture of one grey falls back to 0.5). Raises DecodeError for
+    other values.
     """
     grey = picture(image_01).mean(1)
     if threshold == "otsu":
@@ -66,7 +69,8 @@ def decode_mask(image_01: Tensor, threshold: float | str = 0.5) -> Tensor:
 
 
 def otsu(grey: Tensor) -> Tensor:
-    """Otsu's level of (H, W) in 0..1 over 256 steps: the one that leaves least variance within both sides."""
+    """Otsu's level of (H, W) in 0..1 over 256 steps: the one that leaves least variance within both
+    sides."""
     counts = (grey * 255).round().long().flatten().cpu().bincount(minlength=256).double()
     if int((counts > 0).sum()) < 2:
         return grey.new_tensor(0.5)
@@ -89,8 +93,8 @@ def decode_highlight(
 ) -> Tensor:
     """Where the answer is the source with a tint on it: (B, C, H, W) twice to (B, H, W) bool.
 
-    Solves answer = (1 - a) source + a colour for a by least squares in a small window around each pixel and
-    selects a > opacity / 2. Raises DecodeError when the sizes differ.
+    Solves answer = (1 - a) source + a colour for a by least squares in a small window around each
+    pixel and selects a > opacity / 2. Raises DecodeError when the sizes differ.
     """
     answer = picture(image_01)
     source = same_size(answer, source_01)
@@ -100,7 +104,8 @@ def decode_highlight(
     possible = (towards * towards).sum(1).expand_as(explained)
     reach = WINDOW // 2
     explained, possible = (
-        F.avg_pool2d(F.pad(x[:, None], [reach] * 4, "replicate"), WINDOW, 1)[:, 0] for x in (explained, possible)
+        F.avg_pool2d(F.pad(x[:, None], [reach] * 4, "replicate"), WINDOW, 1)[:, 0]
+        for x in (explained, possible)
     )
     return explained > opacity / 2 * possible.clamp(min=1e-3)
 
@@ -108,27 +113,37 @@ def decode_highlight(
 def decode_highlight_hsv(
     image_01: Tensor, colour: str | Rgb, *, tolerance_deg: float = HUE_TOLERANCE_DEG
 ) -> Tensor:
-    """Where the answer has the tint's hue and is vivid: the paper's way (D.3), which needs no source picture.
+    """Where the answer has the tint's hue and is vivid: the paper's way (D.3), which needs no
+    source picture.
 
     (B, C, H, W) to (B, H, W) bool. Objects that have the hue already are selected as well.
     Raises DecodeError for white and greys, which have no hue.
     """
     wanted = picture(torch.tensor(rgb_of(colour)).view(1, 3, 1, 1) / 255)
-    hue, saturation, value = (x.squeeze() for x in to_hsv(wanted))
+    hue, saturation, _ = (x.squeeze() for x in to_hsv(wanted))
     if saturation < MIN_SATURATION:
-        raise DecodeError(f"colour {colour!r} has no hue to look for; compare with the source picture instead")
+        raise DecodeError(
+            f"colour {colour!r} has no hue to look for; compare with the source picture instead"
+        )
     hue_px, saturation_px, value_px = to_hsv(picture(image_01))
     apart = (hue_px - hue.to(hue_px) + 180) % 360 - 180
-    return (apart.abs() <= tolerance_deg) & (saturation_px >= MIN_SATURATION) & (value_px >= MIN_VALUE)
+    return (
+        (apart.abs() <= tolerance_deg) & (saturation_px >= MIN_SATURATION) & (value_px >= MIN_VALUE)
+    )
 
 
 def to_hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, 3, H, W) in 0..1 to hue in degrees 0..360, saturation and value 0..1, each (B, H, W); grey has hue 0."""
+    """(B, 3, H, W) in 0..1 to hue in degrees 0..360, saturation and value 0..1, each (B, H, W);
+    grey has hue 0."""
     value, top = rgb.max(1)
     chroma = value - rgb.amin(1)
     safe = chroma.clamp(min=1e-8)
     red, green, blue = rgb.unbind(1)
-    sixth = torch.where(top == 0, (green - blue) / safe, torch.where(top == 1, (blue - red) / safe + 2, (red - green) / safe + 4))
+    sixth = torch.where(
+        top == 0,
+        (green - blue) / safe,
+        torch.where(top == 1, (blue - red) / safe + 2, (red - green) / safe + 4),
+    )
     hue = torch.where(chroma > 0, sixth * 60 % 360, 0.0)
     return hue, torch.where(value > 0, chroma / value.clamp(min=1e-8), 0.0), value
 
@@ -148,7 +163,8 @@ def clean(mask: Tensor, cleanup: Cleanup) -> Tensor:
 def objects(mask: Tensor, *, min_area: int = 1, limit: int | None = None) -> Objects:
     """Part one mask (H, W) bool into connected objects, largest first, then in reading order.
 
-    min_area: smaller ones are left out. limit: at most so many. An empty mask gives N = 0 with shapes kept.
+    min_area: smaller ones are left out. limit: at most so many. An empty mask gives N = 0 with
+    shapes kept.
     """
     labels, count = label(mask)
     areas = labels.cpu().flatten().bincount(minlength=count + 1)[1:]
@@ -159,7 +175,8 @@ def objects(mask: Tensor, *, min_area: int = 1, limit: int | None = None) -> Obj
 
 
 def mask_boxes(masks: Tensor) -> Tensor:
-    """Tight boxes of (N, H, W) bool: (N, 4) long xyxy, right and bottom exclusive; zeros for an empty mask."""
+    """Tight boxes of (N, H, W) bool: (N, 4) long xyxy, right and bottom exclusive; zeros for an
+    empty mask."""
     sides = []
     for across in (masks.any(1), masks.any(2)):  # columns give x, rows give y
         first = across.int().argmax(1)

@@ -12,10 +12,11 @@ from .components import label
 
 
 def grow(mask: Tensor, radius: int) -> Tensor:
-    """Add every pixel within radius px (Euclidean) of a bool mask; a negative radius shrinks by as much.
+    """Add every pixel within radius px (Euclidean) of a bool mask; a negative radius shrinks by as
+    much.
 
-    Beyond the border counts as not selected when growing and as selected when shrinking, so an object that
-    runs out of the picture keeps touching its border.
+    Beyond the border counts as not selected when growing and as selected when shrinking, so an
+    object that runs out of the picture keeps touching its border.
     """
     if radius == 0:
         return mask
@@ -46,11 +47,14 @@ def drop_small(mask: Tensor, min_area: int) -> Tensor:
 
 def largest(mask: Tensor) -> Tensor:
     """Keep only the largest connected region of each mask, the first of equals."""
-    return _each(mask, lambda one: _keep(one, lambda areas: torch.arange(len(areas)) == areas.argmax()))
+    return _each(
+        mask, lambda one: _keep(one, lambda areas: torch.arange(len(areas)) == areas.argmax())
+    )
 
 
 def feather(mask: Tensor, radius: float) -> Tensor:
-    """Soft edge: Gaussian blur with standard deviation radius / 2 px; float32 in 0..1, the border is repeated."""
+    """Soft edge: Gaussian blur with standard deviation radius / 2 px; float32 in 0..1, the border
+    is repeated."""
     soft = mask.float()
     if radius <= 0:
         return soft

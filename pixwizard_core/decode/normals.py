@@ -1,7 +1,7 @@
 """Surface normals from colours: red, green, blue hold x, y, z as (n + 1) / 2.
 
-x points right, y up, z towards the viewer; a wall seen head-on is (0.5, 0.5, 1). Tools that point y down read
-the picture with flip_y.
+x points right, y up, z towards the viewer; a wall seen head-on is (0.5, 0.5, 1). Tools that point y
+down read the picture with flip_y.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from .common import picture
 TOO_SHORT = 1e-3  # a vector this short has no direction; mid-grey decodes to one
 
 
-def decode_normals(image_01: Tensor, *, flip_x: bool = False, flip_y: bool = False, flip_z: bool = False) -> Tensor:
-    """(B, C, H, W) in 0..1 to unit normals (B, 3, H, W). Mid-grey, which has no direction, faces the viewer."""
+def decode_normals(
+    image_01: Tensor, *, flip_x: bool = False, flip_y: bool = False, flip_z: bool = False
+) -> Tensor:
+    """(B, C, H, W) in 0..1 to unit normals (B, 3, H, W). Mid-grey, which has no direction, faces
+    the viewer."""
     normals = picture(image_01) * 2 - 1
     normals = normals * _signs(normals, flip_x, flip_y, flip_z)
     length = normals.norm(dim=1, keepdim=True)
@@ -23,7 +26,9 @@ def decode_normals(image_01: Tensor, *, flip_x: bool = False, flip_y: bool = Fal
     return torch.where(length > TOO_SHORT, normals / length.clamp(min=TOO_SHORT), viewer)
 
 
-def paint_normals(normals: Tensor, *, flip_x: bool = False, flip_y: bool = False, flip_z: bool = False) -> Tensor:
+def paint_normals(
+    normals: Tensor, *, flip_x: bool = False, flip_y: bool = False, flip_z: bool = False
+) -> Tensor:
     """Unit normals (B, 3, H, W) to a picture in 0..1."""
     return ((normals * _signs(normals, flip_x, flip_y, flip_z) + 1) / 2).clamp(0, 1)
 

@@ -1,4 +1,5 @@
-"""Palettes: which class has which colour. Entry 0 is always the background, black unless said otherwise."""
+"""Palettes: which class has which colour. Entry 0 is always the background, black unless said
+otherwise."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ BLACK = (0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Class names and their colours, RGB 0..255; a class's index is its place. Raises DecodeError if uneven."""
+    """Class names and their colours, RGB 0..255; a class's index is its place. Raises DecodeError
+    if uneven."""
 
     title: str
     names: tuple[str, ...]
@@ -27,8 +29,8 @@ class Palette:
     def __post_init__(self) -> None:
         if len(self.names) != len(self.colours) or len(self.names) < 2:
             raise DecodeError(
-                f"palette {self.title!r} has {len(self.names)} names and {len(self.colours)} colours; "
-                "it needs one colour for each name, the background and at least one class"
+                f"palette {self.title!r} has {len(self.names)} names and {len(self.colours)} "
+                "colours; it needs one colour for each name, the background and at least one class"
             )
 
     def __len__(self) -> int:
@@ -48,7 +50,8 @@ class Palette:
 
     @classmethod
     def from_mapping(cls, title: str, colours: Mapping[str, object]) -> Palette:
-        """From name to colour, either three numbers 0..255 or "#rrggbb"; black background is put first."""
+        """From name to colour, either three numbers 0..255 or "#rrggbb"; black background is put
+        first."""
         rows = [(name.strip(), _colour(value)) for name, value in colours.items()]
         if not rows or rows[0][0].lower() != BACKGROUND:
             rows = [(BACKGROUND, BLACK), *(row for row in rows if row[0].lower() != BACKGROUND)]
@@ -58,14 +61,17 @@ class Palette:
 @lru_cache(maxsize=1)
 def ade20k() -> Palette:
     """The 150 classes of ADE20K in the colours that segmentation ControlNets use."""
-    return read_palette(Path(__file__).with_name("ade20k150.csv").read_text(encoding="utf-8"), "ADE20K")
+    return read_palette(
+        Path(__file__).with_name("ade20k150.csv").read_text(encoding="utf-8"), "ADE20K"
+    )
 
 
 def read_palette(text: str, title: str = "palette") -> Palette:
     """A palette from the text of a JSON or CSV file.
 
-    JSON: {"sky": [6, 230, 230], ...} or [{"name": "sky", "colour": "#06e6e6"}, ...]. CSV: a heading with name
-    and r, g, b, or name and colour ("#rrggbb"); other columns are ignored. Raises DecodeError naming the row.
+    JSON: {"sky": [6, 230, 230], ...} or [{"name": "sky", "colour": "#06e6e6"}, ...]. CSV: a heading
+    with name and r, g, b, or name and colour ("#rrggbb"); other columns are ignored. Raises
+    DecodeError naming the row.
     """
     text = text.lstrip("\ufeff").strip()
     if not text:
@@ -88,9 +94,15 @@ def _json_pairs(text: str, title: str) -> list[tuple[str, object]]:
         return list(data.items())
     pairs = []
     for number, row in enumerate(data, 1):
-        colour = next((row[k] for k in ("colour", "color", "rgb") if k in row), None) if isinstance(row, dict) else None
+        colour = (
+            next((row[k] for k in ("colour", "color", "rgb") if k in row), None)
+            if isinstance(row, dict)
+            else None
+        )
         if colour is None or "name" not in row:
-            raise DecodeError(f'palette {title!r}, entry {number}: needs "name" and "colour". Got: {row!r}')
+            raise DecodeError(
+                f'palette {title!r}, entry {number}: needs "name" and "colour". Got: {row!r}'
+            )
         pairs.append((str(row["name"]), colour))
     return pairs
 

@@ -1,4 +1,5 @@
-"""Class maps from flat-coloured answer pictures: the nearest colour of a palette wins (paper B.4)."""
+"""Class maps from flat-coloured answer pictures: the nearest colour of a palette wins (paper
+B.4)."""
 
 from __future__ import annotations
 
@@ -14,14 +15,16 @@ from ..errors import DecodeError
 from .common import Rgb, picture
 from .palette import Palette
 
-CHUNK_PX = 8192  # pixels compared with the whole palette at a time; the table stays in the CPU's cache
+CHUNK_PX = (
+    8192  # pixels compared with the whole palette at a time; the table stays in the CPU's cache
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """Classes of a batch. labels: (B, H, W) long, palette indices, 0 = background. distance: (B, H, W) float32,
-    how far the painted colour was from the palette's, 0..442 in 8-bit RGB. Classes that share a colour get
-    the first one's index."""
+    """Classes of a batch. labels: (B, H, W) long, palette indices, 0 = background. distance: (B, H,
+    W) float32, how far the painted colour was from the palette's, 0..442 in 8-bit RGB. Classes that
+    share a colour get the first one's index."""
 
     labels: Tensor
     distance: Tensor
@@ -38,15 +41,19 @@ class LegendEntry:
     area_percent: float
 
 
-def decode_segments(image_01: Tensor, palette: Palette, max_distance: float | None = None) -> Segments:
+def decode_segments(
+    image_01: Tensor, palette: Palette, max_distance: float | None = None
+) -> Segments:
     """Nearest palette colour by L2 over 8-bit RGB: (B, C, H, W) in 0..1 to Segments.
 
-    max_distance: colours farther than this from every class become background (None: never); about 60 drops
-    the blends along borders. Works in pieces, so memory does not grow with palette times picture.
+    max_distance: colours farther than this from every class become background (None: never); about
+    60 drops the blends along borders. Works in pieces, so memory does not grow with palette times
+    picture.
     """
     answer = picture(image_01)
     batch, _, height, width = answer.shape
-    # Whole numbers up to 2 * 255^2 * 3 stay exact in float32, and even in TF32 products: no ties by rounding.
+    # Whole numbers up to 2 * 255^2 * 3 stay exact in float32, and even in TF32 products: no ties by
+    # rounding.
     colours = torch.tensor(palette.colours, dtype=torch.float32, device=answer.device)
     offset = (colours**2).sum(1)
     labels = torch.empty(batch, height * width, dtype=torch.long, device=answer.device)
@@ -71,20 +78,23 @@ def paint(labels: Tensor, palette: Palette) -> Tensor:
 
 
 def legend(labels: Tensor, palette: Palette) -> list[LegendEntry]:
-    """Classes present in labels of any shape, largest first; classes of one colour are named together."""
+    """Classes present in labels of any shape, largest first; classes of one colour are named
+    together."""
     counts = labels.flatten().bincount(minlength=len(palette)).cpu()
     present = counts.nonzero()[:, 0]
     present = present[counts[present].argsort(descending=True, stable=True)].tolist()
     return [
-        LegendEntry(i, palette.label(i), palette.colours[i], 100 * int(counts[i]) / labels.numel()) for i in present
+        LegendEntry(i, palette.label(i), palette.colours[i], 100 * int(counts[i]) / labels.numel())
+        for i in present
     ]
 
 
 def find_classes(names: str | Sequence[str], palette: Palette) -> tuple[int, ...]:
-    """Indices of classes by name. names: a list, or text with commas; * and ? stand for any text or letter.
+    """Indices of classes by name. names: a list, or text with commas; * and ? stand for any text or
+    letter.
 
-    Matching ignores case. "*" means all classes but the background. Raises DecodeError, with the nearest
-    names, when something matches no class.
+    Matching ignores case. "*" means all classes but the background. Raises DecodeError, with the
+    nearest names, when something matches no class.
     """
     patterns = names.split(",") if isinstance(names, str) else list(names)
     patterns = [p.strip().lower() for p in patterns if p.strip()]
@@ -97,13 +107,16 @@ def find_classes(names: str | Sequence[str], palette: Palette) -> tuple[int, ...
         hits = [i for i, name in enumerate(known) if i >= first and fnmatchcase(name, pattern)]
         if not hits:
             near = get_close_matches(pattern, known, 5, 0.5) or known[1:6]
-            raise DecodeError(f"{palette.title} has no class {pattern!r}; did you mean one of: {', '.join(near)}?")
+            raise DecodeError(
+                f"{palette.title} has no class {pattern!r}; did you mean one of: {', '.join(near)}?"
+            )
         found.update(hits)
     return tuple(sorted(found))
 
 
 def class_mask(labels: Tensor, names: str | Sequence[str], palette: Palette) -> Tensor:
-    """Where any of the named classes is: labels (B, H, W) to (B, H, W) bool. See find_classes for names."""
+    """Where any of the named classes is: labels (B, H, W) to (B, H, W) bool. See find_classes for
+    names."""
     wanted = torch.zeros(len(palette), dtype=torch.bool)
     for index in find_classes(names, palette):
         wanted[palette.shown_as(index)] = True
@@ -111,7 +124,8 @@ def class_mask(labels: Tensor, names: str | Sequence[str], palette: Palette) -> 
 
 
 def class_masks(labels: Tensor, palette: Palette) -> tuple[list[LegendEntry], Tensor]:
-    """One mask for each class present but the background, largest first: entries and (N, B, H, W) bool."""
+    """One mask for each class present but the background, largest first: entries and (N, B, H, W)
+    bool."""
     entries = [entry for entry in legend(labels, palette) if entry.index]
     indices = torch.tensor([e.index for e in entries], dtype=torch.long, device=labels.device)
     return entries, labels[None] == indices.view(-1, *[1] * labels.ndim)

@@ -1,7 +1,7 @@
 """Scores of dense predictions: tensors in, one float out. `truth` always comes second.
 
-`valid` is a bool mask of the pixels that count; without it all count. A score that no pixel or class
-supports is NaN, never 0 or 1.
+`valid` is a bool mask of the pixels that count; without it all count. A score that no pixel or
+class supports is NaN, never 0 or 1.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ def l1(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> float:
 
 
 def abs_rel(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> float:
-    """Mean of |prediction - truth| / truth; pixels with truth <= 0 do not count. For depth in metres."""
+    """Mean of |prediction - truth| / truth; pixels with truth <= 0 do not count. For depth in
+    metres."""
     prediction, truth = _select(valid, prediction, truth)
     known = truth > 0
     return _mean((prediction[known] - truth[known]).abs() / truth[known])
 
 
 def delta_1(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> float:
-    """Share of pixels whose depth is within a factor of 1.25; truth <= 0 does not count, prediction <= 0 fails."""
+    """Share of pixels whose depth is within a factor of 1.25; truth <= 0 does not count, prediction
+    <= 0 fails."""
     prediction, truth = _select(valid, prediction, truth)
     known = truth > 0
     prediction, truth = prediction[known], truth[known]
@@ -47,7 +49,8 @@ def delta_1(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> f
 
 
 def align_scale_shift(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> Tensor:
-    """The prediction after the best a * prediction + b by least squares: how relative depth is compared with truth."""
+    """The prediction after the best a * prediction + b by least squares: how relative depth is
+    compared with truth."""
     x, y = _select(valid, prediction, truth)
     x, y = x.double(), y.double()
     spread = ((x - x.mean()) ** 2).sum()
@@ -65,16 +68,22 @@ def pixel_accuracy(prediction: Tensor, truth: Tensor, ignore: int | None = None)
 def mean_iou(prediction: Tensor, truth: Tensor, classes: int, ignore: int | None = None) -> float:
     """Intersection over union, averaged over the classes present in prediction or truth.
 
-    Counts are taken over the whole input, so give all pictures of a set at once (or see confusion()).
+    Counts are taken over the whole input, so give all pictures of a set at once (or see
+    confusion()).
     """
     return mean_iou_of(confusion(prediction, truth, classes, ignore))
 
 
 def confusion(prediction: Tensor, truth: Tensor, classes: int, ignore: int | None = None) -> Tensor:
-    """(classes, classes) long: rows truth, columns prediction. Sum over batches, then mean_iou_of()."""
+    """(classes, classes) long: rows truth, columns prediction. Sum over batches, then
+    mean_iou_of()."""
     valid = None if ignore is None else truth != ignore
     prediction, truth = _select(valid, prediction, truth)
-    return (truth.long() * classes + prediction.long()).bincount(minlength=classes**2).view(classes, classes)
+    return (
+        (truth.long() * classes + prediction.long())
+        .bincount(minlength=classes**2)
+        .view(classes, classes)
+    )
 
 
 def mean_iou_of(counts: Tensor) -> float:
@@ -91,17 +100,21 @@ def mask_iou(prediction: Tensor, truth: Tensor) -> float:
 
 
 def cumulative_iou(prediction: Tensor, truth: Tensor) -> float:
-    """cIoU of bool masks (B, H, W): all intersections over all unions, so large objects weigh more."""
+    """cIoU of bool masks (B, H, W): all intersections over all unions, so large objects weigh
+    more."""
     both, either = _overlap(prediction, truth)
     return float(both.sum() / either.sum()) if either.sum() else NOTHING
 
 
 def box_iou(prediction_xyxy: Tensor, truth_xyxy: Tensor) -> float:
-    """Mean IoU of boxes (N, 4) xyxy with exclusive ends, row by row; an empty or reversed box has no area."""
+    """Mean IoU of boxes (N, 4) xyxy with exclusive ends, row by row; an empty or reversed box has
+    no area."""
     low = torch.maximum(prediction_xyxy[:, :2], truth_xyxy[:, :2])
     high = torch.minimum(prediction_xyxy[:, 2:], truth_xyxy[:, 2:])
     both = (high - low).clamp(min=0).double().prod(1)
-    areas = [(b[:, 2:] - b[:, :2]).clamp(min=0).double().prod(1) for b in (prediction_xyxy, truth_xyxy)]
+    areas = [
+        (b[:, 2:] - b[:, :2]).clamp(min=0).double().prod(1) for b in (prediction_xyxy, truth_xyxy)
+    ]
     union = areas[0] + areas[1] - both
     return _mean(torch.where(union > 0, both / union.clamp(min=1e-12), 0.0))
 
@@ -115,7 +128,8 @@ def mean_angle_deg(prediction: Tensor, truth: Tensor, valid: Tensor | None = Non
 
 
 def psnr(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> float:
-    """Peak signal to noise ratio in dB for values in 0..1; infinite when equal. valid broadcasts over channels."""
+    """Peak signal to noise ratio in dB for values in 0..1; infinite when equal. valid broadcasts
+    over channels."""
     error = prediction.double() - truth.double()
     if valid is not None and valid.ndim == error.ndim - 1:
         valid = valid.unsqueeze(-3)
@@ -127,7 +141,8 @@ def psnr(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> floa
 
 
 def ssim(prediction: Tensor, truth: Tensor) -> float:
-    """Structural similarity of (B, C, H, W) in 0..1: Gaussian window of 11 px, mean over all channels.
+    """Structural similarity of (B, C, H, W) in 0..1: Gaussian window of 11 px, mean over all
+    channels.
 
     Only where the window fits; a side below 11 px gives NaN.
     """
@@ -148,7 +163,8 @@ def ssim(prediction: Tensor, truth: Tensor) -> float:
 
 
 def edge_f1(prediction: Tensor, truth: Tensor, tolerance_px: int = 2) -> float:
-    """F1 of bool edge maps (B, H, W): a pixel is right when the other map has one at most tolerance_px off in x and y.
+    """F1 of bool edge maps (B, H, W): a pixel is right when the other map has one at most
+    tolerance_px off in x and y.
 
     Counted over the whole batch; two empty maps give NaN, one empty map 0.
     """
