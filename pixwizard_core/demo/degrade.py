@@ -111,7 +111,7 @@ def snow(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def haze(x: Tensor, depth_m: Tensor, generator: torch.Generator) -> Tensor:
     """Koschmieder's law: x e^(-b depth) + airlight (1 - e^(-b depth)). depth_m: (n, H, W) metres."""
-    clear = torch.exp(-uniform(x, generator, 0.10, 0.32) * depth_m[:, None])
+    clear = torch.exp(-uniform(x, generator, 0.09, 0.28) * depth_m[:, None])
     airlight = uniform(x, generator, 0.78, 0.96)
     return (x * clear + airlight * (1 - clear)).clamp(0, 1)
 
@@ -126,8 +126,8 @@ def shadow(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def low_light(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Too dark (gamma 1.2..1.8, gain 0.15..0.35) with sensor noise."""
-    dark = x.clamp(min=1e-4) ** uniform(x, generator, 1.2, 1.8) * uniform(x, generator, 0.15, 0.35)
+    """Too dark (gamma 1.1..1.6, gain 0.2..0.45) with sensor noise."""
+    dark = x.clamp(min=1e-4) ** uniform(x, generator, 1.1, 1.6) * uniform(x, generator, 0.2, 0.45)
     return (dark + uniform(x, generator, 0.004, 0.015) * normal(x, generator)).clamp(0, 1)
 
 

@@ -7,12 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .pictures import as_rgb, dilate, gaussian, grey, unit
-from .render import Views
+from .render import CLASSES, Views
 
 CANNY_LOW, CANNY_HIGH = 0.08, 0.18  # gradient thresholds, in grey levels of 0..1
 HYSTERESIS_ROUNDS = 16  # how far, in pixels, a strong edge wakes weak neighbours
 CREASE = 0.88  # cosine between neighbouring normals below which the surface has an edge
 DEPTH_STEP = 0.06  # relative depth jump between neighbours that counts as an outline
+SMOOTH = ("ball", "cone", "person")  # neighbouring normals differ near their rims, yet there is no crease
 
 
 def canny(rgb: Tensor) -> Tensor:
@@ -61,10 +62,9 @@ def outlines(views: Views) -> Tensor:
         near, far = views.depth_m[here], views.depth_m[there]
         crease = (normal_here * normal_there).sum(-1) < CREASE
         step = (near - far).abs() > DEPTH_STEP * torch.minimum(near, far)
-        # Inside one ball or cone neighbouring normals differ near the rim; only flat-sided things have creases.
         other = views.instances[here] != views.instances[there]
         kind = views.classes[here]
-        flat = (kind != 2) & (kind != 5)
+        flat = torch.stack([kind != CLASSES.index(name) for name in SMOOTH]).all(0)
         background = views.instances[here] < 0
         result[here] |= other | (crease & flat) | (views.classes[here] != views.classes[there]) | (step & ~background)
     return result

@@ -11,7 +11,7 @@ from torch import Tensor
 from .phrases import article
 from .pictures import as_rgb, grey
 from .render import Views, render
-from .scenes import COLOUR_NAMES, FLOOR_NAMES, SHAPES, WALL_NAMES, Scenes
+from .scenes import COLOUR_NAMES, FLOOR_NAMES, SHAPES, SOLIDS, WALL_NAMES, Scenes
 
 if TYPE_CHECKING:
     from .example_tasks import Batch
@@ -88,7 +88,7 @@ def add(batch: Batch) -> Change:
 
 def replace_object(batch: Batch) -> Change:
     """Another shape in the same place; the colour changes as well in two of three."""
-    shape = _other(batch, _current(batch, "shape"), len(SHAPES))
+    shape = _other(batch, _current(batch, "shape") % len(SOLIDS), len(SOLIDS))
     own = _current(batch, "colour")
     keep = torch.tensor([batch.rng.random() < 1 / 3 for _ in range(len(batch))], device=own.device)
     colour = torch.where(keep, own, _other(batch, own, len(COLOUR_NAMES)))

@@ -68,11 +68,13 @@ def _captioned(batch: Batch, share: float = 1.0) -> list[dict[str, str]]:
     return [{"caption": caption} if batch.rng.random() < share else {} for caption in batch.captions]
 
 
-def draw_map(kind: str, views: Views) -> tuple[Tensor, Tensor | None]:
-    """The picture of a map by task id, and for edge maps their lines (n, H, W) bool."""
+def draw_map(kind: str, scenes: Scenes, views: Views) -> tuple[Tensor, Tensor | None]:
+    """The picture of a map by task id, and for maps of lines where they are, (n, H, W) bool."""
     if kind == "canny":
         lines = edges.canny(views.rgb)
         return edges.canny_picture(lines), lines
+    if kind == "pose":
+        return pictures.pose_picture(scenes, views)
     if kind in LINE_MAPS:
         return LINE_MAPS[kind](views), edges.outlines(views)
     return FLAT_MAPS[kind](views), None
@@ -80,12 +82,13 @@ def draw_map(kind: str, views: Views) -> tuple[Tensor, Tensor | None]:
 
 FLAT_MAPS = {"depth": pictures.depth_picture, "normal": pictures.normal_picture, "segmentation": pictures.segmentation_picture}
 LINE_MAPS = {"hed": edges.hed_picture, "sketch": edges.sketch_picture, "lineart": edges.lineart_picture}
-MAPS = (*FLAT_MAPS, "canny", *LINE_MAPS)
+MAPS = (*FLAT_MAPS, "canny", *LINE_MAPS, "pose")
+
 
 
 def perceive(kind: str):
     def make(batch: Batch) -> Made:
-        target, lines = draw_map(kind, batch.views)
+        target, lines = draw_map(kind, batch.scenes, batch.views)
         return Made(batch.views.rgb, target, _silent(batch), edges=lines)
 
     return make
@@ -93,7 +96,7 @@ def perceive(kind: str):
 
 def control(kind: str):
     def make(batch: Batch) -> Made:
-        given, lines = draw_map(kind, batch.views)
+        given, lines = draw_map(kind, batch.scenes, batch.views)
         return Made(given, batch.views.rgb, _captioned(batch), edges=lines)
 
     return make

@@ -22,6 +22,7 @@ __all__ = ["WORLD_TASKS", "Examples", "make_examples", "picture_kinds", "picture
 WORLD_TASKS: dict[str, tuple[float, float]] = {
     "depth": (3.0, 1.0), "normal": (3.0, 1.0), "segmentation": (4.0, 1.5),
     "canny": (2.0, 1.0), "hed": (1.0, 1.0), "sketch": (1.0, 1.0), "lineart": (1.5, 1.0),
+    "pose": (1.0, 1.0),
     "mask": (6.0, 2.0), "highlight": (5.0, 2.0), "box": (4.0, 2.0),
     "edit": (2.0, 1.0), "recolour": (4.0, 2.0), "remove": (4.0, 1.5), "add": (2.0, 1.0), "replace": (2.0, 1.0),
     "background": (1.5, 1.0), "style": (1.0, 1.0),
@@ -30,8 +31,9 @@ WORLD_TASKS: dict[str, tuple[float, float]] = {
     "deshadow": (1.0, 1.0), "lowlight": (1.0, 1.0), "demoire": (1.0, 1.0), "watermark": (1.0, 1.0), "superres": (1.5, 1.0),
     "from_canny": (0.7, 1.0), "from_hed": (0.7, 1.0), "from_depth": (1.0, 1.0), "from_sketch": (0.7, 1.0),
     "from_segmentation": (1.0, 1.0), "from_normal": (0.7, 1.0), "from_lineart": (0.7, 1.0),
-    "text2image": (4.0, 1.5),
+    "from_pose": (0.5, 1.0), "text2image": (4.0, 1.5),
 }
+POSE_TASKS = ("pose", "from_pose")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def make_examples(
     unknown = sorted(set(task_ids) - set(MAKERS))
     if unknown:
         raise ValueError(f"the world cannot show: {', '.join(unknown)}; it can: {', '.join(MAKERS)}")
+    scenes = scenes.with_people(torch.tensor([task_id in POSE_TASKS for task_id in task_ids]))
     rng = random.Random(int(torch.randint(0, 2**62, (), generator=generator)))
     whole = _look(scenes.to(device), task_ids, height, width, device_generator(generator, device), rng)
     result = _empty(task_ids, whole)

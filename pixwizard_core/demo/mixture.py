@@ -8,9 +8,9 @@ from torch import Tensor
 from ..tasks import COLOURS
 from . import degrade, edges, holes, pictures
 from .render import Views, render
-from .scenes import MAX_OBJECTS, Scenes, sample_scenes
+from .scenes import Scenes, sample_scenes
 
-VISIBLE_PX = 60  # at 128 x 128; an object with fewer pixels in view is not spoken of
+PEOPLE_SHARE = 0.06  # of the pictures
 
 
 def device_generator(generator: torch.Generator, device) -> torch.Generator:
@@ -22,23 +22,13 @@ def device_generator(generator: torch.Generator, device) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
-def visible_pixels(views: Views, count: int = MAX_OBJECTS) -> Tensor:
-    """(n, count) pixels of each object that can be seen."""
-    return torch.stack([(views.instances == k).flatten(1).sum(1) for k in range(count)], 1)
-
-
-def visible(views: Views, count: int = MAX_OBJECTS) -> Tensor:
-    """(n, count) bool: objects with enough pixels in view to be spoken of."""
-    return visible_pixels(views, count) >= VISIBLE_PX * pictures.unit(views.rgb) ** 2
-
-
 def colour_values(colour: Tensor) -> Tensor:
     """Pure highlight colours (n, 3) 0..1 of indices (n,) into COLOURS."""
     return torch.tensor(list(COLOURS.values()), device=colour.device)[colour] / 255
 
 
 def _object_mask(views: Views, generator: torch.Generator) -> Tensor:
-    shown = visible(views).float()
+    shown = pictures.visible(views).float()
     k = torch.where(shown.any(1), torch.multinomial(shown + 1e-9, 1, generator=generator)[:, 0], 0)
     return views.instances == k[:, None, None]
 
@@ -48,42 +38,42 @@ def _some_colour(views: Views, generator: torch.Generator) -> Tensor:
     return colour_values(colour)
 
 
-def _highlight(views: Views, generator: torch.Generator) -> Tensor:
+def _highlight(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
     return pictures.highlight_picture(views.rgb, _object_mask(views, generator), _some_colour(views, generator))
 
 
-def _box(views: Views, generator: torch.Generator) -> Tensor:
+def _box(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
     boxes = pictures.box_of(_object_mask(views, generator))
     return pictures.box_picture(views.rgb, boxes, _some_colour(views, generator))
 
 
-def _flat(views: Views, generator: torch.Generator) -> Tensor:
+def _flat(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
     return (degrade.uniform(views.rgb, generator, 0, 1) < 0.5).float().expand_as(views.rgb)
 
 
-def _grained(views: Views, generator: torch.Generator) -> Tensor:
+def _grained(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
     return degrade.noise(views.rgb, generator)
 
 
-def _weather(views: Views, generator: torch.Generator) -> Tensor:
+def _weather(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
     falls = degrade.rain(views.rgb, generator), degrade.snow(views.rgb, generator), degrade.haze(views.rgb, views.depth_m, generator)
     which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
     return torch.stack(falls, 1)[torch.arange(len(views), device=which.device), which]
 
 
-def _camera(views: Views, generator: torch.Generator) -> Tensor:
+def _camera(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
     faults = [f(views.rgb, generator) for f in (degrade.blur, degrade.low_light, degrade.low_resolution)]
     which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
     return torch.stack(faults, 1)[torch.arange(len(views), device=which.device), which]
 
 
-def _overlaid(views: Views, generator: torch.Generator) -> Tensor:
+def _overlaid(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
     faults = [f(views.rgb, generator) for f in (degrade.shadow, degrade.watermark, degrade.moire)]
     which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
     return torch.stack(faults, 1)[torch.arange(len(views), device=which.device), which]
 
 
-def _holed(views: Views, generator: torch.Generator) -> Tensor:
+def _holed(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
     inner, outer = holes.random_hole(views.rgb, generator), holes.random_margin(views.rgb, generator)
     inside = degrade.uniform(views.rgb, generator, 0, 1, 1, 1) < 0.6
     return holes.punch(views.rgb, torch.where(inside, inner, outer), generator)
@@ -91,17 +81,18 @@ def _holed(views: Views, generator: torch.Generator) -> Tensor:
 
 # kind -> (weight in the mix, how to make it)
 PICTURE_KINDS = {
-    "rgb": (6.0, lambda v, g: v.rgb),
-    "depth": (2.0, lambda v, g: pictures.depth_picture(v)),
-    "normal": (2.0, lambda v, g: pictures.normal_picture(v)),
-    "segmentation": (2.0, lambda v, g: pictures.segmentation_picture(v)),
-    "mask": (2.0, lambda v, g: pictures.mask_picture(_object_mask(v, g))),
+    "rgb": (6.0, lambda s, v, g: v.rgb),
+    "depth": (2.0, lambda s, v, g: pictures.depth_picture(v)),
+    "normal": (2.0, lambda s, v, g: pictures.normal_picture(v)),
+    "segmentation": (2.0, lambda s, v, g: pictures.segmentation_picture(v)),
+    "mask": (2.0, lambda s, v, g: pictures.mask_picture(_object_mask(v, g))),
     "highlight": (1.5, _highlight),
     "box": (2.0, _box),
-    "canny": (2.0, lambda v, g: edges.canny_picture(edges.canny(v.rgb))),
-    "hed": (0.8, lambda v, g: edges.hed_picture(v)),
-    "lineart": (1.0, lambda v, g: edges.lineart_picture(v)),
-    "sketch": (0.8, lambda v, g: edges.sketch_picture(v)),
+    "canny": (2.0, lambda s, v, g: edges.canny_picture(edges.canny(v.rgb))),
+    "hed": (0.8, lambda s, v, g: edges.hed_picture(v)),
+    "lineart": (1.0, lambda s, v, g: edges.lineart_picture(v)),
+    "pose": (0.6, lambda s, v, g: pictures.pose_picture(s, v)[0]),
+    "sketch": (0.8, lambda s, v, g: edges.sketch_picture(v)),
     "noisy": (0.6, _grained),
     "weather": (1.0, _weather),
     "camera": (0.8, _camera),
@@ -129,13 +120,19 @@ def picture_mix(
         if len(kinds) != n or unknown:
             raise ValueError(f"kinds must be {n} of {', '.join(PICTURE_KINDS)}. Got: {len(kinds)}, unknown {unknown}")
         chosen = torch.tensor([list(PICTURE_KINDS).index(kind) for kind in kinds])
-    views = render((scenes or sample_scenes(n, generator)).to(device), height, width)
+    scenes = scenes or sample_scenes(n, generator)
+    # Now and then a person, so that the autoencoder knows them too.
+    people = torch.rand(n, generator=generator) < PEOPLE_SHARE
+    people |= chosen == list(PICTURE_KINDS).index("pose")
+    scenes = scenes.with_people(people)
+    scenes = scenes.to(device)
+    views = render(scenes, height, width)
     local = device_generator(generator, device)
     result = torch.empty_like(views.rgb)
     for number, (_, make) in enumerate(PICTURE_KINDS.values()):
         rows = (chosen == number).nonzero()[:, 0].to(result.device)
         if len(rows):
-            result[rows] = make(views[rows], local)
+            result[rows] = make(scenes[rows], views[rows], local)
     return result
 
 

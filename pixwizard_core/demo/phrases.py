@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from .mixture import visible
-from .pictures import unit
+from .pictures import unit, visible
 from .render import Views
 from .scenes import COLOUR_NAMES, FLOOR_NAMES, SHAPES, SIZES, WALL_NAMES, Scenes
 

@@ -6,9 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .render import CLASSES, PALETTE, Views
+from .person import skeleton
+from .render import CLASSES, FOCAL, PALETTE, Views
+from .scenes import MAX_OBJECTS, PERSON, Scenes
 
 LUMA = (0.299, 0.587, 0.114)
+VISIBLE_PX = 60  # at 128 x 128; an object with fewer pixels in view is not spoken of
 HIGHLIGHT_OPACITY = 0.5
 BOX_LINE_PX = 3  # at 128 px; thinner lines do not survive the autoencoder
 
@@ -51,6 +54,16 @@ def highlight_picture(rgb: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
     return torch.where(mask[:, None], tint, rgb)
 
 
+def visible_pixels(views: Views, count: int = MAX_OBJECTS) -> Tensor:
+    """(n, count) pixels of each object that can be seen."""
+    return torch.stack([(views.instances == k).flatten(1).sum(1) for k in range(count)], 1)
+
+
+def visible(views: Views, count: int = MAX_OBJECTS) -> Tensor:
+    """(n, count) bool: objects with enough pixels in view to be spoken of."""
+    return visible_pixels(views, count) >= VISIBLE_PX * unit(views.rgb) ** 2
+
+
 def box_of(mask: Tensor) -> Tensor:
     """Tight boxes of masks (n, H, W): (n, 4) int64 xyxy pixels, right and bottom exclusive; zeros where the mask is empty."""
     columns, rows = mask.any(1).long(), mask.any(2).long()
@@ -70,6 +83,13 @@ def box_picture(rgb: Tensor, boxes: Tensor, colour: Tensor) -> Tensor:
     outer = (x >= left) & (x < right) & (y >= top) & (y < bottom)
     inner = (x >= left + line) & (x < right - line) & (y >= top + line) & (y < bottom - line)
     return torch.where((outer & ~inner)[:, None], colour[:, :, None, None], rgb)
+
+
+def pose_picture(scenes: Scenes, views: Views) -> tuple[Tensor, Tensor]:
+    """Skeletons of the visible people on black, and where their bones are, (n, H, W) bool."""
+    height, width = views.rgb.shape[-2:]
+    shown = visible(views) & (scenes.shape == PERSON)
+    return skeleton(scenes.joints_on_screen(height, width, FOCAL), shown, height, width)
 
 
 def gaussian(x: Tensor, sigma: float) -> Tensor:

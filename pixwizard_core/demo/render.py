@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from . import shapes
-from .scenes import FLOORS, PAINTS, SHAPES, WALLS, Scenes
+from .person import person
+from .scenes import FLOORS, PAINTS, PERSON, SHAPES, WALLS, Scenes
 
 CLASSES = ("wall", "floor", *SHAPES)
 # Far from each other and from black, which pictures of masks and boxes use for "nothing".
 PALETTE = {"wall": (90, 90, 90), "floor": (210, 60, 200), "ball": (230, 40, 40), "cube": (40, 80, 235),
-           "cylinder": (40, 200, 80), "cone": (245, 215, 40)}
+           "cylinder": (40, 200, 80), "cone": (245, 215, 40), "person": (60, 220, 230)}
 FOCAL = 1.75  # focal length over half the picture's shorter side: about 59 degrees
 NEAR, FAR = 2.0, 8.5  # metres shown as white and as black in a depth picture
 CHUNK = {"cpu": 8, "cuda": 512}  # scenes at once: cache-sized on a CPU, memory-sized on a GPU
@@ -51,8 +52,19 @@ def render(scenes: Scenes, height: int, width: int) -> Views:
         raise ValueError(f"need at least one scene and one pixel. Got: {len(scenes)} scenes, {height}x{width}")
     chunk = CHUNK.get(scenes.device.type, CHUNK["cpu"])
     chunk = max(1, chunk * 128 * 128 // max(128 * 128, height * width))
-    parts = [_render(scenes[i:i + chunk], height, width) for i in range(0, len(scenes), chunk)]
-    return Views(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Views)})
+    result = _blank(len(scenes), height, width, scenes.device)
+    for i in range(0, len(scenes), chunk):
+        part = _render(scenes[i:i + chunk], height, width)
+        for field in fields(Views):
+            getattr(result, field.name)[i:i + chunk] = getattr(part, field.name)
+    return result
+
+
+def _blank(n: int, height: int, width: int, device: torch.device) -> Views:
+    flat, colour = (n, height, width), (n, 3, height, width)
+    real, number = {"dtype": torch.float32, "device": device}, {"dtype": torch.long, "device": device}
+    return Views(torch.empty(colour, **real), torch.empty(flat, **real), torch.empty(flat, **real), torch.empty(colour, **real),
+                 torch.empty(flat, **number), torch.empty(flat, **number))
 
 
 def rays(scenes: Scenes, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,7 +91,7 @@ def _render(scenes: Scenes, height: int, width: int) -> Views:
             rows = (scenes.alive[:, k] & (scenes.shape[:, k] == number)).nonzero()[:, 0]
             if len(rows) == 0:
                 continue
-            hit_t, *hit_normal = _solid(name, scenes[rows], k, dx[rows], dy[rows], dz[rows])
+            hit_t, *hit_normal = _solid(name, scenes, rows, k, dx[rows], dy[rows], dz[rows])
             closer = hit_t < t[rows]
             t[rows] = torch.where(closer, hit_t, t[rows])
             normal[rows] = torch.where(closer[:, None], torch.stack(hit_normal, 1), normal[rows])
@@ -108,17 +120,23 @@ def _room(scenes: Scenes, dx: Tensor, dy: Tensor, dz: Tensor) -> tuple[Tensor, T
     return t, normal, on_floor
 
 
-def _solid(name: str, scenes: Scenes, k: int, dx: Tensor, dy: Tensor, dz: Tensor) -> shapes.Hit:
-    """Object k of these scenes, all of one shape."""
-    radius, tall = _wide(scenes.radius[:, k]), _wide(scenes.tall[:, k])
-    ray = (-_wide(scenes.x[:, k]), _wide(scenes.camera_height), -_wide(scenes.z[:, k]), dx, dy, dz)
+def _solid(name: str, scenes: Scenes, rows: Tensor, k: int, dx: Tensor, dy: Tensor, dz: Tensor) -> shapes.Hit:
+    """Object k of the scenes in these rows, all of one shape."""
+
+    def field(values: Tensor) -> Tensor:
+        return _wide(values[rows, k])
+
+    radius, tall = field(scenes.radius), field(scenes.tall)
+    ray = (-field(scenes.x), _wide(scenes.camera_height[rows]), -field(scenes.z), dx, dy, dz)
     if name == "ball":
         return shapes.ball(*ray, radius)
     if name == "cube":
-        return shapes.cube(*ray, 0.84 * radius, _wide(scenes.yaw[:, k]))
+        return shapes.cube(*ray, 0.84 * radius, field(scenes.yaw))
     if name == "cylinder":
         return shapes.cylinder(*ray, 0.74 * radius, 1.9 * radius * tall)
-    return shapes.cone(*ray, 0.98 * radius, 2.15 * radius * tall)
+    if name == "cone":
+        return shapes.cone(*ray, 0.98 * radius, 2.15 * radius * tall)
+    return person(*ray, scenes[rows].joints(k), radius)
 
 
 def _shade(scenes: Scenes, points: Tensor, normal: Tensor, classes: Tensor, instances: Tensor) -> Tensor:
@@ -166,6 +184,7 @@ def _shadow(scenes: Scenes, points: Tensor, light: Tensor, instances: Tensor) ->
         cx, cy, cz = _wide(scenes.x[:, k]) - points[:, 0], radius * 0.9 - points[:, 1], _wide(scenes.z[:, k]) - points[:, 2]
         along = cx * lx + cy * ly + cz * lz
         gap = (cx * cx + cy * cy + cz * cz - along * along).clamp(min=0).sqrt() / radius
+        gap = torch.where(_wide(scenes.shape[:, k] == PERSON), 2 * gap, gap)  # a person is half as broad
         blocked = ((1.12 - gap) / 0.35).clamp(0, 1) * ((along > 0) & (instances != k) & _wide(scenes.alive[:, k]))
         shade = torch.maximum(shade, 0.75 * blocked)
     return shade

@@ -11,7 +11,11 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-SHAPES = ("ball", "cube", "cylinder", "cone")
+from .person import ANGLE_RANGES, joints
+
+SHAPES = ("ball", "cube", "cylinder", "cone", "person")
+SOLIDS = SHAPES[:4]  # what a random scene holds; people are put in by `with_people`
+PERSON = SHAPES.index("person")
 COLOUR_NAMES = ("red", "green", "blue", "yellow", "purple", "orange", "cyan", "white")  # order of tasks.COLOURS
 PAINTS = ((0.86, 0.10, 0.12), (0.12, 0.62, 0.18), (0.12, 0.22, 0.88), (0.95, 0.85, 0.10),
           (0.52, 0.14, 0.70), (0.97, 0.48, 0.06), (0.10, 0.78, 0.82), (0.96, 0.96, 0.96))
@@ -20,6 +24,7 @@ WALLS = {"grey": (0.60, 0.60, 0.62), "beige": (0.84, 0.76, 0.62), "mint": (0.62,
 FLOORS = {"wooden": (0.60, 0.41, 0.24), "dark": (0.26, 0.26, 0.30), "pale": (0.78, 0.76, 0.71), "mossy": (0.40, 0.48, 0.28)}
 WALL_NAMES, FLOOR_NAMES = tuple(WALLS), tuple(FLOORS)
 TEXTURES = 3  # floor: plain, checks, planks; wall: plain, stripes, panels
+PERSON_RADIUS = 0.76  # metres, at least; makes people of 1.9 m, whose limbs are 3 px wide at 128 px
 SIZES = ("small", "large")
 RADII = (0.56, 0.86)  # metres; far enough apart that the size can be told in a picture
 MAX_OBJECTS = 4
@@ -38,7 +43,8 @@ class Scenes:
     tall: Tensor  # height factor of cylinders and cones
     x: Tensor  # metres
     z: Tensor  # metres
-    yaw: Tensor  # radians, seen on cubes only
+    yaw: Tensor  # radians, seen on cubes; people turn half as far, to either side
+    pose: Tensor  # (n, K, 6) joint angles, seen on people only
     wall: Tensor  # (n,) index into WALL_NAMES
     floor: Tensor  # index into FLOOR_NAMES
     wall_texture: Tensor
@@ -93,6 +99,27 @@ class Scenes:
         forward = self.z * c + (self.camera_height[:, None] - self.radius) * s
         return self.x / forward
 
+    def with_people(self, rows: Tensor) -> Scenes:
+        """A copy in which the first object of the scenes in rows (n,) bool is a person, and a tall one."""
+        rows = rows.to(self.device)[:, None] & (torch.arange(self.alive.shape[1], device=self.device) == 0)
+        return replace(
+            self, shape=torch.where(rows, PERSON, self.shape), large=torch.where(rows, 1, self.large),
+            radius=torch.where(rows, self.radius.clamp(min=PERSON_RADIUS), self.radius),
+        )
+
+    def joints(self, k: int) -> Tensor:
+        """(n, 14, 3) joints that object k has, or would have as a person: metres from the point where it stands."""
+        return joints(self.pose[:, k], self.yaw[:, k] - torch.pi / 4, self.radius[:, k])
+
+    def joints_on_screen(self, height: int, width: int, focal: float) -> Tensor:
+        """(n, K, 14, 2) pixel positions x, y of `joints`; focal: over half the picture's shorter side."""
+        count = self.alive.shape[1]
+        stands = torch.stack([self.x, -self.camera_height[:, None].expand(-1, count), self.z], 2)
+        x, y, z = (stands[:, :, None] + torch.stack([self.joints(k) for k in range(count)], 1)).unbind(3)
+        c, s = (v[:, None, None] for v in (self.pitch.cos(), self.pitch.sin()))
+        scale = focal * min(height, width) / 2 / (z * c - y * s)
+        return torch.stack([width / 2 + x * scale, height / 2 - (y * c + z * s) * scale], 3)
+
 
 def concatenate(parts: list[Scenes]) -> Scenes:
     return Scenes(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Scenes)})
@@ -121,9 +148,11 @@ def sample_scenes(n: int, generator: torch.Generator, *, max_objects: int = MAX_
     # Mostly different colours, so that colour alone often names an object; sometimes repeats, so that it does not always.
     colour = torch.rand(n, len(COLOUR_NAMES), generator=generator).argsort(1)[:, :k]
     colour = torch.where(torch.rand(n, 1, generator=generator) < 0.7, colour, integer(len(COLOUR_NAMES), n, k))
+    low, high = torch.tensor(ANGLE_RANGES).unbind(1)
     return Scenes(
-        alive=alive, shape=integer(len(SHAPES), n, k), colour=colour, large=large, radius=radius,
+        alive=alive, shape=integer(len(SOLIDS), n, k), colour=colour, large=large, radius=radius,
         tall=uniform(0.9, 1.1, n, k), x=x, z=z, yaw=uniform(0.0, torch.pi / 2, n, k),
+        pose=low + (high - low) * torch.rand(n, k, len(ANGLE_RANGES), generator=generator),
         wall=integer(len(WALL_NAMES), n), floor=integer(len(FLOOR_NAMES), n),
         wall_texture=integer(TEXTURES, n), floor_texture=integer(TEXTURES, n),
         camera_height=uniform(1.6, 2.0, n), pitch=uniform(0.17, 0.28, n), wall_z=uniform(7.0, 8.2, n), wall_x=uniform(3.9, 4.6, n),
