@@ -1,5 +1,6 @@
-"""Ways to spoil a picture, for restoration tasks. Each takes pictures (n, 3, H, W) 0..1 and a generator of the pictures' device
-and returns spoiled pictures of the same shape, clamped to 0..1. Every picture of the batch is spoiled in its own way.
+"""Ways to spoil a picture, for restoration tasks. Each takes pictures (n, 3, H, W) 0..1 and a
+generator of the pictures' device and returns spoiled pictures of the same shape, clamped to 0..1.
+Every picture of the batch is spoiled in its own way.
 """
 
 from __future__ import annotations
@@ -12,16 +13,31 @@ from .pictures import unit
 
 MARGIN = 16  # pixels mirrored around a picture before blurring, so that opposite borders do not mix
 # 5 x 5 letters, rows from the top, one bit a pixel.
-LETTERS = {"A": (14, 17, 31, 17, 17), "C": (15, 16, 16, 16, 15), "D": (30, 17, 17, 17, 30), "E": (31, 16, 30, 16, 31),
-           "L": (16, 16, 16, 16, 31), "M": (17, 27, 21, 17, 17), "O": (14, 17, 17, 17, 14), "P": (30, 17, 30, 16, 16),
-           "S": (15, 16, 14, 1, 30), "Y": (17, 10, 4, 4, 4)}
+LETTERS = {
+    "A": (14, 17, 31, 17, 17),
+    "C": (15, 16, 16, 16, 15),
+    "D": (30, 17, 17, 17, 30),
+    "E": (31, 16, 30, 16, 31),
+    "L": (16, 16, 16, 16, 31),
+    "M": (17, 27, 21, 17, 17),
+    "O": (14, 17, 17, 17, 14),
+    "P": (30, 17, 30, 16, 16),
+    "S": (15, 16, 14, 1, 30),
+    "Y": (17, 10, 4, 4, 4),
+}
 STAMPS = ("SAMPLE", "DEMO", "COPY")
 
 
-def uniform(like: Tensor, generator: torch.Generator, low: float, high: float, *size: int) -> Tensor:
-    """Uniform numbers of shape (n, *size) on the device of `like` (n, ...); without a size, shape (n, 1, 1, 1)."""
+def uniform(
+    like: Tensor, generator: torch.Generator, low: float, high: float, *size: int
+) -> Tensor:
+    """Uniform numbers of shape (n, *size) on the device of `like` (n, ...); without a size, shape
+    (n, 1, 1, 1).
+    """
     size = size or (1, 1, 1)
-    return low + (high - low) * torch.rand(like.shape[0], *size, generator=generator, device=like.device)
+    return low + (high - low) * torch.rand(
+        like.shape[0], *size, generator=generator, device=like.device
+    )
 
 
 def normal(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -37,14 +53,20 @@ def grid(picture: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def field(picture: Tensor, generator: torch.Generator, cells: int) -> Tensor:
-    """Smooth random relief (n, 1, H, W), mean 0, deviation about 1, with features of 1/cells of the picture."""
-    coarse = torch.randn(picture.shape[0], 1, cells, cells, generator=generator, device=picture.device)
+    """Smooth random relief (n, 1, H, W), mean 0, deviation about 1, with features of 1/cells of the
+    picture.
+    """
+    coarse = torch.randn(
+        picture.shape[0], 1, cells, cells, generator=generator, device=picture.device
+    )
     fine = F.interpolate(coarse, size=picture.shape[-2:], mode="bicubic", align_corners=False)
     return (fine - fine.mean((2, 3), keepdim=True)) / fine.std((2, 3), keepdim=True).clamp(min=1e-3)
 
 
 def filter_fourier(x: Tensor, response) -> Tensor:
-    """Convolve (n, c, H, W) with mirrored borders by a kernel given as response(fy, fx), cycles per pixel -> (n, 1, h, w')."""
+    """Convolve (n, c, H, W) with mirrored borders by a kernel given as response(fy, fx), cycles per
+    pixel -> (n, 1, h, w').
+    """
     pad = min(MARGIN, min(x.shape[-2:]) - 1)
     padded = F.pad(x, (pad, pad, pad, pad), mode="reflect")
     height, width = padded.shape[-2:]
@@ -52,7 +74,7 @@ def filter_fourier(x: Tensor, response) -> Tensor:
     fx = torch.fft.rfftfreq(width, device=x.device)[None, :]
     spectrum = torch.fft.rfft2(padded) * response(fy, fx)
     blurred = torch.fft.irfft2(spectrum, s=(height, width))
-    return blurred[..., pad:height - pad, pad:width - pad]
+    return blurred[..., pad : height - pad, pad : width - pad]
 
 
 def gaussian_response(sigma: Tensor):
@@ -62,26 +84,38 @@ def gaussian_response(sigma: Tensor):
 
 def motion_response(length: Tensor, angle: Tensor):
     """A straight smear of length pixels at angle radians from the x axis, both (n, 1, 1, 1)."""
-    return lambda fy, fx: torch.sinc(length * (fx * angle.cos() + fy * angle.sin())) * gaussian_response(
-        torch.full_like(length, 0.5))(fy, fx)
+    return lambda fy, fx: (
+        torch.sinc(length * (fx * angle.cos() + fy * angle.sin()))
+        * gaussian_response(torch.full_like(length, 0.5))(fy, fx)
+    )
 
 
-def noise(x: Tensor, generator: torch.Generator, low: float = 15 / 255, high: float = 50 / 255) -> Tensor:
+def noise(
+    x: Tensor, generator: torch.Generator, low: float = 15 / 255, high: float = 50 / 255
+) -> Tensor:
     """White Gaussian noise of a deviation between low and high."""
     return (x + uniform(x, generator, low, high) * normal(x, generator)).clamp(0, 1)
 
 
 def blur(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Out of focus (deviation 1.5..3.5 px at 128) or, every other time, moved (8..16 px in any direction)."""
+    """Out of focus (deviation 1.5..3.5 px at 128) or, every other time, moved (8..16 px in any
+    direction).
+    """
     scale = unit(x)
     focus = gaussian_response(uniform(x, generator, 1.5, 3.5) * scale)
-    motion = motion_response(uniform(x, generator, 8, 16) * scale, uniform(x, generator, 0, torch.pi))
+    motion = motion_response(
+        uniform(x, generator, 8, 16) * scale, uniform(x, generator, 0, torch.pi)
+    )
     moved = uniform(x, generator, 0, 1) < 0.5
-    return filter_fourier(x, lambda fy, fx: torch.where(moved, motion(fy, fx), focus(fy, fx))).clamp(0, 1)
+    return filter_fourier(
+        x, lambda fy, fx: torch.where(moved, motion(fy, fx), focus(fy, fx))
+    ).clamp(0, 1)
 
 
 def _drops(x: Tensor, generator: torch.Generator, density: Tensor) -> Tensor:
-    """Random points (n, 1, H, W) of 0 and 1; density (n, 1, 1, 1) is the expected share of pixels at 128 px."""
+    """Random points (n, 1, H, W) of 0 and 1; density (n, 1, 1, 1) is the expected share of pixels
+    at 128 px.
+    """
     points = torch.rand(x.shape[0], 1, *x.shape[-2:], generator=generator, device=x.device)
     return (points < density / unit(x) ** 2).float()
 
@@ -89,9 +123,17 @@ def _drops(x: Tensor, generator: torch.Generator, density: Tensor) -> Tensor:
 def rain(x: Tensor, generator: torch.Generator) -> Tensor:
     """Bright streaks, all of one slant, and a little veil."""
     scale = unit(x)
-    length, slant = uniform(x, generator, 9, 18) * scale, torch.pi / 2 + uniform(x, generator, -0.5, 0.5)
+    length, slant = (
+        uniform(x, generator, 9, 18) * scale,
+        torch.pi / 2 + uniform(x, generator, -0.5, 0.5),
+    )
     drops = _drops(x, generator, uniform(x, generator, 0.008, 0.022))
-    layer = filter_fourier(drops, motion_response(length, slant)).clamp(min=0) * length * 1.5 * max(1.0, scale)
+    layer = (
+        filter_fourier(drops, motion_response(length, slant)).clamp(min=0)
+        * length
+        * 1.5
+        * max(1.0, scale)
+    )
     layer = layer.clamp(0, 1) * uniform(x, generator, 0.45, 0.8)
     veil = uniform(x, generator, 0.0, 0.12)
     return ((x * (1 - veil) + 0.7 * veil) * (1 - layer) + 0.92 * layer).clamp(0, 1)
@@ -110,7 +152,7 @@ def snow(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def haze(x: Tensor, depth_m: Tensor, generator: torch.Generator) -> Tensor:
-    """Koschmieder's law: x e^(-b depth) + airlight (1 - e^(-b depth)). depth_m: (n, H, W) metres."""
+    """Koschmieder's law: x e^(-b depth) + airlight (1 - e^(-b depth)). depth_m: (n, H, W)."""
     clear = torch.exp(-uniform(x, generator, 0.09, 0.28) * depth_m[:, None])
     airlight = uniform(x, generator, 0.78, 0.96)
     return (x * clear + airlight * (1 - clear)).clamp(0, 1)
@@ -120,7 +162,9 @@ def shadow(x: Tensor, generator: torch.Generator) -> Tensor:
     """A large cast shadow with soft edges over about a third of the picture."""
     relief = field(x, generator, 4)
     cover = torch.sigmoid((relief - uniform(x, generator, 0.1, 0.7)) * uniform(x, generator, 8, 25))
-    tint = x.new_tensor((1.0, 0.97, 0.9))[:, None, None]  # shadows are lit by the sky, so less red goes missing last
+    tint = x.new_tensor((1.0, 0.97, 0.9))[
+        :, None, None
+    ]  # shadows are lit by the sky, so less red goes missing last
     loss = cover * uniform(x, generator, 0.4, 0.7) * tint
     return (x * (1 - loss)).clamp(0, 1)
 
@@ -132,7 +176,9 @@ def low_light(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def moire(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Coloured ripples: the beat of two fine gratings, bent a little, at another phase in every channel."""
+    """Coloured ripples: the beat of two fine gratings, bent a little, at another phase in every
+    channel.
+    """
     y, xs = grid(x)
     angle, period = uniform(x, generator, 0, torch.pi), uniform(x, generator, 6, 14)
     bend = uniform(x, generator, -0.004, 0.004)
@@ -150,7 +196,7 @@ def watermark(x: Tensor, generator: torch.Generator) -> Tensor:
     for i, word in enumerate(STAMPS):
         for j, letter in enumerate(word):
             bits = [[row >> (4 - column) & 1 for column in range(5)] for row in LETTERS[letter]]
-            tile[i, 2:7, 2 + 6 * j:7 + 6 * j] = torch.tensor(bits, dtype=torch.float32)
+            tile[i, 2:7, 2 + 6 * j : 7 + 6 * j] = torch.tensor(bits, dtype=torch.float32)
     y, xs = grid(x)
     angle, size = uniform(x, generator, -0.7, 0.7), uniform(x, generator, 2.0, 3.2)
     u = (xs * angle.cos() + y * angle.sin()) / size + uniform(x, generator, 0, 42)
@@ -158,7 +204,9 @@ def watermark(x: Tensor, generator: torch.Generator) -> Tensor:
     row = v.div(12, rounding_mode="floor")
     u = (u + 17 * row) % 42  # neighbouring lines are set off, so that letters do not pile up
     v = v % 12
-    word = torch.randint(0, len(STAMPS), (x.shape[0], 1, 1, 1), generator=generator, device=x.device)
+    word = torch.randint(
+        0, len(STAMPS), (x.shape[0], 1, 1, 1), generator=generator, device=x.device
+    )
     inked = tile[word, v.long().clamp(max=8), u.long().clamp(max=41)] * (v < 9)
     ink = (uniform(x, generator, 0, 1) < 0.6).float()
     opacity = inked * uniform(x, generator, 0.35, 0.6)
@@ -172,6 +220,10 @@ def low_resolution(x: Tensor, generator: torch.Generator) -> Tensor:
     for f in (2, 3, 4):
         rows = factor == f
         if rows.any():
-            small = F.interpolate(x[rows], size=[round(side / f) for side in x.shape[-2:]], mode="area")
-            result[rows] = F.interpolate(small, size=x.shape[-2:], mode="bicubic", align_corners=False)
+            small = F.interpolate(
+                x[rows], size=[round(side / f) for side in x.shape[-2:]], mode="area"
+            )
+            result[rows] = F.interpolate(
+                small, size=x.shape[-2:], mode="bicubic", align_corners=False
+            )
     return result.clamp(0, 1)

@@ -13,17 +13,25 @@ CANNY_LOW, CANNY_HIGH = 0.08, 0.18  # gradient thresholds, in grey levels of 0..
 HYSTERESIS_ROUNDS = 16  # how far, in pixels, a strong edge wakes weak neighbours
 CREASE = 0.88  # cosine between neighbouring normals below which the surface has an edge
 DEPTH_STEP = 0.06  # relative depth jump between neighbours that counts as an outline
-SMOOTH = ("ball", "cone", "person")  # neighbouring normals differ near their rims, yet there is no crease
+SMOOTH = (
+    "ball",
+    "cone",
+    "person",
+)  # neighbouring normals differ near their rims, yet there is no crease
 
 
 def canny(rgb: Tensor) -> Tensor:
     """Canny edges of pictures (n, 3, H, W) 0..1, one pixel wide: (n, H, W) bool.
 
-    The gradient of the channel that changes most is used, so that two colours of one brightness still have an edge.
+    The gradient of the channel that changes most is used, so that two colours of one brightness
+    still have an edge.
     """
     smooth = gaussian(rgb, 0.8 * max(1.0, unit(rgb)))
     padded = F.pad(smooth, (1, 1, 1, 1), mode="replicate")
-    gx, gy = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2], padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
+    gx, gy = (
+        padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2],
+        padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1],
+    )
     strongest = (gx * gx + gy * gy).argmax(1, keepdim=True)
     gx, gy = gx.gather(1, strongest)[:, 0], gy.gather(1, strongest)[:, 0]
     strength = gx.hypot(gy)
@@ -46,19 +54,28 @@ def _is_ridge(strength: Tensor, gx: Tensor, gy: Tensor) -> Tensor:
     def beats(first, second):
         return (strength >= p[:, first[0], first[1]]) & (strength > p[:, second[0], second[1]])
 
-    diagonal = torch.where(rising, beats((before, before), (after, after)), beats((before, after), (after, before)))
-    straight = torch.where(horizontal, beats((mid, before), (mid, after)), beats((before, mid), (after, mid)))
+    diagonal = torch.where(
+        rising, beats((before, before), (after, after)), beats((before, after), (after, before))
+    )
+    straight = torch.where(
+        horizontal, beats((mid, before), (mid, after)), beats((before, mid), (after, mid))
+    )
     return torch.where(horizontal | vertical, straight, diagonal)
 
 
 def outlines(views: Views) -> Tensor:
-    """Edges of the geometry alone, textures and shadows ignored: (n, H, W) bool, one to two pixels wide."""
+    """Edges of the geometry alone, textures and shadows ignored: (n, H, W) bool, one to two pixels
+    wide.
+    """
     result = torch.zeros_like(views.instances, dtype=torch.bool)
     for axis in (1, 2):
         length = result.shape[axis]
         here = (slice(None),) * axis + (slice(0, length - 1),)
         there = (slice(None),) * axis + (slice(1, length),)
-        normal_here, normal_there = views.normals.movedim(1, -1)[here], views.normals.movedim(1, -1)[there]
+        normal_here, normal_there = (
+            views.normals.movedim(1, -1)[here],
+            views.normals.movedim(1, -1)[there],
+        )
         near, far = views.depth_m[here], views.depth_m[there]
         crease = (normal_here * normal_there).sum(-1) < CREASE
         step = (near - far).abs() > DEPTH_STEP * torch.minimum(near, far)
@@ -66,7 +83,12 @@ def outlines(views: Views) -> Tensor:
         kind = views.classes[here]
         flat = torch.stack([kind != CLASSES.index(name) for name in SMOOTH]).all(0)
         background = views.instances[here] < 0
-        result[here] |= other | (crease & flat) | (views.classes[here] != views.classes[there]) | (step & ~background)
+        result[here] |= (
+            other
+            | (crease & flat)
+            | (views.classes[here] != views.classes[there])
+            | (step & ~background)
+        )
     return result
 
 
@@ -92,8 +114,14 @@ def lineart_picture(views: Views) -> Tensor:
 
 
 def sketch_picture(views: Views) -> Tensor:
-    """Pencil: the picture's grey divided by its blurred self, with soft strokes along outlines, on white."""
+    """Pencil: the picture's grey divided by its blurred self, with soft strokes along outlines, on
+    white.
+    """
     tone = grey(views.rgb)
-    pencil = (tone / gaussian(tone[:, None], 4 * unit(tone))[:, 0].clamp(min=0.05)).clamp(0, 1) ** 1.5
-    strokes = gaussian(dilate(outlines(views), line_width(tone)).float()[:, None], 0.9 * unit(tone))[:, 0]
+    pencil = (tone / gaussian(tone[:, None], 4 * unit(tone))[:, 0].clamp(min=0.05)).clamp(
+        0, 1
+    ) ** 1.5
+    strokes = gaussian(
+        dilate(outlines(views), line_width(tone)).float()[:, None], 0.9 * unit(tone)
+    )[:, 0]
     return as_rgb((pencil * (1 - 0.8 * strokes)).clamp(0, 1))

@@ -1,4 +1,4 @@
-"""Edits of a scene: the picture before, the picture after, what changed, and how it is asked for."""
+"""Edits of a scene: the picture before and after, what changed, and how it is asked for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ STYLES = {
 
 
 class Words(NamedTuple):
-    """An edit in words: the fields of its own task's phrasings, and a whole sentence for the free-form task."""
+    """An edit in words: the fields of its own task's phrasings, and a whole sentence for the
+    free-form task.
+    """
 
     fields: dict[str, str]
     sentence: str
@@ -47,7 +49,9 @@ def _again(batch: Batch, scenes: Scenes) -> Views:
 
 def _other(batch: Batch, current: Tensor, count: int) -> Tensor:
     """A random index below count that is not the current one, (n,)."""
-    step = torch.tensor([1 + batch.rng.randrange(count - 1) for _ in range(len(batch))], device=current.device)
+    step = torch.tensor(
+        [1 + batch.rng.randrange(count - 1) for _ in range(len(batch))], device=current.device
+    )
     return (current + step) % count
 
 
@@ -78,10 +82,20 @@ def add(batch: Batch) -> Change:
     words = []
     for found, (k, _) in zip(batch.things, batch.picks, strict=True):
         thing = next(t for t in found if t.k == k)
-        new = article(f"{thing.size} {thing.colour} {thing.shape}" if batch.rng.random() < 0.5 else f"{thing.colour} {thing.shape}")
+        new = article(
+            f"{thing.size} {thing.colour} {thing.shape}"
+            if batch.rng.random() < 0.5
+            else f"{thing.colour} {thing.shape}"
+        )
         if batch.rng.random() < POSITION_SHARE:
             share = thing.x / aspect
-            new += " on the left" if share < 0.4 else " on the right" if share > 0.6 else " in the middle"
+            new += (
+                " on the left"
+                if share < 0.4
+                else " on the right"
+                if share > 0.6
+                else " in the middle"
+            )
         words.append(Words({"target": new}, f"add {new}"))
     return Change(before.rgb, batch.views.rgb, words, batch.object_masks)
 
@@ -115,7 +129,9 @@ def background(batch: Batch) -> Change:
         words.append(Words({"caption": new}, f"change the background to {new}"))
     is_wall, is_floor = batch.views.classes == 0, batch.views.classes == 1
     kind = kind[:, None, None]
-    return Change(batch.views.rgb, after.rgb, words, (is_wall & (kind != 1)) | (is_floor & (kind != 0)))
+    return Change(
+        batch.views.rgb, after.rgb, words, (is_wall & (kind != 1)) | (is_floor & (kind != 0))
+    )
 
 
 def restyle(rgb: Tensor, style: str) -> Tensor:
@@ -125,7 +141,11 @@ def restyle(rgb: Tensor, style: str) -> Tensor:
     if style == "poster":
         return (rgb * 3).round() / 3
     tone = as_rgb(grey(rgb))
-    return tone if style == "grey" else (tone * tone.new_tensor((1.07, 0.86, 0.62))[:, None, None]).clamp(0, 1)
+    return (
+        tone
+        if style == "grey"
+        else (tone * tone.new_tensor((1.07, 0.86, 0.62))[:, None, None]).clamp(0, 1)
+    )
 
 
 def style(batch: Batch) -> Change:
@@ -139,7 +159,17 @@ def style(batch: Batch) -> Change:
     for name in chosen:
         text = batch.rng.choice(STYLES[name])
         words.append(Words({"caption": text}, f"make it look like {text}"))
-    return Change(batch.views.rgb, after, words, torch.ones_like(batch.views.instances, dtype=torch.bool))
+    return Change(
+        batch.views.rgb, after, words, torch.ones_like(batch.views.instances, dtype=torch.bool)
+    )
 
 
-EDITS = {"recolour": recolour, "remove": remove, "add": add, "replace": replace_object, "background": background, "style": style}
+EDITS = {
+    "recolour": recolour,
+    "remove": remove,
+    "add": add,
+    "replace": replace_object,
+    "background": background,
+    "style": style,
+}
+NAMED_EDITS = ("recolour", "remove", "add", "replace")  # those of one object

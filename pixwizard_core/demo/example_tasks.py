@@ -1,4 +1,6 @@
-"""How each task of the table is made from scenes: its input picture, its answer and the words of its instruction."""
+"""How each task of the table is made from scenes: its input picture, its answer and the words of
+its instruction.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import degrade, edges, holes, pictures
-from .edits import EDITS
+from .edits import EDITS, NAMED_EDITS
 from .mixture import colour_values
 from .phrases import Thing
 from .render import Views
@@ -20,7 +22,9 @@ CAPTION_SHARE = 0.7  # of inpaint and outpaint examples that say what to paint
 
 @dataclass(frozen=True)
 class Batch:
-    """Scenes of one task with all that is known of them. picks: (object number, phrase) per scene, for tasks that name one."""
+    """Scenes of one task with all that is known of them. picks: (object number, phrase) per scene,
+    for tasks that name one.
+    """
 
     scenes: Scenes
     views: Views
@@ -50,7 +54,9 @@ class Batch:
 
 @dataclass
 class Made:
-    """Examples of one task. words: fields of the instruction per example; mask, edges: (n, H, W) bool; colour: (n,) index."""
+    """Examples of one task. words: fields of the instruction per example; mask, edges: (n, H, W)
+    bool; colour, objects: (n,) index, -1 for none; kinds: which edit each example is.
+    """
 
     inputs: Tensor
     targets: Tensor
@@ -58,6 +64,8 @@ class Made:
     mask: Tensor | None = None
     edges: Tensor | None = None
     colour: Tensor | None = None
+    objects: Tensor | None = None
+    kinds: list[str] | None = None
 
 
 def _silent(batch: Batch) -> list[dict[str, str]]:
@@ -65,7 +73,9 @@ def _silent(batch: Batch) -> list[dict[str, str]]:
 
 
 def _captioned(batch: Batch, share: float = 1.0) -> list[dict[str, str]]:
-    return [{"caption": caption} if batch.rng.random() < share else {} for caption in batch.captions]
+    return [
+        {"caption": caption} if batch.rng.random() < share else {} for caption in batch.captions
+    ]
 
 
 def draw_map(kind: str, scenes: Scenes, views: Views) -> tuple[Tensor, Tensor | None]:
@@ -80,10 +90,17 @@ def draw_map(kind: str, scenes: Scenes, views: Views) -> tuple[Tensor, Tensor | 
     return FLAT_MAPS[kind](views), None
 
 
-FLAT_MAPS = {"depth": pictures.depth_picture, "normal": pictures.normal_picture, "segmentation": pictures.segmentation_picture}
-LINE_MAPS = {"hed": edges.hed_picture, "sketch": edges.sketch_picture, "lineart": edges.lineart_picture}
+FLAT_MAPS = {
+    "depth": pictures.depth_picture,
+    "normal": pictures.normal_picture,
+    "segmentation": pictures.segmentation_picture,
+}
+LINE_MAPS = {
+    "hed": edges.hed_picture,
+    "sketch": edges.sketch_picture,
+    "lineart": edges.lineart_picture,
+}
 MAPS = (*FLAT_MAPS, "canny", *LINE_MAPS, "pose")
-
 
 
 def perceive(kind: str):
@@ -112,7 +129,9 @@ def restore(spoil):
 def mask(batch: Batch) -> Made:
     words = [{"target": phrase} for _, phrase in batch.picks]
     shown = batch.object_masks
-    return Made(batch.views.rgb, pictures.mask_picture(shown), words, mask=shown)
+    return Made(
+        batch.views.rgb, pictures.mask_picture(shown), words, mask=shown, objects=batch.objects
+    )
 
 
 def _colours(batch: Batch, *, other_than_own: bool) -> tuple[Tensor, list[dict[str, str]]]:
@@ -123,7 +142,10 @@ def _colours(batch: Batch, *, other_than_own: bool) -> tuple[Tensor, list[dict[s
         # A tint in the object's own colour would hardly show.
         free = [c for c in range(len(COLOUR_NAMES)) if not (other_than_own and c == colour)]
         chosen.append(batch.rng.choice(free))
-    words = [{"target": phrase, "colour": COLOUR_NAMES[c]} for (_, phrase), c in zip(batch.picks, chosen, strict=True)]
+    words = [
+        {"target": phrase, "colour": COLOUR_NAMES[c]}
+        for (_, phrase), c in zip(batch.picks, chosen, strict=True)
+    ]
     return torch.tensor(chosen, device=batch.scenes.device), words
 
 
@@ -131,24 +153,34 @@ def highlight(batch: Batch) -> Made:
     colour, words = _colours(batch, other_than_own=True)
     shown = batch.object_masks
     target = pictures.highlight_picture(batch.views.rgb, shown, colour_values(colour))
-    return Made(batch.views.rgb, target, words, mask=shown, colour=colour)
+    return Made(batch.views.rgb, target, words, mask=shown, colour=colour, objects=batch.objects)
 
 
 def box(batch: Batch) -> Made:
     colour, words = _colours(batch, other_than_own=False)
     shown = batch.object_masks
     target = pictures.box_picture(batch.views.rgb, pictures.box_of(shown), colour_values(colour))
-    return Made(batch.views.rgb, target, words, mask=shown, colour=colour)
+    return Made(batch.views.rgb, target, words, mask=shown, colour=colour, objects=batch.objects)
 
 
 def inpaint(batch: Batch) -> Made:
     hole = holes.random_hole(batch.views.rgb, batch.generator)
-    return Made(holes.punch(batch.views.rgb, hole, batch.generator), batch.views.rgb, _captioned(batch, CAPTION_SHARE), mask=hole)
+    return Made(
+        holes.punch(batch.views.rgb, hole, batch.generator),
+        batch.views.rgb,
+        _captioned(batch, CAPTION_SHARE),
+        mask=hole,
+    )
 
 
 def outpaint(batch: Batch) -> Made:
     hole = holes.random_margin(batch.views.rgb, batch.generator)
-    return Made(holes.punch(batch.views.rgb, hole, batch.generator), batch.views.rgb, _captioned(batch, CAPTION_SHARE), mask=hole)
+    return Made(
+        holes.punch(batch.views.rgb, hole, batch.generator),
+        batch.views.rgb,
+        _captioned(batch, CAPTION_SHARE),
+        mask=hole,
+    )
 
 
 def text2image(batch: Batch) -> Made:
@@ -158,9 +190,10 @@ def text2image(batch: Batch) -> Made:
 
 def edit(kind: str):
     def make(batch: Batch) -> Made:
-        changed = EDITS[kind](batch)
-        words = [w.fields for w in changed.words]
-        return Made(changed.inputs, changed.targets, words, mask=changed.mask, colour=changed.colour)
+        change = EDITS[kind](batch)
+        words = [w.fields for w in change.words]
+        objects = batch.objects if kind in NAMED_EDITS else None
+        return Made(change.inputs, change.targets, words, change.mask, None, change.colour, objects)
 
     return make
 
@@ -169,17 +202,29 @@ def free_edit(batch: Batch) -> Made:
     """Any of the edits, asked for in a sentence of its own."""
     kinds = [batch.rng.choice(list(EDITS)) for _ in range(len(batch))]
     rgb = batch.views.rgb
-    result = Made(torch.empty_like(rgb), torch.empty_like(rgb), _silent(batch), torch.zeros_like(rgb[:, 0], dtype=torch.bool),
-                  colour=torch.full((len(batch),), -1, device=rgb.device))
+    nothing = torch.full((len(batch),), -1, device=rgb.device)
+    result = Made(
+        inputs=torch.empty_like(rgb),
+        targets=torch.empty_like(rgb),
+        words=_silent(batch),
+        mask=torch.zeros_like(rgb[:, 0], dtype=torch.bool),
+        colour=nothing,
+        objects=nothing.clone(),
+        kinds=kinds,
+    )
     for kind in EDITS:
         rows = [i for i, chosen in enumerate(kinds) if chosen == kind]
         if not rows:
             continue
-        changed = EDITS[kind](batch.part(rows))
-        result.inputs[rows], result.targets[rows], result.mask[rows] = changed.inputs, changed.targets, changed.mask
-        if changed.colour is not None:
-            result.colour[rows] = changed.colour
-        for row, words in zip(rows, changed.words, strict=True):
+        part = batch.part(rows)
+        change = EDITS[kind](part)
+        result.inputs[rows], result.targets[rows] = change.inputs, change.targets
+        result.mask[rows] = change.mask
+        if change.colour is not None:
+            result.colour[rows] = change.colour
+        if kind in NAMED_EDITS:
+            result.objects[rows] = part.objects
+        for row, words in zip(rows, change.words, strict=True):
             result.words[row] = {"caption": words.sentence}
     return result
 
@@ -197,12 +242,22 @@ SPOILS = {
     "superres": lambda v, g: degrade.low_resolution(v.rgb, g),
 }
 
-NAMING = ("mask", "highlight", "box", *(kind for kind in EDITS if kind not in ("background", "style")), "edit")
+NAMING = (
+    "mask",
+    "highlight",
+    "box",
+    *NAMED_EDITS,
+    "edit",
+)
 MAKERS = {
     **{kind: perceive(kind) for kind in MAPS},
-    "mask": mask, "highlight": highlight, "box": box,
-    **{kind: edit(kind) for kind in EDITS}, "edit": free_edit,
-    "inpaint": inpaint, "outpaint": outpaint,
+    "mask": mask,
+    "highlight": highlight,
+    "box": box,
+    **{kind: edit(kind) for kind in EDITS},
+    "edit": free_edit,
+    "inpaint": inpaint,
+    "outpaint": outpaint,
     **{kind: restore(spoil) for kind, spoil in SPOILS.items()},
     **{f"from_{kind}": control(kind) for kind in MAPS},
     "text2image": text2image,

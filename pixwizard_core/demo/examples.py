@@ -1,4 +1,6 @@
-"""Training and test examples of the tasks: input picture, instruction, answer picture, and exact truth to score by."""
+"""Training and test examples of the tasks: input picture, instruction, answer picture, and exact
+truth to score by.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +20,48 @@ from .scenes import Scenes
 
 __all__ = ["WORLD_TASKS", "Examples", "make_examples", "picture_kinds", "picture_mix"]
 
-# task -> (share in training, factor on it during the first stage, which favours what is learned slowly)
+# task -> (share in training, factor on it during the first stage, which favours what is learned
+# slowly)
 WORLD_TASKS: dict[str, tuple[float, float]] = {
-    "depth": (3.0, 1.0), "normal": (3.0, 1.0), "segmentation": (4.0, 1.5),
-    "canny": (2.0, 1.0), "hed": (1.0, 1.0), "sketch": (1.0, 1.0), "lineart": (1.5, 1.0),
+    "depth": (3.0, 1.0),
+    "normal": (3.0, 1.0),
+    "segmentation": (4.0, 1.5),
+    "canny": (2.0, 1.0),
+    "hed": (1.0, 1.0),
+    "sketch": (1.0, 1.0),
+    "lineart": (1.5, 1.0),
     "pose": (1.0, 1.0),
-    "mask": (6.0, 2.0), "highlight": (5.0, 2.0), "box": (4.0, 2.0),
-    "edit": (2.0, 1.0), "recolour": (4.0, 2.0), "remove": (4.0, 1.5), "add": (2.0, 1.0), "replace": (2.0, 1.0),
-    "background": (1.5, 1.0), "style": (1.0, 1.0),
-    "inpaint": (4.0, 1.0), "outpaint": (1.5, 1.0),
-    "denoise": (1.5, 1.0), "derain": (1.5, 1.0), "dehaze": (1.0, 1.0), "deblur": (1.0, 1.0), "desnow": (1.0, 1.0),
-    "deshadow": (1.0, 1.0), "lowlight": (1.0, 1.0), "demoire": (1.0, 1.0), "watermark": (1.0, 1.0), "superres": (1.5, 1.0),
-    "from_canny": (0.7, 1.0), "from_hed": (0.7, 1.0), "from_depth": (1.0, 1.0), "from_sketch": (0.7, 1.0),
-    "from_segmentation": (1.0, 1.0), "from_normal": (0.7, 1.0), "from_lineart": (0.7, 1.0),
-    "from_pose": (0.5, 1.0), "text2image": (4.0, 1.5),
+    "mask": (6.0, 2.0),
+    "highlight": (5.0, 2.0),
+    "box": (4.0, 2.0),
+    "edit": (2.0, 1.0),
+    "recolour": (4.0, 2.0),
+    "remove": (4.0, 1.5),
+    "add": (2.0, 1.0),
+    "replace": (2.0, 1.0),
+    "background": (1.5, 1.0),
+    "style": (1.0, 1.0),
+    "inpaint": (4.0, 1.0),
+    "outpaint": (1.5, 1.0),
+    "denoise": (1.5, 1.0),
+    "derain": (1.5, 1.0),
+    "dehaze": (1.0, 1.0),
+    "deblur": (1.0, 1.0),
+    "desnow": (1.0, 1.0),
+    "deshadow": (1.0, 1.0),
+    "lowlight": (1.0, 1.0),
+    "demoire": (1.0, 1.0),
+    "watermark": (1.0, 1.0),
+    "superres": (1.5, 1.0),
+    "from_canny": (0.7, 1.0),
+    "from_hed": (0.7, 1.0),
+    "from_depth": (1.0, 1.0),
+    "from_sketch": (0.7, 1.0),
+    "from_segmentation": (1.0, 1.0),
+    "from_normal": (0.7, 1.0),
+    "from_lineart": (0.7, 1.0),
+    "from_pose": (0.5, 1.0),
+    "text2image": (4.0, 1.5),
 }
 POSE_TASKS = ("pose", "from_pose")
 
@@ -43,9 +73,10 @@ class Examples:
     truth, all of the scene as it is before an edit (for "add": after it), on the pictures' device:
       rgb (n,3,H,W), depth_m, depth_01 (n,H,W), normals (n,3,H,W), classes, instances (n,H,W) int64;
       mask (n,H,W) bool: the named object, the hole, or what an edit changes; empty for other tasks;
-      edges (n,H,W) bool: the one-pixel lines of edge tasks; box_xyxy_px (n,4) int64: tight box of the mask, exclusive ends;
-      object (n,) number of the named object or -1; colour (n,) index into COLOURS of the asked colour or -1;
-      caption, target: lists of str.
+      edges (n,H,W) bool: the one-pixel lines of edge tasks; box_xyxy_px (n,4) int64: tight box of
+      the mask, exclusive ends; object (n,) number of the named object or -1; colour (n,) index into
+      COLOURS of the asked colour or -1; caption, target, kind (the task, or which edit it is):
+      lists of str.
     """
 
     tasks: list[str]
@@ -60,22 +91,35 @@ class Examples:
 
 @torch.no_grad()
 def make_examples(
-    task_ids: list[str], scenes: Scenes, height: int, width: int, generator: torch.Generator, device, held_out: bool = False
+    task_ids: list[str],
+    scenes: Scenes,
+    height: int,
+    width: int,
+    generator: torch.Generator,
+    device,
+    held_out: bool = False,
 ) -> Examples:
     """One example of task_ids[i] from scene i, each at height x width.
 
-    generator: a CPU generator that decides all choices. held_out: use only the phrasings that training never sees, instead of
-    only those it does. A scene in which no object can be named takes the place of its neighbour's for tasks that name one.
-    Raises ValueError for a task the world cannot show, or when lengths differ.
+    generator: a CPU generator that decides all choices. held_out: use only the phrasings that
+    training never sees, instead of only those it does. A scene in which no object can be named
+    takes the place of its neighbour's for tasks that name one. Raises ValueError for a task the
+    world cannot show, or when lengths differ.
     """
     if len(task_ids) != len(scenes):
-        raise ValueError(f"need one task per scene. Got: {len(task_ids)} tasks, {len(scenes)} scenes")
+        raise ValueError(
+            f"need one task per scene. Got: {len(task_ids)} tasks, {len(scenes)} scenes"
+        )
     unknown = sorted(set(task_ids) - set(MAKERS))
     if unknown:
-        raise ValueError(f"the world cannot show: {', '.join(unknown)}; it can: {', '.join(MAKERS)}")
+        raise ValueError(
+            f"the world cannot show: {', '.join(unknown)}; it can: {', '.join(MAKERS)}"
+        )
     scenes = scenes.with_people(torch.tensor([task_id in POSE_TASKS for task_id in task_ids]))
     rng = random.Random(int(torch.randint(0, 2**62, (), generator=generator)))
-    whole = _look(scenes.to(device), task_ids, height, width, device_generator(generator, device), rng)
+    whole = _look(
+        scenes.to(device), task_ids, height, width, device_generator(generator, device), rng
+    )
     result = _empty(task_ids, whole)
     for task_id in dict.fromkeys(task_ids):
         rows = [i for i, chosen in enumerate(task_ids) if chosen == task_id]
@@ -85,7 +129,14 @@ def make_examples(
     return result
 
 
-def _look(scenes: Scenes, task_ids: list[str], height: int, width: int, generator: torch.Generator, rng: random.Random) -> Batch:
+def _look(
+    scenes: Scenes,
+    task_ids: list[str],
+    height: int,
+    width: int,
+    generator: torch.Generator,
+    rng: random.Random,
+) -> Batch:
     """Render the scenes, describe them and choose the object each instruction will name."""
     views = render(scenes, height, width)
     found = things(scenes, views)
@@ -95,7 +146,9 @@ def _look(scenes: Scenes, task_ids: list[str], height: int, width: int, generato
     for i in order:
         if picks[i] is None and task_ids[i] in NAMING:
             if not nameable:
-                raise ValueError(f"no scene shows an object that can be named, as task {task_ids[i]!r} needs")
+                raise ValueError(
+                    f"no scene shows an object that can be named, as task {task_ids[i]!r} needs"
+                )
             order[i] = nameable[i % len(nameable)]
     texts = captions(scenes, views, found)
     picks = [pick or (-1, "") for pick in picks]
@@ -107,19 +160,27 @@ def _empty(task_ids: list[str], whole: Batch) -> Examples:
     views, n = whole.views, len(whole)
     truth = {f.name: getattr(views, f.name) for f in fields(views)}
     nothing = torch.full((n,), -1, device=views.rgb.device)
-    truth["mask"], truth["edges"] = (torch.zeros_like(views.instances, dtype=torch.bool) for _ in range(2))
+    truth["mask"], truth["edges"] = (
+        torch.zeros_like(views.instances, dtype=torch.bool) for _ in range(2)
+    )
     truth["object"], truth["colour"] = nothing, nothing.clone()
-    truth["caption"], truth["target"] = list(whole.captions), [""] * n
-    return Examples(list(task_ids), torch.empty_like(views.rgb), torch.empty_like(views.rgb), [""] * n, truth)
+    truth["caption"], truth["target"], truth["kind"] = list(whole.captions), [""] * n, [""] * n
+    return Examples(
+        list(task_ids), torch.empty_like(views.rgb), torch.empty_like(views.rgb), [""] * n, truth
+    )
 
 
-def _store(result: Examples, rows: list[int], part: Batch, made: Made, task_id: str, held_out: bool) -> None:
+def _store(
+    result: Examples, rows: list[int], part: Batch, made: Made, task_id: str, held_out: bool
+) -> None:
     result.inputs[rows], result.targets[rows] = made.inputs, made.targets
     for name in ("mask", "edges", "colour"):
         if getattr(made, name) is not None:
             result.truth[name][rows] = getattr(made, name)
-    if task_id in NAMING:
-        result.truth["object"][rows] = part.objects
+    if made.objects is not None:
+        result.truth["object"][rows] = made.objects
+    for row, kind in zip(rows, made.kinds or [task_id] * len(rows), strict=True):
+        result.truth["kind"][row] = kind
     task = TASKS[task_id]
     for row, words in zip(rows, made.words, strict=True):
         result.truth["target"][row] = words.get("target", "")

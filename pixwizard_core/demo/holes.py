@@ -1,4 +1,4 @@
-"""Holes for inpainting and margins for outpainting, as masks (n, H, W) bool, True = to be painted."""
+"""Holes for inpainting, margins for outpainting: masks (n, H, W) bool, True = to be painted."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from .degrade import field, grid, uniform
 
 
 def random_hole(picture: Tensor, generator: torch.Generator) -> Tensor:
-    """A rectangle, an ellipse or a free shape per picture (n, 3, H, W), about 5 to 35 % of its area."""
+    """A rectangle, an ellipse or a free shape per picture (n, 3, H, W), about 5 to 35 % of its
+    area.
+    """
     height, width = picture.shape[-2:]
     ys = ((torch.arange(height, device=picture.device) + 0.5) / height)[:, None]
     xs = ((torch.arange(width, device=picture.device) + 0.5) / width)[None, :]
-    cx, cy = uniform(picture, generator, 0.25, 0.75, 1, 1), uniform(picture, generator, 0.3, 0.75, 1, 1)
-    half_w, half_h = uniform(picture, generator, 0.13, 0.3, 1, 1), uniform(picture, generator, 0.13, 0.3, 1, 1)
+    cx, cy = (
+        uniform(picture, generator, 0.25, 0.75, 1, 1),
+        uniform(picture, generator, 0.3, 0.75, 1, 1),
+    )
+    half_w, half_h = (
+        uniform(picture, generator, 0.13, 0.3, 1, 1),
+        uniform(picture, generator, 0.13, 0.3, 1, 1),
+    )
     u, v = (xs - cx) / half_w, (ys - cy) / half_h
     rectangle, ellipse = torch.maximum(u.abs(), v.abs()) < 1, u * u + v * v < 1
     free = field(picture, generator, 5)[:, 0] > uniform(picture, generator, 0.6, 1.1, 1, 1)
@@ -23,7 +31,9 @@ def random_hole(picture: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def random_margin(picture: Tensor, generator: torch.Generator) -> Tensor:
-    """Blank borders on one to four sides, each up to 30 % of the picture; at least one is 12 % or more."""
+    """Blank borders on one to four sides, each up to 30 % of the picture; at least one is 12 % or
+    more.
+    """
     y, x = grid(picture)
     height, width = y[-1, 0] + y[0, 0], x[0, -1] + x[0, 0]
     n = picture.shape[0]
@@ -32,7 +42,12 @@ def random_margin(picture: Tensor, generator: torch.Generator) -> Tensor:
     least = uniform(picture, generator, 0.12, 0.3, 1)
     share = share.scatter(1, always, least)
     left, top, right, bottom = (s[:, None, None] for s in share.unbind(1))
-    return (x < left * width) | (x > (1 - right) * width) | (y < top * height) | (y > (1 - bottom) * height)
+    return (
+        (x < left * width)
+        | (x > (1 - right) * width)
+        | (y < top * height)
+        | (y > (1 - bottom) * height)
+    )
 
 
 def punch(rgb: Tensor, hole: Tensor, generator: torch.Generator) -> Tensor:

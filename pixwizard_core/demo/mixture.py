@@ -1,4 +1,4 @@
-"""Random pictures of every kind the tasks read or paint, for training and scoring the autoencoder."""
+"""Random pictures of every kind the tasks read or paint, for the autoencoder to learn from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ PEOPLE_SHARE = 0.06  # of the pictures
 
 
 def device_generator(generator: torch.Generator, device) -> torch.Generator:
-    """The generator itself on its own device, or a child of it elsewhere, seeded by its next number."""
+    """The generator itself on its own device, or a child of it elsewhere, seeded by its next
+    number.
+    """
     device = torch.device(device)
     if generator.device.type == device.type:
         return generator
@@ -34,12 +36,16 @@ def _object_mask(views: Views, generator: torch.Generator) -> Tensor:
 
 
 def _some_colour(views: Views, generator: torch.Generator) -> Tensor:
-    colour = torch.randint(0, len(COLOURS), (len(views),), generator=generator, device=views.rgb.device)
+    colour = torch.randint(
+        0, len(COLOURS), (len(views),), generator=generator, device=views.rgb.device
+    )
     return colour_values(colour)
 
 
 def _highlight(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
-    return pictures.highlight_picture(views.rgb, _object_mask(views, generator), _some_colour(views, generator))
+    return pictures.highlight_picture(
+        views.rgb, _object_mask(views, generator), _some_colour(views, generator)
+    )
 
 
 def _box(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
@@ -56,13 +62,19 @@ def _grained(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor
 
 
 def _weather(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
-    falls = degrade.rain(views.rgb, generator), degrade.snow(views.rgb, generator), degrade.haze(views.rgb, views.depth_m, generator)
+    falls = (
+        degrade.rain(views.rgb, generator),
+        degrade.snow(views.rgb, generator),
+        degrade.haze(views.rgb, views.depth_m, generator),
+    )
     which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
     return torch.stack(falls, 1)[torch.arange(len(views), device=which.device), which]
 
 
 def _camera(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
-    faults = [f(views.rgb, generator) for f in (degrade.blur, degrade.low_light, degrade.low_resolution)]
+    faults = [
+        f(views.rgb, generator) for f in (degrade.blur, degrade.low_light, degrade.low_resolution)
+    ]
     which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
     return torch.stack(faults, 1)[torch.arange(len(views), device=which.device), which]
 
@@ -74,7 +86,10 @@ def _overlaid(scenes: Scenes, views: Views, generator: torch.Generator) -> Tenso
 
 
 def _holed(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
-    inner, outer = holes.random_hole(views.rgb, generator), holes.random_margin(views.rgb, generator)
+    inner, outer = (
+        holes.random_hole(views.rgb, generator),
+        holes.random_margin(views.rgb, generator),
+    )
     inside = degrade.uniform(views.rgb, generator, 0, 1, 1, 1) < 0.6
     return holes.punch(views.rgb, torch.where(inside, inner, outer), generator)
 
@@ -104,13 +119,20 @@ PICTURE_KINDS = {
 
 @torch.no_grad()
 def picture_mix(
-    n: int, height: int, width: int, generator: torch.Generator, device, *, kinds: list[str] | None = None,
+    n: int,
+    height: int,
+    width: int,
+    generator: torch.Generator,
+    device,
+    *,
+    kinds: list[str] | None = None,
     scenes: Scenes | None = None,
 ) -> Tensor:
     """n pictures (n, 3, H, W) in 0..1 on device, of kinds drawn by weight, or of the n kinds given.
 
-    generator: a CPU generator; scenes and kinds follow from it on every machine (noise drawn on a GPU differs from a CPU's).
-    scenes: n of them, to be used instead of fresh ones. Raises ValueError when kinds has another length or an unknown name.
+    generator: a CPU generator; scenes and kinds follow from it on every machine (noise drawn on a
+    GPU differs from a CPU's). scenes: n of them, to be used instead of fresh ones. Raises
+    ValueError when kinds has another length or an unknown name.
     """
     if kinds is None:
         weights = torch.tensor([weight for weight, _ in PICTURE_KINDS.values()])
@@ -118,7 +140,10 @@ def picture_mix(
     else:
         unknown = sorted(set(kinds) - set(PICTURE_KINDS))
         if len(kinds) != n or unknown:
-            raise ValueError(f"kinds must be {n} of {', '.join(PICTURE_KINDS)}. Got: {len(kinds)}, unknown {unknown}")
+            raise ValueError(
+                f"kinds must be {n} of {', '.join(PICTURE_KINDS)}. "
+                f"Got: {len(kinds)}, unknown {unknown}"
+            )
         chosen = torch.tensor([list(PICTURE_KINDS).index(kind) for kind in kinds])
     scenes = scenes or sample_scenes(n, generator)
     # Now and then a person, so that the autoencoder knows them too.
@@ -136,9 +161,12 @@ def picture_mix(
     return result
 
 
-def picture_kinds(n: int, height: int, width: int, generator: torch.Generator, device) -> dict[str, Tensor]:
+def picture_kinds(
+    n: int, height: int, width: int, generator: torch.Generator, device
+) -> dict[str, Tensor]:
     """n pictures of every kind, all of the same scenes: kind -> (n, 3, H, W)."""
     scenes = sample_scenes(n, generator)
     return {
-        kind: picture_mix(n, height, width, generator, device, kinds=[kind] * n, scenes=scenes) for kind in PICTURE_KINDS
+        kind: picture_mix(n, height, width, generator, device, kinds=[kind] * n, scenes=scenes)
+        for kind in PICTURE_KINDS
     }

@@ -1,6 +1,8 @@
-"""A simple person of capsules: joints from angles, the ray's hit, and the skeleton picture of a pose.
+"""A simple person of capsules: joints from angles, the ray's hit, and the skeleton picture of a
+pose.
 
-Lengths are in units of the object's radius, so a small person is about 1.4 m and a large one 2.1 m tall.
+Lengths are in units of the object's radius, so a small person is about 1.4 m and a large one 2.1 m
+tall.
 """
 
 from __future__ import annotations
@@ -13,22 +15,33 @@ from . import shapes
 # Joint order of `joints`.
 HEAD, NECK, SHOULDER_R, ELBOW_R, WRIST_R, SHOULDER_L, ELBOW_L, WRIST_L = range(8)
 HIP_R, KNEE_R, ANKLE_R, HIP_L, KNEE_L, ANKLE_L = range(8, 14)
-POSE_ANGLES = 6  # right arm, right elbow, left arm, left elbow, right leg, left leg; radians, 0 hangs down
+POSE_ANGLES = (
+    6  # right arm, right elbow, left arm, left elbow, right leg, left leg; radians, 0 hangs down
+)
 ANGLE_RANGES = ((0.15, 2.7), (-0.2, 1.2), (0.15, 2.7), (-0.2, 1.2), (0.06, 0.4), (0.06, 0.4))
 # Bone: from, to, thickness of the body part, skeleton colour (RGB 0..255).
 BONES = (
     (NECK, HEAD, 0.0, (255, 0, 85)),
-    (NECK, SHOULDER_R, 0.15, (255, 0, 0)), (SHOULDER_R, ELBOW_R, 0.12, (255, 170, 0)), (ELBOW_R, WRIST_R, 0.11, (255, 255, 0)),
-    (NECK, SHOULDER_L, 0.15, (255, 85, 0)), (SHOULDER_L, ELBOW_L, 0.12, (170, 255, 0)), (ELBOW_L, WRIST_L, 0.11, (85, 255, 0)),
-    (NECK, HIP_R, 0.22, (0, 255, 85)), (HIP_R, KNEE_R, 0.15, (0, 255, 170)), (KNEE_R, ANKLE_R, 0.13, (0, 255, 255)),
-    (NECK, HIP_L, 0.22, (0, 170, 255)), (HIP_L, KNEE_L, 0.15, (0, 85, 255)), (KNEE_L, ANKLE_L, 0.13, (85, 0, 255)),
+    (NECK, SHOULDER_R, 0.15, (255, 0, 0)),
+    (SHOULDER_R, ELBOW_R, 0.12, (255, 170, 0)),
+    (ELBOW_R, WRIST_R, 0.11, (255, 255, 0)),
+    (NECK, SHOULDER_L, 0.15, (255, 85, 0)),
+    (SHOULDER_L, ELBOW_L, 0.12, (170, 255, 0)),
+    (ELBOW_L, WRIST_L, 0.11, (85, 255, 0)),
+    (NECK, HIP_R, 0.22, (0, 255, 85)),
+    (HIP_R, KNEE_R, 0.15, (0, 255, 170)),
+    (KNEE_R, ANKLE_R, 0.13, (0, 255, 255)),
+    (NECK, HIP_L, 0.22, (0, 170, 255)),
+    (HIP_L, KNEE_L, 0.15, (0, 85, 255)),
+    (KNEE_L, ANKLE_L, 0.13, (85, 0, 255)),
 )
 HEAD_RADIUS = 0.27
 SKELETON_LINE_PX = 3  # at 128 px
 
 
 def joints(angles: Tensor, yaw: Tensor, radius: Tensor) -> Tensor:
-    """Joint positions relative to the point between the feet, metres. angles: (m, 6), yaw, radius: (m,). Returns (m, 14, 3).
+    """Joint positions relative to the point between the feet, metres. angles: (m, 6), yaw, radius:
+    (m,). Returns (m, 14, 3).
 
     "Right" is the person's own right, which a person facing the camera has on the picture's left.
     """
@@ -53,8 +66,19 @@ def joints(angles: Tensor, yaw: Tensor, radius: Tensor) -> Tensor:
     return torch.stack([x * yaw.cos()[:, None], y, x * yaw.sin()[:, None]], 2)
 
 
-def person(ox: Tensor, oy: Tensor, oz: Tensor, dx: Tensor, dy: Tensor, dz: Tensor, places: Tensor, radius: Tensor) -> shapes.Hit:
-    """A standing person; rays as in `shapes`. places: (m, 14, 3) metres from `joints`; radius: (m, 1, 1)."""
+def person(
+    ox: Tensor,
+    oy: Tensor,
+    oz: Tensor,
+    dx: Tensor,
+    dy: Tensor,
+    dz: Tensor,
+    places: Tensor,
+    radius: Tensor,
+) -> shapes.Hit:
+    """A standing person; rays as in `shapes`. places: (m, 14, 3) metres from `joints`; radius: (m,
+    1, 1).
+    """
     best = None
     for start, end, thickness, _ in BONES:
         if start == NECK and end == HEAD:
@@ -70,7 +94,9 @@ def person(ox: Tensor, oy: Tensor, oz: Tensor, dx: Tensor, dy: Tensor, dz: Tenso
 
 
 def capsule(ox, oy, oz, dx, dy, dz, a, b, radius: Tensor) -> shapes.Hit:
-    """All points within radius of the segment a-b: two balls and the tube between. a, b: triples of (m, 1, 1)."""
+    """All points within radius of the segment a-b: two balls and the tube between. a, b: triples of
+    (m, 1, 1).
+    """
     d, length2 = (dx, dy, dz), sum((q - p) ** 2 for p, q in zip(a, b, strict=True)).clamp(min=1e-8)
     axis = [q - p for p, q in zip(a, b, strict=True)]
     from_a, from_b = ([o - p for o, p in zip((ox, oy, oz), end, strict=True)] for end in (a, b))
@@ -105,10 +131,16 @@ def skeleton(pixels: Tensor, shown: Tensor, height: int, width: int) -> tuple[Te
     picture = torch.zeros(len(pixels), 3, height, width, device=pixels.device)
     for k in range(pixels.shape[1]):
         for start, end, _, colour in BONES:
-            ax, ay, bx, by = (pixels[:, k, j, axis][:, None, None] for j in (start, end) for axis in (0, 1))
+            ax, ay, bx, by = (
+                pixels[:, k, j, axis][:, None, None] for j in (start, end) for axis in (0, 1)
+            )
             ux, uy = bx - ax, by - ay
-            share = (((x - ax) * ux + (y - ay) * uy) / (ux * ux + uy * uy).clamp(min=1e-6)).clamp(0, 1)
+            share = (((x - ax) * ux + (y - ay) * uy) / (ux * ux + uy * uy).clamp(min=1e-6)).clamp(
+                0, 1
+            )
             near = (x - ax - share * ux).hypot(y - ay - share * uy) <= reach
             near &= shown[:, k, None, None]
-            picture = torch.where(near[:, None], picture.new_tensor(colour)[:, None, None] / 255, picture)
+            picture = torch.where(
+                near[:, None], picture.new_tensor(colour)[:, None, None] / 255, picture
+            )
     return picture, picture.amax(1) > 0

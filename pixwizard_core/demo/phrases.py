@@ -1,4 +1,6 @@
-"""The procedural world in words: what is in a picture, and phrases that name exactly one object of it."""
+"""The procedural world in words: what is in a picture, and phrases that name exactly one object of
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,16 @@ from .scenes import COLOUR_NAMES, FLOOR_NAMES, SHAPES, SIZES, WALL_NAMES, Scenes
 SIDE_GAP = 0.10  # share of the picture's shorter side by which "left" must be left
 DEPTH_GAP = 0.4  # metres by which "closest" must be closer
 # How often each kind of phrase is chosen among those that fit.
-WEIGHTS = {"colour shape": 6, "colour": 2, "shape": 2, "size shape": 1.5, "size colour shape": 1.5, "side": 1.5, "depth": 1, "relation": 2}
+WEIGHTS = {
+    "colour shape": 6,
+    "colour": 2,
+    "shape": 2,
+    "size shape": 1.5,
+    "size colour shape": 1.5,
+    "side": 1.5,
+    "depth": 1,
+    "relation": 2,
+}
 
 
 class Thing(NamedTuple):
@@ -38,10 +49,22 @@ def things(scenes: Scenes, views: Views) -> list[list[Thing]]:
         mask = (views.instances == k).float().sum(1)
         centres.append((mask * columns).sum(1) / mask.sum(1).clamp(min=1) / (128 * unit(views.rgb)))
     centre = torch.stack(centres, 1).tolist()
-    rows = zip(shown.tolist(), scenes.colour.tolist(), scenes.shape.tolist(), scenes.large.tolist(), centre, scenes.z.tolist(), strict=True)
+    rows = zip(
+        shown.tolist(),
+        scenes.colour.tolist(),
+        scenes.shape.tolist(),
+        scenes.large.tolist(),
+        centre,
+        scenes.z.tolist(),
+        strict=True,
+    )
     result = []
     for seen, colour, shape, large, x, z in rows:
-        found = [Thing(k, COLOUR_NAMES[colour[k]], SHAPES[shape[k]], SIZES[large[k]], x[k], z[k]) for k in range(len(seen)) if seen[k]]
+        found = [
+            Thing(k, COLOUR_NAMES[colour[k]], SHAPES[shape[k]], SIZES[large[k]], x[k], z[k])
+            for k in range(len(seen))
+            if seen[k]
+        ]
         result.append(sorted(found, key=lambda thing: thing.x))
     return result
 
@@ -67,7 +90,9 @@ def caption(found: list[Thing], floor: str, wall: str) -> str:
 
 
 def captions(scenes: Scenes, views: Views, found: list[list[Thing]] | None = None) -> list[str]:
-    """One description per scene: visible objects from left to right, then floor and wall. found: `things`, if known already."""
+    """One description per scene: visible objects from left to right, then floor and wall. found:
+    `things`, if known already.
+    """
     found = found or things(scenes, views)
     rooms = zip(found, scenes.floor.tolist(), scenes.wall.tolist(), strict=True)
     return [caption(seen, FLOOR_NAMES[floor], WALL_NAMES[wall]) for seen, floor, wall in rooms]
@@ -113,7 +138,9 @@ def _superlatives(thing: Thing, rivals: list[Thing], noun: str) -> list[tuple[st
 
 
 def _relations(thing: Thing, anchor: Thing, found: list[Thing]) -> list[tuple[str, str]]:
-    """ "the ball left of the red cube": the anchor must be named uniquely and no other candidate be on, or nearly on, that side."""
+    """ "the ball left of the red cube": the anchor must be named uniquely and no other candidate be
+    on, or nearly on, that side.
+    """
     if sum(name(o) == name(anchor) for o in found) > 1:
         return []
     rivals = [o for o in found if o.k not in (thing.k, anchor.k)]
@@ -121,7 +148,10 @@ def _relations(thing: Thing, anchor: Thing, found: list[Thing]) -> list[tuple[st
     for side, sign in (("left", -1), ("right", 1)):
         if sign * (thing.x - anchor.x) <= SIDE_GAP:
             continue
-        for noun, same in (("object", rivals), (thing.shape, [o for o in rivals if o.shape == thing.shape])):
+        for noun, same in (
+            ("object", rivals),
+            (thing.shape, [o for o in rivals if o.shape == thing.shape]),
+        ):
             if all(sign * (o.x - anchor.x) < -SIDE_GAP for o in same):
                 result.append(("relation", f"the {noun} {side} of the {name(anchor)}"))
     return result
@@ -138,7 +168,9 @@ def pick_phrase(found: list[Thing], thing: Thing, rng: random.Random) -> str | N
 
 
 def pick_object(found: list[Thing], rng: random.Random) -> tuple[int, str] | None:
-    """A random visible object that can be named, as (number, phrase); None in a scene that has none."""
+    """A random visible object that can be named, as (number, phrase); None in a scene that has
+    none.
+    """
     for thing in rng.sample(found, len(found)):
         phrase = pick_phrase(found, thing, rng)
         if phrase:
@@ -147,7 +179,8 @@ def pick_object(found: list[Thing], rng: random.Random) -> tuple[int, str] | Non
 
 
 def refer(scenes: Scenes, views: Views, k, rng: random.Random) -> list[str | None]:
-    """A phrase for object k[i] of every scene i (sequence or tensor of ints) that is unique among its visible objects.
+    """A phrase for object k[i] of every scene i (sequence or tensor of ints) that is unique among
+    its visible objects.
 
     None where the object is hidden, or no phrase tells it from the others.
     """

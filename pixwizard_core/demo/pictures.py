@@ -1,4 +1,6 @@
-"""Ground truth as pictures: the colours a model is taught to paint. All results are (n, 3, H, W) in 0..1."""
+"""Ground truth as pictures: the colours a model is taught to paint. All results are (n, 3, H, W) in
+0..1.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ BOX_LINE_PX = 3  # at 128 px; thinner lines do not survive the autoencoder
 
 
 def unit(shape_or_picture: Tensor) -> float:
-    """Pixels of this picture (..., H, W) per pixel of a 128 px one: line widths and blur radii are multiples of it."""
+    """Pixels of this picture (..., H, W) per pixel of a 128 px one: line widths and blur radii are
+    multiples of it.
+    """
     return min(shape_or_picture.shape[-2:]) / 128
 
 
@@ -65,7 +69,9 @@ def visible(views: Views, count: int = MAX_OBJECTS) -> Tensor:
 
 
 def box_of(mask: Tensor) -> Tensor:
-    """Tight boxes of masks (n, H, W): (n, 4) int64 xyxy pixels, right and bottom exclusive; zeros where the mask is empty."""
+    """Tight boxes of masks (n, H, W): (n, 4) int64 xyxy pixels, right and bottom exclusive; zeros
+    where the mask is empty.
+    """
     columns, rows = mask.any(1).long(), mask.any(2).long()
     left, top = columns.argmax(1), rows.argmax(1)
     right = columns.shape[1] - columns.flip(1).argmax(1)
@@ -74,7 +80,7 @@ def box_of(mask: Tensor) -> Tensor:
 
 
 def box_picture(rgb: Tensor, boxes: Tensor, colour: Tensor) -> Tensor:
-    """The picture with a rectangle's outline drawn just inside each box (n, 4), in colour (n, 3)."""
+    """The picture with a rectangle drawn just inside each box (n, 4), in colour (n, 3)."""
     height, width = rgb.shape[-2:]
     line = max(1, round(BOX_LINE_PX * unit(rgb)))
     y = torch.arange(height, device=rgb.device)[None, :, None]

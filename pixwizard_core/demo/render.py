@@ -1,4 +1,6 @@
-"""The procedural world's renderer: rays against closed-form solids, with exact depth, normals, classes and instances."""
+"""The procedural world's renderer: rays against closed-form solids, with exact depth, normals,
+classes and instances.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,15 @@ from .scenes import FLOORS, PAINTS, PERSON, SHAPES, WALLS, Scenes
 
 CLASSES = ("wall", "floor", *SHAPES)
 # Far from each other and from black, which pictures of masks and boxes use for "nothing".
-PALETTE = {"wall": (90, 90, 90), "floor": (210, 60, 200), "ball": (230, 40, 40), "cube": (40, 80, 235),
-           "cylinder": (40, 200, 80), "cone": (245, 215, 40), "person": (60, 220, 230)}
+PALETTE = {
+    "wall": (90, 90, 90),
+    "floor": (210, 60, 200),
+    "ball": (230, 40, 40),
+    "cube": (40, 80, 235),
+    "cylinder": (40, 200, 80),
+    "cone": (245, 215, 40),
+    "person": (60, 220, 230),
+}
 FOCAL = 1.75  # focal length over half the picture's shorter side: about 59 degrees
 NEAR, FAR = 2.0, 8.5  # metres shown as white and as black in a depth picture
 CHUNK = {"cpu": 8, "cuda": 512}  # scenes at once: cache-sized on a CPU, memory-sized on a GPU
@@ -45,30 +54,44 @@ class Views:
 def render(scenes: Scenes, height: int, width: int) -> Views:
     """Pictures and ground truth of every scene, on the scenes' device.
 
-    The focal length in pixels is FOCAL * min(height, width) / 2, so a wider or higher picture shows more of the room, not a
-    stretched one. Raises ValueError for an empty batch or a picture without pixels.
+    The focal length in pixels is FOCAL * min(height, width) / 2, so a wider or higher picture shows
+    more of the room, not a stretched one. Raises ValueError for an empty batch or a picture without
+    pixels.
     """
     if len(scenes) == 0 or min(height, width) < 1:
-        raise ValueError(f"need at least one scene and one pixel. Got: {len(scenes)} scenes, {height}x{width}")
+        raise ValueError(
+            f"need at least one scene and one pixel. Got: {len(scenes)} scenes, {height}x{width}"
+        )
     chunk = CHUNK.get(scenes.device.type, CHUNK["cpu"])
     chunk = max(1, chunk * 128 * 128 // max(128 * 128, height * width))
     result = _blank(len(scenes), height, width, scenes.device)
     for i in range(0, len(scenes), chunk):
-        part = _render(scenes[i:i + chunk], height, width)
+        part = _render(scenes[i : i + chunk], height, width)
         for field in fields(Views):
-            getattr(result, field.name)[i:i + chunk] = getattr(part, field.name)
+            getattr(result, field.name)[i : i + chunk] = getattr(part, field.name)
     return result
 
 
 def _blank(n: int, height: int, width: int, device: torch.device) -> Views:
     flat, colour = (n, height, width), (n, 3, height, width)
-    real, number = {"dtype": torch.float32, "device": device}, {"dtype": torch.long, "device": device}
-    return Views(torch.empty(colour, **real), torch.empty(flat, **real), torch.empty(flat, **real), torch.empty(colour, **real),
-                 torch.empty(flat, **number), torch.empty(flat, **number))
+    real, number = (
+        {"dtype": torch.float32, "device": device},
+        {"dtype": torch.long, "device": device},
+    )
+    return Views(
+        torch.empty(colour, **real),
+        torch.empty(flat, **real),
+        torch.empty(flat, **real),
+        torch.empty(colour, **real),
+        torch.empty(flat, **number),
+        torch.empty(flat, **number),
+    )
 
 
 def rays(scenes: Scenes, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """World directions through pixel centres, each (n, H, W), scaled so that the ray parameter is the depth in metres."""
+    """World directions through pixel centres, each (n, H, W), scaled so that the ray parameter is
+    the depth in metres.
+    """
     device = scenes.device
     scale = 2 / (min(height, width) * FOCAL)
     right = ((torch.arange(width, device=device) + 0.5) - width / 2) * scale
@@ -102,7 +125,9 @@ def _render(scenes: Scenes, height: int, width: int) -> Views:
     points = torch.stack([dx * t, _wide(scenes.camera_height) + dy * t, dz * t], 1)
     rgb = _shade(scenes, points, normal, classes, instances)
     c, s = _wide(scenes.pitch.cos()), _wide(scenes.pitch.sin())
-    camera_normal = torch.stack([normal[:, 0], normal[:, 1] * c + normal[:, 2] * s, normal[:, 1] * s - normal[:, 2] * c], 1)
+    camera_normal = torch.stack(
+        [normal[:, 0], normal[:, 1] * c + normal[:, 2] * s, normal[:, 1] * s - normal[:, 2] * c], 1
+    )
     depth_01 = (1 - (t - NEAR) / (FAR - NEAR)).clamp(0, 1)
     return Views(rgb, t, depth_01, camera_normal, classes, instances)
 
@@ -116,11 +141,20 @@ def _room(scenes: Scenes, dx: Tensor, dy: Tensor, dz: Tensor) -> tuple[Tensor, T
     on_floor = t == floor
     on_back = (t == back) & ~on_floor
     zero = torch.zeros_like(t)
-    normal = torch.stack([torch.where(on_floor | on_back, zero, -dx.sign()), on_floor.to(t.dtype), -on_back.to(t.dtype)], 1)
+    normal = torch.stack(
+        [
+            torch.where(on_floor | on_back, zero, -dx.sign()),
+            on_floor.to(t.dtype),
+            -on_back.to(t.dtype),
+        ],
+        1,
+    )
     return t, normal, on_floor
 
 
-def _solid(name: str, scenes: Scenes, rows: Tensor, k: int, dx: Tensor, dy: Tensor, dz: Tensor) -> shapes.Hit:
+def _solid(
+    name: str, scenes: Scenes, rows: Tensor, k: int, dx: Tensor, dy: Tensor, dz: Tensor
+) -> shapes.Hit:
     """Object k of the scenes in these rows, all of one shape."""
 
     def field(values: Tensor) -> Tensor:
@@ -139,15 +173,22 @@ def _solid(name: str, scenes: Scenes, rows: Tensor, k: int, dx: Tensor, dy: Tens
     return person(*ray, scenes[rows].joints(k), radius)
 
 
-def _shade(scenes: Scenes, points: Tensor, normal: Tensor, classes: Tensor, instances: Tensor) -> Tensor:
-    """Paint, texture, Lambert light and soft shadows. points, normal: (n, 3, H, W) world. Returns (n, 3, H, W) 0..1."""
+def _shade(
+    scenes: Scenes, points: Tensor, normal: Tensor, classes: Tensor, instances: Tensor
+) -> Tensor:
+    """Paint, texture, Lambert light and soft shadows. points, normal: (n, 3, H, W) world. Returns
+    (n, 3, H, W) 0..1.
+    """
     level = (1 - scenes.light_height**2).sqrt()
-    light = torch.stack([scenes.light_turn.sin() * level, scenes.light_height, -scenes.light_turn.cos() * level], 1)
+    light = torch.stack(
+        [scenes.light_turn.sin() * level, scenes.light_height, -scenes.light_turn.cos() * level], 1
+    )
     albedo = _albedo(scenes, points, classes, instances)
     facing = (normal * light[:, :, None, None]).sum(1).clamp(min=0)
     lit = facing * (1 - _shadow(scenes, points, light, instances))
     ambient = _wide(scenes.ambient)
-    # The room is lit more evenly than the objects, so that walls keep their colour when the light comes from the side.
+    # The room is lit more evenly than the objects, so that walls keep their colour when the light
+    # comes from the side.
     ambient = torch.where(instances < 0, ambient + 0.2, ambient)
     return (albedo * (ambient + (1.08 - ambient) * lit)[:, None]).clamp(0, 1)
 
@@ -155,7 +196,10 @@ def _shade(scenes: Scenes, points: Tensor, normal: Tensor, classes: Tensor, inst
 def _albedo(scenes: Scenes, points: Tensor, classes: Tensor, instances: Tensor) -> Tensor:
     device = points.device
     x, y, z = points.unbind(1)
-    wall, floor, paint = (torch.tensor(v, device=device) for v in (list(WALLS.values()), list(FLOORS.values()), PAINTS))
+    wall, floor, paint = (
+        torch.tensor(v, device=device)
+        for v in (list(WALLS.values()), list(FLOORS.values()), PAINTS)
+    )
     checks = (x.floor() + z.floor()) % 2 * 0.24 - 0.12
     planks = (x * 1.4).floor() % 2 * 0.18 - 0.09
     stripes = ((x + 0.7 * z) * 1.1).floor() % 2 * 0.12 - 0.06
@@ -166,7 +210,9 @@ def _albedo(scenes: Scenes, points: Tensor, classes: Tensor, instances: Tensor) 
     kind = _wide(scenes.wall_texture)
     on_wall = torch.where(kind == 1, stripes, torch.where(kind == 2, panels, plain))
     is_floor = (classes == 1)[:, None]
-    room = torch.where(is_floor, floor[scenes.floor][:, :, None, None], wall[scenes.wall][:, :, None, None])
+    room = torch.where(
+        is_floor, floor[scenes.floor][:, :, None, None], wall[scenes.wall][:, :, None, None]
+    )
     room = room * (1 + torch.where(is_floor, on_floor[:, None], on_wall[:, None]))
     colour = scenes.colour.gather(1, instances.clamp(min=0).flatten(1)).view_as(instances)
     return torch.where((instances < 0)[:, None], room, paint[colour].movedim(-1, 1))
@@ -175,16 +221,25 @@ def _albedo(scenes: Scenes, points: Tensor, classes: Tensor, instances: Tensor) 
 def _shadow(scenes: Scenes, points: Tensor, light: Tensor, instances: Tensor) -> Tensor:
     """How much of the light each point loses to other objects, (n, H, W) 0..0.75, with a penumbra.
 
-    An object's shadow is that of the ball that fills it best: distance from the ball's centre to the ray towards the light.
+    An object's shadow is that of the ball that fills it best: distance from the ball's centre to
+    the ray towards the light.
     """
     shade = torch.zeros_like(points[:, 0])
     lx, ly, lz = (_wide(v) for v in light.unbind(1))
     for k in range(scenes.alive.shape[1]):
         radius = _wide(scenes.radius[:, k])
-        cx, cy, cz = _wide(scenes.x[:, k]) - points[:, 0], radius * 0.9 - points[:, 1], _wide(scenes.z[:, k]) - points[:, 2]
+        cx, cy, cz = (
+            _wide(scenes.x[:, k]) - points[:, 0],
+            radius * 0.9 - points[:, 1],
+            _wide(scenes.z[:, k]) - points[:, 2],
+        )
         along = cx * lx + cy * ly + cz * lz
         gap = (cx * cx + cy * cy + cz * cz - along * along).clamp(min=0).sqrt() / radius
-        gap = torch.where(_wide(scenes.shape[:, k] == PERSON), 2 * gap, gap)  # a person is half as broad
-        blocked = ((1.12 - gap) / 0.35).clamp(0, 1) * ((along > 0) & (instances != k) & _wide(scenes.alive[:, k]))
+        gap = torch.where(
+            _wide(scenes.shape[:, k] == PERSON), 2 * gap, gap
+        )  # a person is half as broad
+        blocked = ((1.12 - gap) / 0.35).clamp(0, 1) * (
+            (along > 0) & (instances != k) & _wide(scenes.alive[:, k])
+        )
         shade = torch.maximum(shade, 0.75 * blocked)
     return shade

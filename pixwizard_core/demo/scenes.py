@@ -1,7 +1,8 @@
 """The procedural world's scenes as tensors: what they hold and how they are drawn at random.
 
-Right-handed room, metres: x to the right, y up from the floor, z away from the camera, which stands at (0, camera_height, 0)
-and looks along +z, tilted down by `pitch` radians. Every object stands on the floor (y = 0).
+Right-handed room, metres: x to the right, y up from the floor, z away from the camera, which stands
+at (0, camera_height, 0) and looks along +z, tilted down by `pitch` radians. Every object stands on
+the floor (y = 0).
 """
 
 from __future__ import annotations
@@ -16,12 +17,39 @@ from .person import ANGLE_RANGES, joints
 SHAPES = ("ball", "cube", "cylinder", "cone", "person")
 SOLIDS = SHAPES[:4]  # what a random scene holds; people are put in by `with_people`
 PERSON = SHAPES.index("person")
-COLOUR_NAMES = ("red", "green", "blue", "yellow", "purple", "orange", "cyan", "white")  # order of tasks.COLOURS
-PAINTS = ((0.86, 0.10, 0.12), (0.12, 0.62, 0.18), (0.12, 0.22, 0.88), (0.95, 0.85, 0.10),
-          (0.52, 0.14, 0.70), (0.97, 0.48, 0.06), (0.10, 0.78, 0.82), (0.96, 0.96, 0.96))
-WALLS = {"grey": (0.60, 0.60, 0.62), "beige": (0.84, 0.76, 0.62), "mint": (0.62, 0.84, 0.72),
-         "pink": (0.90, 0.68, 0.74), "lilac": (0.70, 0.66, 0.88)}
-FLOORS = {"wooden": (0.60, 0.41, 0.24), "dark": (0.26, 0.26, 0.30), "pale": (0.78, 0.76, 0.71), "mossy": (0.40, 0.48, 0.28)}
+COLOUR_NAMES = (
+    "red",
+    "green",
+    "blue",
+    "yellow",
+    "purple",
+    "orange",
+    "cyan",
+    "white",
+)  # order of tasks.COLOURS
+PAINTS = (
+    (0.86, 0.10, 0.12),
+    (0.12, 0.62, 0.18),
+    (0.12, 0.22, 0.88),
+    (0.95, 0.85, 0.10),
+    (0.52, 0.14, 0.70),
+    (0.97, 0.48, 0.06),
+    (0.10, 0.78, 0.82),
+    (0.96, 0.96, 0.96),
+)
+WALLS = {
+    "grey": (0.60, 0.60, 0.62),
+    "beige": (0.84, 0.76, 0.62),
+    "mint": (0.62, 0.84, 0.72),
+    "pink": (0.90, 0.68, 0.74),
+    "lilac": (0.70, 0.66, 0.88),
+}
+FLOORS = {
+    "wooden": (0.60, 0.41, 0.24),
+    "dark": (0.26, 0.26, 0.30),
+    "pale": (0.78, 0.76, 0.71),
+    "mossy": (0.40, 0.48, 0.28),
+}
 WALL_NAMES, FLOOR_NAMES = tuple(WALLS), tuple(FLOORS)
 TEXTURES = 3  # floor: plain, checks, planks; wall: plain, stripes, panels
 PERSON_RADIUS = 0.76  # metres, at least; makes people of 1.9 m, whose limbs are 3 px wide at 128 px
@@ -33,7 +61,9 @@ TRIES = 40  # places tried for one object before it is left out
 
 @dataclass(frozen=True)
 class Scenes:
-    """n scenes of up to K objects. Per-object fields are (n, K), per-scene fields (n,); floats are float32, indices int64."""
+    """n scenes of up to K objects. Per-object fields are (n, K), per-scene fields (n,); floats are
+    float32, indices int64.
+    """
 
     alive: Tensor  # (n, K) bool: the object exists
     shape: Tensor  # index into SHAPES
@@ -61,7 +91,9 @@ class Scenes:
         return self.alive.shape[0]
 
     def __getitem__(self, index) -> Scenes:
-        """Scenes chosen by a slice, an index tensor, a list or a bool mask; one integer keeps the batch axis."""
+        """Scenes chosen by a slice, an index tensor, a list or a bool mask; one integer keeps the
+        batch axis.
+        """
         if isinstance(index, int):
             index = [index]
         if isinstance(index, list):
@@ -78,12 +110,16 @@ class Scenes:
         return self.alive.device
 
     def with_objects(self, k: Tensor, **values) -> Scenes:
-        """A copy in which object k[i] of scene i has new fields, e.g. `with_objects(k, colour=c)`. k: (n,); values: (n,) or numbers."""
+        """A copy in which object k[i] of scene i has new fields, e.g. `with_objects(k, colour=c)`.
+        k: (n,); values: (n,) or numbers.
+        """
         rows = torch.arange(len(self), device=self.device)
         changed = {}
         for name, value in values.items():
             field = getattr(self, name).clone()
-            field[rows, k.to(self.device)] = torch.as_tensor(value, dtype=field.dtype, device=self.device)
+            field[rows, k.to(self.device)] = torch.as_tensor(
+                value, dtype=field.dtype, device=self.device
+            )
             changed[name] = field
         return replace(self, **changed)
 
@@ -94,42 +130,58 @@ class Scenes:
         return self.with_objects(k, alive=False)
 
     def screen_x(self) -> Tensor:
-        """(n, K) tangent of the angle from the optical axis to each object's middle; about +-0.57 at a square picture's rims."""
+        """(n, K) tangent of the angle from the optical axis to each object's middle; about +-0.57
+        at a square picture's rims.
+        """
         c, s = self.pitch.cos()[:, None], self.pitch.sin()[:, None]
         forward = self.z * c + (self.camera_height[:, None] - self.radius) * s
         return self.x / forward
 
     def with_people(self, rows: Tensor) -> Scenes:
-        """A copy in which the first object of the scenes in rows (n,) bool is a person, and a tall one."""
-        rows = rows.to(self.device)[:, None] & (torch.arange(self.alive.shape[1], device=self.device) == 0)
+        """A copy in which the first object of the scenes in rows (n,) bool is a person, and a tall
+        one.
+        """
+        rows = rows.to(self.device)[:, None] & (
+            torch.arange(self.alive.shape[1], device=self.device) == 0
+        )
         return replace(
-            self, shape=torch.where(rows, PERSON, self.shape), large=torch.where(rows, 1, self.large),
+            self,
+            shape=torch.where(rows, PERSON, self.shape),
+            large=torch.where(rows, 1, self.large),
             radius=torch.where(rows, self.radius.clamp(min=PERSON_RADIUS), self.radius),
         )
 
     def joints(self, k: int) -> Tensor:
-        """(n, 14, 3) joints that object k has, or would have as a person: metres from the point where it stands."""
+        """(n, 14, 3) joints that object k has, or would have as a person: metres from the point
+        where it stands.
+        """
         return joints(self.pose[:, k], self.yaw[:, k] - torch.pi / 4, self.radius[:, k])
 
     def joints_on_screen(self, height: int, width: int, focal: float) -> Tensor:
-        """(n, K, 14, 2) pixel positions x, y of `joints`; focal: over half the picture's shorter side."""
+        """(n, K, 14, 2) pixel positions x, y of `joints`; focal: over half the picture's shorter
+        side.
+        """
         count = self.alive.shape[1]
         stands = torch.stack([self.x, -self.camera_height[:, None].expand(-1, count), self.z], 2)
-        x, y, z = (stands[:, :, None] + torch.stack([self.joints(k) for k in range(count)], 1)).unbind(3)
+        x, y, z = (
+            stands[:, :, None] + torch.stack([self.joints(k) for k in range(count)], 1)
+        ).unbind(3)
         c, s = (v[:, None, None] for v in (self.pitch.cos(), self.pitch.sin()))
         scale = focal * min(height, width) / 2 / (z * c - y * s)
         return torch.stack([width / 2 + x * scale, height / 2 - (y * c + z * s) * scale], 3)
 
 
 def concatenate(parts: list[Scenes]) -> Scenes:
-    return Scenes(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Scenes)})
+    return Scenes(
+        **{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Scenes)}
+    )
 
 
 def sample_scenes(n: int, generator: torch.Generator, *, max_objects: int = MAX_OBJECTS) -> Scenes:
     """n random rooms with 1..max_objects objects that neither touch nor hide each other entirely.
 
-    generator: a CPU generator; the same state gives the same scenes on every machine. Scenes are on the CPU; `.to(device)` moves them.
-    Raises ValueError when max_objects is outside 1..4.
+    generator: a CPU generator; the same state gives the same scenes on every machine. Scenes are on
+    the CPU; `.to(device)` moves them. Raises ValueError when max_objects is outside 1..4.
     """
     if not 1 <= max_objects <= MAX_OBJECTS:
         raise ValueError(f"max_objects must be 1..{MAX_OBJECTS}. Got: {max_objects}")
@@ -141,44 +193,65 @@ def sample_scenes(n: int, generator: torch.Generator, *, max_objects: int = MAX_
         return torch.randint(0, high, size, generator=generator)
 
     k = MAX_OBJECTS
-    wanted = 1 + (max_objects * torch.rand(n, generator=generator) ** 0.75).long().clamp(max=max_objects - 1)
+    wanted = 1 + (max_objects * torch.rand(n, generator=generator) ** 0.75).long().clamp(
+        max=max_objects - 1
+    )
     large = integer(2, n, k)
     radius = torch.tensor(RADII)[large] * uniform(0.95, 1.05, n, k)
     x, z, alive = place(radius, large, wanted, uniform)
-    # Mostly different colours, so that colour alone often names an object; sometimes repeats, so that it does not always.
+    # Mostly different colours, so that colour alone often names an object; sometimes repeats, so
+    # that it does not always.
     colour = torch.rand(n, len(COLOUR_NAMES), generator=generator).argsort(1)[:, :k]
-    colour = torch.where(torch.rand(n, 1, generator=generator) < 0.7, colour, integer(len(COLOUR_NAMES), n, k))
+    colour = torch.where(
+        torch.rand(n, 1, generator=generator) < 0.7, colour, integer(len(COLOUR_NAMES), n, k)
+    )
     low, high = torch.tensor(ANGLE_RANGES).unbind(1)
     return Scenes(
-        alive=alive, shape=integer(len(SOLIDS), n, k), colour=colour, large=large, radius=radius,
-        tall=uniform(0.9, 1.1, n, k), x=x, z=z, yaw=uniform(0.0, torch.pi / 2, n, k),
+        alive=alive,
+        shape=integer(len(SOLIDS), n, k),
+        colour=colour,
+        large=large,
+        radius=radius,
+        tall=uniform(0.9, 1.1, n, k),
+        x=x,
+        z=z,
+        yaw=uniform(0.0, torch.pi / 2, n, k),
         pose=low + (high - low) * torch.rand(n, k, len(ANGLE_RANGES), generator=generator),
-        wall=integer(len(WALL_NAMES), n), floor=integer(len(FLOOR_NAMES), n),
-        wall_texture=integer(TEXTURES, n), floor_texture=integer(TEXTURES, n),
-        camera_height=uniform(1.6, 2.0, n), pitch=uniform(0.17, 0.28, n), wall_z=uniform(7.0, 8.2, n), wall_x=uniform(3.9, 4.6, n),
-        light_turn=uniform(-1.1, 1.1, n), light_height=uniform(0.65, 0.9, n), ambient=uniform(0.36, 0.5, n),
+        wall=integer(len(WALL_NAMES), n),
+        floor=integer(len(FLOOR_NAMES), n),
+        wall_texture=integer(TEXTURES, n),
+        floor_texture=integer(TEXTURES, n),
+        camera_height=uniform(1.6, 2.0, n),
+        pitch=uniform(0.17, 0.28, n),
+        wall_z=uniform(7.0, 8.2, n),
+        wall_x=uniform(3.9, 4.6, n),
+        light_turn=uniform(-1.1, 1.1, n),
+        light_height=uniform(0.65, 0.9, n),
+        ambient=uniform(0.36, 0.5, n),
     )
 
 
 def place(radius: Tensor, large: Tensor, wanted: Tensor, uniform) -> tuple[Tensor, Tensor, Tensor]:
-    """Floor positions by rejection, vectorised over scenes. radius, large: (n, K); wanted: (n,). Returns x, z, alive: (n, K)."""
+    """Floor positions by rejection, vectorised over scenes. radius, large: (n, K); wanted: (n,).
+    Returns x, z, alive: (n, K).
+    """
     n, count = radius.shape
     x, z = torch.zeros(n, count), torch.full((n, count), 5.0)
     alive = torch.zeros(n, count, dtype=torch.bool)
     for k in range(count):
-        r = radius[:, k:k + 1]
+        r = radius[:, k : k + 1]
         # Small ones stay near, so that at 128 px nearly every object is at least 28 px high.
-        far = torch.where(large[:, k:k + 1] == 1, 5.9, 4.3)
+        far = torch.where(large[:, k : k + 1] == 1, 5.9, 4.3)
         zs = 3.3 + r * 0.5 + (far - 3.3 - r * 0.5) * uniform(0.0, 1.0, n, TRIES)
         tangents = uniform(-1.0, 1.0, n, TRIES) * (0.54 - 0.9 * r / zs).clamp(min=0.2)
         xs = tangents * zs
         fits = torch.ones(n, TRIES, dtype=torch.bool)
         for j in range(k):
-            other, xj, zj = radius[:, j:j + 1], x[:, j:j + 1], z[:, j:j + 1]
+            other, xj, zj = radius[:, j : j + 1], x[:, j : j + 1], z[:, j : j + 1]
             apart = (xs - xj).hypot(zs - zj) > 1.2 * (r + other)
             seen = (xs / zs - xj / zj).abs() > 0.5 * (r / zs + other / zj)
-            fits &= (apart & seen) | ~alive[:, j:j + 1]
+            fits &= (apart & seen) | ~alive[:, j : j + 1]
         first = fits.float().argmax(1, keepdim=True)  # the first place that fits
-        x[:, k:k + 1], z[:, k:k + 1] = xs.gather(1, first), zs.gather(1, first)
+        x[:, k : k + 1], z[:, k : k + 1] = xs.gather(1, first), zs.gather(1, first)
         alive[:, k] = fits.any(1) & (k < wanted)
     return x, z, alive

@@ -1,8 +1,9 @@
 """Where a ray meets a solid: closed forms, batched over rays.
 
-Every function takes ox, oy, oz: ray origins relative to the point where the solid stands on the floor, (m, 1, 1), and
-dx, dy, dz: ray directions, (m, H, W), not normalised. It returns t (m, H, W), the first hit's ray parameter (FAR where the
-ray misses), and the outward unit normal (nx, ny, nz) there, meaningless where t is FAR.
+Every function takes ox, oy, oz: ray origins relative to the point where the solid stands on the
+floor, (m, 1, 1), and dx, dy, dz: ray directions, (m, H, W), not normalised. It returns t (m, H, W),
+the first hit's ray parameter (FAR where the ray misses), and the outward unit normal (nx, ny, nz)
+there, meaningless where t is FAR.
 """
 
 from __future__ import annotations
@@ -19,17 +20,33 @@ def _missing(t: Tensor, hit: Tensor) -> Tensor:
     return torch.where(hit & (t > 0), t, FAR)
 
 
-def ball(ox: Tensor, oy: Tensor, oz: Tensor, dx: Tensor, dy: Tensor, dz: Tensor, radius: Tensor) -> Hit:
+def ball(
+    ox: Tensor, oy: Tensor, oz: Tensor, dx: Tensor, dy: Tensor, dz: Tensor, radius: Tensor
+) -> Hit:
     """A ball of this radius resting on the floor."""
     oy = oy - radius
     a = dx * dx + dy * dy + dz * dz
     b = dx * ox + dy * oy + dz * oz
     d = b * b - a * (ox * ox + oy * oy + oz * oz - radius * radius)
     t = (-b - d.clamp(min=0).sqrt()) / a
-    return _missing(t, d > 0), (dx * t + ox) / radius, (dy * t + oy) / radius, (dz * t + oz) / radius
+    return (
+        _missing(t, d > 0),
+        (dx * t + ox) / radius,
+        (dy * t + oy) / radius,
+        (dz * t + oz) / radius,
+    )
 
 
-def cube(ox: Tensor, oy: Tensor, oz: Tensor, dx: Tensor, dy: Tensor, dz: Tensor, half: Tensor, yaw: Tensor) -> Hit:
+def cube(
+    ox: Tensor,
+    oy: Tensor,
+    oz: Tensor,
+    dx: Tensor,
+    dy: Tensor,
+    dz: Tensor,
+    half: Tensor,
+    yaw: Tensor,
+) -> Hit:
     """A cube of edge 2 * half, turned by yaw about the vertical: three slabs."""
     c, s = yaw.cos(), yaw.sin()
     ox, oz, oy = c * ox - s * oz, s * ox + c * oz, oy - half
@@ -45,11 +62,22 @@ def cube(ox: Tensor, oy: Tensor, oz: Tensor, dx: Tensor, dy: Tensor, dz: Tensor,
     on_x = t == near[0]
     on_y = (t == near[1]) & ~on_x
     on_z = ~on_x & ~on_y
-    fx, fy, fz = (torch.where(on, -d.sign(), zero) for on, d in ((on_x, dx), (on_y, dy), (on_z, dz)))
+    fx, fy, fz = (
+        torch.where(on, -d.sign(), zero) for on, d in ((on_x, dx), (on_y, dy), (on_z, dz))
+    )
     return _missing(t, hit), c * fx + s * fz, fy, -s * fx + c * fz
 
 
-def cylinder(ox: Tensor, oy: Tensor, oz: Tensor, dx: Tensor, dy: Tensor, dz: Tensor, radius: Tensor, height: Tensor) -> Hit:
+def cylinder(
+    ox: Tensor,
+    oy: Tensor,
+    oz: Tensor,
+    dx: Tensor,
+    dy: Tensor,
+    dz: Tensor,
+    radius: Tensor,
+    height: Tensor,
+) -> Hit:
     """An upright cylinder with its lid."""
     a = (dx * dx + dz * dz).clamp(min=TINY)
     b = dx * ox + dz * oz
@@ -63,10 +91,24 @@ def cylinder(ox: Tensor, oy: Tensor, oz: Tensor, dx: Tensor, dy: Tensor, dz: Ten
     top = lid < side
     zero = torch.zeros_like(side)
     nx, nz = (dx * side + ox) / radius, (dz * side + oz) / radius
-    return torch.minimum(lid, side), torch.where(top, zero, nx), top.to(side.dtype), torch.where(top, zero, nz)
+    return (
+        torch.minimum(lid, side),
+        torch.where(top, zero, nx),
+        top.to(side.dtype),
+        torch.where(top, zero, nz),
+    )
 
 
-def cone(ox: Tensor, oy: Tensor, oz: Tensor, dx: Tensor, dy: Tensor, dz: Tensor, radius: Tensor, height: Tensor) -> Hit:
+def cone(
+    ox: Tensor,
+    oy: Tensor,
+    oz: Tensor,
+    dx: Tensor,
+    dy: Tensor,
+    dz: Tensor,
+    radius: Tensor,
+    height: Tensor,
+) -> Hit:
     """An upright cone, base on the floor: x^2 + z^2 = (radius / height)^2 (height - y)^2."""
     slope = (radius / height) ** 2
     oy = oy - height

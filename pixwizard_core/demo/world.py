@@ -7,5 +7,15 @@ from .phrases import captions, refer
 from .render import CLASSES, PALETTE, Views, render
 from .scenes import Scenes, sample_scenes
 
-__all__ = ["CLASSES", "PALETTE", "PICTURE_KINDS", "Scenes", "Views", "captions", "picture_mix", "refer", "render",
-           "sample_scenes"]
+__all__ = [
+    "CLASSES",
+    "PALETTE",
+    "PICTURE_KINDS",
+    "Scenes",
+    "Views",
+    "captions",
+    "picture_mix",
+    "refer",
+    "render",
+    "sample_scenes",
+]
