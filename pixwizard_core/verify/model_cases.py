@@ -97,7 +97,7 @@ def forward_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
 def guided_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
     """One guided velocity. The plain way gives all branch copies, the prepared way what a run uses."""
     model, inputs, args = vectors.model(file, case), case["inputs"], case["args"]
-    state = vectors.place(file.tensors[inputs["x"]])
+    state = vectors.place_state(file.tensors[inputs["x"]])
     condition = read_condition(
         vectors, file, case, model, vectors.place(file.tensors[inputs["input_x"]])
     )
@@ -121,6 +121,7 @@ class GuidedRun:
 
     def __init__(self, model: PixWizard, condition: Condition, args: dict) -> None:
         self.model, self.condition = model, condition
+        self.dtype = condition.pooled.dtype
         self.w_text, self.w_image = args["text_cfg_scale"], args["image_cfg_scale"]
         self.options = read_options(args)
         self.rows = len(condition) // len(BRANCHES)
@@ -137,7 +138,9 @@ class GuidedRun:
         """
         first = state[: self.rows].repeat(len(BRANCHES), 1, 1, 1)
         time = torch.full((len(first),), t, device=state.device)
-        velocity = self.model(first, time, self.condition, gumbel=noise, **self.options)
+        velocity = self.model(
+            first.to(self.dtype), time, self.condition, gumbel=noise, **self.options
+        ).to(state)
         full, image, none = velocity.split(self.rows)
         guided = none + self.w_image * (image - none) + self.w_text * (full - image)
         guided = guided[:, :GUIDED_CHANNELS].repeat(len(BRANCHES), 1, 1, 1)
@@ -150,7 +153,7 @@ class GuidedRun:
         for name, prepared in self.prepared_branches.items():
             if noise is not None:
                 prepared = prepared.redraw(noise[:, self._slice(name)])
-            velocities[name] = self.model.velocity(x, time, prepared)
+            velocities[name] = self.model.velocity(x.to(self.dtype), time, prepared).to(x)
         return combine(velocities, self.w_text, self.w_image)
 
     def prepared_copies(self, state: Tensor, t: float, noise: Tensor | None = None) -> Tensor:
@@ -162,7 +165,7 @@ class GuidedRun:
         prepared = self.prepared_all if noise is None else self.prepared_all.redraw(noise)
         first = state[: self.rows].repeat(len(BRANCHES), 1, 1, 1)
         time = torch.full((len(first),), t, device=state.device)
-        velocity = self.model.velocity(first, time, prepared)
+        velocity = self.model.velocity(first.to(self.dtype), time, prepared).to(state)
         parts = dict(zip(BRANCHES, velocity.split(self.rows), strict=True))
         needed = {name: parts[name] for name in self.prepared_branches}
         guided = combine(needed, self.w_text, self.w_image)[:, :GUIDED_CHANNELS]
@@ -185,11 +188,10 @@ class GuidedRun:
 def ode_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
     """A whole sampling run: grid, times of evaluation, trajectory and end, both ways."""
     model, inputs, args = vectors.model(file, case), case["inputs"], case["args"]
-    noise_latent = vectors.place(file.tensors[inputs["z_1"]])
-    image = vectors.place(file.tensors[inputs["image_latent"]])
-    condition = read_condition(
-        vectors, file, case, model, torch.cat([image, image, noise_latent])
-    )
+    noise_latent = vectors.place_state(file.tensors[inputs["z_1"]])
+    image = vectors.place_state(file.tensors[inputs["image_latent"]])
+    latents = vectors.place(torch.cat([image, image, noise_latent]))
+    condition = read_condition(vectors, file, case, model, latents)
     run = GuidedRun(model, condition, args)
     method = args["sampling_method"]
     if method not in SOLVERS:

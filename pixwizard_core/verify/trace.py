@@ -62,6 +62,11 @@ def record(model: PixWizard) -> Iterator[Trace]:
             handle.remove()
 
 
+def magnitude(wanted: Tensor) -> float:
+    """Largest absolute value, at least 1: intermediates are larger than outputs, and so their noise."""
+    return max(1.0, float(wanted.abs().max()))
+
+
 def trace_checks(
     vectors: Vectors,
     file: VectorFile,
@@ -84,7 +89,7 @@ def trace_checks(
 
     def compare(label: str, found: Tensor | None, wanted: Tensor) -> None:
         if found is not None:
-            checks.append(close(label, found, wanted, tolerance))
+            checks.append(close(label, found, wanted, tolerance * magnitude(wanted)))
 
     per_token = {"x_embed": trace.x_embed}
     for name in outputs:
@@ -121,7 +126,7 @@ def _score_checks(
     recorded = outputs.get("logits") or f"{case.get('name')}.logits"
     if recorded in tensors:
         found = torch.stack([layer[active] for layer in scores])
-        tolerance = allowed("forward", vectors.dtype)
+        tolerance = allowed("forward", vectors.dtype) * magnitude(tensors[recorded])
         checks.append(close("scores", found, tensors[recorded], tolerance))
     recorded = case.get("selected") or outputs.get("selected")
     # Half precision may swap neighbours at the edge of the choice; outputs then say how it matters.

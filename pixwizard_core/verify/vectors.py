@@ -86,6 +86,11 @@ class Vectors:
         """Tensor on the device; floats in the chosen dtype."""
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
+    def place_state(self, tensor: Tensor) -> Tensor:
+        """A sampling state on the device: at least float32, as sampling keeps it."""
+        wide = torch.float64 if self.dtype == torch.float64 else torch.float32
+        return tensor.to(self.device, wide)
+
     def image_tokens(self, file: VectorFile, name: str, config: ModelConfig) -> Tensor:
         """Image tokens (N, image_feat_dim) by the name a case uses; zeros for no image."""
         if name == NO_IMAGE:
