@@ -102,6 +102,10 @@ class Canvas:
         if source is not None:
             rgb, _ = images.ensure_rgb(source, "source")
             self._expect(rgb, self.source, "source")
+            if rgb.shape[0] not in (1, image_01.shape[0]):
+                raise CanvasError(
+                    f"{rgb.shape[0]} sources for {image_01.shape[0]} pictures; give one, or one for each"
+                )
             source = rgb[:, :1] if image_01.shape[1] == 1 else rgb
         return self._paste(shown, source)
 
