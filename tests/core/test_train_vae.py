@@ -19,7 +19,7 @@ SETTINGS = VaeSettings(
     refresh_every=2,
     warm_up_steps=2,
     freeze_at=0.5,
-    calibration_batches=8,
+    calibration_batches=32,
 )
 
 
@@ -136,8 +136,8 @@ def test_training_lowers_the_loss_and_ships_a_normalised_latent(tmp_path):
     model = load_autoencoder(tmp_path / "vae.safetensors")
     with torch.no_grad():
         latent = model.encode(pictures(64, 32, 32, torch.Generator().manual_seed(1), CPU) * 2 - 1)
-    assert latent.mean((0, 2, 3)).abs().max() < 0.4
-    assert (latent.std((0, 2, 3)) - 1).abs().max() < 0.3
+    assert latent.mean((0, 2, 3)).abs().max() < 0.5
+    assert (latent.std((0, 2, 3)) - 1).abs().max() < 0.4
     again = train_vae(
         tmp_path, None, CPU, steps=12, pictures=pictures, kinds=kinds, settings=SETTINGS
     )
