@@ -7,9 +7,8 @@ ComfyUI saved (their prefix is stripped), any of them in float32, bfloat16, floa
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,22 +17,13 @@ from torch import Tensor
 
 from .config import PRESETS, ModelConfig
 from .errors import CheckpointError
+from .locate import ORIGIN, locate
 from .model import PixWizard
 from .recognise import PIXWIZARD, config_from_shapes, find_prefix, recognise
-from .weightfile import FP8_DTYPES, WeightFile, open_weights, read_namespace, write_safetensors
+from .strict import check_shapes
+from .weightfile import FP8_DTYPES, WeightFile, open_weights, write_safetensors
 
 CONFIG_KEY = "pixwizard.config"
-RELEASED_NAMES = (  # in the order the reference's own command prefers them
-    "consolidated_ema.00-of-01.safetensors",
-    "consolidated_ema.00-of-01.pth",
-    "consolidated.00-of-01.safetensors",
-    "consolidated.00-of-01.pth",
-)
-ARGUMENTS_NAME = "model_args.pth"
-ORIGIN = (
-    "The released weights are consolidated_ema.00-of-01.pth (8.05 GB) from "
-    "https://huggingface.co/Afeng-x/PixWizard"
-)
 # Per-tensor scales of fp8 files, by the names their writers use; other helpers carry no weights.
 SCALE_SUFFIXES = {".scale_weight": ".weight", ".weight_scale": ".weight"}
 HELPER_SUFFIXES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
@@ -89,7 +79,7 @@ class Checkpoint:
 
 def inspect(path: str | Path) -> CheckpointInfo:
     """Say what a file or folder is, whatever model it holds. Raises CheckpointError if unreadable."""
-    file, layout, notes = _resolve(Path(path))
+    file, layout, notes = locate(Path(path))
     return _examine(open_weights(file), layout, notes)[0]
 
 
@@ -99,7 +89,7 @@ def open_checkpoint(path: str | Path, config: ModelConfig | None = None) -> Chec
     config overrides what the file says, for files that do not record sample_tokens.
     Raises CheckpointError naming the model when it is another one, or all wrong weights at once.
     """
-    file, layout, notes = _resolve(Path(path))
+    file, layout, notes = locate(Path(path))
     weights = open_weights(file)
     info, names = _examine(weights, layout, notes)
     if info.kind != PIXWIZARD:
@@ -191,107 +181,6 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Every weight name of the model and its shape, without allocating any."""
     model = PixWizard(config, device="meta")
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-
-
-def check_shapes(
-    source: str, found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]
-) -> None:
-    """Raise one CheckpointError with every missing, unexpected and misshapen weight."""
-    missing = [name for name in wanted if name not in found]
-    extra = [name for name in found if name not in wanted]
-    misshapen = [
-        f"{name} is {_sides(found[name])}, wanted {_sides(wanted[name])}"
-        for name in wanted
-        if name in found and tuple(found[name]) != tuple(wanted[name])
-    ]
-    problems = [
-        f"{len(entries)} {kind}: {'; '.join(fold_layers(entries))}"
-        for kind, entries in (("missing", missing), ("unexpected", extra), ("misshapen", misshapen))
-        if entries
-    ]
-    if problems:
-        raise CheckpointError(
-            f"{source} does not fit this PixWizard: {'. '.join(problems)}. "
-            "The file is incomplete, edited or of a variant that is not supported"
-        )
-
-
-def fold_layers(entries: Iterable[str]) -> list[str]:
-    """Join entries that differ in the layer number only: layers.{0-2}.attention.wq.weight."""
-    groups: dict[str, list[int]] = {}
-    for entry in entries:
-        match = re.match(r"layers\.(\d+)\.", entry)
-        pattern = re.sub(r"^layers\.\d+\.", "layers.*.", entry)
-        groups.setdefault(pattern, []).extend([int(match[1])] if match else [])
-    return [
-        pattern.replace("layers.*.", f"layers.{_ranges(numbers)}.", 1) if numbers else pattern
-        for pattern, numbers in groups.items()
-    ]
-
-
-def _ranges(numbers: list[int]) -> str:
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    parts = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
-    return parts[0] if len(numbers) == 1 else "{" + ",".join(parts) + "}"
-
-
-def _sides(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "a single number"
-
-
-def _resolve(path: Path) -> tuple[Path, str, list[str]]:
-    """Weight file for a path, how it is laid out, and what is worth telling about it."""
-    if path.is_dir():
-        return _resolve_folder(path)
-    if not path.is_file():
-        raise CheckpointError(f"there is no {path.name} in {path.parent.absolute()}. {ORIGIN}")
-    if path.name == ARGUMENTS_NAME:
-        raise CheckpointError(
-            f"{path.name} holds the training arguments, not weights; choose the "
-            "consolidated file beside it, or the folder"
-        )
-    _refuse_parts(path)
-    return path, "file", []
-
-
-def _resolve_folder(folder: Path) -> tuple[Path, str, list[str]]:
-    for file in sorted(folder.glob("consolidated*")):
-        _refuse_parts(file)
-    file = next((folder / name for name in RELEASED_NAMES if (folder / name).is_file()), None)
-    if file is None:
-        others = sorted(
-            entry
-            for pattern in ("*.safetensors", "*.pth", "*.pt")
-            for entry in folder.glob(pattern)
-            if entry.name != ARGUMENTS_NAME
-        )
-        if len(others) != 1:
-            found = ", ".join(entry.name for entry in others) or "none"
-            raise CheckpointError(
-                f"no PixWizard weights in {folder.absolute()} (weight files there: {found}). "
-                f"{ORIGIN}; put it there, or name the file itself"
-            )
-        file = others[0]
-    notes = []
-    if (folder / ARGUMENTS_NAME).is_file():
-        fields = read_namespace(folder / ARGUMENTS_NAME)
-        told = [f"{key} {fields[key]}" for key in ("model", "image_size", "vae") if key in fields]
-        notes.append(f"{ARGUMENTS_NAME}: {', '.join(told) or 'no known fields'}")
-    return file, "released folder", notes
-
-
-def _refuse_parts(file: Path) -> None:
-    parts = re.search(r"\.(\d\d)-of-(\d\d)\.", file.name)
-    if parts and int(parts[2]) > 1:
-        raise CheckpointError(
-            f"{file.name} is one of {int(parts[2])} parts of a model split over several devices; "
-            f"a file in one part is wanted. {ORIGIN}"
-        )
 
 
 def _examine(

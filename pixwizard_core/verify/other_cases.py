@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ..buckets import bucket_table, choose
-from ..checkpoint import ARGUMENTS_NAME, expected_shapes, inspect
+from ..checkpoint import expected_shapes, inspect
 from ..config import PRESETS, ModelConfig
 from ..errors import PixWizardError
+from ..locate import ARGUMENTS_NAME
 from ..model.rope import RopeScaling, rope_table
 from ..recognise import config_from_shapes
 from ..weightfile import read_namespace

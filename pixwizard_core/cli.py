@@ -1,0 +1,150 @@
+"""The pixwizard command: parsing and printing, nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from . import __version__
+from .errors import PixWizardError
+from .progress import progress
+
+EXIT_FAILED = 1  # the command worked and found something wrong
+EXIT_USER_ERROR = 2  # what argparse uses as well
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit status. A user's mistake is one line on stderr."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except PixWizardError as error:
+        print(f"pixwizard: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except BrokenPipeError:
+        # The reader of our output went away (pixwizard … | head); end without a second complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as error:
+        print(f"pixwizard: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("pixwizard: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pixwizard",
+        description="Image-to-image generation, editing, restoration and understanding by instruction.",
+    )
+    parser.add_argument("--version", action="version", version=f"pixwizard {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_add_convert, _add_inspect, _add_verify):
+        add(commands)
+    return parser
+
+
+def _command(commands, name: str, run: Callable[[argparse.Namespace], int], text: str):
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _add_device(parser: argparse.ArgumentParser, dtypes: Sequence[str]) -> None:
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    parser.add_argument("--dtype", default=dtypes[0], choices=dtypes, help="type computed in")
+
+
+def _add_convert(commands) -> None:
+    parser = _command(
+        commands, "convert", _convert, "write any accepted checkpoint as one safetensors file"
+    )
+    parser.add_argument("source", type=Path, help="released folder, .pth or .safetensors")
+    parser.add_argument("target", type=Path, help="the .safetensors to write")
+    parser.add_argument("--dtype", default="bf16", choices=("bf16", "fp16", "fp32", "fp8"))
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from .convert import convert
+
+    with progress("converting", "tensor") as advance:
+        info = convert(
+            arguments.source,
+            arguments.target,
+            arguments.dtype,
+            on_tensor=lambda done, total, _: advance(done, total),
+        )
+    print(f"{arguments.target}: {info.n_params:,} parameters, {megabytes(info.n_bytes)}")
+    return 0
+
+
+def _add_inspect(commands) -> None:
+    parser = _command(commands, "inspect", _inspect, "say what a weight file or folder is")
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from .checkpoint import inspect
+
+    info = inspect(arguments.path)
+    if arguments.json:
+        values = {**asdict(info), "path": str(info.path), "dtype": info.dtype, "preset": info.preset}
+        print(json.dumps(values, indent=2))
+        return 0
+    print(f"{info.path}\n  model       {info.kind}{f' ({info.preset})' if info.preset else ''}")
+    print(f"  stored as   {info.layout}, {info.dtype}, {megabytes(info.n_bytes)}")
+    print(f"  parameters  {info.n_params:,} in {info.n_tensors} tensors")
+    if info.config:
+        told = ", ".join(f"{name} {value}" for name, value in info.config.to_dict().items())
+        print(f"  shape       {told}")
+    for note in info.notes:
+        print(f"  note        {note}")
+    return 0
+
+
+def _add_verify(commands) -> None:
+    parser = _command(commands, "verify", _verify, "compare with a folder of reference vectors")
+    parser.add_argument("folder", type=Path)
+    _add_device(parser, ("float32", "float64", "bfloat16", "float16"))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from .verify import verify
+
+    device, dtype = _place(arguments)
+    report = verify(
+        arguments.folder,
+        device=device,
+        dtype=dtype,
+        on_outcome=lambda outcome: print(outcome.line(), flush=True),
+    )
+    print(report.total())
+    return 0 if report.ok else EXIT_FAILED
+
+
+def _place(arguments: argparse.Namespace):
+    """torch device and dtype from --device and --dtype."""
+    import torch
+
+    try:
+        device = torch.device(arguments.device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise PixWizardError(
+            f"device {arguments.device!r} cannot be used here ({str(error).splitlines()[0]}); "
+            "try --device cpu"
+        ) from error
+    return device, getattr(torch, arguments.dtype)
+
+
+def megabytes(count: int) -> str:
+    """Bytes as people say them."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

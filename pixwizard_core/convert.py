@@ -1,0 +1,91 @@
+"""Any accepted checkpoint to one safetensors file with its configuration in the header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from .checkpoint import CheckpointInfo, header, inspect, open_checkpoint
+from .errors import CheckpointError
+from .weightfile import write_safetensors
+
+DTYPES = {
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+    "fp8": torch.float8_e4m3fn,
+}
+FP8 = torch.float8_e4m3fn
+FP8_LARGEST = 448.0
+HALF_LARGEST = 65504.0
+# Large matrices of attention and feed-forward only. Norms, gates, modulation, embedders and the token
+# sampler are small and decide much, so they stay bfloat16.
+FP8_WEIGHTS = re.compile(
+    r"layers\.\d+\.(attention\.w\w+|feed_forward\.w[123]|input_image_proj)\.weight"
+)
+
+OnTensor = Callable[[int, int, str], None]
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    dtype: str = "bf16",
+    *,
+    metadata: Mapping[str, str] | None = None,
+    on_tensor: OnTensor | None = None,
+) -> CheckpointInfo:
+    """Write source as safetensors in the named dtype, one tensor in memory at a time.
+
+    dtype: "bf16", "fp16", "fp32", or "fp8" (e4m3 for the large matrices, bfloat16 for the rest).
+    on_tensor(done, total, name) is called after each tensor. Returns what was written.
+    Raises CheckpointError when source is not a PixWizard checkpoint, target cannot be written or
+    would replace source, or a value does not fit the dtype.
+    """
+    source, target = Path(source), Path(target)
+    if dtype not in DTYPES:
+        raise CheckpointError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+    if target.suffix != ".safetensors":
+        raise CheckpointError(f"{target.name} must end in .safetensors")
+    opened = open_checkpoint(source)
+    if target.exists() and target.samefile(opened.info.path):
+        raise CheckpointError(f"{target} is the source itself; name another file")
+    if not target.parent.is_dir():
+        raise CheckpointError(f"there is no folder {target.parent.absolute()} to write to")
+    dtypes = {name: stored_dtype(name, dtype) for name in opened.shapes}
+
+    def fetch(name: str) -> torch.Tensor:
+        tensor = opened.fetch(name)
+        _check_range(name, tensor, dtypes[name])
+        return tensor.to(dtypes[name])
+
+    kept = {key: text for key, text in opened.metadata.items() if key != "format"}
+    described = {"pixwizard.source": opened.info.path.name, **kept, **(metadata or {})}
+    write_safetensors(
+        target, opened.shapes, dtypes, fetch, header(opened.config, described), on_tensor
+    )
+    return inspect(target)
+
+
+def stored_dtype(name: str, dtype: str) -> torch.dtype:
+    """Type in which a weight of this name is stored in a file of dtype."""
+    if dtype == "fp8" and not FP8_WEIGHTS.fullmatch(name):
+        return torch.bfloat16
+    return DTYPES[dtype]
+
+
+def _check_range(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
+    """Refuse what the narrower type would turn into infinity or silence."""
+    limit = {FP8: FP8_LARGEST, torch.float16: HALF_LARGEST}.get(dtype)
+    if tensor.dtype == dtype or not tensor.numel():
+        return
+    largest = float(tensor.float().abs().max())
+    if largest != largest or largest == float("inf"):
+        raise CheckpointError(f"{name} holds numbers that are not finite; the file is damaged")
+    if limit is not None and largest > limit:
+        raise CheckpointError(
+            f"{name} reaches {largest:g}, beyond {limit:g}, the largest {dtype} number; use bf16"
+        )

@@ -1,0 +1,71 @@
+"""Where the weights are: a file as given, or the right one in a folder as released."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .errors import CheckpointError
+from .weightfile import read_namespace
+
+RELEASED_NAMES = (  # in the order the reference's own command prefers them
+    "consolidated_ema.00-of-01.safetensors",
+    "consolidated_ema.00-of-01.pth",
+    "consolidated.00-of-01.safetensors",
+    "consolidated.00-of-01.pth",
+)
+ARGUMENTS_NAME = "model_args.pth"
+ORIGIN = (
+    "The released weights are consolidated_ema.00-of-01.pth (8.05 GB) from "
+    "https://huggingface.co/Afeng-x/PixWizard"
+)
+
+
+def locate(path: Path) -> tuple[Path, str, list[str]]:
+    """Weight file for a path, how it is laid out, and what is worth telling about it."""
+    if path.is_dir():
+        return _in_folder(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no {path.name} in {path.parent.absolute()}. {ORIGIN}")
+    if path.name == ARGUMENTS_NAME:
+        raise CheckpointError(
+            f"{path.name} holds the training arguments, not weights; choose the "
+            "consolidated file beside it, or the folder"
+        )
+    _refuse_parts(path)
+    return path, "file", []
+
+
+def _in_folder(folder: Path) -> tuple[Path, str, list[str]]:
+    for file in sorted(folder.glob("consolidated*")):
+        _refuse_parts(file)
+    file = next((folder / name for name in RELEASED_NAMES if (folder / name).is_file()), None)
+    if file is None:
+        others = sorted(
+            entry
+            for pattern in ("*.safetensors", "*.pth", "*.pt")
+            for entry in folder.glob(pattern)
+            if entry.name != ARGUMENTS_NAME
+        )
+        if len(others) != 1:
+            found = ", ".join(entry.name for entry in others) or "none"
+            raise CheckpointError(
+                f"no PixWizard weights in {folder.absolute()} (weight files there: {found}). "
+                f"{ORIGIN}; put it there, or name the file itself"
+            )
+        file = others[0]
+    notes = []
+    if (folder / ARGUMENTS_NAME).is_file():
+        fields = read_namespace(folder / ARGUMENTS_NAME)
+        told = [f"{key} {fields[key]}" for key in ("model", "image_size", "vae") if key in fields]
+        notes.append(f"{ARGUMENTS_NAME}: {', '.join(told) or 'no known fields'}")
+    return file, "released folder", notes
+
+
+def _refuse_parts(file: Path) -> None:
+    parts = re.search(r"\.(\d\d)-of-(\d\d)\.", file.name)
+    if parts and int(parts[2]) > 1:
+        raise CheckpointError(
+            f"{file.name} is one of {int(parts[2])} parts of a model split over several devices; "
+            f"a file in one part is wanted. {ORIGIN}"
+        )
