@@ -42,7 +42,9 @@ class Timing:
         return self.reference / self.ours
 
 
-def random_model(config: ModelConfig, seed: int = 0, device="cpu", dtype=torch.float32) -> PixWizard:
+def random_model(
+    config: ModelConfig, seed: int = 0, device="cpu", dtype=torch.float32
+) -> PixWizard:
     """A model whose weights are small random numbers: speed does not depend on what they mean."""
     with torch.device("meta"):
         model = PixWizard(config, dtype=dtype)
@@ -75,7 +77,11 @@ def random_conditions(
     short = mask.clone()
     short[:, EMPTY_TEXT:] = False
     pooled = draw(1, config.cap_clip_feat_dim)
-    return full, replace(full, text=draw(*full.text.shape), text_mask=short, pooled=pooled), draw(*size)
+    return (
+        full,
+        replace(full, text=draw(*full.text.shape), text_mask=short, pooled=pooled),
+        draw(*size),
+    )
 
 
 def reference_step(
@@ -108,17 +114,15 @@ def clock(function: Callable[[], Tensor]) -> tuple[float, Tensor]:
 
 
 @torch.no_grad()
-def compare(
-    model: PixWizard, *, side: int = 64, text: int = 64, pairs: int = 5
-) -> list[Timing]:
+def compare(model: PixWizard, *, side: int = 64, text: int = 64, pairs: int = 5) -> list[Timing]:
     """Time each case in alternating pairs, after one warm-up of both. side: latent cells."""
     parameter = model.x_embedder.weight
-    full, empty, noise = random_conditions(model.config, side, text, parameter.device, parameter.dtype)
+    full, empty, noise = random_conditions(
+        model.config, side, text, parameter.device, parameter.dtype
+    )
     timings = []
     for case, scales in CASES.items():
-        settings = SampleSettings(
-            steps=1, w_text=scales[0], w_image=scales[1], proportional=False
-        )
+        settings = SampleSettings(steps=1, w_text=scales[0], w_image=scales[1], proportional=False)
         before = reference_step(model, full, empty, noise, scales)
         preparing = time.perf_counter()
         ours = GuidedVelocity(model, full, empty, noise, settings, [0])

@@ -18,8 +18,8 @@ class Condition:
 
     text: (B, T, cap_feat_dim), right-padded; text_mask: (B, T) bool, True = use, at least one per
     row. pooled: (B, cap_clip_feat_dim). image_tokens: (B, N, image_feat_dim), zeros in rows without
-    an image. has_image: (B,) bool. image_latent: (B, C, h, w) in model space, or a list of (C, h, w)
-    of different sizes; for rows without an image it is the initial noise of the run.
+    an image. has_image: (B,) bool. image_latent: (B, C, h, w) in model space, or a list of
+    (C, h, w) of different sizes; for rows without an image it is the initial noise of the run.
     """
 
     text: Tensor
@@ -73,7 +73,9 @@ def concatenate(conditions: Sequence[Condition]) -> Condition:
         pooled=torch.cat([c.pooled for c in conditions]),
         image_tokens=torch.cat([c.image_tokens for c in conditions]),
         has_image=torch.cat([c.has_image for c in conditions]),
-        image_latent=[row for latent in latents for row in latent] if ragged else torch.cat(latents),
+        image_latent=[row for latent in latents for row in latent]
+        if ragged
+        else torch.cat(latents),
     )
 
 

@@ -62,9 +62,15 @@ class ModelConfig:
 
     @classmethod
     def build(
-        cls, *, dim: int, n_heads: int, n_kv_heads: int | None = None, multiple_of: int = 256, **rest
+        cls,
+        *,
+        dim: int,
+        n_heads: int,
+        n_kv_heads: int | None = None,
+        multiple_of: int = 256,
+        **rest,
     ) -> ModelConfig:
-        """Config with the derived numbers filled in: kv heads default to heads, ffn_dim computed."""
+        """Config with derived numbers filled in: kv heads default to heads, ffn_dim computed."""
         return cls(
             dim=dim,
             n_heads=n_heads,
@@ -90,7 +96,7 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict) -> ModelConfig:
-        """Config from a file's header. Raises CheckpointError on unknown, missing or unfit values."""
+        """Config from a file's header. Raises CheckpointError on unknown or unfit values."""
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:

@@ -1,4 +1,4 @@
-"""From conditions and noise to a latent: guidance, token selection and a solver around the model."""
+"""From conditions and noise to a latent: guidance, token selection and a solver."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .conditioning import Condition
 from .errors import SamplingError
-from .model import Prepared, PixWizard, RopeScaling, gumbel_noise
+from .model import PixWizard, Prepared, RopeScaling, gumbel_noise
 from .sampling import SOLVERS, combine, needed_branches, times
 
 TOKEN_SELECTIONS = ("topk", "gumbel")
@@ -42,7 +42,7 @@ class SampleSettings:
     tokens: str = "topk"
     proportional: bool = True
     centre: int = 1024
-    rope: RopeScaling = RopeScaling()
+    rope: RopeScaling = NO_SCALING
 
     def __post_init__(self) -> None:
         if self.solver not in SOLVERS:
@@ -64,7 +64,7 @@ class SampleSettings:
 
 
 def initial_noise(shape: tuple[int, ...], seeds: list[int]) -> Tensor:
-    """Unit noise (len(seeds), *shape), float32 on the CPU; each row depends on its own seed only."""
+    """Unit noise (len(seeds), *shape), float32, CPU; each row depends on its own seed only."""
     rows = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.stack(rows)
 
@@ -148,7 +148,8 @@ def sample(
     """Solve from noise (B, 4, h, w) to latents of the same shape, float32, in model space.
 
     full: conditions with the instruction; empty: conditions whose text is the empty caption.
-    seeds: one per row, for drawing image tokens when settings ask for it. on_step(index, latents): after each
+    seeds: one per row, for drawing image tokens when settings ask for it.
+    on_step(index, latents): after each
     interval; what it raises stops the run. Raises SamplingError when the result is not finite.
     """
     velocity = GuidedVelocity(model, full, empty, noise, settings, seeds)

@@ -1,6 +1,6 @@
 """From pictures and an instruction to result pictures: the one file that knows the order.
 
-    canvas -> encoders -> conditions -> sampling -> autoencoder -> canvas back
+canvas -> encoders -> conditions -> sampling -> autoencoder -> canvas back
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .encoders.vision import VisionEncoder
 from .errors import CanvasError
 from .generate import SampleSettings, initial_noise, sample
 from .images import check_finite, ensure_rgb, to_image_01, to_pixels
-from .model import PixWizard, RopeScaling
+from .model import NO_SCALING, PixWizard, RopeScaling
 
 LATENT_CELL = 8  # px per latent cell
 WATERSHED = 0.3  # times below it are scaled linearly: the layout is decided there
@@ -51,10 +51,10 @@ class Request:
     """What to do with one batch of pictures.
 
     image_01: (B, 1..4, H, W) in 0..1, any size. instructions: one sentence, or one per picture.
-    seeds: one number (picture i gets seed + i) or one per picture; a picture's result depends on its
-    own seed only. settings: None takes the bundle's. fit: how the canvas meets the source's shape.
-    centre: side in px of a square with the area to work at, None chooses among the trained ones; past
-    the largest of them positions are scaled.
+    seeds: one number (picture i gets seed + i) or one per picture; a result depends on its own
+    seed only. settings: None takes the bundle's. fit: how the canvas meets the source's shape.
+    centre: side in px of a square with the area to work at, None chooses among the trained ones;
+    past the largest of them positions are scaled.
     """
 
     image_01: Tensor
@@ -108,7 +108,9 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
         raise CanvasError("the batch holds no picture; give at least one")
     instructions = _one_each(request.instructions, count, "instruction")
     seeds = _seeds(request.seeds, count)
-    canvas = plan(width, height, (request.centre,) if request.centre else bundle.centres, request.fit)
+    canvas = plan(
+        width, height, (request.centre,) if request.centre else bundle.centres, request.fit
+    )
     settings = settings_for(canvas, bundle.centres, request.settings or bundle.settings)
     pixels = to_pixels(canvas.fit_image(image)).to(bundle.device)
     full, empty = encode_conditions(bundle, pixels, instructions)
@@ -124,13 +126,15 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
     return Result(canvas.restore_image(painted, image.cpu()), painted, latent, canvas)
 
 
-def settings_for(canvas: Canvas, trained: Sequence[int], settings: SampleSettings) -> SampleSettings:
+def settings_for(
+    canvas: Canvas, trained: Sequence[int], settings: SampleSettings
+) -> SampleSettings:
     """Settings with the attention base, and beyond the largest trained size the position scaling,
     that belong to a canvas. A scaling that the caller has set stays."""
     largest = max(trained)
     if canvas.centre <= largest:
         return replace(settings, centre=canvas.centre if canvas.centre in trained else largest)
-    if settings.rope == RopeScaling():
+    if settings.rope == NO_SCALING:
         settings = replace(settings, rope=RopeScaling(canvas.centre / largest, WATERSHED))
     return replace(settings, centre=largest)
 

@@ -4,8 +4,8 @@
 
 needs a trained autoencoder (see train_vae) and the tokenizer. Samples are made first, by several
 processes, into a work folder; then training runs for the given minutes. DIR gets dit.safetensors,
-text.safetensors, clip.safetensors and train.jsonl. The work folder holds a checkpoint from which the
-same command goes on.
+text.safetensors, clip.safetensors and train.jsonl. The work folder holds a checkpoint from which
+the same command goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 
 from .. import checkpoint
 from ..config import TINY
-from ..encoders.tiny import build_tiny_encoders, load_vae, save_encoders
+from ..encoders.tiny import build_tiny_encoders, save_encoders
 from ..model import PixWizard
 from .dataset import build
 from .training import Run, Sampler, Trainee, TrainSettings, compile_blocks, initialise, train
@@ -48,7 +48,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Command line of the training; prints a JSON row per log interval."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the trained weights")
-    parser.add_argument("--work", type=Path, required=True, help="folder for samples and checkpoint")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder for samples and checkpoint"
+    )
     parser.add_argument("--minutes", type=float, default=90.0, help="training time, without set-up")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--samples", type=int, default=100_000, help="samples to make and reuse")

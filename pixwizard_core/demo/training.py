@@ -178,9 +178,7 @@ class Sampler:
         ids = data.ids[index].long()
         mask = torch.arange(ids.shape[1], device=device) < data.lengths[index][:, None]
         width = ids.shape[1] - empty_ids.shape[1]
-        ids = torch.where(
-            drop_text[:, None], nn.functional.pad(empty_ids.long(), (0, width)), ids
-        )
+        ids = torch.where(drop_text[:, None], nn.functional.pad(empty_ids.long(), (0, width)), ids)
         mask = torch.where(
             drop_text[:, None], nn.functional.pad(empty_mask.bool(), (0, width)), mask
         )

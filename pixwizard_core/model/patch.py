@@ -56,7 +56,9 @@ def pad_sequences(sequences: list[Tensor], filler: Tensor) -> Tensor:
     """Stack (L_i, D) sequences to (B, max L, D), the missing tail filled with filler (D,)."""
     longest = max(len(sequence) for sequence in sequences)
     rows = [
-        torch.cat([seq, filler.to(seq).expand(longest - len(seq), -1)]) if len(seq) < longest else seq
+        torch.cat([seq, filler.to(seq).expand(longest - len(seq), -1)])
+        if len(seq) < longest
+        else seq
         for seq in sequences
     ]
     return torch.stack(rows)

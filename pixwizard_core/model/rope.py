@@ -14,11 +14,14 @@ class RopeScaling(NamedTuple):
     """Extrapolation beyond the trained grid.
 
     factor: how much longer the side is than trained (1 = none). watershed: times below it use
-    linear position scaling, times from it on use the NTK-aware base. Source: model-spec section 3.2.
+    linear position scaling, times from it on use the NTK-aware base.
     """
 
     factor: float = 1.0
     watershed: float = 1.0
+
+
+NO_SCALING = RopeScaling()
 
 
 def frequencies(head_dim: int, scaling: RopeScaling, t: float, device=None) -> Tensor:

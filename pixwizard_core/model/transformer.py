@@ -19,7 +19,7 @@ from ..config import ModelConfig
 from .attention import Attention, sdpa, split_heads
 from .layers import FeedForward, FinalLayer, TimeEmbedder
 from .patch import Grid, grid_of, pad_sequences, patchify, unpatchify
-from .rope import RopeScaling, pad_table, rope_table, rotate
+from .rope import NO_SCALING, RopeScaling, pad_table, rope_table, rotate
 from .token_sampler import keep_indices, straight_through_weights, take
 
 KeyValue = tuple[Tensor, Tensor]
@@ -30,7 +30,7 @@ BlockHook = Callable[[int, Tensor, Callable[[Tensor], Tensor]], Tensor]
 class Layout:
     """How the latents of a batch lie in the token sequence; constant over a run.
 
-    tables: rotary tables for times below and from the watershed on. mask: None or (B, 1, 1, L) bool.
+    tables: rotary tables for times below and from the watershed on. mask: None or (B,1,1,L) bool.
     attention_scale: factor on self-attention scores (proportional attention), 1 = plain.
     """
 
@@ -237,9 +237,7 @@ class PixWizard(nn.Module):
             ops.LayerNorm(config.image_feat_dim, **factory),
             ops.Linear(config.image_feat_dim, cond, **factory),
         )
-        self.layers = nn.ModuleList(
-            [Block(config, ops, **factory) for _ in range(config.n_layers)]
-        )
+        self.layers = nn.ModuleList([Block(config, ops, **factory) for _ in range(config.n_layers)])
         self.final_layer = FinalLayer(
             config.dim, cond, patch**2 * config.out_channels, ops, **factory
         )
@@ -251,7 +249,7 @@ class PixWizard(nn.Module):
         gumbel: Tensor | None = None,
         keep_candidates: bool = False,
         straight_through: bool = False,
-        rope: RopeScaling = RopeScaling(),
+        rope: RopeScaling = NO_SCALING,
         base_seqlen: int | None = None,
     ) -> Prepared:
         """Everything of a run that does not depend on time or noise.
@@ -343,7 +341,7 @@ class PixWizard(nn.Module):
     ) -> Latents:
         """Velocity of latents at times t, in the structure and type of latents.
 
-        latents: (B, C, h, w), or a list of (C, h, w). t: (B,) or a scalar tensor. attention: another
+        latents: (B, C, h, w), or a list of (C, h, w). t: (B,) or a scalar. attention: another
         attention for this call. block_hook(index, x, run): may wrap or replace a block.
         """
         layout, attend = prepared.layout, attention or self.attend
@@ -367,7 +365,7 @@ class PixWizard(nn.Module):
         *,
         gumbel: Tensor | None = None,
         straight_through: bool = False,
-        rope: RopeScaling = RopeScaling(),
+        rope: RopeScaling = NO_SCALING,
         base_seqlen: int | None = None,
     ) -> Latents:
         """prepare and velocity in one call: what training and a single evaluation need."""
@@ -400,6 +398,4 @@ class PixWizard(nn.Module):
 
         if not layout.ragged:
             return rebuild(tokens, layout.grids[0])
-        return [
-            rebuild(row[None], grid)[0] for row, grid in zip(tokens, layout.grids, strict=True)
-        ]
+        return [rebuild(row[None], grid)[0] for row, grid in zip(tokens, layout.grids, strict=True)]

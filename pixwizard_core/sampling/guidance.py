@@ -53,5 +53,6 @@ def combine(
     if all_channels or len(velocities) == 1:
         return guided
     return torch.cat(
-        [guided[..., :GUIDED_CHANNELS, :, :], velocities["full"][..., GUIDED_CHANNELS:, :, :]], dim=-3
+        [guided[..., :GUIDED_CHANNELS, :, :], velocities["full"][..., GUIDED_CHANNELS:, :, :]],
+        dim=-3,
     )

@@ -12,7 +12,8 @@ def times(steps: int, shift: float = 1.0) -> Tensor:
     """Grid of steps + 1 float64 times from 0 to 1, moved towards noise by shift > 1.
 
     steps counts intervals, which are Euler's model calls. The reference's num_steps counts grid
-    points: its num_steps = N is steps = N - 1 here. Raises SamplingError when steps < 1 or shift <= 0.
+    points: its num_steps = N is steps = N - 1 here. Raises SamplingError when steps < 1 or
+    shift <= 0.
     """
     if steps < 1:
         raise SamplingError(f"steps must be at least 1. Got: {steps}")

@@ -11,7 +11,6 @@ from itertools import pairwise
 
 from torch import Tensor
 
-
 Velocity = Callable[[Tensor, float], Tensor]
 OnStep = Callable[[int, Tensor], None]
 

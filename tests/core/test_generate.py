@@ -89,7 +89,7 @@ def test_infinite_weights_end_in_an_explanation():
     model = tiny_model()
     model.final_layer.linear.bias.data.fill_(float("inf"))
     full, empty = pair()
-    with pytest.raises(SamplingError, match="not finite.*bfloat16 or float32"):
+    with pytest.raises(SamplingError, match=r"not finite.*bfloat16 or float32"):
         sample(model, full, empty, initial_noise((4, 6, 8), [0]), SHORT, seeds=[0])
 
 
@@ -98,5 +98,5 @@ def test_settings_refuse_unknown_choices():
         SampleSettings(solver="warp")
     with pytest.raises(SamplingError, match="token selection 'best' is unknown"):
         SampleSettings(tokens="best")
-    with pytest.raises(SamplingError, match="guidance interval must lie in 0..1"):
+    with pytest.raises(SamplingError, match=r"guidance interval must lie in 0..1"):
         SampleSettings(interval=(0.8, 0.2))

@@ -91,8 +91,8 @@ def test_extrapolation_changes_at_the_watershed_only():
             model.velocity(z, time, plain), model.velocity(z, time, scaled), atol=1e-4
         )
     assert torch.equal(
-        model.velocity(z, torch.tensor(0.2), scaled), model(z, torch.tensor(0.2), condition,
-        rope=RopeScaling(2.0, 0.5)),
+        model.velocity(z, torch.tensor(0.2), scaled),
+        model(z, torch.tensor(0.2), condition, rope=RopeScaling(2.0, 0.5)),
     )
 
 
@@ -121,8 +121,13 @@ def test_gradient_reaches_every_parameter_in_training():
         image_latent=[first.image_latent[0], second.image_latent[0]],
     )
     noise = gumbel_noise((2, 2, 16), torch.Generator().manual_seed(0))
-    out = model([torch.randn(4, 4, 6), torch.randn(4, 8, 8)], TIMES, condition, gumbel=noise,
-                straight_through=True)
+    out = model(
+        [torch.randn(4, 4, 6), torch.randn(4, 8, 8)],
+        TIMES,
+        condition,
+        gumbel=noise,
+        straight_through=True,
+    )
     sum(v.square().sum() for v in out).backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     # Padding is masked as a key and dropped as a query: no result can depend on its token.
@@ -159,11 +164,11 @@ def test_released_configurations_have_the_published_size(name, count):
 def test_config_round_trip_and_refusals():
     config = tiny_config()
     assert ModelConfig.from_dict(config.to_dict()) == config
-    with pytest.raises(CheckpointError, match="unknown entries \\['colour'\\]"):
+    with pytest.raises(CheckpointError, match=r"unknown entries \['colour'\]"):
         ModelConfig.from_dict({**config.to_dict(), "colour": 1})
     with pytest.raises(ValueError, match="dim 30 is not divisible by n_heads 4"):
         tiny_config(dim=30)
     with pytest.raises(ValueError, match="n_heads 4 is not divisible by n_kv_heads 3"):
         tiny_config(n_kv_heads=3)
-    with pytest.raises(ValueError, match="n_layers must be a positive integer. Got: 0"):
+    with pytest.raises(ValueError, match=r"n_layers must be a positive integer. Got: 0"):
         tiny_config(n_layers=0)
