@@ -1,0 +1,29 @@
+"""The list of PixWizard's nodes. Ids are permanent: workflows store them."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import condition, decode, demo, load, sample
+from .host import register_folders
+
+NODES: tuple[type[io.ComfyNode], ...] = (
+    *load.NODES,
+    *condition.NODES,
+    *sample.NODES,
+    *decode.NODES,
+    *demo.NODES,
+)
+
+
+class PixWizardExtension(ComfyExtension):
+    """What the host asks for the nodes."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return list(NODES)
+
+
+async def comfy_entrypoint() -> PixWizardExtension:
+    """Called once by the host when it loads the extension."""
+    register_folders()
+    return PixWizardExtension()

@@ -1,0 +1,84 @@
+"""A procedural scene with its exact depth and mask: something to try every task on without a file."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from comfy_api.latest import io
+
+from ..pixwizard_core.demo.scenes import MAX_OBJECTS
+from ..pixwizard_core.demo.world import Scenes, Views, captions, refer, render, sample_scenes
+from .host import schema
+from .tensors import from_image_01, from_mask
+
+
+def name_an_object(scenes: Scenes, views: Views, seed: int) -> tuple[str, int]:
+    """A phrase that names one visible object of the only scene, and the object's number; ("", -1) if none."""
+    rng = random.Random(seed)
+    order = list(range(scenes.alive.shape[1]))
+    rng.shuffle(order)
+    for number in order:
+        phrase = refer(scenes, views, [number], rng)[0]
+        if phrase:
+            return phrase, number
+    return "", -1
+
+
+class DemoScene(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "DemoScene",
+            display_name="PixWizard Demo Scene",
+            description="A rendered room with coloured objects, the kind of picture PixWizard Tiny was trained on, "
+            "with its true depth and the true mask of one named object.",
+            search_aliases=["example", "test image", "synthetic"],
+            inputs=[
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Which scene. The same seed gives the same scene everywhere.",
+                ),
+                io.Int.Input(
+                    "objects",
+                    default=MAX_OBJECTS,
+                    min=1,
+                    max=MAX_OBJECTS,
+                    tooltip=f"Most objects in the room, 1 to {MAX_OBJECTS}; some scenes have fewer.",
+                ),
+                io.Int.Input(
+                    "width", default=128, min=32, max=2048, step=16, tooltip="Width in px, 32 to 2048."
+                ),
+                io.Int.Input(
+                    "height", default=128, min=32, max=2048, step=16, tooltip="Height in px, 32 to 2048."
+                ),
+            ],
+            outputs=[
+                io.Image.Output("image", display_name="image"),
+                io.String.Output("caption", display_name="caption"),
+                io.String.Output("target", display_name="target"),
+                io.Image.Output("depth", display_name="depth"),
+                io.Mask.Output("mask", display_name="mask"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, seed, objects, width, height):
+        generator = torch.Generator().manual_seed(seed)
+        scenes = sample_scenes(1, generator, max_objects=objects)
+        views = render(scenes, height, width)
+        target, number = name_an_object(scenes, views, seed)
+        return io.NodeOutput(
+            from_image_01(views.rgb),
+            captions(scenes, views)[0],
+            target,
+            from_image_01(views.depth_01),
+            from_mask((views.instances == number) & (number >= 0)),
+        )
+
+
+NODES = (DemoScene,)

@@ -1,0 +1,100 @@
+"""What differs between hosts and what nodes ask of them: schema fields, folders, files, progress."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..pixwizard_core.errors import CheckpointError, InstructionError
+
+CATEGORY = "PixWizard"
+_SCHEMA_FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
+LLM_FOLDER = "LLM"  # where Lumina users already keep gemma-2b
+
+
+def schema(node_id: str, **fields) -> io.Schema:
+    """io.Schema in our category, without the fields that this host does not know yet."""
+    fields.setdefault("category", CATEGORY)
+    fields["node_id"] = f"PixWizard_{node_id}"
+    return io.Schema(**{name: fields[name] for name in fields if name in _SCHEMA_FIELDS})
+
+
+def supported(function, arguments: dict) -> dict:
+    """The arguments that function takes; for host calls that gained parameters over time."""
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return arguments
+    return {name: value for name, value in arguments.items() if name in parameters}
+
+
+def choice(value: str, options, what: str) -> str:
+    """value when it is one of options; older hosts pass unknown combo values on to the node.
+
+    Raises InstructionError naming the options.
+    """
+    options = list(options)
+    if value not in options:
+        raise InstructionError(f"unknown {what} {value!r}; choose one of {', '.join(options)}")
+    return value
+
+
+def register_folders() -> None:
+    """Make models/LLM known, beside whatever extra_model_paths.yaml already put there."""
+    paths, extensions = folder_paths.folder_names_and_paths.get(LLM_FOLDER, ([], set()))
+    default = os.path.join(folder_paths.models_dir, LLM_FOLDER)
+    if default not in paths:
+        paths.append(default)
+    extensions = set(extensions) | set(folder_paths.supported_pt_extensions)
+    folder_paths.folder_names_and_paths[LLM_FOLDER] = (paths, extensions)
+
+
+def model_files(*kinds: str) -> list[str]:
+    """Weight files of these folder kinds as 'kind/name', sorted. Missing folders give nothing."""
+    return [f"{kind}/{name}" for kind in kinds for name in _names(kind)]
+
+
+def model_folders(*kinds: str) -> list[str]:
+    """Folders with a config.json inside these kinds (Hugging Face layout) as 'kind/name/'."""
+    found = []
+    for kind in kinds:
+        for root in _roots(kind):
+            for config in sorted(Path(root).glob("*/config.json")) + sorted(
+                Path(root).glob("*/*/config.json")
+            ):
+                found.append(f"{kind}/{config.parent.relative_to(root).as_posix()}/")
+    return list(dict.fromkeys(found))
+
+
+def resolve(name: str) -> Path:
+    """Path of an entry from model_files or model_folders.
+
+    Raises CheckpointError listing the folders searched when it is not there.
+    """
+    kind, _, rest = name.partition("/")
+    for root in _roots(kind):
+        path = (Path(root) / rest).resolve()
+        inside = path.is_relative_to(Path(root).resolve()) or (Path(root) / rest).exists()
+        if rest and ".." not in Path(rest).parts and inside and path.exists():
+            return path
+    searched = ", ".join(_roots(kind)) or f"no folder is registered for {kind!r}"
+    raise CheckpointError(f"{rest or name!r} is not in the model folders. Searched: {searched}")
+
+
+def not_found(what: str, size: str, origin: str, *kinds: str) -> CheckpointError:
+    """The error for a missing model file: name, size, origin and every folder it may lie in."""
+    folders = ", ".join(root for kind in kinds for root in _roots(kind))
+    return CheckpointError(f"no {what} found ({size}; from {origin}). Put it into one of: {folders}")
+
+
+def _roots(kind: str) -> list[str]:
+    entry = folder_paths.folder_names_and_paths.get(folder_paths.map_legacy(kind))
+    return list(entry[0]) if entry else []
+
+
+def _names(kind: str) -> list[str]:
+    return folder_paths.get_filename_list(kind) if _roots(kind) else []

@@ -1,0 +1,105 @@
+"""Workflows as the page saves them, turned into what the server runs, with the server's own node list."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+ON_PAGE_ONLY = ("Note", "MarkdownNote", "Reroute", "PrimitiveNode")
+ACTIVE = 0  # mode of a node that is neither muted nor bypassed
+
+
+class WorkflowError(ValueError):
+    """A saved workflow that does not fit the server's nodes."""
+
+
+def load(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def is_widget(spec: list) -> bool:
+    """Whether an input of /object_info is shown as a widget. spec: [type or options, settings]."""
+    settings = spec[1] if len(spec) > 1 else {}
+    if settings.get("forceInput"):
+        return False
+    return isinstance(spec[0], list) or spec[0] in WIDGET_TYPES
+
+
+def widget_slots(info: dict) -> list[tuple[str | None, list | None]]:
+    """(name, spec) for each entry of widgets_values; (None, None) for helpers that only the page has."""
+    slots: list[tuple[str | None, list | None]] = []
+    for group in ("required", "optional"):
+        for name, spec in info["input"].get(group, {}).items():
+            if not is_widget(spec):
+                continue
+            slots.append((name, spec))
+            settings = spec[1] if len(spec) > 1 else {}
+            if settings.get("control_after_generate") or settings.get("image_upload"):
+                slots.append((None, None))
+    return slots
+
+
+def to_prompt(workflow: dict, object_info: dict) -> dict:
+    """API prompt of a saved workflow. Raises WorkflowError for what the server would trip over."""
+    links = {link[0]: link for link in workflow["links"]}
+    prompt = {}
+    for node in workflow["nodes"]:
+        if node["type"] in ON_PAGE_ONLY:
+            if node["type"] in ("Reroute", "PrimitiveNode"):
+                raise WorkflowError(f"node {node['id']}: {node['type']} is not supported here")
+            continue
+        if node.get("mode", ACTIVE) != ACTIVE:
+            raise WorkflowError(f"node {node['id']} is muted or bypassed")
+        if node["type"] not in object_info:
+            raise WorkflowError(f"node {node['id']}: the server has no {node['type']}")
+        info = object_info[node["type"]]
+        inputs = {**_widgets(node, info), **_links(node, links, info)}
+        for name in info["input"].get("required", {}):
+            if name not in inputs:
+                raise WorkflowError(f"node {node['id']} ({node['type']}): nothing for {name!r}")
+        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+    _check_links(workflow, object_info)
+    return prompt
+
+
+def _widgets(node: dict, info: dict) -> dict:
+    slots, values = widget_slots(info), node.get("widgets_values", [])
+    if len(slots) != len(values):
+        raise WorkflowError(
+            f"node {node['id']} ({node['type']}): {len(values)} widget values for {len(slots)} widgets"
+        )
+    chosen = {}
+    for (name, spec), value in zip(slots, values, strict=True):
+        if name is None:
+            continue
+        options = spec[0] if isinstance(spec[0], list) else (spec[1] if len(spec) > 1 else {}).get("options")
+        if options and value not in options:
+            raise WorkflowError(f"node {node['id']} ({node['type']}): {name} has no choice {value!r}")
+        chosen[name] = value
+    return chosen
+
+
+def _links(node: dict, links: dict, info: dict) -> dict:
+    known = {name for group in info["input"].values() for name in group}
+    linked = {}
+    for slot in node.get("inputs", []):
+        if slot.get("link") is None:
+            continue
+        if slot["name"] not in known:
+            raise WorkflowError(f"node {node['id']} ({node['type']}) has no input {slot['name']!r}")
+        _, source, source_slot, *_ = links[slot["link"]]
+        linked[slot["name"]] = [str(source), source_slot]
+    return linked
+
+
+def _check_links(workflow: dict, object_info: dict) -> None:
+    """Every link ends where the nodes say, and carries the type its output has on the server."""
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    for number, source, source_slot, target, target_slot, kind in workflow["links"]:
+        output = object_info[nodes[source]["type"]]["output"][source_slot]
+        wanted = nodes[target]["inputs"][target_slot]
+        if output != kind or wanted["link"] != number or wanted["type"] != kind:
+            raise WorkflowError(
+                f"link {number} carries {kind}, its output is {output}, its input {wanted['type']}"
+            )
