@@ -116,8 +116,9 @@ def capsule(ox, oy, oz, dx, dy, dz, a, b, radius: Tensor) -> shapes.Hit:
         disc = half * half - dd * (dot(origin, origin) - radius**2)
         t = torch.minimum(t, shapes._missing((-half - disc.clamp(min=0).sqrt()) / dd, disc > 0))
     share = ((along_o + t * along_d) / length2).clamp(0, 1)
-    normal = [(o + t * k - share * v) / radius for o, k, v in zip(from_a, d, axis, strict=True)]
-    return t, *normal
+    normal = [o + t * k - share * v for o, k, v in zip(from_a, d, axis, strict=True)]
+    length = dot(normal, normal).clamp(min=1e-12).sqrt()  # the radius, but for rounding
+    return t, *(v / length for v in normal)
 
 
 def skeleton(pixels: Tensor, shown: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
