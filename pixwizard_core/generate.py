@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .conditioning import Condition
 from .errors import SamplingError
-from .model import PixWizard, Prepared, RopeScaling, gumbel_noise
+from .model import NO_SCALING, PixWizard, Prepared, RopeScaling, gumbel_noise
 from .sampling import SOLVERS, combine, needed_branches, times
 
 TOKEN_SELECTIONS = ("topk", "gumbel")
