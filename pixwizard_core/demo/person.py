@@ -130,7 +130,7 @@ def skeleton(pixels: Tensor, shown: Tensor, height: int, width: int) -> tuple[Te
     x = (torch.arange(width, device=pixels.device) + 0.5)[None, :]
     reach = max(1.0, SKELETON_LINE_PX / 2 * min(height, width) / 128)
     picture = torch.zeros(len(pixels), 3, height, width, device=pixels.device)
-    for k in range(pixels.shape[1]):
+    for k in shown.any(0).nonzero()[:, 0].tolist():
         for start, end, _, colour in BONES:
             ax, ay, bx, by = (
                 pixels[:, k, j, axis][:, None, None] for j in (start, end) for axis in (0, 1)

@@ -73,7 +73,7 @@ class Scenes:
     tall: Tensor  # height factor of cylinders and cones
     x: Tensor  # metres
     z: Tensor  # metres
-    yaw: Tensor  # radians, seen on cubes; people turn half as far, to either side
+    yaw: Tensor  # radians, seen on cubes; a person turns yaw - pi/4 from facing the camera
     pose: Tensor  # (n, K, 6) joint angles, seen on people only
     wall: Tensor  # (n,) index into WALL_NAMES
     floor: Tensor  # index into FLOOR_NAMES
@@ -129,14 +129,6 @@ class Scenes:
     def without(self, k: Tensor) -> Scenes:
         return self.with_objects(k, alive=False)
 
-    def screen_x(self) -> Tensor:
-        """(n, K) tangent of the angle from the optical axis to each object's middle; about +-0.57
-        at a square picture's rims.
-        """
-        c, s = self.pitch.cos()[:, None], self.pitch.sin()[:, None]
-        forward = self.z * c + (self.camera_height[:, None] - self.radius) * s
-        return self.x / forward
-
     def with_people(self, rows: Tensor) -> Scenes:
         """A copy in which the first object of the scenes in rows (n,) bool is a person, and a tall
         one.
@@ -169,12 +161,6 @@ class Scenes:
         c, s = (v[:, None, None] for v in (self.pitch.cos(), self.pitch.sin()))
         scale = focal * min(height, width) / 2 / (z * c - y * s)
         return torch.stack([width / 2 + x * scale, height / 2 - (y * c + z * s) * scale], 3)
-
-
-def concatenate(parts: list[Scenes]) -> Scenes:
-    return Scenes(
-        **{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Scenes)}
-    )
 
 
 def sample_scenes(n: int, generator: torch.Generator, *, max_objects: int = MAX_OBJECTS) -> Scenes:
