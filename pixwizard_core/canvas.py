@@ -104,7 +104,7 @@ class Canvas:
             self._expect(rgb, self.source, "source")
             if rgb.shape[0] not in (1, image_01.shape[0]):
                 raise CanvasError(
-                    f"{rgb.shape[0]} sources for {image_01.shape[0]} pictures; give one, or one for each"
+                    f"{rgb.shape[0]} sources for {image_01.shape[0]} pictures; give one, or as many"
                 )
             source = rgb[:, :1] if image_01.shape[1] == 1 else rgb
         return self._paste(shown, source)

@@ -1,7 +1,8 @@
 """Separable resampling with antialiasing, on any device, for tensors of any leading shape.
 
 Lanczos follows Pillow's: pixel centres at half integers, a window of three lobes widened by the
-shrink factor, weights that sum to one, columns first and rows second.
+shrink factor, weights that sum to one, columns first and rows second. (Pillow 13 begins with the
+cheaper axis; the released model saw pictures from earlier ones.)
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def test_centre_must_fit(centre):
 def test_choose_refuses_nothing():
     with pytest.raises(CanvasError, match="no centre given"):
         choose(10, 10, ())
-    with pytest.raises(CanvasError, match="at least 1 x 1 px. Got: 0 x 10"):
+    with pytest.raises(CanvasError, match=r"at least 1 x 1 px. Got: 0 x 10"):
         choose(0, 10)
 
 
@@ -221,7 +221,9 @@ def test_plan_refuses(arguments, message):
 
 def test_wrong_size_is_named():
     canvas = plan(40, 30, (64,))
-    with pytest.raises(CanvasError, match="source is 30 x 40 px, but this canvas was made for 40 x"):
+    with pytest.raises(
+        CanvasError, match="source is 30 x 40 px, but this canvas was made for 40 x"
+    ):
         canvas.fit_image(torch.rand(1, 3, 40, 30))
     with pytest.raises(CanvasError, match="model picture is 40 x 30 px"):
         canvas.restore_mask(torch.zeros(1, 30, 40))

@@ -35,7 +35,10 @@ def test_ensure_rgb_takes_grey_and_alpha(channels):
     ("image", "message"),
     [
         (torch.rand(3, 4, 4), "four axes .* Got: 3 x 4 x 4"),
-        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), "divide 8-bit values by 255. Got: torch.uint8"),
+        (
+            torch.zeros(1, 3, 4, 4, dtype=torch.uint8),
+            "divide 8-bit values by 255. Got: torch.uint8",
+        ),
         (torch.zeros(1, 3, 0, 4), "is empty.*Got: 1 x 3 x 0 x 4"),
         (torch.zeros(0, 3, 4, 4), "is empty.*Got: 0 x 3"),
         (torch.full((1, 3, 2, 2), torch.nan), "12 values that are not finite, of 12"),
@@ -120,7 +123,8 @@ def test_resample_keeps_a_flat_picture_and_its_dtype():
 
 
 def test_triangle_halving_by_hand():
-    """Weights are 1 3 3 1; at the border the outer one is missing, which leaves 3 3 1 over seven."""
+    """Weights are 1 3 3 1; at the border the outer one is missing, which leaves 3 3 1 over
+    seven."""
     row = torch.tensor([[8.0, 0.0, 0.0, 0.0]])
     small = resample(row, 1, 2, "triangle")
     torch.testing.assert_close(small, torch.tensor([[24 / 7, 0.0]]))

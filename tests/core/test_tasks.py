@@ -12,12 +12,48 @@ from pixwizard_core.task_table import FAMILIES
 from pixwizard_core.tasks import COLOURS, FREE_TEXT, TASKS, find_task, instruction
 
 FIELDS = {"caption": "a quiet harbour", "colour": "cyan", "target": "the left boat"}
-IDS = (
-    "depth normal segmentation mask highlight box canny hed sketch lineart pose denoise derain "
-    "dehaze deblur desnow deshadow lowlight demoire face watermark superres inpaint outpaint edit "
-    "recolour remove add replace background style text2image from_canny from_hed from_depth "
-    "from_sketch from_pose from_segmentation from_normal from_lineart"
-).split()
+IDS = [
+    "depth",
+    "normal",
+    "segmentation",
+    "mask",
+    "highlight",
+    "box",
+    "canny",
+    "hed",
+    "sketch",
+    "lineart",
+    "pose",
+    "denoise",
+    "derain",
+    "dehaze",
+    "deblur",
+    "desnow",
+    "deshadow",
+    "lowlight",
+    "demoire",
+    "face",
+    "watermark",
+    "superres",
+    "inpaint",
+    "outpaint",
+    "edit",
+    "recolour",
+    "remove",
+    "add",
+    "replace",
+    "background",
+    "style",
+    "text2image",
+    "from_canny",
+    "from_hed",
+    "from_depth",
+    "from_sketch",
+    "from_pose",
+    "from_segmentation",
+    "from_normal",
+    "from_lineart",
+]
 
 
 def test_table_has_every_task_once():
@@ -82,7 +118,9 @@ def test_free_text_is_passed_on():
 
 
 def test_colours_are_eight_and_apart():
-    assert set(COLOURS) == set("red green blue yellow purple orange cyan white".split())
+    assert set(COLOURS) == set(
+        ["red", "green", "blue", "yellow", "purple", "orange", "cyan", "white"]
+    )
     values = list(COLOURS.values())
     for i, one in enumerate(values):
         for other in values[:i]:
@@ -90,7 +128,9 @@ def test_colours_are_eight_and_apart():
 
 
 def test_unknown_task_lists_the_known():
-    with pytest.raises(InstructionError, match=r"unknown task 'dept'; choose one of: depth, normal"):
+    with pytest.raises(
+        InstructionError, match=r"unknown task 'dept'; choose one of: depth, normal"
+    ):
         instruction("dept")
 
 
