@@ -265,3 +265,14 @@ def test_picture_mix_and_kinds():
     assert set(kinds["mask"].unique().tolist()) <= {0.0, 1.0}
     with pytest.raises(ValueError, match="unknown \\['x'\\]"):
         picture_mix(1, 32, 32, seeded(), "cpu", kinds=["x"])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_examples_on_a_gpu_show_the_same_scenes():
+    tasks = list(WORLD_TASKS)
+    scenes = sample_scenes(len(tasks), seeded(3))
+    there = make_examples(tasks, scenes, 64, 96, seeded(4), "cuda")
+    here = make_examples(tasks, scenes, 64, 96, seeded(4), "cpu")
+    assert (there.truth["rgb"].cpu() - here.truth["rgb"]).abs().mean() < 1e-3
+    assert picture_mix(32, 64, 64, seeded(), "cuda").is_cuda

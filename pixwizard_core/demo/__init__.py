@@ -1,0 +1,1 @@
+"""The procedural demo world: scenes with exact truth, and training of the bundled model on them."""
