@@ -1,3 +1,3 @@
-"""PixWizard without a host: image-to-image by instruction. Import what you need from its modules."""
+"""PixWizard without a host: image-to-image by instruction. Its modules are the interface."""
 
 __version__ = "0.1.0"

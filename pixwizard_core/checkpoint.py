@@ -78,7 +78,7 @@ class Checkpoint:
 
 
 def inspect(path: str | Path) -> CheckpointInfo:
-    """Say what a file or folder is, whatever model it holds. Raises CheckpointError if unreadable."""
+    """What a file or folder is, whatever model it holds. Raises CheckpointError if unreadable."""
     file, layout, notes = locate(Path(path))
     return _examine(open_weights(file), layout, notes)[0]
 

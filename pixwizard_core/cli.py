@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pixwizard",
-        description="Image-to-image generation, editing, restoration and understanding by instruction.",
+        description="Generate, edit, restore and understand pictures by instruction.",
     )
     parser.add_argument("--version", action="version", version=f"pixwizard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -96,7 +96,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
     info = inspect(arguments.path)
     if arguments.json:
-        values = {**asdict(info), "path": str(info.path), "dtype": info.dtype, "preset": info.preset}
+        derived = {"path": str(info.path), "dtype": info.dtype, "preset": info.preset}
+        values = {**asdict(info), **derived}
         print(json.dumps(values, indent=2))
         return 0
     print(f"{info.path}\n  model       {info.kind}{f' ({info.preset})' if info.preset else ''}")

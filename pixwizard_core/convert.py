@@ -21,8 +21,8 @@ DTYPES = {
 FP8 = torch.float8_e4m3fn
 FP8_LARGEST = 448.0
 HALF_LARGEST = 65504.0
-# Large matrices of attention and feed-forward only. Norms, gates, modulation, embedders and the token
-# sampler are small and decide much, so they stay bfloat16.
+# Large matrices of attention and feed-forward only. Norms, gates, modulation, embedders and the
+# token sampler are small and decide much, so they stay bfloat16.
 FP8_WEIGHTS = re.compile(
     r"layers\.\d+\.(attention\.w\w+|feed_forward\.w[123]|input_image_proj)\.weight"
 )

@@ -41,14 +41,14 @@ MARKS = (
     Mark("DiT", ("blocks.0.adaLN_modulation.", "y_embedder.embedding_table.")),
     Mark("SDXL", ("input_blocks.0.", "label_emb.")),
     Mark("Stable Diffusion 1 or 2", ("input_blocks.0.",)),
-    Mark("a diffusers UNet (Stable Diffusion)", ("down_blocks.0.", "up_blocks.0.", "conv_in.", "time_")),
+    Mark("a diffusers UNet (Stable Diffusion)", ("down_blocks.0.", "conv_in.", "time_embedding.")),
     Mark("T5 (a text encoder)", ("block.0.layer.0.SelfAttention.",)),
     Mark("Gemma 2 (a text encoder)", ("self_attn.q_proj.", "pre_feedforward_layernorm.")),
     Mark("CLIP (vision part)", ("vision_model.encoder.layers.0.",), ("text_model.encoder.",)),
     Mark("CLIP (text part)", ("text_model.encoder.layers.0.",), ("vision_model.encoder.",)),
     Mark("CLIP (text and vision)", ("text_model.encoder.layers.0.",)),
     Mark("CLIP (OpenCLIP layout)", ("transformer.resblocks.0.",)),
-    Mark("a language model such as Gemma (a text encoder)", ("layers.0.self_attn.q_proj.", "embed_tokens.")),
+    Mark("a language model such as Gemma", ("layers.0.self_attn.q_proj.", "embed_tokens.")),
     Mark("TAESD (a small VAE)", ("taesd_",)),
     Mark("a VAE", ("encoder.conv_in.", "decoder.conv_in.")),
     Mark("a VAE decoder", ("decoder.conv_in.",)),
@@ -59,7 +59,9 @@ def recognise(names: Iterable[str]) -> str | None:
     """Name of the model these weight names belong to, PIXWIZARD for ours, None when unknown."""
     joined = "\n".join(names)
     for mark in MARKS:
-        if all(part in joined for part in mark.has) and not any(part in joined for part in mark.lacks):
+        if any(part in joined for part in mark.lacks):
+            continue
+        if all(part in joined for part in mark.has):
             return mark.model
     return None
 

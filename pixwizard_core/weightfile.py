@@ -130,10 +130,10 @@ def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
             f"({reason[:160]}). Nothing was run. Use a file from a source you trust, "
             "converted to .safetensors"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # a broken pickle can fail in any way; none of them runs its code
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise CheckpointError(
-            f"{path.name} is damaged or not a PyTorch file ({str(error).splitlines()[0][:160]}); "
-            "copy or download it again"
+            f"{path.name} is damaged or not a PyTorch file ({reason}); copy or download it again"
         ) from error
 
 

@@ -20,8 +20,8 @@ TOLERANCES = {
     "grid": 1e-6,
     "exact": 0.0,
 }
-# Half precision: twice to three times the largest difference measured on tests/golden. The random
-# weights amplify rounding, and a token at the edge of the choice may change places with its neighbour.
+# Half precision: two to three times the largest difference measured on tests/golden. Random weights
+# amplify rounding, and a token at the edge of the choice may change places with its neighbour.
 HALF_TOLERANCES = {
     torch.bfloat16: {"forward": 1.5, "guided": 12.0, "ode": 2.5, "dopri5": 2.5},
     torch.float16: {"forward": 0.4, "guided": 2.0, "ode": 2.0, "dopri5": 1.5},

@@ -10,7 +10,8 @@ import torch
 
 from ..errors import PixWizardError
 from .checks import Check
-from .model_cases import forward_case, guided_case, ode_case
+from .guided_cases import guided_case, ode_case
+from .model_cases import forward_case
 from .other_cases import checkpoint_case, clip_case, rope_case, shapes_cases, sizes_cases
 from .trace import patch_checks, time_checks
 from .vectors import VectorFile, Vectors

@@ -63,7 +63,7 @@ def record(model: PixWizard) -> Iterator[Trace]:
 
 
 def magnitude(wanted: Tensor) -> float:
-    """Largest absolute value, at least 1: intermediates are larger than outputs, and so their noise."""
+    """Largest absolute value, at least 1: where numbers are larger, so is their noise."""
     return max(1.0, float(wanted.abs().max()))
 
 
