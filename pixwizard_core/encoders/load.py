@@ -1,0 +1,258 @@
+"""Find, recognise and load text and vision encoders from folders or single files.
+
+A file says what it is by the names and shapes of its tensors. One that carries its configuration in
+the header (the bundled encoders, or ones trained like them) may have any size; all others must be
+the models the released PixWizard was trained with.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..errors import CheckpointError, EncoderError
+from ..weightfile import WeightFile, open_weights
+from .architectures import CLIP_L_TEXT, CLIP_L_VISION, GEMMA_2B, Weights, filled
+from .text import TextEncoder, Tokenizers
+from .tokenizer import CLIP_TOKENS, GEMMA_TOKENS, TextTokenizer, load_tokenizer
+from .vision import VisionEncoder
+
+HEADER_KEYS = {
+    "gemma": "pixwizard.gemma",
+    "clip_text": "pixwizard.clip_text",
+    "clip_vision": "pixwizard.clip_vision",
+}
+OFFICIAL = {"gemma": GEMMA_2B, "clip_text": CLIP_L_TEXT, "clip_vision": CLIP_L_VISION}
+CLIP_WANTED = (
+    "openai/clip-vit-large-patch14-336 from huggingface.co (pytorch_model.bin, 1.7 GB, with "
+    "tokenizer.json), in a folder such as models/text_encoders/clip-vit-large-patch14-336"
+)
+WANTED = {
+    "gemma": (
+        "PixWizard needs Gemma 2B of the first generation: google/gemma-2b from huggingface.co "
+        "(model-00001-of-00002.safetensors and 00002, 5.0 GB, with tokenizer.json), in a folder "
+        "such as models/LLM/gemma-2b"
+    ),
+    "clip_text": f"PixWizard needs the text half, with projection, of {CLIP_WANTED}",
+    "clip_vision": f"PixWizard needs the vision half of {CLIP_WANTED}",
+}
+# A tensor each kind cannot be without.
+MARKS = {
+    "gemma": "embed_tokens.weight",
+    "clip_text": "text_model.embeddings.token_embedding.weight",
+    "clip_vision": "vision_model.embeddings.patch_embedding.weight",
+}
+ROOTS = {
+    "gemma": ("",),
+    "clip_text": ("text_model.", "text_projection."),
+    "clip_vision": ("vision_model.",),
+}
+LEFT_OUT = ("lm_head.weight", "position_ids", "rotary_emb.inv_freq")  # computed, or never used
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A recognised encoder: its settings and weights. own: the settings came with the file."""
+
+    config: dict
+    weights: Weights
+    folder: Path
+    own: bool
+
+
+def weight_files(path: str | Path) -> list[WeightFile]:
+    """The weight files of a model: the file itself, or a folder's shards, safetensors preferred."""
+    path = Path(path)
+    if path.is_dir():
+        paths = folder_files(path)
+    elif path.is_file():
+        paths = [path]
+    else:
+        raise EncoderError(f"there is no file or folder {path}")
+    try:
+        return [open_weights(part) for part in paths]
+    except CheckpointError as problem:
+        raise EncoderError(str(problem)) from problem
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """What to read in a Hugging Face folder: the shards its index lists, or else the weight files."""
+    for kind, names in (("safetensors", "model*.safetensors"), ("bin", "pytorch_model*.bin")):
+        for index in sorted(folder.glob(f"*.{kind}.index.json")):
+            shards = sorted(
+                set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            )
+            absent = [name for name in shards if not (folder / name).is_file()]
+            if absent:
+                raise EncoderError(
+                    f"{folder}: {len(absent)} of {len(shards)} shards are missing, first {absent[0]}; "
+                    "copy all files of the model"
+                )
+            return [folder / name for name in shards]
+        if found := sorted(folder.glob(names)) or sorted(folder.glob(f"*.{kind}")):
+            return found
+    raise EncoderError(f"{folder} holds no .safetensors or .bin weights")
+
+
+def read_source(kind: str, path: str | Path) -> Source:
+    """Recognise an encoder. kind: "gemma", "clip_text" or "clip_vision".
+
+    Raises EncoderError that says what the file is, what is needed and where to get it.
+    """
+    files = weight_files(path)
+    owner = {rename(kind, name): (file, name) for file in files for name in file.shapes}
+    shapes = {name: file.shapes[inner] for name, (file, inner) in owner.items()}
+    every = dict(shapes)
+    owner = {
+        name: place
+        for name, place in owner.items()
+        if name.startswith(ROOTS[kind]) and not name.endswith(LEFT_OUT)
+    }
+    shapes = {name: shapes[name] for name in owner}
+    path = Path(path)
+
+    def fetch(name: str) -> torch.Tensor:
+        file, inner = owner[name]
+        return file.fetch(inner)
+
+    weights = Weights(path.name, shapes, fetch)
+    folder = path if path.is_dir() else path.parent
+    headers = [
+        file.metadata[HEADER_KEYS[kind]] for file in files if HEADER_KEYS[kind] in file.metadata
+    ]
+    if headers:
+        return Source(json.loads(headers[0]), weights, folder, own=True)
+    trouble = mismatch(kind, every)
+    if trouble:
+        raise EncoderError(f"{path.name} is {trouble}. {WANTED[kind]}")
+    return Source(OFFICIAL[kind], weights, folder, own=False)
+
+
+def rename(kind: str, name: str) -> str:
+    """Published names vary by a leading level: language models are saved with or without "model."."""
+    return name.removeprefix("model.") if kind == "gemma" else name
+
+
+def mismatch(kind: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """None when the shapes are those of the released model's encoder, else what they are instead."""
+    if MARKS[kind] not in shapes:
+        return describe(shapes)
+    if kind == "gemma":
+        fits = shapes[MARKS[kind]] == (256000, 2048) and layer_count(shapes) == 18
+        return None if fits and not is_gemma_2(shapes) else describe(shapes)
+    if kind == "clip_text":
+        if shapes[MARKS[kind]][1] != CLIP_L_TEXT["hidden_size"]:
+            return describe(shapes)
+        if "text_projection.weight" not in shapes:
+            return "a CLIP-L text model without text_projection (such as Stable Diffusion's clip_l)"
+        return None
+    positions = shapes.get("vision_model.embeddings.position_embedding.weight")
+    return None if positions == (577, 1024) else describe(shapes)
+
+
+def layer_count(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """How many numbered layers the names speak of."""
+    found = (re.search(r"layers\.(\d+)\.", name) for name in shapes)
+    return max((int(match[1]) + 1 for match in found if match), default=0)
+
+
+def is_gemma_2(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Later Gemma generations have a norm on both sides of the feed-forward part."""
+    return any("pre_feedforward_layernorm" in name for name in shapes)
+
+
+def describe(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """A model in words, from its tensors' names and shapes."""
+    shapes = {name.removeprefix("model."): shape for name, shape in shapes.items()}
+    embedding = shapes.get("embed_tokens.weight")
+    if embedding:
+        words, width = embedding
+        later = "Gemma 3" if any("self_attn.q_norm" in name for name in shapes) else "Gemma 2"
+        family = later if is_gemma_2(shapes) else "a language model"
+        return f"{family} ({layer_count(shapes)} layers, width {width}, {words} words)"
+    text = any(name.startswith("text_model.") for name in shapes)
+    patches = shapes.get("vision_model.embeddings.patch_embedding.weight")
+    if patches and not text:
+        places = shapes.get("vision_model.embeddings.position_embedding.weight", (0,))[0]
+        side = round(max(0, places - 1) ** 0.5) * patches[-1]
+        return f"CLIP vision alone, without text (width {patches[0]}, {side} px pictures)"
+    if text:
+        width = shapes.get("text_model.embeddings.token_embedding.weight", (0, 0))[1]
+        return f"CLIP{' text alone' if not patches else ''} (text width {width})"
+    if any(name.startswith("encoder.block.") for name in shapes):
+        return "a T5 text encoder"
+    return f"something else (its first of {len(shapes)} tensors is {next(iter(shapes), 'none')})"
+
+
+def load_text_encoder(
+    gemma: str | Path,
+    clip: str | Path,
+    *,
+    gemma_tokenizer: str | Path | None = None,
+    clip_tokenizer: str | Path | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> TextEncoder:
+    """Load Gemma and CLIP text from folders or files.
+
+    Each tokenizer.json is looked for beside its weights unless its place is given. Raises
+    EncoderError for wrong models, missing files and vocabularies that do not belong together.
+    """
+    parts, tokenizers = [], []
+    for kind, path, place in (
+        ("gemma", gemma, gemma_tokenizer),
+        ("clip_text", clip, clip_tokenizer),
+    ):
+        source = read_source(kind, path)
+        tokenizers.append(source_tokenizer(kind, source, place))
+        parts.append(filled(kind, source.config, source.weights, device=device, dtype=dtype))
+    length = parts[1].config.max_position_embeddings
+    return TextEncoder(*parts, Tokenizers(*tokenizers, length))
+
+
+def source_tokenizer(kind: str, source: Source, place: str | Path | None = None) -> TextTokenizer:
+    """The tokenizer beside a source, or at `place`. Raises EncoderError when it has too many words."""
+    # Encoders with their own settings share one vocabulary with Gemma's names for special tokens.
+    tokens = CLIP_TOKENS if kind == "clip_text" and not source.own else GEMMA_TOKENS
+    tokenizer = load_tokenizer(place or source.folder, tokens)
+    if tokenizer.size > source.config["vocab_size"]:
+        raise EncoderError(
+            f"the tokenizer beside {source.weights.source} has {tokenizer.size} words, the model "
+            f"{source.config['vocab_size']}; use the tokenizer.json that came with the weights"
+        )
+    return tokenizer
+
+
+def load_vision_encoder(
+    path: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> VisionEncoder:
+    """Load CLIP vision from a folder or file. Raises EncoderError for any other model."""
+    source = read_source("clip_vision", path)
+    model = filled("clip_vision", source.config, source.weights, device=device, dtype=dtype)
+    return VisionEncoder(model)
+
+
+def require_widths(
+    text: TextEncoder, vision: VisionEncoder, *, words: int, pooled: int, image: int
+) -> None:
+    """Raise EncoderError unless the encoders put out the widths a transformer was trained with."""
+    met = {
+        "Gemma": (text.width, words),
+        "CLIP text": (text.pooled_width, pooled),
+        "CLIP vision": (vision.width, image),
+    }
+    wrong = [
+        f"{name} gives {own}, wanted {wanted}"
+        for name, (own, wanted) in met.items()
+        if own != wanted
+    ]
+    if wrong:
+        raise EncoderError(
+            f"these encoders are of another size than the model: {'; '.join(wrong)}. The bundled "
+            "encoders belong to the bundled model, Gemma 2B and CLIP-L to the released one"
+        )

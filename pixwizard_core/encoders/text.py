@@ -1,0 +1,88 @@
+"""Instructions to text features: Gemma's next-to-last hidden states and CLIP's pooled text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from .tokenizer import TextTokenizer, clip_batch, gemma_batch
+
+
+class TextFeatures(NamedTuple):
+    """text: (B,T,D). mask: (B,T) bool, True on words. pooled: (B,P)."""
+
+    text: Tensor
+    mask: Tensor
+    pooled: Tensor
+
+
+class TokenBatch(NamedTuple):
+    """ids, mask: (B,T) for Gemma, T a multiple of 8. clip_ids, clip_mask: (B,clip length)."""
+
+    ids: Tensor
+    mask: Tensor
+    clip_ids: Tensor
+    clip_mask: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizers:
+    """Both tokenizers of a text encoder; the bundled model uses one file for both."""
+
+    gemma: TextTokenizer
+    clip: TextTokenizer
+    clip_length: int
+
+    def tokenize(self, sentences: Sequence[str]) -> TokenBatch:
+        """Ids and masks on the CPU. Instructions are cut at 256 tokens, CLIP's at clip_length."""
+        return TokenBatch(
+            *gemma_batch(self.gemma, sentences), *clip_batch(self.clip, sentences, self.clip_length)
+        )
+
+
+class TextEncoder(nn.Module):
+    """transformers' GemmaModel and CLIPTextModelWithProjection with their tokenizers.
+
+    Neither method switches gradients off; training runs through `features`.
+    """
+
+    def __init__(self, gemma: nn.Module, clip: nn.Module, tokenizers: Tokenizers):
+        super().__init__()
+        self.gemma, self.clip, self.tokenizers = gemma, clip, tokenizers
+
+    @property
+    def width(self) -> int:
+        """D, features per word."""
+        return self.gemma.config.hidden_size
+
+    @property
+    def pooled_width(self) -> int:
+        """P, features of the pooled text."""
+        return self.clip.config.projection_dim
+
+    def tokenize(self, sentences: Sequence[str]) -> TokenBatch:
+        """Sentences to ids and masks, on the CPU."""
+        return self.tokenizers.tokenize(sentences)
+
+    def features(self, ids: Tensor, mask: Tensor, clip_ids: Tensor) -> TextFeatures:
+        """Features of tokenised text; all three on the encoder's device. Differentiable.
+
+        CLIP's text is causal and read off at its first end token, so it needs no mask.
+        """
+        out = self.gemma(
+            input_ids=ids, attention_mask=mask.long(), output_hidden_states=True, use_cache=False
+        )
+        pooled = self.clip(input_ids=clip_ids).text_embeds
+        return TextFeatures(out.hidden_states[-2], mask.bool(), pooled)
+
+    def encode(self, sentences: Sequence[str]) -> TextFeatures:
+        """Sentences to features on the encoder's device; "" is the empty caption."""
+        batch = self.tokenize(sentences)
+        device = next(self.gemma.parameters()).device
+        return self.features(batch.ids.to(device), batch.mask.to(device), batch.clip_ids.to(device))
+
+    def forward(self, ids: Tensor, mask: Tensor, clip_ids: Tensor) -> TextFeatures:
+        return self.features(ids, mask, clip_ids)

@@ -1,0 +1,141 @@
+"""The bundled encoders: their sizes, fresh ones for training, and their three files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .architectures import build, weights_of
+from .load import HEADER_KEYS, load_text_encoder, load_vision_encoder
+from .text import TextEncoder, Tokenizers
+from .tokenizer import load_tokenizer
+from .vae import TaesdCoder, load_latent_coder
+from .vision import VisionEncoder, sinusoid_positions
+
+BUNDLE = Path(__file__).resolve().parent.parent / "tiny"
+TEXT_FILE, CLIP_FILE, VAE_FILE = "text.safetensors", "clip.safetensors", "vae.safetensors"
+
+SPECIAL_IDS = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
+# The last layer's output is never read (features are hidden_states[-2]), so three of four layers work.
+TINY_GEMMA = {
+    "hidden_size": 128,
+    "intermediate_size": 384,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 1,
+    "head_dim": 32,
+    "hidden_act": "gelu_pytorch_tanh",
+    "hidden_activation": "gelu_pytorch_tanh",
+    "max_position_embeddings": 512,
+    "rms_norm_eps": 1e-6,
+    "initializer_range": 0.06,  # about 1/sqrt(fan-in); Gemma's 0.02 suits wide layers
+    **SPECIAL_IDS,
+}
+# eos_token_id must not be 2: transformers reads that as "the largest id ends the text".
+TINY_CLIP_TEXT = {
+    "hidden_size": 96,
+    "intermediate_size": 384,
+    "projection_dim": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+    "hidden_act": "quick_gelu",
+    **SPECIAL_IDS,
+}
+TINY_CLIP_VISION = {
+    "hidden_size": 96,
+    "intermediate_size": 384,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "image_size": 336,
+    "patch_size": 14,
+    "num_channels": 3,
+    "hidden_act": "quick_gelu",
+}
+
+
+def load_tokenizer_only(folder: str | Path = BUNDLE) -> Tokenizers:
+    """The bundled tokenizer in both its roles, without any weights."""
+    tokenizer = load_tokenizer(folder)
+    return Tokenizers(tokenizer, tokenizer, TINY_CLIP_TEXT["max_position_embeddings"])
+
+
+def build_tiny_encoders(
+    device: torch.device | str = "cpu", *, seed: int = 0, tokenizer: str | Path = BUNDLE
+) -> tuple[TextEncoder, VisionEncoder]:
+    """Untrained encoders in training mode; the same for a seed on every machine."""
+    tokenizers = load_tokenizer_only(tokenizer)
+    words = {"vocab_size": tokenizers.gemma.size}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # transformers draws first weights from the global generator
+        gemma = build("gemma", {**TINY_GEMMA, **words})
+        clip_text = build("clip_text", {**TINY_CLIP_TEXT, **words})
+        clip_vision = build("clip_vision", TINY_CLIP_VISION)
+    spread_positions(clip_vision)
+    text = TextEncoder(gemma, clip_text, tokenizers)
+    return text.to(device).train(), VisionEncoder(clip_vision).to(device).train()
+
+
+@torch.no_grad()
+def spread_positions(clip_vision: nn.Module, strength: float = 0.3) -> None:
+    """Start the learned positions as 2-D sinusoids; the class token's is zero."""
+    embeddings = getattr(clip_vision, "vision_model", clip_vision).embeddings
+    table = embeddings.position_embedding.weight
+    side = round((len(table) - 1) ** 0.5)
+    table[0] = 0
+    table[1:] = strength * sinusoid_positions(side, table.shape[1])
+
+
+def save_encoders(text: TextEncoder, vision: VisionEncoder, folder: str | Path) -> None:
+    """Write text.safetensors (Gemma) and clip.safetensors (CLIP text and vision), float16.
+
+    Names are Hugging Face's and the configurations stand in the headers, so a host can read them.
+    The tokenizer is not written: it never changes with the weights.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    for name, parts in (
+        (TEXT_FILE, {"gemma": text.gemma}),
+        (CLIP_FILE, {"clip_text": text.clip, "clip_vision": vision.model}),
+    ):
+        tensors, header = {}, {"format": "pt"}
+        for kind, model in parts.items():
+            header[HEADER_KEYS[kind]] = json.dumps(tiny_config(kind, model), sort_keys=True)
+            for key, value in weights_of(kind, model).items():
+                tensors[key] = value.detach().to("cpu", torch.float16).contiguous()
+        save_file(tensors, str(folder / name), metadata=header)
+
+
+def tiny_config(kind: str, model: nn.Module) -> dict:
+    """The settings a model of ours was built with, read back from it."""
+    fields = {"gemma": TINY_GEMMA, "clip_text": TINY_CLIP_TEXT, "clip_vision": TINY_CLIP_VISION}
+    names = [*fields[kind], *([] if kind == "clip_vision" else ["vocab_size"])]
+    known = model.config.to_dict()
+    return {name: known[name] for name in names if name in known}
+
+
+def load_encoders(
+    folder: str | Path = BUNDLE,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> tuple[TextEncoder, VisionEncoder]:
+    """The trained encoders of a folder, frozen. Raises EncoderError when a file is missing or wrong."""
+    folder = Path(folder)
+    clip = folder / CLIP_FILE
+    text = load_text_encoder(folder / TEXT_FILE, clip, device=device, dtype=dtype)
+    return text, load_vision_encoder(clip, device=device, dtype=dtype)
+
+
+def load_vae(
+    folder: str | Path = BUNDLE,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> TaesdCoder:
+    """The trained autoencoder of a folder, frozen."""
+    return load_latent_coder(Path(folder) / VAE_FILE, device=device, dtype=dtype)
