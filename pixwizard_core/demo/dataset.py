@@ -12,7 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..encoders.text import TextEncoder
+from ..encoders.text import Tokenizers
+from ..encoders.tiny import load_tokenizer_only, load_vae
+from ..encoders.vae import TaesdCoder
 from ..tasks import TASKS
 from .examples import WORLD_TASKS, make_examples
 from .world import sample_scenes
@@ -21,7 +23,7 @@ from .world import sample_scenes
 BUCKETS = ((128, 128), (112, 144), (144, 112), (96, 160), (160, 96))
 BUCKET_SHARES = (0.5, 0.15, 0.15, 0.1, 0.1)
 TASK_IDS = tuple(TASKS)
-CHUNK = 512
+CHUNK = 2048
 
 
 @dataclass
@@ -72,7 +74,7 @@ def draw_tasks(count: int, generator: torch.Generator) -> list[str]:
 
 @torch.no_grad()
 def produce(
-    bucket: tuple[int, int], count: int, seed: int, vae, text: TextEncoder, device
+    bucket: tuple[int, int], count: int, seed: int, vae: TaesdCoder, text: Tokenizers, device
 ) -> Samples:
     """count samples of one (height, width), from their own seed. Result is on the CPU."""
     generator = torch.Generator().manual_seed(seed)
@@ -82,7 +84,8 @@ def produce(
     )
 
     def encode(pictures: Tensor) -> Tensor:
-        latent = torch.cat([vae.encode(part * 2 - 1) for part in pictures.split(128)])
+        with torch.autocast(pictures.device.type, torch.bfloat16):
+            latent = torch.cat([vae.encode(part * 2 - 1) for part in pictures.split(256)])
         return latent.half().cpu()
 
     ids, mask, clip_ids, _ = text.tokenize(examples.instructions)
@@ -109,8 +112,6 @@ def plan(total: int) -> list[tuple[int, tuple[int, int], int]]:
 
 
 def _produce_files(worker: int, workers: int, chunks, seed: int, folder: str, device: str) -> None:
-    from ..encoders.tiny import load_tokenizer_only, load_vae
-
     torch.set_num_threads(1)
     torch.backends.cudnn.benchmark = False
     vae, text = load_vae(device=device), load_tokenizer_only()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import time
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from .training import Run, Sampler, Trainee, TrainSettings, compile_blocks, init
 
 GPU = TrainSettings(batch=512, warmup_steps=300, log_every=200)
 CPU = TrainSettings()
+EXPORT_SECONDS = 120.0
 
 
 def new_trainee(seed: int, device: str) -> Trainee:
@@ -36,9 +38,15 @@ def new_trainee(seed: int, device: str) -> Trainee:
     return Trainee(model, text, vision).to(device)
 
 
-def export(run: Run, folder: Path, notes: dict[str, str]) -> None:
+def export(run: Run, folder: Path) -> None:
     """Write the averaged weights, float16, as the extension ships them."""
-    average = run.average
+    average, settings = run.average, run.settings
+    notes = {
+        "steps": str(run.step),
+        "samples": str(run.step * settings.batch),
+        "minutes": f"{run.seconds / 60:.1f}",
+        "seed": str(settings.seed),
+    }
     weights = {name: value.half() for name, value in average.model.state_dict().items()}
     checkpoint.save(folder / "dit.safetensors", weights, average.model.config, notes)
     save_encoders(average.text, average.vision, folder)
@@ -58,15 +66,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, help="samples per step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="compile the blocks (GPU)")
-    parser.add_argument("--stop-after", type=float, help="minutes of this call; go on later")
+    parser.add_argument(
+        "--with-setup",
+        action="store_true",
+        help="let --minutes include set-up, for a leased machine",
+    )
     options = parser.parse_args(arguments)
+    began = time.monotonic()
     options.out.mkdir(parents=True, exist_ok=True)
     options.work.mkdir(parents=True, exist_ok=True)
+    samples = build(
+        options.samples, options.seed, options.work / "samples", options.device, options.workers
+    )
+    minutes = options.minutes
+    if options.with_setup:
+        minutes -= (time.monotonic() - began) / 60
 
     settings = GPU if options.device.startswith("cuda") else CPU
     settings = dataclasses.replace(
         settings,
-        minutes=options.minutes,
+        minutes=minutes,
         seed=options.seed,
         batch=options.batch or settings.batch,
     )
@@ -75,22 +94,16 @@ def main(arguments: list[str] | None = None) -> None:
     state = options.work / "training.pt"
     if state.exists():
         run.load(torch.load(state, map_location=options.device, weights_only=True))
-    samples = build(
-        options.samples, options.seed, options.work / "samples", options.device, options.workers
-    )
     if options.compile:
         compile_blocks(trainee.model)
     ids, mask, clip_ids, _ = trainee.text.tokenize([""])
     sampler = Sampler(samples, (ids, mask, clip_ids))
-    started = run.seconds
+    exported = time.monotonic()
     for row in train(run, sampler, checkpoint=state, log=options.out / "train.jsonl"):
         print(json.dumps(row), flush=True)
-        if options.stop_after and (run.seconds - started) / 60 >= options.stop_after:
-            run.save(state)
-            break
-    notes = {"steps": str(run.step), "samples": str(run.step * settings.batch)}
-    notes |= {"minutes": f"{run.seconds / 60:.1f}", "seed": str(options.seed)}
-    export(run, options.out, notes)
+        if time.monotonic() - exported > EXPORT_SECONDS or run.progress >= 1:
+            export(run, options.out)
+            exported = time.monotonic()
 
 
 if __name__ == "__main__":

@@ -276,8 +276,8 @@ class Run:
 def compile_blocks(model: PixWizard) -> None:
     """Compile what dominates a step; the small outer code stays as it is."""
     for block in model.layers:
-        block.forward = torch.compile(block.forward, dynamic=None)
-        block.score = torch.compile(block.score, dynamic=None)
+        block.forward = torch.compile(block.forward, dynamic=True)
+        block.score = torch.compile(block.score, dynamic=True)
 
 
 def train(
