@@ -80,7 +80,7 @@ def build(kind: str, config: dict) -> nn.Module:
 
 
 def key_prefix(kind: str, names: list[str]) -> str:
-    """What a file's names have more than the model's: transformers 5 dropped a level of CLIP vision."""
+    """What published names begin with and the model's lack: transformers 5 dropped a level."""
     public = {"gemma": "", "clip_text": "", "clip_vision": "vision_model."}[kind]
     return "" if any(name.startswith(public) for name in names) else public
 
@@ -142,7 +142,7 @@ def restore_buffers(model: nn.Module, device: torch.device) -> None:
                 import transformers
 
                 raise EncoderError(
-                    f"transformers {transformers.__version__} keeps a buffer {name!r} that is not "
-                    "known here; install a version between 4.44 and 5.23"
+                    f"transformers {transformers.__version__} keeps a buffer {name!r} that this "
+                    "version of PixWizard cannot fill; update PixWizard, or use transformers 5.23"
                 )
             parent._buffers[name] = values

@@ -81,7 +81,7 @@ def weight_files(path: str | Path) -> list[WeightFile]:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """What to read in a Hugging Face folder: the shards its index lists, or else the weight files."""
+    """What to read in a Hugging Face folder: the shards of its index, or else the weight files."""
     for kind, names in (("safetensors", "model*.safetensors"), ("bin", "pytorch_model*.bin")):
         for index in sorted(folder.glob(f"*.{kind}.index.json")):
             shards = sorted(
@@ -90,8 +90,8 @@ def folder_files(folder: Path) -> list[Path]:
             absent = [name for name in shards if not (folder / name).is_file()]
             if absent:
                 raise EncoderError(
-                    f"{folder}: {len(absent)} of {len(shards)} shards are missing, first {absent[0]}; "
-                    "copy all files of the model"
+                    f"{folder}: {len(absent)} of {len(shards)} shards are missing, first "
+                    f"{absent[0]}; copy all files of the model"
                 )
             return [folder / name for name in shards]
         if found := sorted(folder.glob(names)) or sorted(folder.glob(f"*.{kind}")):
@@ -134,12 +134,12 @@ def read_source(kind: str, path: str | Path) -> Source:
 
 
 def rename(kind: str, name: str) -> str:
-    """Published names vary by a leading level: language models are saved with or without "model."."""
+    """Language models are saved with or without a leading "model."."""
     return name.removeprefix("model.") if kind == "gemma" else name
 
 
 def mismatch(kind: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """None when the shapes are those of the released model's encoder, else what they are instead."""
+    """None when the shapes are those the released model was trained with, else what they are."""
     if MARKS[kind] not in shapes:
         return describe(shapes)
     if kind == "gemma":
@@ -216,7 +216,7 @@ def load_text_encoder(
 
 
 def source_tokenizer(kind: str, source: Source, place: str | Path | None = None) -> TextTokenizer:
-    """The tokenizer beside a source, or at `place`. Raises EncoderError when it has too many words."""
+    """The tokenizer beside a source or at `place`. Raises EncoderError when it is too large."""
     # Encoders with their own settings share one vocabulary with Gemma's names for special tokens.
     tokens = CLIP_TOKENS if kind == "clip_text" and not source.own else GEMMA_TOKENS
     tokenizer = load_tokenizer(place or source.folder, tokens)

@@ -19,7 +19,7 @@ BUNDLE = Path(__file__).resolve().parent.parent / "tiny"
 TEXT_FILE, CLIP_FILE, VAE_FILE = "text.safetensors", "clip.safetensors", "vae.safetensors"
 
 SPECIAL_IDS = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
-# The last layer's output is never read (features are hidden_states[-2]), so three of four layers work.
+# The last layer is never read, since features are hidden_states[-2]: three of four layers work.
 TINY_GEMMA = {
     "hidden_size": 128,
     "intermediate_size": 384,
@@ -124,7 +124,7 @@ def load_encoders(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> tuple[TextEncoder, VisionEncoder]:
-    """The trained encoders of a folder, frozen. Raises EncoderError when a file is missing or wrong."""
+    """The trained encoders of a folder, frozen. Raises EncoderError when a file is wrong."""
     folder = Path(folder)
     clip = folder / CLIP_FILE
     text = load_text_encoder(folder / TEXT_FILE, clip, device=device, dtype=dtype)

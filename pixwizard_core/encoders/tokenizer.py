@@ -95,7 +95,7 @@ def clip_batch(
 
 
 def padded(rows: list[list[int]], length: int, pad: int) -> tuple[Tensor, Tensor]:
-    """Rows of ids as one tensor with a bool mask of what is not padding, both (len(rows),length)."""
+    """Rows of ids as one tensor, and a bool mask of what is not padding: (len(rows),length)."""
     ids = torch.full((len(rows), length), pad, dtype=torch.long)
     mask = torch.zeros(len(rows), length, dtype=torch.bool)
     for index, row in enumerate(rows):

@@ -62,7 +62,7 @@ class TaesdCoder:
 class DiffusersCoder:
     """diffusers' AutoencoderKL. posterior: None takes the mode, a generator draws a sample.
 
-    The reference draws; the mode is the same for every seed and differs by less than one grey level.
+    The reference draws; the mode makes a result depend on the picture and the run's seed alone.
     """
 
     vae: Any

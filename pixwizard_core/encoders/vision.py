@@ -27,7 +27,7 @@ def preprocess(pixels: Tensor, size: int = CLIP_SIDE) -> Tensor:
 
 @cache
 def resizer() -> Callable[[Tensor, int], Tensor]:
-    """kornia's resize where kornia is installed, else the torch call it stands for; same numbers."""
+    """kornia's resize where kornia is installed, else the torch call it stands for."""
     try:
         from kornia.geometry.transform import resize
     except ImportError:
