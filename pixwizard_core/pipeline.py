@@ -5,8 +5,8 @@ canvas -> encoders -> conditions -> sampling -> autoencoder -> canvas back
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -31,7 +31,8 @@ OnProgress = Callable[[int, int], None]
 class Bundle:
     """A transformer with the encoders it was trained with, and the settings that suit it.
 
-    centres: sides in px of the squares whose areas the model was trained at.
+    centres: sides in px of the squares whose areas the model was trained at. settings: what suits it
+    in general; task_settings: what suits it better for single tasks, by task id.
     """
 
     model: PixWizard
@@ -40,6 +41,11 @@ class Bundle:
     vae: LatentCoder
     centres: tuple[int, ...]
     settings: SampleSettings
+    task_settings: Mapping[str, SampleSettings] = field(default_factory=dict)
+
+    def settings_of(self, task_id: str) -> SampleSettings:
+        """Settings that suit a task."""
+        return self.task_settings.get(task_id, self.settings)
 
     @property
     def device(self) -> torch.device:

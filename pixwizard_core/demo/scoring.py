@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -262,7 +262,7 @@ def score_world(
         scenes = sample_scenes(count, generator)
         examples = make_examples([task] * count, scenes, 128, 128, generator, "cpu", held_out)
         scorer = SCORERS[task]
-        used = settings or replace(bundle.settings, **PRESETS.get(task, {}))
+        used = settings or bundle.settings_of(task)
         result = TaskScore(
             task,
             count,
@@ -273,9 +273,6 @@ def score_world(
         on_task(result)
         results.append(result)
     return results
-
-
-PRESETS: dict[str, dict] = {"text2image": {"w_text": 3.0, "steps": 16}}
 
 
 def table(results: Sequence[TaskScore]) -> str:

@@ -1,0 +1,71 @@
+"""Complete sets of models: the bundled one, and the released one from its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from .checkpoint import load_model
+from .encoders.load import load_text_encoder, load_vision_encoder, require_widths
+from .encoders.tiny import BUNDLE, load_encoders, load_vae
+from .encoders.vae import load_latent_coder
+from .generate import SampleSettings
+from .pipeline import Bundle
+from .presets import TINY_CENTRE, TINY_SETTINGS, TINY_TASK_SETTINGS
+
+MODEL_FILE = "dit.safetensors"
+RELEASED_CENTRES = (512, 768, 1024)
+
+
+def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -> Bundle:
+    """The bundled model, PixWizard Tiny, in float32.
+
+    Raises CheckpointError or EncoderError when a file is missing or damaged.
+    """
+    folder = Path(folder)
+    text, vision = load_encoders(folder, device=device)
+    return Bundle(
+        model=load_model(folder / MODEL_FILE, dtype=torch.float32, device=device),
+        text=text,
+        vision=vision,
+        vae=load_vae(folder, device=device),
+        centres=(TINY_CENTRE,),
+        settings=TINY_SETTINGS,
+        task_settings=TINY_TASK_SETTINGS,
+    )
+
+
+def load_released(
+    model: str | Path,
+    gemma: str | Path,
+    clip: str | Path,
+    vae: str | Path,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.bfloat16,
+) -> Bundle:
+    """The released model from its folder or file, with Gemma-2B, CLIP-L/14-336 and the SDXL VAE.
+
+    The VAE runs in float32, whose range it needs. Raises CheckpointError or EncoderError, naming
+    what was met, for a missing or wrong part.
+    """
+    transformer = load_model(model, dtype=dtype, device=device)
+    text = load_text_encoder(gemma, clip, device=device, dtype=dtype)
+    vision = load_vision_encoder(clip, device=device, dtype=dtype)
+    config = transformer.config
+    require_widths(
+        text,
+        vision,
+        words=config.cap_feat_dim,
+        pooled=config.cap_clip_feat_dim,
+        image=config.image_feat_dim,
+    )
+    return Bundle(
+        model=transformer,
+        text=text,
+        vision=vision,
+        vae=load_latent_coder(vae, device=device),
+        centres=RELEASED_CENTRES,
+        settings=SampleSettings(),
+    )
