@@ -14,7 +14,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-PIP := $(PY) -m pip --disable-pip-version-check --quiet
+PIP := $(PY) -m pip --disable-pip-version-check -qq
 SUITES := $(wildcard tests/core tests/nodes tests/host tests/browser)
 
 .PHONY: demo test lint clean
