@@ -31,8 +31,8 @@ OnProgress = Callable[[int, int], None]
 class Bundle:
     """A transformer with the encoders it was trained with, and the settings that suit it.
 
-    centres: sides in px of the squares whose areas the model was trained at. settings: what suits it
-    in general; task_settings: what suits it better for single tasks, by task id.
+    centres: sides in px of the squares whose areas the model was trained at. settings: what suits
+    it in general; task_settings: what suits it better for single tasks, by task id.
     """
 
     model: PixWizard
@@ -110,8 +110,6 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
     image, _ = ensure_rgb(request.image_01)
     check_finite(image, "image")
     count, _, height, width = image.shape
-    if count == 0:
-        raise CanvasError("the batch holds no picture; give at least one")
     instructions = _one_each(request.instructions, count, "instruction")
     seeds = _seeds(request.seeds, count)
     canvas = plan(

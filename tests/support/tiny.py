@@ -6,7 +6,12 @@ import torch
 
 from pixwizard_core.conditioning import Condition
 from pixwizard_core.config import ModelConfig
+from pixwizard_core.encoders.taesd import Autoencoder
+from pixwizard_core.encoders.tiny import build_tiny_encoders
+from pixwizard_core.encoders.vae import TaesdCoder
+from pixwizard_core.generate import SampleSettings
 from pixwizard_core.model import PixWizard
+from pixwizard_core.pipeline import Bundle
 
 
 def tiny_config(**changes) -> ModelConfig:
@@ -53,3 +58,21 @@ def tiny_condition(
         has_image=torch.ones(rows, dtype=torch.bool),
         image_latent=draw(rows, 4, *size),
     )
+
+
+def tiny_bundle(seed: int = 0) -> Bundle:
+    """Untrained encoders of the bundled sizes around a two-layer transformer: fast, and real."""
+    text, vision = build_tiny_encoders(seed=seed)
+    model = tiny_model(
+        seed,
+        cap_feat_dim=text.width,
+        cap_clip_feat_dim=text.pooled_width,
+        image_feat_dim=vision.width,
+        sample_tokens=64,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vae = TaesdCoder(Autoencoder().requires_grad_(False))
+    settings = SampleSettings(steps=2, w_text=1.0, w_image=1.0, centre=128)
+    encoders = (text.eval().requires_grad_(False), vision.eval().requires_grad_(False))
+    return Bundle(model, *encoders, vae, (128,), settings)

@@ -1,0 +1,82 @@
+"""The pipeline: any pictures in, pictures of the same size out."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from pixwizard_core.canvas import plan
+from pixwizard_core.errors import CanvasError
+from pixwizard_core.generate import SampleSettings
+from pixwizard_core.model import RopeScaling
+from pixwizard_core.pipeline import Request, run, settings_for
+from tests.support.tiny import tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return tiny_bundle()
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 3, 128, 128), (2, 4, 97, 211), (1, 1, 17, 40), (1, 3, 1, 1), (1, 3, 12, 700)]
+)
+def test_result_has_the_size_of_the_source(bundle, shape):
+    result = run(bundle, Request(torch.rand(shape), "Draw the depth of the scene."))
+    assert result.image_01.shape == (shape[0], 3, *shape[2:])
+    assert 0 <= float(result.image_01.min()) <= float(result.image_01.max()) <= 1
+    assert all(side % 16 == 0 for side in result.model_image_01.shape[2:])
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+def test_every_fit_comes_back(bundle, fit):
+    result = run(bundle, Request(torch.rand(1, 3, 60, 200), "x", fit=fit))
+    assert result.image_01.shape == (1, 3, 60, 200)
+
+
+def test_picture_in_a_batch_equals_picture_alone(bundle):
+    images = torch.rand(2, 3, 64, 96)
+    words = ["Draw the depth of the scene.", "a longer sentence about a red ball and a blue cube"]
+    settings = dataclasses.replace(bundle.settings, w_text=2.0, tokens="gumbel")
+    both = run(bundle, Request(images, words, seeds=[4, 11], settings=settings))
+    alone = run(bundle, Request(images[1:], words[1], seeds=11, settings=settings))
+    assert torch.allclose(both.latent[1:], alone.latent, atol=1e-3)
+
+
+def test_progress_counts_every_step(bundle):
+    seen = []
+    run(
+        bundle,
+        Request(torch.rand(1, 3, 32, 32), ""),
+        lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_unusable_input_is_refused_with_what_was_met(bundle):
+    with pytest.raises(CanvasError, match="image is empty; give at least one picture"):
+        run(bundle, Request(torch.rand(0, 3, 32, 32), "x"))
+    with pytest.raises(CanvasError, match="2 instructions for 3 pictures"):
+        run(bundle, Request(torch.rand(3, 3, 32, 32), ["a", "b"]))
+    with pytest.raises(CanvasError, match="1 seeds for 2 pictures"):
+        run(bundle, Request(torch.rand(2, 3, 32, 32), "a", seeds=[3]))
+    with pytest.raises(CanvasError, match="image"):
+        run(bundle, Request(torch.full((1, 3, 32, 32), float("nan")), "a"))
+
+
+def test_beyond_the_trained_size_positions_are_scaled():
+    settings = SampleSettings(centre=128)
+    inside = settings_for(plan(500, 400, (128,)), (128,), settings)
+    assert inside.rope == RopeScaling()
+    beyond = settings_for(plan(500, 400, (256,)), (128,), settings)
+    assert beyond.rope.factor == 2.0
+    assert beyond.base_seqlen == 64  # attention stays relative to the trained 8 x 8 tokens
+    chosen = dataclasses.replace(settings, rope=RopeScaling(1.5, 0.1))
+    assert settings_for(plan(500, 400, (256,)), (128,), chosen).rope == RopeScaling(1.5, 0.1)
+
+
+def test_released_model_uses_the_base_of_the_size_it_works_at():
+    settings = settings_for(plan(700, 700, (512, 768, 1024)), (512, 768, 1024), SampleSettings())
+    assert settings.base_seqlen in {(side // 16) ** 2 for side in (512, 768, 1024)}
+    at_768 = settings_for(plan(700, 700, (768,)), (512, 768, 1024), SampleSettings())
+    assert at_768.base_seqlen == 48**2

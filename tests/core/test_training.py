@@ -1,0 +1,147 @@
+"""Training of the bundled model: it learns, reaches every weight, and resumes exactly."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from pixwizard_core.config import PRESETS
+from pixwizard_core.demo.dataset import TASK_IDS, Samples, plan, produce
+from pixwizard_core.demo.training import (
+    Run,
+    Sampler,
+    Trainee,
+    TrainSettings,
+    draw_times,
+    flow_loss,
+    initialise,
+    learning_rate,
+)
+from pixwizard_core.encoders.taesd import Autoencoder
+from pixwizard_core.encoders.tiny import build_tiny_encoders, load_tokenizer_only
+from pixwizard_core.encoders.vae import TaesdCoder
+from pixwizard_core.model import PixWizard
+from tests.support.tiny import tiny_config
+
+SETTINGS = TrainSettings(minutes=1000, batch=4, warmup_steps=5)
+BUCKET = (64, 64)
+
+
+def new_trainee() -> Trainee:
+    text, vision = build_tiny_encoders()
+    sizes = {"cap_feat_dim": text.width, "cap_clip_feat_dim": text.pooled_width}
+    model = PixWizard(tiny_config(image_feat_dim=vision.width, sample_tokens=32, **sizes))
+    initialise(model, torch.Generator().manual_seed(0))
+    return Trainee(model, text, vision)
+
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        vae = TaesdCoder(Autoencoder().requires_grad_(False))
+    return produce(BUCKET, 24, 1, vae, load_tokenizer_only(), "cpu")
+
+
+@pytest.fixture
+def sampler(samples):
+    ids, mask, clip_ids, _ = load_tokenizer_only().tokenize([""])
+    return Sampler({BUCKET: samples}, (ids, mask, clip_ids))
+
+
+def steps(run: Run, sampler: Sampler, count: int) -> list[float]:
+    return [
+        float(run.train_step(sampler.draw(run.settings, 0.0, run.generator)).mean())
+        for _ in range(count)
+    ]
+
+
+def test_samples_hold_what_a_step_needs(samples):
+    assert samples.pictures.shape == (24, 3, 64, 64)
+    assert samples.source.shape == samples.target.shape == (24, 4, 8, 8)
+    assert int(samples.lengths.min()) > 1
+    assert 0 <= int(samples.task.min()) <= int(samples.task.max()) < len(TASK_IDS)
+
+
+def test_plan_covers_the_total_in_whole_chunks():
+    chunks = plan(10_000)
+    assert abs(sum(count for _, _, count in chunks) - 10_000) <= 5
+    assert [index for index, _, _ in chunks] == list(range(len(chunks)))
+
+
+def test_loss_falls_on_a_fixed_batch(sampler):
+    run = Run(new_trainee(), SETTINGS)
+    batch = sampler.draw(SETTINGS, 0.0, run.generator)
+    losses = [float(run.train_step(batch).mean()) for _ in range(24)]
+    assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
+
+
+def test_gradient_reaches_every_weight_that_can_matter(sampler):
+    trainee = new_trainee()
+    for parameter in trainee.model.final_layer.parameters():
+        parameter.data.normal_(0, 0.1, generator=torch.Generator().manual_seed(1))
+    settings = dataclasses.replace(SETTINGS, batch=24, drop_text=0.3, drop_image=0.3)
+    batch = sampler.draw(settings, 0.0, torch.Generator().manual_seed(0))
+    flow_loss(trainee, batch, settings, torch.Generator().manual_seed(0)).mean().backward()
+    silent = {n for n, p in trainee.named_parameters() if p.grad is None or not p.grad.any()}
+    last = f"text.gemma.layers.{trainee.text.gemma.config.num_hidden_layers - 1}."
+    unread = {
+        n for n in silent if n.startswith((last, "text.gemma.norm."))
+    }  # after hidden_states[-2]
+    unread |= {n for n in silent if "post_layernorm" in n}  # image tokens are taken before it
+    assert silent - unread == {"model.pad_token"}
+
+
+def test_resuming_is_exact(sampler):
+    straight = Run(new_trainee(), SETTINGS)
+    steps(straight, sampler, 5)
+    first = Run(new_trainee(), SETTINGS)
+    steps(first, sampler, 2)
+    second = Run(new_trainee(), SETTINGS)
+    second.load(first.state())
+    steps(second, sampler, 3)
+    for name, value in straight.trainee.state_dict().items():
+        assert torch.equal(value, second.trainee.state_dict()[name]), name
+    for name, value in straight.average.state_dict().items():
+        assert torch.equal(value, second.average.state_dict()[name]), name
+
+
+def test_checkpoint_survives_the_disk(sampler, tmp_path):
+    run = Run(new_trainee(), SETTINGS)
+    steps(run, sampler, 1)
+    run.save(tmp_path / "run.pt")
+    other = Run(new_trainee(), SETTINGS)
+    other.load(torch.load(tmp_path / "run.pt", weights_only=True))
+    assert other.step == 1
+    assert steps(run, sampler, 1) == steps(other, sampler, 1)
+
+
+def test_dropped_conditions_follow_their_shares(sampler):
+    settings = dataclasses.replace(
+        SETTINGS, batch=4000, drop_text=0.1, drop_image=0.2, drop_both=0.3
+    )
+    batch = sampler.draw(settings, 0.0, torch.Generator().manual_seed(0))
+    without_text = batch.mask.sum(1) == batch.mask.sum(1).min()
+    assert float(batch.drop_image.float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert float(without_text.float().mean()) == pytest.approx(0.4, abs=0.03)
+    assert float((without_text & batch.drop_image).float().mean()) == pytest.approx(0.3, abs=0.03)
+
+
+def test_times_lean_to_noise():
+    t = draw_times(20_000, SETTINGS, torch.Generator().manual_seed(0), "cpu")
+    assert 0 < float(t.min())
+    assert float(t.max()) < 1
+    assert float(t.median()) == pytest.approx(0.401, abs=0.02)  # sigmoid(-0.4)
+
+
+def test_learning_rate_warms_up_and_ends_at_a_hundredth():
+    settings = dataclasses.replace(SETTINGS, warmup_steps=10, learning_rate=1.0)
+    assert learning_rate(settings, 4, 0.0) == pytest.approx(0.5)
+    assert learning_rate(settings, 100, settings.flat_until) == 1.0
+    assert learning_rate(settings, 100, 1.0) == pytest.approx(0.01)
+
+
+def test_released_configuration_is_accepted():
+    with torch.device("meta"):
+        model = PixWizard(PRESETS["PixWizard_2B_GQA_patch2"])
+    initialise(model, None)
