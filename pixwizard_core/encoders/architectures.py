@@ -127,22 +127,27 @@ def filled(
 
 def restore_buffers(model: nn.Module, device: torch.device) -> None:
     """Compute the buffers that no file holds and that building without memory left empty."""
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if "inv_freq" in child._buffers:
-                setattr(parent, name, type(child)(child.config).to(device))
-        for name, buffer in list(parent._buffers.items()):
-            if buffer is None or not buffer.is_meta or name in ("inv_freq", "original_inv_freq"):
-                continue
-            if name == "position_ids":
-                values = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
-            elif name == "embed_scale":
-                values = torch.tensor(parent.scalar_embed_scale, device=device)
-            else:
-                import transformers
+    import transformers
 
+    for module in model.modules():
+        for name, buffer in list(module._buffers.items()):
+            if buffer is None or not buffer.is_meta:
+                continue
+            if name in ("inv_freq", "original_inv_freq"):
+                values = rotary_frequencies(2 * len(buffer))
+                module.original_inv_freq = values.to(device)  # a plain attribute in transformers 4
+            elif name == "position_ids":
+                values = torch.arange(buffer.shape[-1]).expand(buffer.shape)
+            elif name == "embed_scale":
+                values = torch.tensor(module.scalar_embed_scale)
+            else:
                 raise EncoderError(
                     f"transformers {transformers.__version__} keeps a buffer {name!r} that this "
                     "version of PixWizard cannot fill; update PixWizard, or use transformers 5.23"
                 )
-            parent._buffers[name] = values
+            module._buffers[name] = values.to(device)
+
+
+def rotary_frequencies(head_dim: int, base: float = 10000.0) -> Tensor:
+    """Gemma's rotary frequencies (head_dim/2,) float32."""
+    return base ** -(torch.arange(0, head_dim, 2).float() / head_dim)

@@ -8,7 +8,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from pixwizard_core.encoders import load as load_module
-from pixwizard_core.encoders.architectures import build, weights_of
+from pixwizard_core.encoders.architectures import (
+    Weights,
+    build,
+    filled,
+    restore_buffers,
+    weights_of,
+)
 from pixwizard_core.encoders.load import (
     describe,
     load_text_encoder,
@@ -23,6 +29,7 @@ from pixwizard_core.encoders.tiny import (
     load_encoders,
     load_tokenizer_only,
     save_encoders,
+    tiny_config,
 )
 from pixwizard_core.errors import EncoderError
 
@@ -286,3 +293,44 @@ def test_widths_must_fit_the_transformer(pair):
 
 def test_describe_survives_an_empty_file():
     assert describe({}) == "something else (its first of 0 tensors is none)"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["f32", "bf16"])
+def test_filling_without_memory_gives_the_same_numbers(text, dtype):
+    batch = text.tokenize(SENTENCES)
+    tensors = weights_of("gemma", text.gemma)
+    weights = Weights("x", {k: tuple(v.shape) for k, v in tensors.items()}, tensors.__getitem__)
+    config = tiny_config("gemma", text.gemma)
+    made = filled("gemma", config, weights, device="cpu", dtype=dtype)
+    plain = build("gemma", config).to(dtype).eval()
+    plain.load_state_dict({k: v.to(dtype) for k, v in tensors.items()})
+    one, two = (
+        model(input_ids=batch.ids, attention_mask=batch.mask.long()).last_hidden_state
+        for model in (made, plain)
+    )
+    # A whole bf16 model also rounds its rotary table, which a filled one keeps in float32.
+    torch.testing.assert_close(one, two, atol=1e-6 if dtype is torch.float32 else 0.1, rtol=0.05)
+    assert not any(value.is_meta for value in [*made.buffers(), *made.parameters()])
+
+
+def test_filling_counts_all_that_does_not_fit(text):
+    tensors = weights_of("gemma", text.gemma)
+    shapes = {k: tuple(v.shape) for k, v in tensors.items()}
+    shapes |= {"norm.weight": (64,), "extra": (1,)}
+    del shapes["layers.0.mlp.up_proj.weight"]
+    config = tiny_config("gemma", text.gemma)
+    with pytest.raises(
+        EncoderError,
+        match=r"x: 3 weights do not fit: missing layers\.0\.mlp\.up_proj\.weight; unknown extra; "
+        r"norm\.weight is \(64,\), wanted \(128,\)",
+    ):
+        filled(
+            "gemma", config, Weights("x", shapes, tensors.get), device="cpu", dtype=torch.float32
+        )
+
+
+def test_a_buffer_nobody_knows_is_reported():
+    module = torch.nn.Module()
+    module.register_buffer("surprise", torch.empty(2, device="meta"))
+    with pytest.raises(EncoderError, match="keeps a buffer 'surprise'"):
+        restore_buffers(module, torch.device("cpu"))
