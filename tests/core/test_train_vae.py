@@ -13,9 +13,10 @@ from pixwizard_core.encoders.taesd import load_autoencoder
 CPU = torch.device("cpu")
 SPECS = (PoolSpec(32, 32, 8, 4, 0.5), PoolSpec(32, 48, 4, 4, 0.5))
 SETTINGS = VaeSettings(
-    batch_size=4,
+    batch_size=2,
     sides=(16, 32),
     pools=SPECS,
+    bf16=False,
     refresh_every=2,
     warm_up_steps=2,
     freeze_at=0.5,
@@ -100,7 +101,7 @@ def test_learning_factor_warms_up_and_decays_to_one_percent():
 
 def test_trainer_resumes_exactly(tmp_path):
     source = crop_source()
-    batches = [source.batch(step) for step in range(6)]
+    batches = [source.batch(step)[:2, :, :16, :16] for step in range(6)]
 
     def run(trainer, steps):
         for step in steps:
