@@ -5,6 +5,7 @@ Boxes are xyxy in pixels, right and bottom exclusive; the outline lies just insi
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,8 @@ NEAR_COLOUR = 0.30  # farthest a line's pixel may be from the colour, L2 of RGB 
 HALF_WAY = 0.5  # with a source: how far from source to colour a pixel must have gone
 LINE_SHARE = 0.5  # a row or column is a side of the box when this much of it is line
 MIN_SIDE_PX = 4
+MAX_PIECES = 8  # largest connected pieces of line that are looked at
+SPECK = 0.05  # a piece with less than this share of the largest one's pixels is no part of a box
 
 
 class Box(NamedTuple):
@@ -61,17 +64,34 @@ def outline(image_01: Tensor, colour: str | Rgb, source_01: Tensor | None = None
 
 
 def _boxes_of(line: Tensor, min_score: float) -> list[Box]:
+    """Boxes of one picture's line pixels (H, W). An outline may have come out in pieces, so pairs of
+    pieces and all of them together are tried as well; whatever makes the better rectangle wins."""
     labels, count = label(grow(line[None], 1)[0])  # bridges gaps of up to two pixels
-    found = []
-    for index in range(1, count + 1):
-        part = line & (labels == index)
-        left, top, right, bottom = _rectangle(part)
-        if min(right - left, bottom - top) < MIN_SIDE_PX:
-            continue
-        score = _score(part[top:bottom, left:right])
-        if score >= min_score:
-            found.append(Box((left, top, right, bottom), score))
-    return sorted(found, key=lambda box: -box.score)
+    labels = labels * line
+    sizes = labels.flatten().bincount(minlength=count + 1)[1:]
+    order = sizes.argsort(descending=True, stable=True)[:MAX_PIECES]
+    pieces = (order[sizes[order] >= SPECK * sizes[order[:1]]] + 1).tolist()
+    groups = [*combinations(pieces, 1), *combinations(pieces, 2)]
+    if len(pieces) > 2:
+        groups.append(tuple(pieces))
+    tried = [(_box(labels, group), group) for group in groups]
+    tried = [(box, group) for box, group in tried if box.score >= min_score]
+    found, used = [], set()
+    for box, group in sorted(tried, key=lambda pair: -pair[0].score):
+        if used.isdisjoint(group):
+            found.append(box)
+            used.update(group)
+    return found
+
+
+def _box(labels: Tensor, group: tuple[int, ...]) -> Box:
+    part = torch.zeros_like(labels, dtype=torch.bool)
+    for index in group:
+        part |= labels == index
+    left, top, right, bottom = _rectangle(part)
+    if min(right - left, bottom - top) < MIN_SIDE_PX:
+        return Box((left, top, right, bottom), 0.0)
+    return Box((left, top, right, bottom), _score(part[top:bottom, left:right]))
 
 
 def _rectangle(part: Tensor) -> tuple[int, int, int, int]:

@@ -14,7 +14,10 @@ from .common import Rgb, picture, rgb_of, same_size
 from .components import label
 
 HIGHLIGHT_OPACITY = 0.5  # paper B.2: the tint is laid on at half opacity
-WINDOW = 5  # px a side; pixels whose own colour is the tint's borrow the answer of their neighbours
+WINDOW = (
+    5  # px a side; a pixel whose own colour is nearly the tint's cannot tell, so it borrows the
+)
+BORROWING = 0.1  # answer of its neighbours, with this weight against its squared colour difference
 HUE_TOLERANCE_DEG = 25.0
 MIN_SATURATION = 0.35
 MIN_VALUE = 0.2
@@ -93,8 +96,9 @@ def decode_highlight(
 ) -> Tensor:
     """Where the answer is the source with a tint on it: (B, C, H, W) twice to (B, H, W) bool.
 
-    Solves answer = (1 - a) source + a colour for a by least squares in a small window around each
-    pixel and selects a > opacity / 2. Raises DecodeError when the sizes differ.
+    Solves answer = (1 - a) source + a colour for a by least squares, drawn towards the solution of
+    a small window around each pixel, and selects a > opacity / 2. Raises DecodeError when the sizes
+    differ.
     """
     answer = picture(image_01)
     source = same_size(answer, source_01)
@@ -103,11 +107,13 @@ def decode_highlight(
     explained = ((answer - source) * towards).sum(1)
     possible = (towards * towards).sum(1).expand_as(explained)
     reach = WINDOW // 2
-    explained, possible = (
+    around, possible_around = (
         F.avg_pool2d(F.pad(x[:, None], [reach] * 4, "replicate"), WINDOW, 1)[:, 0]
         for x in (explained, possible)
     )
-    return explained > opacity / 2 * possible.clamp(min=1e-3)
+    nearby = around / possible_around.clamp(min=1e-3)
+    share = (explained + BORROWING * nearby) / (possible + BORROWING)
+    return share > opacity / 2
 
 
 def decode_highlight_hsv(

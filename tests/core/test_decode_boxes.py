@@ -56,6 +56,14 @@ def test_broken_outline_scores_less():
     assert 0.8 < box.score < 0.95
 
 
+def test_outline_in_pieces_is_one_box():
+    source, answer = scene((20, 20, 60, 70), (70, 10, 120, 50))
+    answer[:, :, :, 35:43] = source[:, :, :, 35:43]  # both long sides of the first one are cut
+    found = decode_boxes(answer, "red", source)[0]
+    assert [box.xyxy_px for box in found] == [(70, 10, 120, 50), (20, 20, 60, 70)]
+    assert 0.85 < found[1].score < 0.95
+
+
 def test_things_of_the_colour_are_no_boxes_when_the_source_is_known():
     source = torch.full((1, 3, 64, 64), 0.3)
     source[:, :, 20:40, 20:50] = torch.tensor([1.0, 0, 0]).view(3, 1, 1)
