@@ -64,8 +64,9 @@ def outline(image_01: Tensor, colour: str | Rgb, source_01: Tensor | None = None
 
 
 def _boxes_of(line: Tensor, min_score: float) -> list[Box]:
-    """Boxes of one picture's line pixels (H, W). An outline may have come out in pieces, so pairs of
-    pieces and all of them together are tried as well; whatever makes the better rectangle wins."""
+    """Boxes of one picture's line pixels (H, W). An outline may have come out in pieces, so pairs
+    of pieces and all of them together are tried as well; whatever makes the better rectangle
+    wins."""
     labels, count = label(grow(line[None], 1)[0])  # bridges gaps of up to two pixels
     labels = labels * line
     sizes = labels.flatten().bincount(minlength=count + 1)[1:]
