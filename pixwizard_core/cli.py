@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from . import __version__
+from . import __version__, cli_run
+from .cli_run import usable_device
 from .errors import PixWizardError
 from .progress import progress
 
@@ -46,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pixwizard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_convert, _add_inspect, _add_verify):
+    for add in (_add_demo, _add_run, _add_convert, _add_inspect, _add_verify):
         add(commands)
     return parser
 
@@ -55,6 +56,16 @@ def _command(commands, name: str, run: Callable[[argparse.Namespace], int], text
     parser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(command=run)
     return parser
+
+
+def _add_demo(commands) -> None:
+    text = "depth, mask and segmentation of a bundled picture, with scores"
+    cli_run.add_demo_options(_command(commands, "demo", cli_run.demo, text))
+
+
+def _add_run(commands) -> None:
+    text = "do a task on pictures and write what comes out"
+    cli_run.add_run_options(_command(commands, "run", cli_run.run, text))
 
 
 def _add_device(parser: argparse.ArgumentParser, dtypes: Sequence[str]) -> None:
@@ -118,32 +129,18 @@ def _add_verify(commands) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    import torch
+
     from .verify import verify
 
-    device, dtype = _place(arguments)
     report = verify(
         arguments.folder,
-        device=device,
-        dtype=dtype,
+        device=usable_device(arguments.device),
+        dtype=getattr(torch, arguments.dtype),
         on_outcome=lambda outcome: print(outcome.line(), flush=True),
     )
     print(report.total())
     return 0 if report.ok else EXIT_FAILED
-
-
-def _place(arguments: argparse.Namespace):
-    """torch device and dtype from --device and --dtype."""
-    import torch
-
-    try:
-        device = torch.device(arguments.device)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise PixWizardError(
-            f"device {arguments.device!r} cannot be used here ({str(error).splitlines()[0]}); "
-            "try --device cpu"
-        ) from error
-    return device, getattr(torch, arguments.dtype)
 
 
 def megabytes(count: int) -> str:

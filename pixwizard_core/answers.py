@@ -1,0 +1,126 @@
+"""Answer pictures written as what they mean: a depth map, a mask, labels with a legend, boxes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .decode import Hints, colourise, decode, legend, mask_boxes, normalise, paint, paint_normals
+from .picture_files import save_grey16, save_labels, save_mask, save_picture
+
+Facts = dict[str, Any]
+
+
+@dataclass
+class Writer:
+    """Where one answer goes: folder/stem_<what>.<ending>. files: what was written, by what."""
+
+    folder: Path
+    stem: str
+    files: dict[str, Path] = field(default_factory=dict)
+
+    def path(self, what: str, ending: str = "png") -> Path:
+        self.files[what] = self.folder / f"{self.stem}_{what}.{ending}"
+        return self.files[what]
+
+    def json(self, what: str, content: Any) -> None:
+        text = json.dumps(content, indent=2) + "\n"
+        self.path(what, "json").write_text(text, encoding="utf-8")
+
+
+def write_answer(
+    folder: Path, stem: str, kind: str, image_01: Tensor, hints: Hints | None = None
+) -> tuple[dict[str, Path], Facts]:
+    """Write one answer picture (1, 3, H, W) and what it decodes to.
+
+    kind: a task's decoder (Task.decoder). Returns the files by what they hold, and facts about the
+    answer for a report. Raises DecodeError for a picture that cannot be read.
+    """
+    hints = hints or Hints()
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = Writer(folder, stem)
+    save_picture(writer.path("answer"), image_01[0])
+    facts = WRITERS.get(kind, _nothing)(writer, image_01, hints)
+    return writer.files, facts
+
+
+def _nothing(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
+    return {}
+
+
+def _depth(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
+    depth_01 = decode("depth", image_01, hints)
+    save_grey16(writer.path("16bit"), depth_01[0])
+    save_picture(writer.path("colour"), colourise(normalise(depth_01))[0])
+    return {"white_is": "near", "smallest": float(depth_01.min()), "largest": float(depth_01.max())}
+
+
+def _normal(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
+    normals = decode("normal", image_01, hints)
+    save_picture(writer.path("unit"), paint_normals(normals)[0])
+    return {"axes": "x right, y up, z towards the viewer"}
+
+
+def _segmentation(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
+    segments = decode("segmentation", image_01, hints)
+    save_labels(writer.path("labels"), segments.labels[0], list(hints.palette.colours))
+    save_picture(writer.path("classes"), paint(segments.labels, hints.palette)[0])
+    found = [
+        {
+            "index": entry.index,
+            "name": entry.name,
+            "rgb": list(entry.rgb),
+            "area_percent": round(entry.area_percent, 2),
+        }
+        for entry in legend(segments.labels, hints.palette)
+    ]
+    writer.json("legend", {"palette": hints.palette.title, "classes": found})
+    return {"classes": found}
+
+
+def _mask(kind: str) -> Callable[[Writer, Tensor, Hints], Facts]:
+    def write(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
+        mask = decode(kind, image_01, hints)
+        save_mask(writer.path("binary"), mask[0])
+        facts: Facts = {"area_percent": round(100 * float(mask.float().mean()), 2)}
+        if bool(mask.any()):
+            facts["box_xyxy_px"] = mask_boxes(mask)[0].tolist()
+        return facts
+
+    return write
+
+
+def _box(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
+    found = [
+        {"box_xyxy_px": list(box.xyxy_px), "score": round(box.score, 3)}
+        for box in decode("box", image_01, hints)[0]
+    ]
+    writer.json("boxes", found)
+    mask = torch.zeros(image_01.shape[-2:], dtype=torch.bool)
+    for entry in found:
+        left, top, right, bottom = entry["box_xyxy_px"]
+        mask[top:bottom, left:right] = True
+    save_mask(writer.path("binary"), mask)
+    return {"boxes": found}
+
+
+def _edge(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
+    save_picture(writer.path("grey"), decode("edge", image_01, hints)[0])
+    return {}
+
+
+WRITERS: dict[str, Callable[[Writer, Tensor, Hints], Facts]] = {
+    "depth": _depth,
+    "normal": _normal,
+    "segmentation": _segmentation,
+    "mask": _mask("mask"),
+    "highlight": _mask("highlight"),
+    "box": _box,
+    "edge": _edge,
+}

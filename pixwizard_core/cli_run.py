@@ -1,0 +1,203 @@
+"""The commands that run a model: pixwizard run and pixwizard demo."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from .errors import CanvasError, PixWizardError
+from .progress import progress
+
+RELEASED_PARTS = ("model", "gemma", "clip", "vae")
+TEXT_TO_IMAGE = "text2image"
+
+
+def add_demo_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("pixwizard_demo"), help="folder to write")
+    parser.add_argument("--bundle", type=Path, help="folder of another small model (default: ours)")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Run the demonstration and print its scores and where the files are."""
+    from .demo.show import show
+
+    bundle = load_small(arguments.bundle, arguments.device)
+    with progress("demo", "task") as advance:
+        report = show(bundle, arguments.out, advance)
+    for task, result in report["tasks"].items():
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in result["scores"].items())
+        print(f"{task:<13} {result['seconds']:6.1f} s   {scores}   “{result['instruction']}”")
+    print(f"Pictures, contact_sheet.png and report.json are in {arguments.out.absolute()}")
+    return 0
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pictures", type=Path, nargs="*", help="pictures of any size and kind")
+    asked = parser.add_argument_group("what to do (a task, or your own words)")
+    asked.add_argument("--task", help="for example depth, mask, segmentation, box, inpaint, edit")
+    asked.add_argument("--instruction", help="your own words instead of a task")
+    asked.add_argument("--target", default="", help="what to find or change: 'the red ball'")
+    asked.add_argument("--caption", default="", help="the picture you want, in words")
+    asked.add_argument("--colour", default="", help="colour of a highlight, box or new paint")
+    asked.add_argument("--size", default="512x512", help="WxH for text2image, without picture")
+    asked.add_argument("--tasks", action="store_true", help="list the tasks and end")
+    how = parser.add_argument_group("how")
+    how.add_argument("--out", type=Path, default=Path("pixwizard_out"), help="folder to write")
+    how.add_argument("--seed", type=int, default=0, help="picture number i uses seed + i")
+    how.add_argument("--steps", type=int, help="solver intervals")
+    how.add_argument("--solver", help="euler, midpoint, heun, rk4 or dopri5")
+    how.add_argument("--shift", type=float, help="time shift; 1 is none")
+    how.add_argument("--w-text", type=float, help="guidance by the instruction")
+    how.add_argument("--w-image", type=float, help="guidance by the picture")
+    how.add_argument("--tokens", help="topk (deterministic) or gumbel (drawn from the seed)")
+    how.add_argument("--fit", default="stretch", help="stretch (default), pad or crop")
+    how.add_argument("--centre", type=int, help="side in px of a square with the area to work at")
+    models = parser.add_argument_group("models (default: the small one that comes with PixWizard)")
+    models.add_argument("--bundle", type=Path, help="folder of another small model")
+    models.add_argument("--model", type=Path, help="released folder, .pth or .safetensors")
+    models.add_argument("--gemma", type=Path, help="gemma-2b folder or file")
+    models.add_argument("--clip", type=Path, help="clip-vit-large-patch14-336 folder or file")
+    models.add_argument("--vae", type=Path, help="SDXL VAE folder or file")
+    models.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    models.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do the task on each picture, write what it decodes to, and print the files."""
+    if arguments.tasks:
+        return _list_tasks()
+    from .answers import write_answer
+    from .decode import Hints, ade20k
+    from .pipeline import Request
+    from .pipeline import run as carry_out
+    from .tasks import find_task
+
+    sentence = _sentence(arguments)
+    kind = find_task(arguments.task).decoder if arguments.task else "image"
+    named = _pictures(arguments)
+    released = any(getattr(arguments, part) for part in RELEASED_PARTS)
+    bundle = _load(arguments) if released else load_small(arguments.bundle, arguments.device)
+    settings = _settings(arguments, bundle.settings_of(arguments.task or ""))
+    palette = ade20k() if released else _world_palette()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for number, (stem, image_01) in enumerate(named):
+        request = Request(
+            image_01, sentence, arguments.seed + number, settings, arguments.fit, arguments.centre
+        )
+        with progress(stem) as advance:
+            answer_01 = carry_out(bundle, request, advance).image_01
+        hints = Hints(image_01, arguments.colour or "red", palette)
+        files, facts = write_answer(arguments.out, stem, kind, answer_01, hints)
+        names = {what: path.name for what, path in files.items()}
+        report = {"instruction": sentence, "seed": request.seeds, "files": names, **facts}
+        files["report"] = arguments.out / f"{stem}_report.json"
+        files["report"].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        for path in files.values():
+            print(path)
+    return 0
+
+
+def usable_device(name: str):
+    """The torch device of this name. Raises PixWizardError when it cannot be used here."""
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise PixWizardError(
+            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); try --device cpu"
+        ) from error
+    return device
+
+
+def load_small(folder: Path | None, device: str):
+    """The bundled model, or one laid out like it."""
+    from .bundle import load_tiny
+
+    place = usable_device(device)
+    return load_tiny(device=place) if folder is None else load_tiny(folder, device=place)
+
+
+def _load(arguments: argparse.Namespace):
+    """The released model from its four parts."""
+    import torch
+
+    from .bundle import load_released
+
+    missing = [f"--{part}" for part in RELEASED_PARTS if not getattr(arguments, part)]
+    if missing:
+        raise PixWizardError(
+            f"the released model has four parts; give also {', '.join(missing)} "
+            "(gemma-2b, clip-vit-large-patch14-336, the SDXL VAE)"
+        )
+    parts = [getattr(arguments, part) for part in RELEASED_PARTS]
+    return load_released(
+        *parts, device=usable_device(arguments.device), dtype=getattr(torch, arguments.dtype)
+    )
+
+
+def _world_palette():
+    from .demo.scoring import world_palette
+
+    return world_palette()
+
+
+def _sentence(arguments: argparse.Namespace) -> str:
+    from .tasks import instruction
+
+    if bool(arguments.task) == bool(arguments.instruction):
+        raise PixWizardError("say what to do: --task NAME (see --tasks) or --instruction TEXT")
+    if arguments.instruction:
+        return arguments.instruction
+    words = {name: getattr(arguments, name) for name in ("caption", "colour", "target")}
+    return instruction(arguments.task, **words)
+
+
+def _pictures(arguments: argparse.Namespace) -> list[tuple[str, object]]:
+    """(name for the files, picture) of all inputs; equal names get a number."""
+    import torch
+
+    from .picture_files import open_picture
+
+    task = arguments.task or "edit"
+    if not arguments.pictures:
+        if arguments.task != TEXT_TO_IMAGE:
+            raise CanvasError(f"give at least one picture (only --task {TEXT_TO_IMAGE} needs none)")
+        width, height = _size(arguments.size)
+        return [(TEXT_TO_IMAGE, torch.zeros(1, 3, height, width))]
+    named, used = [], set()
+    for number, path in enumerate(arguments.pictures):
+        stem = f"{path.stem}_{task}" if path.stem not in used else f"{path.stem}_{number}_{task}"
+        used.add(path.stem)
+        named.append((stem, open_picture(path)))
+    return named
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise CanvasError(f"--size is WIDTHxHEIGHT in px, such as 768x512. Got: {text}") from None
+    if min(width, height) < 1:
+        raise CanvasError(f"--size must be at least 1x1 px. Got: {text}")
+    return width, height
+
+
+def _settings(arguments: argparse.Namespace, settings):
+    """The model's own settings with what the command line says put in."""
+    names = ("steps", "solver", "shift", "w_text", "w_image", "tokens")
+    given = {name: getattr(arguments, name) for name in names}
+    return replace(settings, **{name: v for name, v in given.items() if v is not None})
+
+
+def _list_tasks() -> int:
+    from .tasks import TASKS
+
+    for task in TASKS.values():
+        fields = " ".join(f"--{name}" for name in task.fields)
+        print(f"{task.id:<18} {task.family:<9} {task.title:<34} {fields}")
+    return 0

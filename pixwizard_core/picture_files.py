@@ -1,0 +1,81 @@
+"""Picture files to tensors and back, through Pillow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .errors import CanvasError
+
+SIXTEEN_BIT = 65535
+EIGHT_BIT = 255
+
+
+def open_picture(path: str | Path) -> Tensor:
+    """A picture file as (1, 3, H, W) float32 in 0..1, upright; transparency is laid on white.
+
+    Any kind Pillow reads; 16-bit grey keeps its precision. Raises CanvasError for anything else.
+    """
+    from PIL import Image, ImageOps
+
+    path = Path(path)
+    if not path.is_file():
+        raise CanvasError(f"there is no picture {path.name} in {path.parent.absolute()}")
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+            picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise CanvasError(f"{path.name} cannot be read as a picture ({reason})") from error
+    if picture.mode.startswith("I"):
+        return _tensor(picture, SIXTEEN_BIT).expand(1, 3, -1, -1).clamp(0, 1)
+    if picture.mode == "F":
+        return _tensor(picture, 1).expand(1, 3, -1, -1).clamp(0, 1)
+    rgba = _tensor(picture.convert("RGBA"), EIGHT_BIT)
+    colour, alpha = rgba[:, :3], rgba[:, 3:]
+    return colour * alpha + (1 - alpha)
+
+
+def open_mask(path: str | Path) -> Tensor:
+    """A mask file as (1, H, W) bool: light is selected."""
+    return open_picture(path).mean(1) > 0.5
+
+
+def save_picture(path: str | Path, image_01: Tensor) -> None:
+    """(3, H, W) colour or (H, W) grey in 0..1 as an 8-bit file of the kind its name says."""
+    values = (image_01.float().clamp(0, 1) * EIGHT_BIT).round().to(torch.uint8).cpu()
+    _image(values.movedim(0, -1) if values.ndim == 3 else values).save(path)
+
+
+def save_mask(path: str | Path, mask: Tensor) -> None:
+    """(H, W) bool as black and white."""
+    save_picture(path, mask.float())
+
+
+def save_grey16(path: str | Path, values_01: Tensor) -> None:
+    """(H, W) in 0..1 as a 16-bit grey PNG."""
+    values = (values_01.double().clamp(0, 1) * SIXTEEN_BIT).round().to(torch.int32).cpu()
+    _image(values.numpy().astype("uint16")).save(path)
+
+
+def save_labels(path: str | Path, labels: Tensor, colours: list[tuple[int, int, int]]) -> None:
+    """(H, W) class indices below 256 as an indexed PNG whose palette is colours."""
+    image = _image(labels.to(torch.uint8).cpu())
+    image.putpalette([value for colour in colours for value in colour])
+    image.save(path)
+
+
+def _tensor(picture, largest: int) -> Tensor:
+    import numpy as np
+
+    values = torch.from_numpy(np.array(picture).astype("float32") / largest)
+    return values.movedim(-1, 0)[None] if values.ndim == 3 else values[None, None]
+
+
+def _image(values):
+    from PIL import Image
+
+    return Image.fromarray(values.numpy() if isinstance(values, Tensor) else values)

@@ -1,0 +1,29 @@
+"""An untrained model with its encoders, laid out on disk like the bundled one."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from pixwizard_core.checkpoint import expected_shapes, save
+from pixwizard_core.config import TINY
+from pixwizard_core.encoders.tiny import BUNDLE, VAE_FILE, build_tiny_encoders, save_encoders
+
+
+def write_bundle(folder: Path) -> Path:
+    """A folder that load_tiny reads; the autoencoder and tokenizer are the real ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (VAE_FILE, "tokenizer.json"):
+        shutil.copy(BUNDLE / name, folder / name)
+    save_encoders(*build_tiny_encoders(), folder)
+    config = replace(TINY, n_layers=1)
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        name: torch.randn(shape, generator=generator) * 0.02
+        for name, shape in expected_shapes(config).items()
+    }
+    save(folder / "dit.safetensors", weights, config)
+    return folder
