@@ -1,4 +1,5 @@
-"""ComfyUI finds the nodes here. Without the host this file defines nothing, so tests can import it."""
+"""ComfyUI finds the nodes here. Without the host this file defines nothing, so tests can import
+it."""
 
 from importlib.util import find_spec
 

@@ -20,27 +20,30 @@ class FitToCanvas(io.ComfyNode):
         return schema(
             "FitToCanvas",
             display_name="PixWizard Fit to Canvas",
-            description="Brings a picture of any size to one the model likes, and remembers the way back for "
-            "Restore from Canvas and the decoders.",
+            description="Brings a picture of any size to one the model likes, and remembers the "
+            "way back for Restore from Canvas and the decoders.",
             search_aliases=["resize", "resolution", "bucket"],
             inputs=[
-                io.Image.Input("image", tooltip="Pictures of one size, any width and height in px."),
+                io.Image.Input(
+                    "image", tooltip="Pictures of one size, any width and height in px."
+                ),
                 io.Int.Input(
                     "centre",
                     default=512,
                     min=0,
                     max=2048,
                     step=16,
-                    tooltip="Area to work at, as the side in px of a square of that area, in multiples of 16: 128 "
-                    "for PixWizard Tiny; 512, 768 or 1024 for the released model. 0 picks the closest aspect "
-                    "ratio of those three.",
+                    tooltip="Area to work at, as the side in px of a square of that area, in "
+                    "multiples of 16: 128 for PixWizard Tiny; 512, 768 or 1024 for the released "
+                    "model. 0 picks the closest aspect ratio of those three.",
                 ),
                 io.Combo.Input(
                     "fit",
                     options=list(canvases.FITS),
                     default=canvases.FITS[0],
-                    tooltip="stretch: all of the picture, slightly distorted (as the model was trained). pad: all of "
-                    "it, undistorted, border repeated. crop: undistorted, margins cut off.",
+                    tooltip="stretch: all of the picture, slightly distorted (as the model was "
+                    "trained). pad: all of it, undistorted, border repeated. crop: undistorted, "
+                    "margins cut off.",
                 ),
                 io.Mask.Input(
                     "mask", optional=True, tooltip="Mask that goes with the picture; 1 = selected."
@@ -73,36 +76,43 @@ class Instruction(io.ComfyNode):
         return schema(
             "Instruction",
             display_name="PixWizard Instruction",
-            description="The sentence that asks for a task. Fields that a task does not use are ignored.",
+            description="The sentence that asks for a task. Fields that a task does not use are "
+            "ignored.",
             search_aliases=["prompt", "task"],
             inputs=[
                 io.Combo.Input(
                     "task",
                     options=list(TASK_IDS),
                     default=TASK_IDS[0],
-                    tooltip=f"What to ask for. {tasks.FREE_TEXT}: the caption alone, in your own words.",
+                    tooltip=f"What to ask for. {tasks.FREE_TEXT}: the caption alone, in your own "
+                    "words.",
                 ),
                 io.String.Input(
                     "caption",
                     default="",
                     multiline=True,
-                    tooltip="Description of the wanted picture, or the whole instruction for a custom task.",
+                    tooltip="Description of the wanted picture, or the whole instruction for a "
+                    "custom task.",
                 ),
                 io.String.Input(
-                    "target", default="", tooltip="What to find or change, for example: the red ball."
+                    "target",
+                    default="",
+                    tooltip="What to find or change, for example: the red ball.",
                 ),
                 io.Combo.Input(
                     "colour",
                     options=list(tasks.COLOURS),
                     default=next(iter(tasks.COLOURS)),
-                    tooltip="Colour of a highlight or box, or the new colour of a recoloured object.",
+                    tooltip="Colour of a highlight or box, or the new colour of a recoloured "
+                    "object.",
                 ),
                 io.Int.Input(
                     "phrasing",
                     default=0,
                     min=0,
                     max=MAX_PHRASING,
-                    tooltip=f"Which wording of the task to use, 0 to {MAX_PHRASING}; all mean the same.",
+                    tooltip=f"Which wording of the task to use, 0 to {MAX_PHRASING}; all mean the "
+                    "same.",
                 ),
             ],
             outputs=[io.String.Output("instruction", display_name="instruction")],
@@ -122,13 +132,15 @@ class Encode(io.ComfyNode):
         return schema(
             "Encode",
             display_name="PixWizard Encode",
-            description="Picture and instruction as the three conditionings of dual guidance, and the latent to "
-            "sample on. For a stock KSampler: positive = full, negative = image_only.",
+            description="Picture and instruction as the three conditionings of dual guidance, "
+            "and the latent to sample on. For a stock KSampler: positive = full, negative = "
+            "image_only.",
             search_aliases=["clip text encode", "conditioning"],
             inputs=[
                 io.Clip.Input("clip", tooltip="From Load Tiny or Load Text Encoder."),
                 io.ClipVision.Input(
-                    "clip_vision", tooltip="From Load Tiny, or CLIP-L/14 at 336 px from Load CLIP Vision."
+                    "clip_vision",
+                    tooltip="From Load Tiny, or CLIP-L/14 at 336 px from Load CLIP Vision.",
                 ),
                 io.Vae.Input("vae", tooltip="From Load Tiny, or the SDXL VAE from Load VAE."),
                 io.Image.Input(
@@ -138,8 +150,8 @@ class Encode(io.ComfyNode):
                     "instruction",
                     default="",
                     multiline=True,
-                    tooltip="What to do with the picture, up to 256 tokens; from Instruction or typed. "
-                    "Parentheses are plain characters.",
+                    tooltip="What to do with the picture, up to 256 tokens; from Instruction or "
+                    "typed. Parentheses are plain characters.",
                 ),
             ],
             outputs=[

@@ -22,7 +22,9 @@ PALETTES = {
 
 
 def answer_input():
-    return io.Image.Input("image", tooltip="What the model painted, from VAE Decode. Any size in px.")
+    return io.Image.Input(
+        "image", tooltip="What the model painted, from VAE Decode. Any size in px."
+    )
 
 
 def canvas_input():
@@ -34,7 +36,8 @@ def canvas_input():
 
 
 def at_source_size(image, canvas):
-    """Host IMAGE as (B, 3, H, W) in 0..1, taken back to the source's size when there is a canvas."""
+    """Host IMAGE as (B, 3, H, W) in 0..1, taken back to the source's size when there is a
+    canvas."""
     image_01 = to_image_01(image)
     return image_01 if canvas is None else canvas.restore_image(image_01)
 
@@ -45,7 +48,8 @@ class DecodeDepth(io.ComfyNode):
         return schema(
             "DecodeDepth",
             display_name="PixWizard Decode Depth",
-            description="Depth as numbers in a grey picture (float32, near = 1), and the same in colours.",
+            description="Depth as numbers in a grey picture (float32, near = 1), and the same in "
+            "colours.",
             search_aliases=["depth map", "colorize depth"],
             inputs=[
                 answer_input(),
@@ -60,8 +64,8 @@ class DecodeDepth(io.ComfyNode):
                     "normalise",
                     options=list(depths.NORMALISATIONS[:3]),
                     default="none",
-                    tooltip="Stretch to 0..1: none keeps the model's values, image stretches each picture by "
-                    "itself, batch all by one range (no flicker in video).",
+                    tooltip="Stretch to 0..1: none keeps the model's values, image stretches "
+                    "each picture by itself, batch all by one range (no flicker in video).",
                 ),
                 io.Combo.Input(
                     "colour_map",
@@ -91,8 +95,9 @@ class DecodeMask(io.ComfyNode):
         return schema(
             "DecodeMask",
             display_name="PixWizard Decode Mask",
-            description="White parts of the answer as a mask of the source's size with values exactly 0 and 1 "
-            "(unless feathered), all zero when nothing was found; and one mask for each separate object.",
+            description="White parts of the answer as a mask of the source's size with values "
+            "exactly 0 and 1 (unless feathered), all zero when nothing was found; and one mask "
+            "for each separate object.",
             search_aliases=["segment", "threshold", "select"],
             inputs=[
                 answer_input(),
@@ -113,10 +118,13 @@ class DecodeMask(io.ComfyNode):
                     default=0,
                     min=0,
                     max=1 << 24,
-                    tooltip="Drop objects smaller than this, in square px of the source; 0 keeps all.",
+                    tooltip="Drop objects smaller than this, in square px of the source; 0 keeps "
+                    "all.",
                 ),
                 io.Boolean.Input(
-                    "largest_only", default=False, tooltip="Keep the largest object of each picture only."
+                    "largest_only",
+                    default=False,
+                    tooltip="Keep the largest object of each picture only.",
                 ),
                 io.Int.Input(
                     "grow",
@@ -131,7 +139,8 @@ class DecodeMask(io.ComfyNode):
                     min=0.0,
                     max=256.0,
                     step=0.5,
-                    tooltip="Soften the edge over about this many px, 0 to 256. 0 keeps the mask binary.",
+                    tooltip="Soften the edge over about this many px, 0 to 256. 0 keeps the mask "
+                    "binary.",
                 ),
             ],
             outputs=[
@@ -159,8 +168,8 @@ class DecodeSegmentation(io.ComfyNode):
         return schema(
             "DecodeSegmentation",
             display_name="PixWizard Decode Segmentation",
-            description="Classes by the nearest colour of a palette: a clean class picture, the legend as JSON, and "
-            "a mask of the classes you name.",
+            description="Classes by the nearest colour of a palette: a clean class picture, the "
+            "legend as JSON, and a mask of the classes you name.",
             search_aliases=["semantic", "ade20k", "class mask"],
             inputs=[
                 answer_input(),
@@ -174,8 +183,8 @@ class DecodeSegmentation(io.ComfyNode):
                 io.String.Input(
                     "classes",
                     default="*",
-                    tooltip="Classes of the mask, names separated by commas; * and ? stand for any text, "
-                    "a single * for every class but the background.",
+                    tooltip="Classes of the mask, names separated by commas; * and ? stand for "
+                    "any text, a single * for every class but the background.",
                 ),
             ],
             outputs=[
@@ -203,18 +212,22 @@ class RestoreFromCanvas(io.ComfyNode):
         return schema(
             "RestoreFromCanvas",
             display_name="PixWizard Restore from Canvas",
-            description="Brings a picture or a mask back to the exact size of the picture that Fit to Canvas got.",
+            description="Brings a picture or a mask back to the exact size of the picture that "
+            "Fit to Canvas got.",
             search_aliases=["resize back", "stitch"],
             inputs=[
                 sockets.Canvas.Input("canvas", tooltip="From Fit to Canvas."),
                 io.Image.Input(
                     "image", optional=True, tooltip="Picture of the canvas's size, from VAE Decode."
                 ),
-                io.Mask.Input("mask", optional=True, tooltip="Mask of the canvas's size; stays binary."),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="Mask of the canvas's size; stays binary."
+                ),
                 io.Image.Input(
                     "source",
                     optional=True,
-                    tooltip="The picture Fit to Canvas got; fills what fit = crop had cut off (else black).",
+                    tooltip="The picture Fit to Canvas got; fills what fit = crop had cut off "
+                    "(else black).",
                 ),
             ],
             outputs=[
@@ -235,7 +248,9 @@ class RestoreFromCanvas(io.ComfyNode):
         if pixels is None:
             return io.NodeOutput(from_image_01(selected), from_mask(selected))
         behind = None if source is None else to_image_01(source)
-        return io.NodeOutput(from_image_01(canvas.restore_image(pixels, behind)), from_mask(selected))
+        return io.NodeOutput(
+            from_image_01(canvas.restore_image(pixels, behind)), from_mask(selected)
+        )
 
 
 NODES = (DecodeDepth, DecodeMask, DecodeSegmentation, RestoreFromCanvas)

@@ -1,4 +1,5 @@
-"""A procedural scene with its exact depth and mask: something to try every task on without a file."""
+"""A procedural scene with its exact depth and mask: something to try every task on without a
+file."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from .tensors import from_image_01, from_mask
 
 
 def name_an_object(scenes: Scenes, views: Views, seed: int) -> tuple[str, int]:
-    """A phrase that names one visible object of the only scene, and the object's number; ("", -1) if none."""
+    """A phrase that names one visible object of the only scene, and the object's number; ("", -1)
+    if none."""
     rng = random.Random(seed)
     order = list(range(scenes.alive.shape[1]))
     rng.shuffle(order)
@@ -31,8 +33,8 @@ class DemoScene(io.ComfyNode):
         return schema(
             "DemoScene",
             display_name="PixWizard Demo Scene",
-            description="A rendered room with coloured objects, the kind of picture PixWizard Tiny was trained on, "
-            "with its true depth and the true mask of one named object.",
+            description="A rendered room with coloured objects, the kind of picture PixWizard "
+            "Tiny was trained on, with its true depth and the true mask of one named object.",
             search_aliases=["example", "test image", "synthetic"],
             inputs=[
                 io.Int.Input(
@@ -48,13 +50,24 @@ class DemoScene(io.ComfyNode):
                     default=MAX_OBJECTS,
                     min=1,
                     max=MAX_OBJECTS,
-                    tooltip=f"Most objects in the room, 1 to {MAX_OBJECTS}; some scenes have fewer.",
+                    tooltip=f"Most objects in the room, 1 to {MAX_OBJECTS}; some scenes have "
+                    "fewer.",
                 ),
                 io.Int.Input(
-                    "width", default=128, min=32, max=2048, step=16, tooltip="Width in px, 32 to 2048."
+                    "width",
+                    default=128,
+                    min=32,
+                    max=2048,
+                    step=16,
+                    tooltip="Width in px, 32 to 2048.",
                 ),
                 io.Int.Input(
-                    "height", default=128, min=32, max=2048, step=16, tooltip="Height in px, 32 to 2048."
+                    "height",
+                    default=128,
+                    min=32,
+                    max=2048,
+                    step=16,
+                    tooltip="Height in px, 32 to 2048.",
                 ),
             ],
             outputs=[

@@ -36,14 +36,15 @@ def picture(clip_vision, vae, image_01: Tensor) -> Picture:
     height, width = image_01.shape[-2:]
     if height % CELL or width % CELL:
         raise CanvasError(
-            f"the picture is {width} x {height} px; the model needs sides in multiples of {CELL}. Put Fit to "
-            "Canvas before Encode"
+            f"the picture is {width} x {height} px; the model needs sides in multiples of {CELL}. "
+            "Put Fit to Canvas before Encode"
         )
     latent = vae.encode(from_image_01(image_01))
     if latent.shape[1:] != (LATENT_CHANNELS, height // LATENT_CELL, width // LATENT_CELL):
         raise EncoderError(
-            f"this VAE makes latents of shape {tuple(latent.shape[1:])} from {width} x {height} px; PixWizard needs "
-            "a 4-channel VAE with factor 8: the SDXL VAE, or the bundled one for PixWizard Tiny"
+            f"this VAE makes latents of shape {tuple(latent.shape[1:])} from {width} x {height} "
+            "px; PixWizard needs a 4-channel VAE with factor 8: the SDXL VAE, or the bundled one "
+            "for PixWizard Tiny"
         )
     return Picture(latent, image_tokens(clip_vision, image_01))
 
@@ -66,8 +67,8 @@ def image_tokens(clip_vision, image_01: Tensor) -> Tensor:
     tokens = hidden[:, 1:]  # the first is the class token
     if tokens.shape[1] != TOKEN_COUNT:
         raise EncoderError(
-            f"this CLIP vision model gives {tokens.shape[1]} tokens; PixWizard needs {TOKEN_COUNT}, those of "
-            "CLIP-L/14 at 336 px (openai/clip-vit-large-patch14-336)"
+            f"this CLIP vision model gives {tokens.shape[1]} tokens; PixWizard needs "
+            f"{TOKEN_COUNT}, those of CLIP-L/14 at 336 px (openai/clip-vit-large-patch14-336)"
         )
     return tokens.float().to(management.intermediate_device())
 

@@ -19,9 +19,10 @@ COND_KEYS = {"full": "positive", "image_only": "image_only", "none": "negative"}
 class Guidance:
     """How the branches are weighed.
 
-    text, image: scales of the instruction and of the image, 1 = no guidance. all_channels: guide the last
-    latent channel too (the paper) or take it from the full branch (the reference). start, end: times in
-    0..1 (0 = noise, 1 = image) between which guidance acts; outside only the full branch runs.
+    text, image: scales of the instruction and of the image, 1 = no guidance. all_channels: guide
+    the last latent channel too (the paper) or take it from the full branch (the reference). start,
+    end: times in 0..1 (0 = noise, 1 = image) between which guidance acts; outside only the full
+    branch runs.
     """
 
     text: float = 4.0
@@ -38,8 +39,8 @@ class Guidance:
 class DualGuider(comfy.samplers.CFGGuider):
     """Runs only the branches that do not cancel and combines them in the host's x0 space.
 
-    The factors of the branches sum to 1, so combining predictions of the image is the same as combining
-    velocities.
+    The factors of the branches sum to 1, so combining predictions of the image is the same as
+    combining velocities.
     """
 
     def set_guidance(self, guidance: Guidance) -> None:
@@ -64,7 +65,8 @@ class DualGuider(comfy.samplers.CFGGuider):
         return self._post(guided, predictions, text, x, timestep, options)
 
     def _post(self, guided, predictions, scale, x, timestep, options) -> Tensor:
-        """Functions that other nodes hung behind the guidance, with the arguments the host gives them."""
+        """Functions that other nodes hung behind the guidance, with the arguments the host gives
+        them."""
         for function in options.get("sampler_post_cfg_function", []):
             guided = function(
                 {

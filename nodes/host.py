@@ -1,4 +1,5 @@
-"""What differs between hosts and what nodes ask of them: schema fields, folders, files, progress."""
+"""What differs between hosts and what nodes ask of them: schema fields, folders, files,
+progress."""
 
 from __future__ import annotations
 
@@ -88,7 +89,9 @@ def resolve(name: str) -> Path:
 def not_found(what: str, size: str, origin: str, *kinds: str) -> CheckpointError:
     """The error for a missing model file: name, size, origin and every folder it may lie in."""
     folders = ", ".join(root for kind in kinds for root in _roots(kind))
-    return CheckpointError(f"no {what} found ({size}; from {origin}). Put it into one of: {folders}")
+    return CheckpointError(
+        f"no {what} found ({size}; from {origin}). Put it into one of: {folders}"
+    )
 
 
 def _roots(kind: str) -> list[str]:

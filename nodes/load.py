@@ -1,15 +1,28 @@
-"""Loaders: the bundled model, the released one, and its text encoder. None of them touches the network."""
+"""Loaders: the bundled model, the released one, and its text encoder. None of them touches the
+network."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import comfy.sd
+import comfy.sd1_clip
+import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ..pixwizard_core import checkpoint
-from .host import choice, model_files, resolve, schema
+from ..pixwizard_core.bundle import MODEL_FILE, RELEASED_CENTRES
+from ..pixwizard_core.checkpoint import load_state_dict
+from ..pixwizard_core.config import TINY, ModelConfig
+from ..pixwizard_core.encoders.load import WANTED, Source, read_source, source_tokenizer
+from ..pixwizard_core.encoders.text import Tokenizers
+from ..pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
+from ..pixwizard_core.locate import ORIGIN
+from ..pixwizard_core.presets import TINY_CENTRE
+from .host import choice, model_files, model_folders, resolve, schema
 from .native import Options, make_patcher
+from .text_encoder import Part, make_clip
+from .vision import make_clip_vision
 
 DTYPES = {
     "default": None,
@@ -18,13 +31,71 @@ DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,
     "fp8_e5m2": torch.float8_e5m2,
 }
-RELEASED_CENTRE = 1024  # px; what the released model counts its tokens against
+HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP-L's vocabulary
 
 
-def load_transformer(path: Path, options: Options, weight_dtype: str):
+def trained_centres(config: ModelConfig) -> tuple[int, ...]:
+    """Sizes a model was trained at (sides in px of squares); files saved by the host do not say."""
+    return (TINY_CENTRE,) if config == TINY else RELEASED_CENTRES
+
+
+def load_transformer(path: Path, dtype: torch.dtype | None):
     """MODEL of a checkpoint file. Raises CheckpointError when it is not a PixWizard."""
-    state_dict, config = checkpoint.load_state_dict(path)
-    return make_patcher(config, state_dict, options, dtype=DTYPES[weight_dtype])
+    state_dict, config = load_state_dict(path)
+    return make_patcher(config, state_dict, Options(trained_centres(config)), dtype=dtype)
+
+
+def tensors_of(source: Source) -> dict[str, torch.Tensor]:
+    return {name: source.weights.fetch(name) for name in source.weights.shapes}
+
+
+def load_clip(gemma_path: Path, clip_path: Path):
+    """CLIP of Gemma and CLIP text. Raises EncoderError, saying what each file is, when it is
+    not."""
+    gemma, clip = read_source("gemma", gemma_path), read_source("clip_text", clip_path)
+    has_words = any((clip.folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
+    tokenizers = Tokenizers(
+        source_tokenizer("gemma", gemma),
+        source_tokenizer("clip_text", clip, None if has_words else HOST_CLIP_WORDS),
+        clip.config["max_position_embeddings"],
+    )
+    parts = (Part(source.config, tensors_of(source)) for source in (gemma, clip))
+    return make_clip(*parts, tokenizers)
+
+
+def load_clip_vision(path: Path):
+    """CLIP_VISION of a file. Raises EncoderError when it is another model."""
+    source = read_source("clip_vision", path)
+    return make_clip_vision(source.config, tensors_of(source))
+
+
+class LoadTiny(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "LoadTiny",
+            display_name="PixWizard Load Tiny (bundled)",
+            description="PixWizard Tiny, the small model that comes with this extension: same "
+            "architecture, trained on rendered rooms. Nothing has to be downloaded.",
+            search_aliases=["checkpoint", "demo model"],
+            inputs=[],
+            outputs=[
+                io.Model.Output("model", display_name="model"),
+                io.Clip.Output("clip", display_name="clip"),
+                io.ClipVision.Output("clip_vision", display_name="clip_vision"),
+                io.Vae.Output("vae", display_name="vae"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls):
+        vae = comfy.utils.load_torch_file(str(BUNDLE / VAE_FILE), safe_load=True)
+        return io.NodeOutput(
+            load_transformer(BUNDLE / MODEL_FILE, torch.float32),
+            load_clip(BUNDLE / TEXT_FILE, BUNDLE / CLIP_FILE),
+            load_clip_vision(BUNDLE / CLIP_FILE),
+            comfy.sd.VAE(sd=vae, dtype=torch.float32),
+        )
 
 
 class LoadModel(io.ComfyNode):
@@ -33,22 +104,23 @@ class LoadModel(io.ComfyNode):
         return schema(
             "LoadModel",
             display_name="PixWizard Load Model",
-            description="A PixWizard transformer: consolidated_ema.00-of-01.pth (8.05 GB, huggingface.co/Afeng-x/"
-            "PixWizard) in models/diffusion_models, a converted safetensors file, or one saved by this program.",
+            description="A PixWizard transformer: as released, converted to safetensors, or "
+            f"saved by the host. {ORIGIN}, for models/diffusion_models.",
             search_aliases=["checkpoint", "diffusion model", "unet"],
             inputs=[
                 io.Combo.Input(
                     "model_name",
                     options=model_files("diffusion_models", "checkpoints"),
-                    tooltip="File in models/diffusion_models or models/checkpoints. It is known by its content; the "
-                    "name does not matter.",
+                    tooltip="File in models/diffusion_models or models/checkpoints. It is known "
+                    "by its content; its name does not matter.",
                 ),
                 io.Combo.Input(
                     "weight_dtype",
                     options=list(DTYPES),
                     default="default",
-                    tooltip="How weights are kept in memory. default: the host's choice; bfloat16 4 GB, fp8 2 GB with "
-                    "some loss, float32 8 GB for the 2B model.",
+                    tooltip="How weights are kept in memory. default is the host's choice. The "
+                    "2B model takes 8 GB in float32, 4 GB in bfloat16, 2 GB in fp8 with some "
+                    "loss.",
                 ),
             ],
             outputs=[io.Model.Output("model", display_name="model")],
@@ -56,10 +128,45 @@ class LoadModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, model_name, weight_dtype):
-        choice(weight_dtype, DTYPES, "weight_dtype")
-        return io.NodeOutput(
-            load_transformer(resolve(model_name), Options(RELEASED_CENTRE), weight_dtype)
+        dtype = DTYPES[choice(weight_dtype, DTYPES, "weight_dtype")]
+        return io.NodeOutput(load_transformer(resolve(model_name), dtype))
+
+
+class LoadTextEncoder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "LoadTextEncoder",
+            display_name="PixWizard Load Text Encoder",
+            description=f"Gemma 2B and CLIP-L text as one CLIP. {WANTED['gemma']}. "
+            f"{WANTED['clip_text']}.",
+            search_aliases=["gemma", "clip loader"],
+            inputs=[
+                io.Combo.Input(
+                    "gemma",
+                    options=[
+                        *model_folders("LLM", "text_encoders"),
+                        *model_files("text_encoders", "LLM"),
+                    ],
+                    tooltip="Folder (ends in /) or single file of Gemma 2B, first generation, in "
+                    "models/LLM or models/text_encoders, with its tokenizer.json beside.",
+                ),
+                io.Combo.Input(
+                    "clip",
+                    options=[
+                        *model_folders("text_encoders", "clip_vision"),
+                        *model_files("text_encoders", "clip_vision"),
+                    ],
+                    tooltip="Folder (ends in /) or single file of CLIP-L/14 at 336 px with its "
+                    "text half, in models/text_encoders or models/clip_vision.",
+                ),
+            ],
+            outputs=[io.Clip.Output("clip_out", display_name="clip")],
         )
 
+    @classmethod
+    def execute(cls, gemma, clip):
+        return io.NodeOutput(load_clip(resolve(gemma), resolve(clip)))
 
-NODES = (LoadModel,)
+
+NODES = (LoadTiny, LoadModel, LoadTextEncoder)

@@ -1,14 +1,17 @@
 """PixWizard as a native model of the host: its memory manager, samplers, LoRA and patches apply.
 
-The host's time runs from sigma 1 (noise) to 0 (image) and its networks return noise minus image, so this
-file turns t = 1 - sigma and gives back the negated velocity. Everything else is the core's transformer.
+The host's time runs from sigma 1 (noise) to 0 (image) and its networks return noise minus image, so
+this file turns t = 1 - sigma and gives back the negated velocity. Everything else is the core's
+transformer.
 """
 
 from __future__ import annotations
 
+import math
 import weakref
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import comfy.conds
 import comfy.latent_formats
@@ -27,7 +30,8 @@ from ..pixwizard_core.conditioning import Condition, pad_text
 from ..pixwizard_core.config import ModelConfig
 from ..pixwizard_core.errors import EncoderError
 from ..pixwizard_core.generate import PIXELS_PER_TOKEN_SIDE
-from ..pixwizard_core.model import Prepared, PixWizard, RopeScaling
+from ..pixwizard_core.model import NO_SCALING, PixWizard, Prepared, RopeScaling
+from ..pixwizard_core.pipeline import WATERSHED
 from ..pixwizard_core.sampling import GUIDED_CHANNELS
 from . import host
 from .prepared import PreparedCache
@@ -42,27 +46,35 @@ OPTIONS_KEY = "pixwizard"  # where a MODEL keeps its Options, in transformer_opt
 class Options:
     """How a MODEL is to be run.
 
-    centre: side in px of the square whose area it was trained at; self-attention is scaled by the number
-    of tokens relative to it (proportional attention). None leaves attention as it is.
+    centres: sides in px of the squares whose areas it was trained at. proportional: scale
+    self-attention by the number of tokens relative to the trained size. rope: scaling of positions;
+    None scales them where the picture is larger than any trained size.
     """
 
-    centre: int | None = None
-    rope: RopeScaling = RopeScaling()
+    centres: tuple[int, ...]
+    proportional: bool = True
+    rope: RopeScaling | None = None
 
-    @property
-    def base_seqlen(self) -> int | None:
-        return None if self.centre is None else (self.centre // PIXELS_PER_TOKEN_SIDE) ** 2
+    def for_tokens(self, count: int) -> tuple[RopeScaling, int | None]:
+        """Position scaling and attention base for a picture of this many tokens."""
+        bases = sorted((centre // PIXELS_PER_TOKEN_SIDE) ** 2 for centre in self.centres)
+        base = next((base for base in bases if base >= count), bases[-1])
+        scaling = self.rope
+        if scaling is None:
+            beyond = math.sqrt(count / base)
+            scaling = RopeScaling(beyond, WATERSHED) if beyond > 1 else NO_SCALING
+        return scaling, base if self.proportional else None
 
 
 class Config(comfy.supported_models_base.BASE):
     """What the host wants to know of a model family."""
 
-    unet_config = {}
-    unet_extra_config = {}
-    sampling_settings = {"multiplier": 1.0, "shift": 1.0}
+    unet_config: ClassVar[dict] = {}
+    unet_extra_config: ClassVar[dict] = {}
+    sampling_settings: ClassVar[dict] = {"multiplier": 1.0, "shift": 1.0}
     latent_format = comfy.latent_formats.SDXL
     memory_usage_factor = 1.2
-    supported_inference_dtypes = [torch.bfloat16, torch.float32]
+    supported_inference_dtypes: ClassVar[list] = [torch.bfloat16, torch.float32]
 
 
 def attend(
@@ -80,7 +92,8 @@ def attend(
 
 
 def run_block(options: dict, text: Tensor, index: int, x: Tensor, run) -> Tensor:
-    """One block with the host's hooks around it: a replacement first, then patches on its output."""
+    """One block with the host's hooks around it: a replacement first, then patches on its
+    output."""
     options["block_index"] = index
     entry = {"img": x, "txt": text, "vec": None, "pe": None, "transformer_options": options}
     replacement = options.get("patches_replace", {}).get("dit", {}).get(("double_block", index))
@@ -93,7 +106,9 @@ def run_block(options: dict, text: Tensor, index: int, x: Tensor, run) -> Tensor
 
         x = replacement(entry, {"original_block": original})["img"]
     for patch in options.get("patches", {}).get("double_block", []):
-        x = patch({**entry, "img": x, "img_input": entry["img"], "block_index": index}).get("img", x)
+        x = patch({**entry, "img": x, "img_input": entry["img"], "block_index": index}).get(
+            "img", x
+        )
     return x
 
 
@@ -144,7 +159,9 @@ class Transformer(PixWizard):
         condition = Condition(
             context, text_mask.bool(), pooled, image_tokens, has_image.bool(), image_latent
         )
-        prepared = self._prepared(condition, options.get(OPTIONS_KEY, Options()), prepared_cache)
+        tokens = math.prod(x.shape[-2:]) // self.patch_size**2
+        layout = options[OPTIONS_KEY].for_tokens(tokens)
+        prepared = self._prepared(condition, layout, prepared_cache)
         velocity = self.velocity(
             x,
             1.0 - timesteps,
@@ -155,12 +172,15 @@ class Transformer(PixWizard):
         return -velocity[..., :height, :width]
 
     def _prepared(
-        self, condition: Condition, chosen: Options, cache: PreparedCache | None
+        self,
+        condition: Condition,
+        layout: tuple[RopeScaling, int | None],
+        cache: PreparedCache | None,
     ) -> Prepared:
         def prepare() -> Prepared:
-            return self.prepare(condition, rope=chosen.rope, base_seqlen=chosen.base_seqlen)
+            return self.prepare(condition, rope=layout[0], base_seqlen=layout[1])
 
-        return prepare() if cache is None else cache.get(condition, chosen, prepare)
+        return prepare() if cache is None else cache.get(condition, layout, prepare)
 
 
 def has_hooks(options: dict) -> bool:
@@ -183,7 +203,8 @@ class Padded(comfy.conds.CONDRegular):
 
 
 class Model(comfy.model_base.BaseModel):
-    """The host's wrapper: turns the conditioning dicts of the graph into the transformer's inputs."""
+    """The host's wrapper: turns the conditioning dicts of the graph into the transformer's
+    inputs."""
 
     def __init__(self, model_config: Config, device=None) -> None:
         super().__init__(
@@ -219,7 +240,8 @@ class Model(comfy.model_base.BaseModel):
         }
 
     def _text(self, kwargs: dict) -> tuple[Tensor, Tensor, Tensor]:
-        """Text features, their mask as int64 (the host would cast a bool to float) and the pooled text."""
+        """Text features, their mask as int64 (the host would cast a bool to float) and the pooled
+        text."""
         config = self.diffusion_model.config
         text, pooled = kwargs.get("cross_attn"), kwargs.get("pooled_output")
         wanted = f"text width {config.cap_feat_dim} and pooled width {config.cap_clip_feat_dim}"
@@ -235,7 +257,8 @@ class Model(comfy.model_base.BaseModel):
         return text, mask.reshape(text.shape[:2]).ne(0).long(), pooled
 
     def _image_latent(self, kwargs: dict) -> Tensor:
-        """Image latent in model space at the size of the noise; without an image, the noise itself."""
+        """Image latent in model space at the size of the noise; without an image, the noise
+        itself."""
         noise = kwargs["noise"]
         latent = kwargs.get(IMAGE_LATENT)
         if latent is None:
@@ -259,7 +282,8 @@ class Model(comfy.model_base.BaseModel):
 
 
 def initial_noise(noise: Tensor, latent_image: Tensor | None, seed: int | None) -> Tensor:
-    """The noise a run began with. Samplers that add none hand over zeros; then the seed draws it anew."""
+    """The noise a run began with. Samplers that add none hand over zeros; then the seed draws it
+    anew."""
     if seed is None or bool(noise.any()):
         return noise
     generator = torch.Generator().manual_seed(seed)

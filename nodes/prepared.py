@@ -1,4 +1,5 @@
-"""Prepared conditions of one sampling run: computed at the first step, found again at the others."""
+"""Prepared conditions of one sampling run: computed at the first step, found again at the
+others."""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ LIMIT = 8  # entries; a run has one for each batch of branches, more only with m
 
 
 class PreparedCache:
-    """Finds Prepared by the content of its condition, so whatever the host or another node does to the
-    conditions between steps is noticed. The image latent is left out: nothing prepared depends on it but
-    the token layout, which its shape decides."""
+    """Finds Prepared by the content of its condition, so whatever the host or another node does to
+    the conditions between steps is noticed. The image latent is left out: nothing prepared depends
+    on it but the token layout, which its shape decides."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[Condition, Hashable, Prepared]] = []

@@ -32,8 +32,9 @@ def guidance_inputs() -> list:
             min=0.0,
             max=30.0,
             step=0.1,
-            tooltip="How strongly the instruction acts, 0 to 30 (no unit). 1 is no guidance and one model "
-            "call fewer for each step; 4 suits the released model, 1 dense tasks such as depth.",
+            tooltip="How strongly the instruction acts, 0 to 30 (no unit). 1 is no guidance and "
+            "one model call fewer for each step; 4 suits the released model, 1 dense tasks such "
+            "as depth.",
         ),
         io.Float.Input(
             "image_guidance",
@@ -41,8 +42,8 @@ def guidance_inputs() -> list:
             min=0.0,
             max=30.0,
             step=0.1,
-            tooltip="How strongly the image acts, 0 to 30 (no unit). 1 is no guidance and spares a model "
-            "call for each step.",
+            tooltip="How strongly the image acts, 0 to 30 (no unit). 1 is no guidance and spares "
+            "a model call for each step.",
         ),
     ]
 
@@ -52,8 +53,8 @@ def channels_input():
         "guided_channels",
         options=list(CHANNELS),
         default=FIRST_CHANNELS,
-        tooltip=f"Latent channels (of 4) that guidance acts on: the first {GUIDED_CHANNELS}, as the "
-        "released model was sampled, or all.",
+        tooltip=f"Latent channels (of 4) that guidance acts on: the first {GUIDED_CHANNELS}, as "
+        "the released model was sampled, or all.",
     )
 
 
@@ -63,7 +64,8 @@ def steps_input(default: int = 20):
         default=default,
         min=1,
         max=1000,
-        tooltip="Steps from noise to image, 1 to 1000. The reference's num_steps N is N - 1 steps here.",
+        tooltip="Steps from noise to image, 1 to 1000. The reference's num_steps N is N - 1 "
+        "steps here.",
     )
 
 
@@ -74,14 +76,16 @@ def shift_input():
         min=0.1,
         max=20.0,
         step=0.1,
-        tooltip="1 = even steps; above 1 takes more of them near noise, below 1 near the image. 0.1 to 20.",
+        tooltip="1 = even steps; above 1 takes more of them near noise, below 1 near the image. "
+        "0.1 to 20.",
     )
 
 
 def sigmas(steps: int, shift: float, denoise: float = 1.0) -> torch.Tensor:
     """The host's falling noise levels (float32, last 0) of the core's rising times.
 
-    denoise < 1 starts later: the last `steps` of a finer grid. Raises SamplingError for denoise <= 0.
+    denoise < 1 starts later: the last `steps` of a finer grid. Raises SamplingError for denoise <=
+    0.
     """
     if not 0 < denoise <= 1:
         raise SamplingError(f"denoise must be above 0 and at most 1. Got: {denoise}")
@@ -97,7 +101,9 @@ def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider
     return guider
 
 
-def run_sampler(guider: DualGuider, latent: dict, levels: torch.Tensor, sampler: str, seed: int) -> dict:
+def run_sampler(
+    guider: DualGuider, latent: dict, levels: torch.Tensor, sampler: str, seed: int
+) -> dict:
     """Sample a LATENT through the host: its previews, progress, masks and interruption apply.
 
     Raises SamplingError when the result is not finite.
@@ -117,8 +123,8 @@ def run_sampler(guider: DualGuider, latent: dict, levels: torch.Tensor, sampler:
     )
     if not bool(samples.isfinite().all()):
         raise SamplingError(
-            "sampling ended in values that are not finite; load the model with weight_dtype float32 or "
-            "bfloat16, or lower the guidance"
+            "sampling ended in values that are not finite; load the model with weight_dtype "
+            "float32 or bfloat16, or lower the guidance"
         )
     return {**latent, "samples": samples.to(comfy.model_management.intermediate_device())}
 
@@ -129,8 +135,9 @@ class DualCFGGuider(io.ComfyNode):
         return schema(
             "DualCFGGuider",
             display_name="PixWizard Dual-CFG Guider",
-            description="Guidance by instruction and by image at once, for Sampler Custom Advanced. Runs only "
-            "the branches that do not cancel: 2 model calls for a step at image guidance 1, else 3.",
+            description="Guidance by instruction and by image at once, for Sampler Custom "
+            "Advanced. Runs only the branches that do not cancel: 2 model calls for a step at "
+            "image guidance 1, else 3.",
             search_aliases=["guidance", "cfg", "dual cfg"],
             inputs=[
                 *guidance_inputs(),
@@ -149,8 +156,8 @@ class DualCFGGuider(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Time until which guidance acts, 0 (noise) to 1 (image). Outside start and end a "
-                    "step is a single model call.",
+                    tooltip="Time until which guidance acts, 0 (noise) to 1 (image). Outside "
+                    "start and end a step is a single model call.",
                 ),
             ],
             outputs=[io.Guider.Output("guider", display_name="guider")],
@@ -158,7 +165,16 @@ class DualCFGGuider(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, full, image_only, none, text_guidance, image_guidance, guided_channels, start, end
+        cls,
+        model,
+        full,
+        image_only,
+        none,
+        text_guidance,
+        image_guidance,
+        guided_channels,
+        start,
+        end,
     ):
         everything = choice(guided_channels, CHANNELS, "guided_channels") == ALL_CHANNELS
         guidance = Guidance(text_guidance, image_guidance, everything, start, end)
@@ -182,8 +198,8 @@ class Schedule(io.ComfyNode):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="Part of the way from noise to image that is sampled, 0.01 to 1. Below 1 the "
-                    "latent handed to the sampler shines through.",
+                    tooltip="Part of the way from noise to image that is sampled, 0.01 to 1. "
+                    "Below 1 the latent handed to the sampler shines through.",
                 ),
             ],
             outputs=[io.Sigmas.Output("sigmas", display_name="sigmas")],
@@ -200,7 +216,8 @@ class Sample(io.ComfyNode):
         return schema(
             "Sample",
             display_name="PixWizard Sample",
-            description="The short way from Encode to a latent: guidance, schedule and sampler in one node.",
+            description="The short way from Encode to a latent: guidance, schedule and sampler "
+            "in one node.",
             search_aliases=["ksampler", "sampler"],
             inputs=[
                 *guidance_inputs(),
@@ -211,7 +228,8 @@ class Sample(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Seed of the noise. The same seed gives the same picture in any batch size.",
+                    tooltip="Seed of the noise. The same seed gives the same picture in any "
+                    "batch size.",
                 ),
                 steps_input(),
                 shift_input(),
@@ -220,7 +238,8 @@ class Sample(io.ComfyNode):
                     "sampler",
                     options=list(comfy.samplers.SAMPLER_NAMES),
                     default="euler",
-                    tooltip="The host's solver. euler is the reference's; heun takes twice the calls.",
+                    tooltip="The host's solver. euler is the reference's; heun takes twice the "
+                    "calls.",
                 ),
             ],
             outputs=[io.Latent.Output("samples", display_name="latent")],
@@ -228,9 +247,20 @@ class Sample(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, full, image_only, none, text_guidance, image_guidance, latent, seed, steps, time_shift,
-        guided_channels, sampler,
-    ):  # fmt: skip
+        cls,
+        model,
+        full,
+        image_only,
+        none,
+        text_guidance,
+        image_guidance,
+        latent,
+        seed,
+        steps,
+        time_shift,
+        guided_channels,
+        sampler,
+    ):
         choice(sampler, comfy.samplers.SAMPLER_NAMES, "sampler")
         everything = choice(guided_channels, CHANNELS, "guided_channels") == ALL_CHANNELS
         guidance = Guidance(text_guidance, image_guidance, everything)

@@ -1,4 +1,5 @@
-"""Socket types that PixWizard adds to the host. Their names are saved in workflows: never rename."""
+"""Socket types that PixWizard adds to the host. Their names are saved in workflows: never
+rename."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The border between host and core tensors: the only file of the node layer that changes a layout.
 
-Host IMAGE: (B, H, W, C) float 0..1, C of 1 to 4. Host MASK: (B, H, W) or (H, W) float, 1 = selected.
-Core: image_01 (B, 3, H, W) 0..1, pixels the same in -1..1, mask (B, H, W) float 0..1 or bool.
+Host IMAGE: (B, H, W, C) float 0..1, C of 1 to 4. Host MASK: (B, H, W) or (H, W) float, 1 =
+selected. Core: image_01 (B, 3, H, W) 0..1, pixels the same in -1..1, mask (B, H, W) float 0..1 or
+bool.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from ..pixwizard_core.errors import CanvasError
 
 
 def to_image_01(image: Tensor) -> Tensor:
-    """Host IMAGE -> (B, 3, H, W) float32 0..1; transparency dropped, grey repeated to three channels.
+    """Host IMAGE -> (B, 3, H, W) float32 0..1; transparency dropped, grey repeated to three
+    channels.
 
     Raises CanvasError when the tensor is no picture or holds values that are not finite.
     """
@@ -35,7 +37,8 @@ def to_core(image: Tensor) -> Tensor:
 
 
 def from_image_01(image_01: Tensor) -> Tensor:
-    """(B, 3, H, W), or grey (B, H, W), in 0..1 -> host IMAGE (B, H, W, 3) float32 on the CPU; clamped."""
+    """(B, 3, H, W), or grey (B, H, W), in 0..1 -> host IMAGE (B, H, W, 3) float32 on the CPU;
+    clamped."""
     if image_01.ndim == 3:
         image_01 = image_01[:, None].expand(-1, 3, -1, -1)
     return image_01.movedim(1, -1).clamp(0, 1).float().cpu().contiguous()
@@ -54,10 +57,12 @@ def as_masks(mask: Tensor) -> Tensor:
 
 
 def to_mask(mask: Tensor | None, image_01: Tensor) -> Tensor | None:
-    """Any mask a host node hands out -> (B, H, W) float32 0..1 of the picture (B, 3, H, W), or None.
+    """Any mask a host node hands out -> (B, H, W) float32 0..1 of the picture (B, 3, H, W), or
+    None.
 
-    Accepts (H, W), (B, H, W), (B, 1, H, W) and (B, H, W, 1). One mask serves a whole batch; another size
-    is resized; the host's empty 64x64 mask counts as none. Raises CanvasError for anything else.
+    Accepts (H, W), (B, H, W), (B, 1, H, W) and (B, H, W, 1). One mask serves a whole batch; another
+    size is resized; the host's empty 64x64 mask counts as none. Raises CanvasError for anything
+    else.
     """
     if mask is None or images.is_no_mask(mask):
         return None
@@ -66,12 +71,14 @@ def to_mask(mask: Tensor | None, image_01: Tensor) -> Tensor | None:
 
 
 def from_mask(mask: Tensor) -> Tensor:
-    """(B, H, W) bool or 0..1 -> host MASK (B, H, W) float32 on the CPU; bool gives exactly 0 and 1."""
+    """(B, H, W) bool or 0..1 -> host MASK (B, H, W) float32 on the CPU; bool gives exactly 0 and
+    1."""
     return mask.to(torch.float32).clamp(0, 1).cpu().contiguous()
 
 
 def stack_masks(masks: list[Tensor], like: Tensor) -> Tensor:
-    """(H, W) bool masks -> host MASK (N, H, W); a batch cannot be empty, so none gives one empty mask.
+    """(H, W) bool masks -> host MASK (N, H, W); a batch cannot be empty, so none gives one empty
+    mask.
 
     like: (B, H, W), for the size when there is none.
     """

@@ -1,8 +1,9 @@
-"""Gemma and CLIP text behind the host's CLIP type, so that CLIP Text Encode and the memory manager work.
+"""Gemma and CLIP text behind the host's CLIP type, so that CLIP Text Encode and the memory manager
+work.
 
-Both are built from the host's own layers, which it can keep in low precision and stream from main memory.
-Gemma of the first generation is the host's Llama with three attributes changed; a host test compares it with
-the transformers library.
+Both are built from the host's own layers, which it can keep in low precision and stream from main
+memory. Gemma of the first generation is the host's Llama with three attributes changed; a host test
+compares it with the transformers library.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ import torch
 from comfy.text_encoders import llama
 from torch import Tensor
 
-from ..pixwizard_core.encoders.tokenizer import TextTokenizer, clip_batch, gemma_batch
+from ..pixwizard_core.encoders.text import Tokenizers
 from ..pixwizard_core.errors import EncoderError
 
-LEGACY_EOS = 2  # older CLIP configs carry this wrong id; their real end token is the last of the vocabulary
+LEGACY_EOS = (
+    2  # older CLIP configs carry this wrong id; their real end token is the last of the vocabulary
+)
 PENULTIMATE = -2  # the layer whose output the model was trained on
 
 
 def build_gemma(config: dict, device, dtype, operations) -> torch.nn.Module:
-    """Gemma (first generation) of a Hugging Face config, with that library's key names less "model."."""
+    """Gemma (first generation) of a Hugging Face config, with that library's key names less
+    "model."."""
     settings = llama.Llama2Config(
         vocab_size=config["vocab_size"],
         hidden_size=config["hidden_size"],
@@ -63,7 +67,12 @@ class ClipText(torch.nn.Module):
             {**config, "eos_token_id": end}, dtype, device, operations
         )
         self.text_model.embeddings = comfy.clip_model.CLIPEmbeddings(
-            width, config["vocab_size"], positions, dtype=dtype, device=device, operations=operations
+            width,
+            config["vocab_size"],
+            positions,
+            dtype=dtype,
+            device=device,
+            operations=operations,
         )
         self.text_projection = operations.Linear(
             width, config["projection_dim"], bias=False, dtype=dtype, device=device
@@ -75,7 +84,8 @@ class ClipText(torch.nn.Module):
 
 
 class TextModel(torch.nn.Module):
-    """What the host's CLIP object wraps. encode_token_weights gives features, pooled text and the mask."""
+    """What the host's CLIP object wraps. encode_token_weights gives features, pooled text and the
+    mask."""
 
     def __init__(
         self, device="cpu", dtype=None, model_options=None, *, gemma: dict, clip: dict
@@ -99,7 +109,8 @@ class TextModel(torch.nn.Module):
         self.execution_device = None
 
     def encode_token_weights(self, tokens: dict) -> tuple[Tensor, Tensor, dict]:
-        """Tokens of one text, as Tokens.tokenize_with_weights makes them; of the weights only 0 counts."""
+        """Tokens of one text, as Tokens.tokenize_with_weights makes them; of the weights only 0
+        counts."""
         device = self.execution_device or getattr(self, "device", None)
         ids, mask = self._ids(tokens["gemma"], device)
         features = self.gemma["transformer"](
@@ -125,20 +136,22 @@ class TextModel(torch.nn.Module):
 
 
 class Tokens:
-    """The host's tokenizer protocol. Parentheses and other prompt weighting stay plain characters."""
+    """The host's tokenizer protocol. Parentheses and other prompt weighting stay plain
+    characters."""
 
-    def __init__(self, gemma: TextTokenizer, clip: TextTokenizer, positions: int) -> None:
-        self.gemma, self.clip, self.positions = gemma, clip, positions
+    def __init__(self, tokenizers: Tokenizers) -> None:
+        self.tokenizers = tokenizers
 
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **options) -> dict:
         """{"gemma": [[(id, weight), ...]], "clip_l": ...}; padding has weight 0, the rest 1."""
+        batch = self.tokenizers.tokenize([text])
         return {
-            "gemma": _pairs(*gemma_batch(self.gemma, [text])),
-            "clip_l": _pairs(*clip_batch(self.clip, [text], self.positions)),
+            "gemma": _pairs(batch.ids, batch.mask),
+            "clip_l": _pairs(batch.clip_ids, batch.clip_mask),
         }
 
     def untokenize(self, token_weight_pair: list) -> list:
-        return [(pair, self.gemma.text([pair[0]])) for pair in token_weight_pair]
+        return [(pair, self.tokenizers.gemma.text([pair[0]])) for pair in token_weight_pair]
 
     def state_dict(self) -> dict:
         return {}
@@ -151,14 +164,13 @@ def _pairs(ids: Tensor, mask: Tensor) -> list[list[tuple[int, float]]]:
 
 @dataclass(frozen=True)
 class Part:
-    """One half of the text encoder: Hugging Face config, weights by that library's names, tokenizer."""
+    """One half of the text encoder: Hugging Face's config, and weights by that library's names."""
 
     config: dict
     weights: dict[str, Tensor]
-    tokenizer: TextTokenizer
 
 
-def make_clip(gemma: Part, clip: Part):
+def make_clip(gemma: Part, clip: Part, tokenizers: Tokenizers):
     """The host's CLIP object of both halves. Weights keep the precision they are stored in.
 
     Raises EncoderError when weights are missing or unknown.
@@ -166,8 +178,7 @@ def make_clip(gemma: Part, clip: Part):
     tensors = [*gemma.weights.values(), *clip.weights.values()]
     dtype = comfy.utils.weight_dtype(gemma.weights)
     target = comfy.supported_models_base.ClipTarget(
-        lambda **_: Tokens(gemma.tokenizer, clip.tokenizer, clip.config["max_position_embeddings"]),
-        partial(TextModel, gemma=gemma.config, clip=clip.config),
+        lambda **_: Tokens(tokenizers), partial(TextModel, gemma=gemma.config, clip=clip.config)
     )
     made = comfy.sd.CLIP(
         target,

@@ -20,7 +20,6 @@ FIELDS = (
     "patch_size",
     "image_size",
 )
-UNUSED = ("vision_model.embeddings.position_ids",)  # a counter some files carry
 
 
 def make_clip_vision(config: dict, weights: dict[str, Tensor]):
@@ -34,7 +33,7 @@ def make_clip_vision(config: dict, weights: dict[str, Tensor]):
         path = Path(folder) / "config.json"
         path.write_text(json.dumps(settings), encoding="utf-8")
         made = comfy.clip_vision.ClipVisionModel(str(path))
-    missing, unknown = made.load_sd({k: v for k, v in weights.items() if k not in UNUSED})
+    missing, unknown = made.load_sd(weights)
     if missing or unknown:
         raise EncoderError(
             f"the vision encoder's weights do not fit: {len(missing)} missing {missing[:3]}, "

@@ -1,4 +1,5 @@
-"""The hosts to test against. Without one every test here is skipped, with one line that says why."""
+"""The hosts to test against. Without one every test here is skipped, with one line that says
+why."""
 
 from __future__ import annotations
 

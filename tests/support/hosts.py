@@ -1,4 +1,5 @@
-"""Real ComfyUI installations on this machine, and a server of one for the length of a test session."""
+"""Real ComfyUI installations on this machine, and a server of one for the length of a test
+session."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,21 +61,28 @@ def interpreter(root: Path) -> Path | None:
 
 def find_hosts() -> list[Host]:
     """Every installation that can be run, in the order of places()."""
-    roots = [root for root in places() if (root / "main.py").is_file() and (root / "comfy").is_dir()]
+    roots = [
+        root for root in places() if (root / "main.py").is_file() and (root / "comfy").is_dir()
+    ]
     return [Host(root, python) for root in roots if (python := interpreter(root))]
 
 
 def missing_reason() -> str:
     """One line for the report when there is no host."""
     looked = ", ".join(map(str, places())) or str(Path.home() / "comfy")
-    return f"no ComfyUI with an interpreter (looked at: {looked}; set COMFYUI_PATH and COMFYUI_PYTHON)"
+    return (
+        f"no ComfyUI with an interpreter (looked at: {looked}; set COMFYUI_PATH and COMFYUI_PYTHON)"
+    )
 
 
 def environment() -> dict[str, str]:
     """The environment for a host process: this test's import path must not leak into it."""
     dropped = ("PYTHONPATH", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    # One thread: the models are tiny, and threads that wait for each other cost more than they
+    # bring.
+    settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+    return {**kept, **settings}
 
 
 def install(base: Path) -> Path:
@@ -119,8 +128,13 @@ class Server:
         """Bytes of a picture that a node reported in its output."""
         return self.get(f"/view?{urllib.parse.urlencode(entry)}")
 
-    def run(self, prompt: dict) -> dict:
-        """Execute an API prompt. Returns {"outputs", "messages", "error"} once the server is done with it."""
+    def run(self, prompt: dict, on_progress: Callable[[dict], None] | None = None) -> dict:
+        """Execute an API prompt. Returns {"outputs", "messages", "error"} once the server is done
+        with it.
+
+        error: None, what a node raised, or what the server refused. on_progress gets each progress
+        report.
+        """
         import websocket
 
         channel = websocket.create_connection(
@@ -130,10 +144,11 @@ class Server:
             answer = self.post("/prompt", {"prompt": prompt, "client_id": self.client})
             if "prompt_id" not in answer:
                 return {"outputs": {}, "messages": [], "error": answer}
-            messages = _until_done(channel, answer["prompt_id"])
+            messages = _until_done(channel, answer["prompt_id"], on_progress or (lambda data: None))
         finally:
             channel.close()
         failed = [data for kind, data in messages if kind == "execution_error"]
+        failed += [answer["node_errors"]] if answer.get("node_errors") else []
         entry = self.json(f"/history/{answer['prompt_id']}").get(answer["prompt_id"], {})
         return {
             "outputs": entry.get("outputs", {}),
@@ -142,7 +157,7 @@ class Server:
         }
 
 
-def _until_done(channel, prompt_id: str) -> list[tuple[str, dict]]:
+def _until_done(channel, prompt_id: str, on_progress) -> list[tuple[str, dict]]:
     messages = []
     while True:
         message = channel.recv()
@@ -152,6 +167,8 @@ def _until_done(channel, prompt_id: str) -> list[tuple[str, dict]]:
         message = json.loads(message)
         data = message.get("data", {})
         messages.append((message["type"], data))
+        if message["type"] == "progress":
+            on_progress(data)
         ours = data.get("prompt_id") == prompt_id
         if ours and message["type"] == "executing" and data["node"] is None:
             return messages
@@ -170,7 +187,15 @@ def serve(host: Host, base: Path):
     """A server with a private base directory, stopped when the block ends, however it ends."""
     install(base)
     log, port = base / "server.log", free_port()
-    arguments = ["--cpu", "--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)]
+    arguments = [
+        "--cpu",
+        "--listen",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--base-directory",
+        str(base),
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(host.python), "main.py", *arguments, "--disable-auto-launch"],

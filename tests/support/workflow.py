@@ -1,4 +1,5 @@
-"""Workflows as the page saves them, turned into what the server runs, with the server's own node list."""
+"""Workflows as the page saves them, turned into what the server runs, with the server's own node
+list."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def is_widget(spec: list) -> bool:
 
 
 def widget_slots(info: dict) -> list[tuple[str | None, list | None]]:
-    """(name, spec) for each entry of widgets_values; (None, None) for helpers that only the page has."""
+    """(name, spec) for each entry of widgets_values; (None, None) for helpers that only the page
+    has."""
     slots: list[tuple[str | None, list | None]] = []
     for group in ("required", "optional"):
         for name, spec in info["input"].get(group, {}).items():
@@ -67,15 +69,22 @@ def _widgets(node: dict, info: dict) -> dict:
     slots, values = widget_slots(info), node.get("widgets_values", [])
     if len(slots) != len(values):
         raise WorkflowError(
-            f"node {node['id']} ({node['type']}): {len(values)} widget values for {len(slots)} widgets"
+            f"node {node['id']} ({node['type']}): {len(values)} widget values for {len(slots)} "
+            "widgets"
         )
     chosen = {}
     for (name, spec), value in zip(slots, values, strict=True):
         if name is None:
             continue
-        options = spec[0] if isinstance(spec[0], list) else (spec[1] if len(spec) > 1 else {}).get("options")
+        options = (
+            spec[0]
+            if isinstance(spec[0], list)
+            else (spec[1] if len(spec) > 1 else {}).get("options")
+        )
         if options and value not in options:
-            raise WorkflowError(f"node {node['id']} ({node['type']}): {name} has no choice {value!r}")
+            raise WorkflowError(
+                f"node {node['id']} ({node['type']}): {name} has no choice {value!r}"
+            )
         chosen[name] = value
     return chosen
 

@@ -47,8 +47,8 @@ def check_partial_loading_changes_nothing(setup):
 def lora_for(weight: torch.Tensor) -> tuple[dict, torch.Tensor]:
     """A rank-2 LoRA for HOOKED and the change it makes at strength 1."""
     generator = torch.Generator().manual_seed(5)
-    up = torch.randn(weight.shape[0], 2, generator=generator) * 0.3
-    down = torch.randn(2, weight.shape[1], generator=generator) * 0.3
+    up = torch.randn(weight.shape[0], 2, generator=generator)
+    down = torch.randn(2, weight.shape[1], generator=generator)
     name = f"diffusion_model.{HOOKED.removesuffix('.weight')}"
     return {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}, up @ down
 
@@ -139,12 +139,22 @@ def check_a_block_can_be_skipped(setup):
 def check_skip_layer_guidance_node_works(setup):
     small = Small(setup)
     (patched,) = comfy_extras.nodes_slg.SkipLayerGuidanceDiT.execute(
-        small.patcher, scale=2.0, start_percent=0.0, end_percent=1.0, double_layers="1", single_layers=""
+        small.patcher,
+        scale=2.0,
+        start_percent=0.0,
+        end_percent=1.0,
+        double_layers="1",
+        single_layers="",
     ).args
     full, image_only, _ = small.branches()
     changed = small.by_ksampler(full, image_only, 4.0, patched)
     assert apart(changed, small.by_ksampler(full, image_only, 4.0)) > 1e-3
-    close(small.by_guider(4.0, 1.0, patcher=patched), changed, EXACT, "skip layer guidance in our guider")
+    close(
+        small.by_guider(4.0, 1.0, patcher=patched),
+        changed,
+        EXACT,
+        "skip layer guidance in our guider",
+    )
 
 
 def check_saved_model_loads_again(setup):
@@ -156,11 +166,12 @@ def check_saved_model_loads_again(setup):
         patched, filename_prefix="saved", output_dir=str(folder)
     )
     (path,) = folder.glob("*.safetensors")
-    loaded = setup.module("nodes.load").load_transformer(
-        path, small.native.Options(small.centre), "float32"
-    )
+    loaded = setup.module("nodes.load").load_transformer(path, torch.float32)
+    loaded.model_options["transformer_options"][small.native.OPTIONS_KEY] = small.options
     assert loaded.model.diffusion_model.config == small.config
-    return close(small.by_guider(3.0, 1.5, patcher=loaded), wanted, EXACT, "saved with its LoRA and loaded")
+    return close(
+        small.by_guider(3.0, 1.5, patcher=loaded), wanted, EXACT, "saved with its LoRA and loaded"
+    )
 
 
 def check_odd_latents_are_padded_and_cut(setup):
@@ -174,7 +185,8 @@ def check_odd_latents_are_padded_and_cut(setup):
 
 
 def check_step_caching_node_works(setup):
-    """EasyCache adds to the network's input in place; the sampler's own tensor must survive that."""
+    """EasyCache adds to the network's input in place; the sampler's own tensor must survive
+    that."""
     from comfy_extras import nodes_easycache
 
     small, calls = Small(setup), []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
+import math
 import weakref
 
-import comfy.sample
-import comfy.samplers
 import torch
 from comfy_extras import nodes_custom_sampler, nodes_model_advanced
-from small import LATENT, SCALE, SEED, STEPS, Small, Spy, apart, close
+from small import LATENT, SCALE, SEED, STEPS, Small, Spy, apart, close, refused
 
 EXACT = 1e-5
 
@@ -32,7 +31,9 @@ def check_stock_dual_guider_agrees_when_all_channels_are_guided(setup):
     guider = nodes_custom_sampler.Guider_DualCFG(plain)
     guider.set_conds(*small.branches())
     guider.set_cfg(3.0, 1.5, nested=False)
-    return close(small.run(guider), small.by_guider(3.0, 1.5, True), EXACT, "DualCFGGuider and ours")
+    return close(
+        small.run(guider), small.by_guider(3.0, 1.5, True), EXACT, "DualCFGGuider and ours"
+    )
 
 
 def check_guider_matches_core_for_every_set_of_branches(setup):
@@ -48,8 +49,29 @@ def check_guider_matches_core_for_every_set_of_branches(setup):
     ):
         ours = small.by_guider(text, image, everything)
         core = small.by_core(w_text=text, w_image=image, all_channels=everything)
-        found[f"{text} {image} {everything}"] = close(ours, core, EXACT, f"{text}, {image}, {everything}")
+        found[f"{text} {image} {everything}"] = close(
+            ours, core, EXACT, f"{text}, {image}, {everything}"
+        )
     return found
+
+
+def check_pictures_beyond_the_trained_size_scale_positions(setup):
+    small = Small(setup, centre=64)  # 16 tokens trained, 24 in the picture
+    scaling = setup.module("pixwizard_core.model").RopeScaling(math.sqrt(24 / 16), 0.3)
+    plain = small.by_core(w_text=4.0)
+    assert apart(plain, small.by_core(w_text=4.0, rope=scaling)) > 1e-4
+    return close(
+        small.by_guider(4.0, 1.0), small.by_core(w_text=4.0, rope=scaling), EXACT, "scaled"
+    )
+
+
+def check_attention_base_is_the_nearest_trained_size_above(setup):
+    small = Small(setup)
+    options = small.native.Options((512, 768, 1024))
+    found = [options.for_tokens(count)[1] for count in (900, 1024, 1025, 4096, 5000)]
+    assert found == [1024, 1024, 2304, 4096, 4096], found
+    factors = [options.for_tokens(count)[0].factor for count in (900, 4096, 4 * 4096)]
+    assert factors == [1.0, 1.0, 2.0], factors
 
 
 def check_branches_that_cancel_do_not_run(setup):
@@ -58,7 +80,9 @@ def check_branches_that_cancel_do_not_run(setup):
         with Spy(small.patcher) as spy:
             small.by_guider(*scales)
         wanted = [branches * small.batch] * STEPS
-        assert spy.calls == wanted, f"scales {scales}: rows of the forwards {spy.calls}, wanted {wanted}"
+        assert spy.calls == wanted, (
+            f"scales {scales}: rows of the forwards {spy.calls}, wanted {wanted}"
+        )
 
 
 def check_guidance_interval_runs_one_branch_outside(setup):
@@ -74,7 +98,9 @@ def check_time_falls_from_one_in_even_steps(setup):
     small = Small(setup)
     with Spy(small.patcher) as spy:
         small.by_guider(1.0, 1.0)
-    assert all(abs(a - b) < 1e-6 for a, b in zip(spy.times, (1.0, 0.75, 0.5, 0.25), strict=True)), spy.times
+    assert all(abs(a - b) < 1e-6 for a, b in zip(spy.times, (1.0, 0.75, 0.5, 0.25), strict=True)), (
+        spy.times
+    )
 
 
 def check_stock_shift_nodes_keep_time_in_range(setup):
@@ -97,7 +123,9 @@ def check_a_picture_does_not_depend_on_its_batch(setup):
     single.batch = 1
     for name in ("picture", "tokens", "empty_latent", "noise"):
         setattr(single, name, getattr(pair, name)[:1])
-    return close(single.by_guider(3.0, 1.5), pair.by_guider(3.0, 1.5)[:1], EXACT, "alone and in a batch")
+    return close(
+        single.by_guider(3.0, 1.5), pair.by_guider(3.0, 1.5)[:1], EXACT, "alone and in a batch"
+    )
 
 
 def check_prompts_of_different_length_share_a_forward(setup):
@@ -150,7 +178,9 @@ def check_null_image_latent_is_the_initial_noise(setup):
     small.patcher.model.diffusion_model._forward = spy
     small.by_guider(3.0, 1.5)
     del small.patcher.model.diffusion_model._forward
-    assert torch.equal(seen[0], small.noise[0]), "without an image the latent must be the run's noise"
+    assert torch.equal(seen[0], small.noise[0]), (
+        "without an image the latent must be the run's noise"
+    )
     close(seen[1], small.picture[0] * SCALE, EXACT, "image latent in model space")
     drawn = small.native.initial_noise(torch.zeros_like(small.noise), small.empty_latent, SEED)
     assert torch.equal(drawn, small.noise), "a sampler that adds no noise must not lose it"
@@ -173,14 +203,8 @@ def check_noise_mask_keeps_what_it_protects(setup):
 def check_text_of_another_model_is_refused(setup):
     small = Small(setup)
     small.texts["words"] = (torch.zeros(1, 7, 768), torch.zeros(1, 768))
-    errors = setup.module("pixwizard_core.errors")
-    try:
-        small.by_guider(4.0, 1.0)
-    except errors.EncoderError as error:
-        assert "text width 32" in str(error), error
-        assert "768" in str(error), error
-        return str(error)
-    raise AssertionError("text features of the wrong width were accepted")
+    error = setup.module("pixwizard_core.errors").EncoderError
+    return refused(error, ("text width 32", "768"), small.by_guider, 4.0, 1.0)
 
 
 def check_sampled_regions_run(setup):

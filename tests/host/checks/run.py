@@ -1,7 +1,7 @@
 """Runs under a host's interpreter, in its folder: python run.py EXTENSION REPORT.
 
-Loads the extension the way the host does, calls every check_* function of the files beside this one with a
-Setup, and writes what came of each as JSON.
+Loads the extension the way the host does, calls every check_* function of the files beside this one
+with a Setup, and writes what came of each as JSON.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ for setter, name in (
     (Path(PRIVATE.name) / name).mkdir()
     setter(str(Path(PRIVATE.name) / name))
 
-import nodes  # noqa: E402
+import nodes  # noqa: E402, I001
 import torch  # noqa: E402
 
 torch.set_grad_enabled(False)
@@ -73,7 +73,13 @@ def load_extension() -> None:
 
 def main() -> None:
     report = {"loaded": outcome(load_extension)}
-    setup = Setup(str(EXTENSION).replace(".", "_x_"))
+    if report["loaded"]["error"] is None:
+        report |= run_checks(Setup(str(EXTENSION).replace(".", "_x_")))
+    REPORT.write_text(json.dumps(report, default=str), encoding="utf-8")
+
+
+def run_checks(setup: Setup) -> dict:
+    report = {}
     for path in sorted(Path(__file__).parent.glob("check_*.py")):
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
@@ -82,7 +88,7 @@ def main() -> None:
         for name, function in list(vars(module).items()):
             if name.startswith("check_") and callable(function):
                 report[f"{path.stem}.{name}"] = outcome(function, setup)
-    REPORT.write_text(json.dumps(report, default=str), encoding="utf-8")
+    return report
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ STEPS, SEED = 4, 3
 class Small:
     """Everything a sampling check needs. batch: pictures."""
 
-    def __init__(self, setup, batch: int = 2, dtype=torch.float32, centre: int | None = 64) -> None:
+    def __init__(self, setup, batch: int = 2, dtype=torch.float32, centre: int = 128) -> None:
         self.native, self.guider = setup.module("nodes.native"), setup.module("nodes.guider")
         self.sample = setup.module("nodes.sample")
         self.core = setup.module("pixwizard_core")
@@ -37,13 +37,18 @@ class Small:
         for parameter in self.twin.parameters():
             parameter.data = torch.randn(parameter.shape, generator=generator) * 0.15
         self.weights = {name: p.detach().clone() for name, p in self.twin.named_parameters()}
-        options = self.native.Options(centre)
-        self.patcher = self.native.make_patcher(config, dict(self.weights), options, dtype=dtype)
+        self.options = self.native.Options((centre,))
+        self.patcher = self.native.make_patcher(
+            config, dict(self.weights), self.options, dtype=dtype
+        )
         self.batch, self.centre, self.config = batch, centre, config
         self.picture = torch.randn(batch, 4, *LATENT, generator=generator) / SCALE
         self.tokens = torch.randn(batch, TOKENS, SIZES["image_feat_dim"], generator=generator)
         self.texts = {
-            name: (torch.randn(1, length, 32, generator=generator), torch.randn(1, 24, generator=generator))
+            name: (
+                torch.randn(1, length, 32, generator=generator),
+                torch.randn(1, 24, generator=generator),
+            )
             for name, length in (("words", 7), ("empty", 3))
         }
         self.empty_latent = torch.zeros(batch, 4, *LATENT)
@@ -54,7 +59,10 @@ class Small:
         features, pooled = self.texts[text]
         values = {"pooled_output": pooled, "attention_mask": torch.ones(features.shape[:2])}
         if image:
-            values |= {self.native.IMAGE_LATENT: self.picture, self.native.IMAGE_TOKENS: self.tokens}
+            values |= {
+                self.native.IMAGE_LATENT: self.picture,
+                self.native.IMAGE_TOKENS: self.tokens,
+            }
         return [[features, values]]
 
     def branches(self) -> tuple[list, list, list]:
@@ -74,9 +82,7 @@ class Small:
 
     def by_core(self, **settings) -> torch.Tensor:
         """The core's own sampling, in the host's latent scale."""
-        chosen = self.generate.SampleSettings(
-            steps=STEPS, proportional=self.centre is not None, centre=self.centre or 1024, **settings
-        )
+        chosen = self.generate.SampleSettings(steps=STEPS, centre=self.centre, **settings)
         words, empty = self.condition("words"), self.condition("empty")
         seeds = [SEED] * self.batch
         latent = self.generate.sample(self.twin, words, empty, self.noise, chosen, seeds=seeds)
@@ -132,3 +138,16 @@ def close(one: torch.Tensor, other: torch.Tensor, tolerance: float, what: str) -
     assert one.shape == other.shape, f"{what}: shapes {tuple(one.shape)} and {tuple(other.shape)}"
     assert distance <= tolerance, f"{what}: apart by {distance:.2e}, allowed {tolerance:.0e}"
     return distance
+
+
+def refused(error: type[Exception], words: tuple[str, ...], function, *arguments) -> str:
+    """The message with which function refuses these arguments; it must hold all words."""
+    message = None
+    try:
+        function(*arguments)
+    except error as met:
+        message = str(met)
+    assert message is not None, f"{function.__name__} accepted what it must refuse"
+    missing = [word for word in words if word not in message]
+    assert not missing, f"the message lacks {missing}: {message}"
+    return message

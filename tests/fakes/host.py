@@ -1,0 +1,182 @@
+"""Just enough of ComfyUI to import the nodes and call those that need no model.
+
+Names and signatures are the host's; what a test must not rely on is left out, so that using it
+fails.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import sys
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+REPO = Path(__file__).resolve().parents[2]
+PACKAGE = "pixwizard_under_test"
+
+
+class Socket:
+    """One input or output of a schema."""
+
+    def __init__(self, io_type: str, id: str, **settings) -> None:
+        self.io_type, self.id, self.settings = io_type, id, settings
+        self.tooltip = settings.get("tooltip")
+        self.optional = settings.get("optional", False)
+        self.display_name = settings.get("display_name", id)
+
+
+def socket_type(io_type: str) -> types.SimpleNamespace:
+    """io.Image, io.Int, ... with .Input and .Output."""
+
+    def make(id: str, **settings) -> Socket:
+        return Socket(io_type, id, **settings)
+
+    return types.SimpleNamespace(Input=make, Output=make, io_type=io_type)
+
+
+@dataclass
+class Schema:
+    """The fields that ComfyUI 0.3.64 knows, no more."""
+
+    node_id: str
+    display_name: str | None = None
+    category: str = "sd"
+    inputs: list = field(default_factory=list)
+    outputs: list = field(default_factory=list)
+    hidden: list | None = None
+    description: str = ""
+    is_output_node: bool = False
+    is_deprecated: bool = False
+    is_experimental: bool = False
+
+
+class NodeOutput:
+    def __init__(self, *args: Any, ui: Any = None) -> None:
+        self.args, self.ui = args, ui
+
+
+class ComfyNode:
+    pass
+
+
+class ComfyExtension:
+    pass
+
+
+SOCKETS = {
+    "Image": "IMAGE",
+    "Mask": "MASK",
+    "Model": "MODEL",
+    "Clip": "CLIP",
+    "ClipVision": "CLIP_VISION",
+    "Vae": "VAE",
+    "Conditioning": "CONDITIONING",
+    "Latent": "LATENT",
+    "Guider": "GUIDER",
+    "Sigmas": "SIGMAS",
+    "Int": "INT",
+    "Float": "FLOAT",
+    "String": "STRING",
+    "Boolean": "BOOLEAN",
+    "Combo": "COMBO",
+}
+
+
+def module(name: str, **content) -> types.ModuleType:
+    made = types.ModuleType(name)
+    made.__spec__ = importlib.machinery.ModuleSpec(name, None)
+    made.__path__ = []
+    vars(made).update(content)
+    return made
+
+
+def plain(name: str) -> type:
+    return type(name, (), {})
+
+
+def modules(models: Path) -> dict[str, types.ModuleType]:
+    """sys.modules entries. models: the folder that stands for the host's models/."""
+    io = types.SimpleNamespace(
+        Schema=Schema, NodeOutput=NodeOutput, ComfyNode=ComfyNode, Custom=socket_type,
+        **{name: socket_type(kind) for name, kind in SOCKETS.items()},
+    )  # fmt: skip
+    folders = {
+        kind: ([str(models / kind)], {".safetensors", ".pth", ".bin"})
+        for kind in ("diffusion_models", "checkpoints", "text_encoders", "clip_vision", "vae")
+    }
+
+    def get_filename_list(kind: str) -> list[str]:
+        paths, endings = folders[kind]
+        found = (p for root in paths for p in Path(root).rglob("*") if p.suffix in endings)
+        return sorted(p.relative_to(models / kind).as_posix() for p in found)
+
+    comfy = {
+        "conds": module("comfy.conds", CONDRegular=plain("CONDRegular")),
+        "latent_formats": module("comfy.latent_formats", SDXL=plain("SDXL")),
+        "model_base": module("comfy.model_base", BaseModel=torch.nn.Module),
+        "supported_models_base": module("comfy.supported_models_base", BASE=plain("BASE")),
+        "samplers": module(
+            "comfy.samplers", CFGGuider=plain("CFGGuider"), SAMPLER_NAMES=["euler", "heun"]
+        ),
+        "clip_vision": module("comfy.clip_vision"),
+        "clip_model": module("comfy.clip_model"),
+        "model_management": module("comfy.model_management"),
+        "model_patcher": module("comfy.model_patcher"),
+        "patcher_extension": module("comfy.patcher_extension"),
+        "ops": module("comfy.ops"),
+        "sample": module("comfy.sample"),
+        "sd": module("comfy.sd"),
+        "sd1_clip": module("comfy.sd1_clip", __file__=__file__),
+        "utils": module("comfy.utils"),
+        "text_encoders": module("comfy.text_encoders"),
+        "text_encoders.llama": module("comfy.text_encoders.llama"),
+        "ldm": module("comfy.ldm"),
+        "ldm.common_dit": module("comfy.ldm.common_dit", pad_to_patch_size=None),
+        "ldm.modules": module("comfy.ldm.modules"),
+        "ldm.modules.attention": module("comfy.ldm.modules.attention", optimized_attention=None),
+    }
+    comfy["text_encoders"].llama = comfy["text_encoders.llama"]
+    tops = {name: made for name, made in comfy.items() if "." not in name}
+    return {
+        "comfy": module("comfy", **tops),
+        **{f"comfy.{name}": made for name, made in comfy.items()},
+        "comfy_api": module("comfy_api"),
+        "comfy_api.latest": module("comfy_api.latest", io=io, ComfyExtension=ComfyExtension),
+        "folder_paths": module(
+            "folder_paths",
+            folder_names_and_paths=folders,
+            models_dir=str(models),
+            supported_pt_extensions={".safetensors", ".pth", ".bin"},
+            get_filename_list=get_filename_list,
+            map_legacy=lambda kind: {"unet": "diffusion_models", "clip": "text_encoders"}.get(
+                kind, kind
+            ),
+        ),
+        "latent_preview": module("latent_preview"),
+        "node_helpers": module("node_helpers"),
+    }
+
+
+def load_extension(models: Path):
+    """The extension as the host imports it, over the fakes. Returns a function from module name to
+    module."""
+    sys.modules.update(modules(models))
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, REPO / "__init__.py", submodule_search_locations=[str(REPO)]
+    )
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = package
+    spec.loader.exec_module(package)
+    return lambda name: importlib.import_module(f"{PACKAGE}.{name}") if name else package
+
+
+def unload() -> None:
+    """Take the fakes and the extension out of sys.modules again."""
+    roots = {"comfy", "comfy_api", "folder_paths", "latent_preview", "node_helpers", PACKAGE}
+    for name in [name for name in sys.modules if name.split(".")[0] in roots]:
+        del sys.modules[name]

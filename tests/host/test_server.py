@@ -1,0 +1,260 @@
+"""A live server runs every shipped workflow, and the stock ways to sample give the same
+pictures."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import urllib.error
+
+import numpy as np
+import pytest
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+
+from PIL import Image
+
+from tests.support import workflow
+from tests.support.hosts import EXTENSION_NAME, REPO
+
+WORKFLOWS = sorted((REPO / "workflows").glob("*.json"))
+SCENE_SIZE = (160, 128)  # width and height that the shipped workflows render their scene at
+
+
+@pytest.fixture(scope="module")
+def info(server):
+    return server.json("/object_info")
+
+
+@pytest.fixture(scope="module")
+def prompts(info):
+    """Every shipped workflow as an API prompt, by name."""
+    return {path.stem: workflow.to_prompt(workflow.load(path), info) for path in WORKFLOWS}
+
+
+@pytest.fixture(scope="module")
+def results(server, prompts):
+    """What every shipped workflow gave, run once."""
+    return {name: server.run(prompt) for name, prompt in prompts.items()}
+
+
+def node_of(prompt: dict, kind: str) -> str:
+    """Number of the only node of a kind."""
+    (number,) = [key for key, node in prompt.items() if node["class_type"] == f"PixWizard_{kind}"]
+    return number
+
+
+def shown(server, result: dict, number: str) -> np.ndarray:
+    """First picture that a preview node showed, (height, width, 3) 0..255."""
+    assert result["error"] is None, result["error"]
+    data = server.image(result["outputs"][number]["images"][0])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def preview_of(prompt: dict, source: str, slot: int) -> str:
+    """Number of the preview node that shows this output."""
+    (number,) = [
+        key
+        for key, node in prompt.items()
+        if node["class_type"] == "PreviewImage" and node["inputs"]["images"] == [source, slot]
+    ]
+    return number
+
+
+def with_preview(prompt: dict, source: str, slot: int, mask: bool = False) -> dict:
+    """The prompt with one more preview, number "see"."""
+    changed = copy.deepcopy(prompt)
+    if mask:
+        changed["grey"] = {"class_type": "MaskToImage", "inputs": {"mask": [source, slot]}}
+        source, slot = "grey", 0
+    changed["see"] = {"class_type": "PreviewImage", "inputs": {"images": [source, slot]}}
+    return changed
+
+
+def test_server_offers_every_node(info):
+    ours = {name for name in info if name.startswith("PixWizard_")}
+    used = {
+        node["type"]
+        for path in WORKFLOWS
+        for node in workflow.load(path)["nodes"]
+        if node["type"].startswith("PixWizard_")
+    }
+    assert used <= ours
+    assert len(ours) >= 14
+    assert all(info[name]["category"] == "PixWizard" for name in ours)
+
+
+def test_server_offers_the_workflows_as_templates(server):
+    listed = server.json("/workflow_templates").get(EXTENSION_NAME, [])
+    assert {path.stem for path in WORKFLOWS} <= set(listed)
+    served = server.json(f"/api/workflow_templates/{EXTENSION_NAME}/{WORKFLOWS[0].stem}.json")
+    assert served == workflow.load(WORKFLOWS[0])
+
+
+@pytest.mark.parametrize("name", [path.stem for path in WORKFLOWS])
+def test_workflow_runs(server, prompts, results, name):
+    result = results[name]
+    assert result["error"] is None, result["error"]
+    previews = [key for key, node in prompts[name].items() if node["class_type"] == "PreviewImage"]
+    assert previews
+    for number in previews:
+        height, width, _ = shown(server, result, number).shape
+        assert (width, height) == SCENE_SIZE, f"preview {number}"
+
+
+def test_depth_is_grey_and_near_the_truth(server, prompts, results):
+    prompt, result = prompts["depth"], results["depth"]
+    found = shown(server, result, preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)) / 255
+    truth = shown(server, result, preview_of(prompt, node_of(prompt, "DemoScene"), 3)) / 255
+    assert np.abs(found - found[..., :1]).max() == 0, "depth must be grey"
+    error = np.sqrt(np.mean((found - truth) ** 2))
+    assert error < 0.12, f"RMSE {error:.3f}"
+    assert error < 0.6 * np.sqrt(np.mean((truth.mean() - truth) ** 2)), f"RMSE {error:.3f}"
+
+
+def test_selected_mask_is_binary_and_finds_the_object(server, prompts):
+    prompt = prompts["select_by_text"]
+    truth_prompt = with_preview(prompt, node_of(prompt, "DemoScene"), 4, mask=True)
+    mask_prompt = with_preview(prompt, node_of(prompt, "DecodeMask"), 0, mask=True)
+    found = shown(server, server.run(mask_prompt), "see")[..., 0]
+    truth = shown(server, server.run(truth_prompt), "see")[..., 0] > 0
+    assert set(np.unique(found)) == {0, 255}
+    overlap = ((found > 0) & truth).sum() / ((found > 0) | truth).sum()
+    assert overlap > 0.5, f"IoU {overlap:.2f}"
+
+
+def sampled_by(prompt: dict, extra: dict, latent: list) -> dict:
+    """The prompt with another way to sample in place of the Sample node."""
+    changed = copy.deepcopy(prompt)
+    number = node_of(prompt, "Sample")
+    del changed[number]
+    changed.update(extra)
+    for node in changed.values():
+        for name, value in node["inputs"].items():
+            if value == [number, 0]:
+                node["inputs"][name] = latent
+    return changed
+
+
+def test_stock_samplers_give_the_same_picture(server, prompts, results):
+    prompt = prompts["depth"]
+    ours = prompt[node_of(prompt, "Sample")]["inputs"]
+    shared = {name: ours[name] for name in ("model", "full", "image_only", "none")}
+    stock = {
+        "k": {
+            "class_type": "KSampler",
+            "inputs": {
+                "model": ours["model"],
+                "positive": ours["full"],
+                "negative": ours["image_only"],
+                "latent_image": ours["latent"],
+                "seed": ours["seed"],
+                "steps": ours["steps"],
+                "cfg": ours["text_guidance"],
+                "sampler_name": "euler",
+                "scheduler": "simple",
+                "denoise": 1.0,
+            },
+        }
+    }
+    custom = {
+        "g": {
+            "class_type": "PixWizard_DualCFGGuider",
+            "inputs": {
+                **shared,
+                "text_guidance": ours["text_guidance"],
+                "image_guidance": ours["image_guidance"],
+                "guided_channels": ours["guided_channels"],
+                "start": 0.0,
+                "end": 1.0,
+            },
+        },
+        "t": {
+            "class_type": "PixWizard_Schedule",
+            "inputs": {"steps": ours["steps"], "time_shift": ours["time_shift"], "denoise": 1.0},
+        },
+        "n": {"class_type": "RandomNoise", "inputs": {"noise_seed": ours["seed"]}},
+        "s": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}},
+        "k": {
+            "class_type": "SamplerCustomAdvanced",
+            "inputs": {
+                "noise": ["n", 0],
+                "guider": ["g", 0],
+                "sampler": ["s", 0],
+                "sigmas": ["t", 0],
+                "latent_image": ours["latent"],
+            },
+        },
+    }
+    number = preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)
+    wanted = shown(server, results["depth"], number).astype(int)
+    for name, extra in (("KSampler", stock), ("SamplerCustomAdvanced", custom)):
+        met = shown(server, server.run(sampled_by(prompt, extra, ["k", 0])), number)
+        assert np.abs(met - wanted).max() <= 1, name
+
+
+def test_another_seed_gives_another_picture(server, prompts, results):
+    prompt = copy.deepcopy(prompts["depth"])
+    prompt[node_of(prompt, "Sample")]["inputs"]["seed"] += 1
+    number = preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)
+    changed = shown(server, server.run(prompt), number)
+    assert not np.array_equal(changed, shown(server, results["depth"], number))
+
+
+def test_photograph_of_odd_size_keeps_its_size(server, prompts):
+    """A picture from a file, as users have it, through the whole depth workflow."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 255, (7, 9, 3), dtype=np.uint8))
+    (server.base / "input").mkdir(exist_ok=True)
+    coarse.resize((301, 203), Image.Resampling.BICUBIC).save(server.base / "input" / "odd.png")
+    prompt = copy.deepcopy(prompts["depth"])
+    scene = node_of(prompt, "DemoScene")
+    number = preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)
+    prompt = {
+        key: node for key, node in prompt.items() if [scene, 3] not in node["inputs"].values()
+    }
+    prompt[scene] = {"class_type": "LoadImage", "inputs": {"image": "odd.png"}}
+    assert shown(server, server.run(prompt), number).shape == (203, 301, 3)
+
+
+def test_picture_that_was_not_fitted_says_what_to_do(server, prompts):
+    prompt = copy.deepcopy(prompts["depth"])
+    scene, encode = node_of(prompt, "DemoScene"), node_of(prompt, "Encode")
+    prompt["crop"] = {
+        "class_type": "ImageCrop",
+        "inputs": {"image": [scene, 0], "width": 100, "height": 100, "x": 0, "y": 0},
+    }
+    prompt[encode]["inputs"]["image"] = ["crop", 0]
+    error = server.run(prompt)["error"]
+    assert error["node_type"] == "PixWizard_Encode"
+    assert "Fit to Canvas" in error["exception_message"]
+
+
+def test_unknown_choice_is_refused(server, prompts):
+    prompt = copy.deepcopy(prompts["depth"])
+    prompt[node_of(prompt, "FitToCanvas")]["inputs"]["fit"] = "squeeze"
+    error = server.run(prompt)["error"]
+    assert "squeeze" in json.dumps(error)
+
+
+def test_interrupt_stops_a_long_run(server, prompts):
+    prompt = copy.deepcopy(prompts["depth"])
+    prompt[node_of(prompt, "Sample")]["inputs"].update(steps=1000, seed=99)
+    asked = []
+
+    def stop(progress):
+        if not asked:
+            asked.append(progress["value"])
+            server.post("/interrupt", {})
+
+    result = server.run(prompt, stop)
+    kinds = [kind for kind, _ in result["messages"]]
+    assert "execution_interrupted" in kinds, kinds[-3:]
+    steps = [data["value"] for kind, data in result["messages"] if kind == "progress"]
+    assert max(steps) - asked[0] < 100, f"asked at step {asked[0]}, stopped at {max(steps)}"
+
+
+def test_unknown_template_is_not_found(server):
+    with pytest.raises(urllib.error.HTTPError):
+        server.get(f"/api/workflow_templates/{EXTENSION_NAME}/no_such_template.json")

@@ -1,0 +1,217 @@
+"""Nodes that need no model, called as the host calls them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="module")
+def errors(extension):
+    return extension("pixwizard_core.errors")
+
+
+def call(node, **changes):
+    """Outputs of a node with its defaults and these inputs."""
+    defaults = {
+        s.id: s.settings["default"] for s in node.define_schema().inputs if "default" in s.settings
+    }
+    return node.execute(**{**defaults, **changes}).args
+
+
+def image(width, height, batch=1):
+    return torch.rand(batch, height, width, 3, generator=torch.Generator().manual_seed(1))
+
+
+def test_fit_and_restore_give_back_the_source_size(nodes):
+    for width, height in ((301, 203), (64, 64), (47, 190)):
+        source = image(width, height, 2)
+        fitted, mask, canvas, wide, high = call(nodes["FitToCanvas"], image=source, centre=128)
+        assert fitted.shape == (2, high, wide, 3)
+        assert mask.shape == (2, high, wide)
+        assert wide % 16 == 0
+        assert high % 16 == 0
+        back, back_mask = call(nodes["RestoreFromCanvas"], canvas=canvas, image=fitted, mask=mask)
+        assert back.shape == source.shape
+        assert back_mask.shape == source.shape[:3]
+
+
+def test_fit_that_changes_no_size_changes_no_pixel(nodes):
+    source = image(128, 128)
+    fitted, _, canvas, *_ = call(nodes["FitToCanvas"], image=source, centre=128)
+    assert torch.equal(fitted, source)
+    assert torch.equal(call(nodes["RestoreFromCanvas"], canvas=canvas, image=fitted)[0], source)
+
+
+def test_fit_centre_zero_chooses_among_the_trained_sizes(nodes):
+    *_, width, height = call(nodes["FitToCanvas"], image=image(300, 200), centre=0)
+    assert 200_000 < width * height <= 1024 * 1024
+
+
+def test_fit_carries_a_mask_and_keeps_it_binary(nodes):
+    mask = torch.zeros(1, 60, 90)
+    mask[:, 20:40, 30:60] = 1
+    _, fitted, canvas, *_ = call(nodes["FitToCanvas"], image=image(90, 60), mask=mask, centre=128)
+    assert set(fitted.unique().tolist()) == {0.0, 1.0}
+    _, back = call(nodes["RestoreFromCanvas"], canvas=canvas, mask=fitted)
+    assert (back - mask).abs().mean() < 0.03
+
+
+def test_fit_refuses_an_unknown_way(nodes, errors):
+    with pytest.raises(errors.InstructionError, match="stretch, pad, crop"):
+        call(nodes["FitToCanvas"], image=image(64, 64), fit="squeeze")
+
+
+def test_restore_fills_what_was_cropped_from_the_source(nodes):
+    source = image(256, 96)
+    fitted, _, canvas, *_ = call(nodes["FitToCanvas"], image=source, centre=96, fit="crop")
+    black = torch.zeros_like(fitted)
+    filled = call(nodes["RestoreFromCanvas"], canvas=canvas, image=black, source=source)[0]
+    seen = canvas.covered()
+    assert not filled[0][seen].any()
+    assert torch.equal(filled[0][~seen], source[0][~seen])
+
+
+def test_restore_without_anything_says_so(nodes, errors):
+    _, _, canvas, *_ = call(nodes["FitToCanvas"], image=image(64, 64), centre=128)
+    with pytest.raises(errors.CanvasError, match="nothing to restore"):
+        call(nodes["RestoreFromCanvas"], canvas=canvas)
+
+
+def test_instruction_fills_the_fields_of_the_task(nodes):
+    (sentence,) = call(nodes["Instruction"], task="mask", target="the red ball")
+    assert "the red ball" in sentence
+    other = call(nodes["Instruction"], task="mask", target="the red ball", phrasing=1)[0]
+    assert other != sentence
+
+
+def test_instruction_names_the_missing_field(nodes, errors):
+    with pytest.raises(errors.InstructionError, match="target"):
+        call(nodes["Instruction"], task="mask")
+    with pytest.raises(errors.InstructionError, match="unknown task"):
+        call(nodes["Instruction"], task="fly")
+
+
+def test_instruction_custom_is_the_caption(nodes):
+    assert call(nodes["Instruction"], task="custom", caption="make it snow") == ("make it snow",)
+
+
+def test_schedule_falls_from_one_to_zero(nodes):
+    (levels,) = call(nodes["Schedule"], steps=4)
+    assert levels.dtype == torch.float32
+    assert torch.allclose(levels, torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0]))
+
+
+def test_schedule_shift_moves_steps_towards_noise(nodes):
+    (levels,) = call(nodes["Schedule"], steps=2, time_shift=3.0)
+    assert torch.allclose(levels, torch.tensor([1.0, 0.75, 0.0]))
+
+
+def test_schedule_denoise_keeps_the_number_of_steps(nodes):
+    (levels,) = call(nodes["Schedule"], steps=4, denoise=0.5)
+    assert torch.allclose(levels, torch.tensor([0.5, 0.375, 0.25, 0.125, 0.0]))
+
+
+def test_guidance_acts_inside_its_interval_only(extension):
+    guidance = extension("nodes.guider").Guidance(4.0, 1.5, False, 0.2, 0.6)
+    assert guidance.scales(0.1) == (1.0, 1.0)
+    assert guidance.scales(0.2) == (4.0, 1.5)
+    assert guidance.scales(0.7) == (1.0, 1.0)
+
+
+def test_decode_depth_is_the_mean_grey(nodes):
+    painted = torch.zeros(1, 2, 2, 3)
+    painted[0, 0, 0] = torch.tensor([0.3, 0.6, 0.9])
+    depth, picture = call(nodes["DecodeDepth"], image=painted)
+    assert depth[0, 0, 0].tolist() == pytest.approx([0.6, 0.6, 0.6])
+    assert picture.shape == painted.shape
+    inverted, _ = call(nodes["DecodeDepth"], image=painted, near="black")
+    assert torch.allclose(inverted, 1 - depth)
+
+
+def test_decode_depth_restores_the_source_size(nodes):
+    _, _, canvas, width, height = call(nodes["FitToCanvas"], image=image(77, 51), centre=128)
+    depth, picture = call(nodes["DecodeDepth"], image=image(width, height), canvas=canvas)
+    assert depth.shape == picture.shape == (1, 51, 77, 3)
+
+
+def two_blobs():
+    painted = torch.zeros(2, 40, 60, 3)
+    painted[0, 5:15, 5:15] = 0.9
+    painted[0, 20:38, 30:55] = 0.95
+    return painted
+
+
+def test_decode_mask_is_binary_and_parts_objects(nodes):
+    mask, objects, count = call(nodes["DecodeMask"], image=two_blobs())
+    assert mask.shape == (2, 40, 60)
+    assert set(mask.unique().tolist()) == {0.0, 1.0}
+    assert mask[0].sum() == 100 + 18 * 25
+    assert not mask[1].any()
+    assert count == 2
+    assert objects.shape == (2, 40, 60)
+    assert objects[0].sum() == 18 * 25  # the larger one first
+
+
+def test_decode_mask_of_nothing_is_empty_with_count_zero(nodes):
+    mask, objects, count = call(nodes["DecodeMask"], image=torch.zeros(1, 20, 30, 3))
+    assert mask.shape == (1, 20, 30)
+    assert not mask.any()
+    assert count == 0
+    assert objects.shape == (1, 20, 30)
+
+
+def test_decode_mask_clean_up(nodes):
+    assert call(nodes["DecodeMask"], image=two_blobs(), min_area=200)[2] == 1
+    assert call(nodes["DecodeMask"], image=two_blobs(), largest_only=True)[0][0].sum() == 18 * 25
+    grown = call(nodes["DecodeMask"], image=two_blobs(), grow=2)[0]
+    assert grown[0].sum() > 550
+    soft, _, count = call(nodes["DecodeMask"], image=two_blobs(), feather=6.0)
+    assert count == 2
+    assert bool(((soft > 0) & (soft < 1)).any())
+
+
+def test_decode_segmentation_names_the_classes(nodes, extension):
+    world = extension("pixwizard_core.demo.world").PALETTE
+    painted = torch.zeros(1, 10, 10, 3)
+    painted[:] = torch.tensor(world["floor"]) / 255
+    painted[0, :3] = torch.tensor(world["ball"]) / 255 + 0.02
+    picture, mask, legend = call(
+        nodes["DecodeSegmentation"],
+        image=painted.clamp(0, 1),
+        palette="PixWizard Tiny world",
+        classes="ball",
+    )
+    entries = json.loads(legend)
+    assert [(entry["name"], entry["area_percent"]) for entry in entries] == [
+        ("floor", 70.0),
+        ("ball", 30.0),
+    ]
+    assert mask[0, :3].all()
+    assert not mask[0, 3:].any()
+    assert picture[0, 0, 0].tolist() == pytest.approx([c / 255 for c in world["ball"]])
+
+
+def test_decode_segmentation_refuses_an_unknown_class(nodes, errors):
+    with pytest.raises(errors.DecodeError, match="sky"):
+        call(nodes["DecodeSegmentation"], image=image(16, 16), classes="skie")
+
+
+def test_demo_scene_is_the_same_for_the_same_seed(nodes):
+    one, caption, target, depth, mask = call(nodes["DemoScene"], seed=3, width=96, height=64)
+    assert one.shape == depth.shape == (1, 64, 96, 3)
+    assert mask.shape == (1, 64, 96)
+    assert caption
+    assert target
+    assert mask.any()
+    assert set(mask.unique().tolist()) <= {0.0, 1.0}
+    again = call(nodes["DemoScene"], seed=3, width=96, height=64)
+    assert torch.equal(again[0], one)
+    assert again[2] == target
+    assert not torch.equal(call(nodes["DemoScene"], seed=4, width=96, height=64)[0], one)
+
+
+def test_demo_scene_takes_the_largest_seed(nodes):
+    assert call(nodes["DemoScene"], seed=0xFFFFFFFFFFFFFFFF)[0].shape == (1, 128, 128, 3)

@@ -1,0 +1,92 @@
+"""Finding files, and what differs between hosts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.fakes.host import REPO
+
+
+@pytest.fixture(scope="module")
+def host(extension):
+    extension("nodes.host").register_folders()
+    return extension("nodes.host")
+
+
+def put(models, name, text="x"):
+    path = models / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_files_are_listed_with_their_kind(host, models):
+    path = put(models, "diffusion_models/wizard/consolidated.00-of-01.pth")
+    put(models, "diffusion_models/readme.txt")
+    assert host.model_files("diffusion_models", "checkpoints") == [
+        "diffusion_models/wizard/consolidated.00-of-01.pth"
+    ]
+    assert host.resolve("diffusion_models/wizard/consolidated.00-of-01.pth") == path.resolve()
+
+
+def test_folders_with_a_config_are_listed(host, models):
+    put(models, "LLM/gemma-2b/config.json", "{}")
+    put(models, "text_encoders/google/gemma-2b/config.json", "{}")
+    put(models, "text_encoders/not_a_model/notes.md")
+    assert host.model_folders("LLM", "text_encoders") == [
+        "LLM/gemma-2b/",
+        "text_encoders/google/gemma-2b/",
+    ]
+    assert host.resolve("LLM/gemma-2b/").name == "gemma-2b"
+
+
+def test_unregistered_kind_has_no_files(host):
+    assert host.model_files("unheard_of") == []
+    assert host.model_folders("unheard_of") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["diffusion_models/gone.safetensors", "diffusion_models/", "nothing", ""]
+)
+def test_missing_file_names_the_folders_searched(host, extension, name):
+    with pytest.raises(extension("pixwizard_core.errors").CheckpointError, match="Searched"):
+        host.resolve(name)
+
+
+def test_path_cannot_leave_the_model_folders(host, extension, models):
+    put(models, "secret.safetensors")
+    with pytest.raises(extension("pixwizard_core.errors").CheckpointError):
+        host.resolve("diffusion_models/../secret.safetensors")
+
+
+def test_registering_twice_adds_nothing(host):
+    before = list(host.folder_paths.folder_names_and_paths["LLM"][0])
+    host.register_folders()
+    assert host.folder_paths.folder_names_and_paths["LLM"][0] == before
+
+
+def test_schema_drops_what_the_host_does_not_know(host):
+    made = host.schema("Thing", description="One.", search_aliases=["other"])
+    assert made.node_id == "PixWizard_Thing"
+    assert made.category == "PixWizard"
+    assert not hasattr(made, "search_aliases")
+
+
+def test_choice_lists_the_options(host, extension):
+    assert host.choice("a", ["a", "b"], "letter") == "a"
+    with pytest.raises(
+        extension("pixwizard_core.errors").InstructionError, match=r"letter 'c'.*a, b"
+    ):
+        host.choice("c", ["a", "b"], "letter")
+
+
+def test_extension_defines_nothing_without_a_host():
+    code = (
+        f"import sys; sys.path.insert(0, {str(REPO.parent)!r}); import importlib; "
+        f"print(vars(importlib.import_module({REPO.name!r})).get('comfy_entrypoint'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "None", done.stderr
