@@ -81,9 +81,10 @@ def forward_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
     tolerance = allowed("forward", vectors.dtype)
     checks = []
     for label, outputs in results.items():
+        wanted = _recorded_outputs(file, case, len(outputs))
         found = [
-            close(label, outputs[index], file.tensors[case["outputs"][name]], tolerance)
-            for index, name in _output_names(case, len(outputs))
+            close(label, output, one, tolerance)
+            for output, one in zip(outputs, wanted, strict=True)
         ]
         checks.append(max(found, key=lambda check: check.ratio))
     return checks + trace_checks(vectors, file, case, model, condition, trace, noise)
@@ -103,8 +104,10 @@ def _read_times(vectors: Vectors, file: VectorFile, t: str | float, rows: int) -
     return torch.full((rows,), float(t), device=vectors.device)
 
 
-def _output_names(case: dict, rows: int) -> list[tuple[int, str]]:
-    names = [(index, f"out{index}") for index in range(rows) if f"out{index}" in case["outputs"]]
-    if len(names) != rows:
-        raise ValueError(f"{rows} latents but {len(names)} recorded outputs")
-    return names
+def _recorded_outputs(file: VectorFile, case: dict, rows: int) -> list[Tensor]:
+    """One (C, h, w) per sample: out0, out1, …, or the rows of one tensor called out."""
+    outputs = case["outputs"]
+    if "out" in outputs:
+        return list(file.tensors[outputs["out"]])
+    names = [f"out{index}" for index in range(rows)]
+    return [file.tensors[outputs[name]] for name in names]

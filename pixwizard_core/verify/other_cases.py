@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..buckets import bucket_table, choose
-from ..checkpoint import expected_shapes, inspect
+from ..checkpoint import expected_shapes, inspect, load_state_dict
 from ..config import PRESETS, ModelConfig
 from ..errors import PixWizardError
 from ..locate import ARGUMENTS_NAME
@@ -28,6 +28,11 @@ OPERATORS = {
     ast.Mult: operator.mul,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
+    ast.BitXor: operator.xor,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.RShift: operator.rshift,
+    ast.LShift: operator.lshift,
 }
 
 
@@ -68,7 +73,7 @@ def clip_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
 def picture(formula: str, height: int, width: int) -> Tensor:
     """A uint8 (3, height, width) picture from a formula like u8[c,y,x]=(3*x+5*y+c)%256.
 
-    Only + - * // %, whole numbers and the names c, y, x are read; anything else is refused.
+    Only whole-number operators, whole numbers and c, y, x are read; anything else is refused.
     """
     names = {
         "c": torch.arange(3)[:, None, None],
@@ -122,12 +127,16 @@ def _choices(images: list[list[int]], centres: list[int], wanted: list[list[int]
 
 def checkpoint_case(vectors: Vectors, file: VectorFile) -> list[Check]:
     """The released layout: opened as a folder, configuration and recorded arguments read back."""
-    folder = (vectors.folder / file.content["weights"]).parent
-    config = inspect(folder).config
-    if config is None:
-        raise PixWizardError(f"{folder.name} is not recognised as PixWizard")
+    weights = vectors.folder / file.content["weights"]
+    folder = weights.parent
+    state, config = load_state_dict(folder)
+    named, _ = load_state_dict(weights)
+    differing = 0
+    if inspect(folder).path.samefile(weights):  # a folder may hold other weights beside those named
+        differing = sum(not torch.equal(state[name], named[name]) for name in named)
     stated = file.content.get("model_args", {})
-    checks = [
+    checks = [Check("weights that differ from the file's", float(differing), 0.0)]
+    checks += [
         equal(name, getattr(config, name), value)
         for name, value in stated.items()
         if name in ModelConfig.__slots__ and value is not None

@@ -103,12 +103,10 @@ class Vectors:
         raise CheckpointError(f"image tokens {name!r} of {file.path.name} are in no file here")
 
     def model(self, file: VectorFile, case: dict) -> PixWizard:
-        """The model a case names, loaded once. A released-layout path is loaded as its folder."""
+        """The model a case names, or whose weights its file names; loaded once."""
         arguments, source = file.content, None
         if "weights" in file.content:
             source = self.folder / file.content["weights"]
-            if source.is_file() and source.parent != self.folder:
-                source = source.parent
         else:
             name = case.get("model") or file.content.get("model")
             source = self.folder / f"{name}.safetensors"
