@@ -86,14 +86,6 @@ def resolve(name: str) -> Path:
     raise CheckpointError(f"{rest or name!r} is not in the model folders. Searched: {searched}")
 
 
-def not_found(what: str, size: str, origin: str, *kinds: str) -> CheckpointError:
-    """The error for a missing model file: name, size, origin and every folder it may lie in."""
-    folders = ", ".join(root for kind in kinds for root in _roots(kind))
-    return CheckpointError(
-        f"no {what} found ({size}; from {origin}). Put it into one of: {folders}"
-    )
-
-
 def _roots(kind: str) -> list[str]:
     entry = folder_paths.folder_names_and_paths.get(folder_paths.map_legacy(kind))
     return list(entry[0]) if entry else []

@@ -20,8 +20,9 @@ from ..pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FIL
 from ..pixwizard_core.locate import ORIGIN
 from ..pixwizard_core.presets import TINY_CENTRE
 from .host import choice, model_files, model_folders, resolve, schema
-from .native import Options, make_patcher
+from .native import make_patcher
 from .text_encoder import Part, make_clip
+from .transformer import Options
 from .vision import make_clip_vision
 
 DTYPES = {

@@ -83,7 +83,7 @@ def check_attention_override_sees_every_call(setup):
 
 def check_attention_backends_agree(setup):
     small, found = Small(setup), {}
-    native = small.native
+    native = small.transformer
     chosen = native.optimized_attention
     results = {}
     try:
@@ -167,7 +167,7 @@ def check_saved_model_loads_again(setup):
     )
     (path,) = folder.glob("*.safetensors")
     loaded = setup.module("nodes.load").load_transformer(path, torch.float32)
-    loaded.model_options["transformer_options"][small.native.OPTIONS_KEY] = small.options
+    loaded.model_options["transformer_options"][small.transformer.OPTIONS_KEY] = small.options
     assert loaded.model.diffusion_model.config == small.config
     return close(
         small.by_guider(3.0, 1.5, patcher=loaded), wanted, EXACT, "saved with its LoRA and loaded"

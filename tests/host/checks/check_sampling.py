@@ -67,7 +67,7 @@ def check_pictures_beyond_the_trained_size_scale_positions(setup):
 
 def check_attention_base_is_the_nearest_trained_size_above(setup):
     small = Small(setup)
-    options = small.native.Options((512, 768, 1024))
+    options = small.transformer.Options((512, 768, 1024))
     found = [options.for_tokens(count)[1] for count in (900, 1024, 1025, 4096, 5000)]
     assert found == [1024, 1024, 2304, 4096, 4096], found
     factors = [options.for_tokens(count)[0].factor for count in (900, 4096, 4 * 4096)]

@@ -26,6 +26,7 @@ class Small:
     """Everything a sampling check needs. batch: pictures."""
 
     def __init__(self, setup, batch: int = 2, dtype=torch.float32, centre: int = 128) -> None:
+        self.transformer = setup.module("nodes.transformer")
         self.native, self.guider = setup.module("nodes.native"), setup.module("nodes.guider")
         self.sample = setup.module("nodes.sample")
         self.core = setup.module("pixwizard_core")
@@ -37,7 +38,7 @@ class Small:
         for parameter in self.twin.parameters():
             parameter.data = torch.randn(parameter.shape, generator=generator) * 0.15
         self.weights = {name: p.detach().clone() for name, p in self.twin.named_parameters()}
-        self.options = self.native.Options((centre,))
+        self.options = self.transformer.Options((centre,))
         self.patcher = self.native.make_patcher(
             config, dict(self.weights), self.options, dtype=dtype
         )

@@ -1,0 +1,161 @@
+"""The core's transformer with the host's calling convention around it.
+
+The host's time runs from sigma 1 (noise) to 0 (image) and its networks return noise minus image, so
+this file turns t = 1 - sigma and gives back the negated velocity. All else is the core's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import comfy.patcher_extension
+import torch
+from comfy.ldm.common_dit import pad_to_patch_size
+from comfy.ldm.modules.attention import optimized_attention
+from torch import Tensor
+
+from ..pixwizard_core.conditioning import Condition
+from ..pixwizard_core.config import ModelConfig
+from ..pixwizard_core.generate import PIXELS_PER_TOKEN_SIDE
+from ..pixwizard_core.model import NO_SCALING, PixWizard, Prepared, RopeScaling
+from ..pixwizard_core.pipeline import WATERSHED
+from .prepared import PreparedCache
+
+OPTIONS_KEY = "pixwizard"  # where a MODEL keeps its Options, in transformer_options
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a MODEL is to be run.
+
+    centres: sides in px of the squares whose areas it was trained at. proportional: scale
+    self-attention by the number of tokens relative to the trained size. rope: scaling of positions;
+    None scales them where the picture is larger than any trained size.
+    """
+
+    centres: tuple[int, ...]
+    proportional: bool = True
+    rope: RopeScaling | None = None
+
+    def for_tokens(self, count: int) -> tuple[RopeScaling, int | None]:
+        """Position scaling and attention base for a picture of this many tokens."""
+        bases = sorted((centre // PIXELS_PER_TOKEN_SIDE) ** 2 for centre in self.centres)
+        base = next((base for base in bases if base >= count), bases[-1])
+        scaling = self.rope
+        if scaling is None:
+            beyond = math.sqrt(count / base)
+            scaling = RopeScaling(beyond, WATERSHED) if beyond > 1 else NO_SCALING
+        return scaling, base if self.proportional else None
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, transformer_options: dict
+) -> Tensor:
+    """The host's attention in the form the core asks for (see pixwizard_core.model.attention)."""
+    groups = q.shape[1] // k.shape[1]
+    if groups > 1:
+        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+    if mask is not None:  # several of the host's backends take additive masks only
+        mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, torch.finfo(q.dtype).min)
+    return optimized_attention(
+        q, k, v, q.shape[1], mask=mask, skip_reshape=True, transformer_options=transformer_options
+    )
+
+
+def run_block(options: dict, text: Tensor, index: int, x: Tensor, run) -> Tensor:
+    """One block with the host's hooks around it: a replacement first, then patches on its
+    output."""
+    options["block_index"] = index
+    entry = {"img": x, "txt": text, "vec": None, "pe": None, "transformer_options": options}
+    replacement = options.get("patches_replace", {}).get("dit", {}).get(("double_block", index))
+    if replacement is None:
+        x = run(x)
+    else:
+
+        def original(arguments: dict) -> dict:
+            return {"img": run(arguments["img"]), "txt": arguments["txt"]}
+
+        x = replacement(entry, {"original_block": original})["img"]
+    for patch in options.get("patches", {}).get("double_block", []):
+        x = patch({**entry, "img": x, "img_input": entry["img"], "block_index": index}).get(
+            "img", x
+        )
+    return x
+
+
+class Transformer(PixWizard):
+    """The core's transformer with the host's forward."""
+
+    def __init__(self, *, dtype=None, device=None, operations, **config) -> None:
+        super().__init__(
+            ModelConfig(**config),
+            ops=operations,
+            attention=partial(attend, transformer_options={}),
+            device=device,
+            dtype=dtype,
+        )
+        self.dtype = dtype
+        self.patch_size = self.config.patch_size
+
+    def forward(self, x, timesteps, context=None, transformer_options=None, **conds):
+        options = transformer_options or {}
+        wrappers = comfy.patcher_extension.get_all_wrappers(
+            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options
+        )
+        executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(
+            self._forward, self, wrappers
+        )
+        # Step-caching wrappers add to x in place, and in float32 it is the sampler's own tensor.
+        return executor.execute(x.clone(), timesteps, context, options, **conds)
+
+    def _forward(
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        transformer_options: dict,
+        *,
+        text_mask: Tensor,
+        pooled: Tensor,
+        image_tokens: Tensor,
+        has_image: Tensor,
+        image_latent: Tensor,
+        prepared_cache: PreparedCache | None = None,
+        **unused,
+    ) -> Tensor:
+        options = {**transformer_options, "block_type": "double", "total_blocks": len(self.layers)}
+        height, width = x.shape[-2:]
+        patch = (self.patch_size, self.patch_size)
+        x, image_latent = pad_to_patch_size(x, patch), pad_to_patch_size(image_latent, patch)
+        condition = Condition(
+            context, text_mask.bool(), pooled, image_tokens, has_image.bool(), image_latent
+        )
+        tokens = math.prod(x.shape[-2:]) // self.patch_size**2
+        layout = options[OPTIONS_KEY].for_tokens(tokens)
+        prepared = self._prepared(condition, layout, prepared_cache)
+        velocity = self.velocity(
+            x,
+            1.0 - timesteps,
+            prepared,
+            attention=partial(attend, transformer_options=options),
+            block_hook=partial(run_block, options, context) if has_hooks(options) else None,
+        )
+        return -velocity[..., :height, :width]
+
+    def _prepared(
+        self,
+        condition: Condition,
+        layout: tuple[RopeScaling, int | None],
+        cache: PreparedCache | None,
+    ) -> Prepared:
+        def prepare() -> Prepared:
+            return self.prepare(condition, rope=layout[0], base_seqlen=layout[1])
+
+        return prepare() if cache is None else cache.get(condition, layout, prepare)
+
+
+def has_hooks(options: dict) -> bool:
+    """Whether any node patched the blocks of this model."""
+    return bool(options.get("patches_replace") or options.get("patches"))
