@@ -71,19 +71,23 @@ def model_folders(*kinds: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def resolve(name: str) -> Path:
+def resolve(name: str, wanted: str = "") -> Path:
     """Path of an entry from model_files or model_folders.
 
-    Raises CheckpointError listing the folders searched when it is not there.
+    wanted: what to get, and where from. Raises CheckpointError with it, and with the folders
+    searched, when the entry is not there.
     """
     kind, _, rest = name.partition("/")
-    for root in _roots(kind):
-        path = (Path(root) / rest).resolve()
-        inside = path.is_relative_to(Path(root).resolve()) or (Path(root) / rest).exists()
-        if rest and ".." not in Path(rest).parts and inside and path.exists():
-            return path
+    below = Path(rest)
+    # A workflow comes from anywhere: a name must not lead out of the model folders.
+    if rest and not below.anchor and ".." not in below.parts:
+        for root in _roots(kind):
+            if (Path(root) / below).exists():
+                return Path(root) / below
     searched = ", ".join(_roots(kind)) or f"no folder is registered for {kind!r}"
-    raise CheckpointError(f"{rest or name!r} is not in the model folders. Searched: {searched}")
+    raise CheckpointError(
+        f"{rest or name!r} is not in the model folders. Searched: {searched}. {wanted}".rstrip()
+    )
 
 
 def _roots(kind: str) -> list[str]:

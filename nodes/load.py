@@ -130,7 +130,7 @@ class LoadModel(io.ComfyNode):
     @classmethod
     def execute(cls, model_name, weight_dtype):
         dtype = DTYPES[choice(weight_dtype, DTYPES, "weight_dtype")]
-        return io.NodeOutput(load_transformer(resolve(model_name), dtype))
+        return io.NodeOutput(load_transformer(resolve(model_name, ORIGIN), dtype))
 
 
 class LoadTextEncoder(io.ComfyNode):
@@ -167,7 +167,8 @@ class LoadTextEncoder(io.ComfyNode):
 
     @classmethod
     def execute(cls, gemma, clip):
-        return io.NodeOutput(load_clip(resolve(gemma), resolve(clip)))
+        paths = resolve(gemma, WANTED["gemma"]), resolve(clip, WANTED["clip_text"])
+        return io.NodeOutput(load_clip(*paths))
 
 
 NODES = (LoadTiny, LoadModel, LoadTextEncoder)

@@ -46,7 +46,7 @@ class Setup:
     """What a check gets: modules of the loaded extension and a folder of its own."""
 
     def __init__(self, package: str) -> None:
-        self.package = package
+        self.package, self.extension = package, EXTENSION
 
     def module(self, name: str):
         """A module of the extension by its dotted name, for example nodes.native."""

@@ -1,0 +1,133 @@
+"""Loader nodes on real files: the released layout, the bundled model, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import comfy.model_management
+import comfy.utils
+import folder_paths
+import torch
+from safetensors.torch import save_file
+from small import apart, refused
+
+import nodes
+
+PARITY = 3e-5  # float32, as for the reference vectors
+SIZE = (176, 112)  # a source that has to be fitted
+
+
+def golden(setup):
+    return setup.extension / "tests" / "golden"
+
+
+def put(setup, kind: str, source) -> str:
+    """Copy a file into a private folder of this kind; its name in the loaders' lists."""
+    folder = setup.folder()
+    folder_paths.add_model_folder_path(kind, str(folder))
+    folder_paths.filename_list_cache.clear()
+    shutil.copy(source, folder / source.name)
+    return f"{kind}/{source.name}"
+
+
+def reference_case(setup) -> tuple[dict, dict]:
+    """Inputs and the expected velocity of the reference's forward on a released folder."""
+    tensors = comfy.utils.load_torch_file(str(golden(setup) / "checkpoint_forward.safetensors"))
+    tokens = comfy.utils.load_torch_file(str(golden(setup) / "clip_tokens.safetensors"))["clip1_i8"]
+    return tensors, tokens.float().reshape(1, 576, -1) / 32
+
+
+def check_released_checkpoint_computes_what_the_reference_does(setup):
+    load, transformer = setup.module("nodes.load"), setup.module("nodes.transformer")
+    path = golden(setup) / "checkpoint" / "consolidated_ema.00-of-01.pth"
+    name = put(setup, "diffusion_models", path)
+    assert name in load.LoadModel.define_schema().inputs[0].options
+    patcher = load.LoadModel.execute(name, "float32").args[0]
+    comfy.model_management.load_models_gpu([patcher])
+    given, tokens = reference_case(setup)
+    sigma = 1 - given["t"]
+    options = {transformer.OPTIONS_KEY: transformer.Options((512,), proportional=False)}
+    denoised = patcher.model.apply_model(
+        given["x"][None],
+        sigma,
+        c_crossattn=given["cap_feats"],
+        text_mask=given["cap_mask"].long(),
+        pooled=given["pooled"],
+        image_tokens=tokens,
+        has_image=torch.ones(1, dtype=torch.long),
+        image_latent=given["input_x"][None],
+        transformer_options=options,
+    )
+    velocity = (denoised - given["x"]) / sigma
+    distance = float((velocity[0] - given["ckpt_forward.out0"]).abs().max())
+    assert distance <= PARITY, distance
+    return distance
+
+
+def check_other_models_are_refused_by_name(setup):
+    load = setup.module("nodes.load")
+    wrong = setup.folder() / "looks_like_pixwizard.safetensors"
+    save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(2, 2)}, str(wrong))
+    error = setup.module("pixwizard_core.errors").CheckpointError
+    name = put(setup, "diffusion_models", wrong)
+    return refused(error, ("Flux", "PixWizard"), load.LoadModel.execute, name, "default")
+
+
+def check_missing_text_encoder_says_where_it_looked(setup):
+    load = setup.module("nodes.load")
+    error = setup.module("pixwizard_core.errors").CheckpointError
+    names = ("LLM/gemma-2b/", "text_encoders/clip.safetensors")
+    return refused(
+        error, ("LLM", "google/gemma-2b", "5.0 GB"), load.LoadTextEncoder.execute, *names
+    )
+
+
+def check_text_encoder_folders_load(setup):
+    """The bundled encoders laid out as users have the released ones: folders below models/."""
+    load, tiny = setup.module("nodes.load"), setup.module("pixwizard_core.encoders.tiny")
+    folder = setup.folder()
+    folder_paths.folder_names_and_paths["LLM"][0].append(str(folder))
+    for name, weights in (("gemma", tiny.TEXT_FILE), ("clip", tiny.CLIP_FILE)):
+        (folder / name).mkdir()
+        shutil.copy(tiny.BUNDLE / weights, folder / name / "model.safetensors")
+        shutil.copy(tiny.BUNDLE / "tokenizer.json", folder / name)
+        (folder / name / "config.json").write_text(json.dumps({}))
+    options = load.LoadTextEncoder.define_schema().inputs[0].options
+    assert "LLM/gemma/" in options, options
+    clip = load.LoadTextEncoder.execute("LLM/gemma/", "LLM/clip/").args[0]
+    bundled = load.LoadTiny.execute().args[1]
+    one, other = (nodes.CLIPTextEncode().encode(c, "the red ball")[0][0] for c in (clip, bundled))
+    assert torch.equal(one[0], other[0])
+    assert torch.equal(one[1]["pooled_output"], other[1]["pooled_output"])
+
+
+def check_bundled_model_paints_what_the_core_paints(setup):
+    """The whole chain of nodes against the core's pipeline, on a picture that has to be fitted."""
+    pipeline, bundle = (
+        setup.module("pixwizard_core.pipeline"),
+        setup.module("pixwizard_core.bundle"),
+    )
+    generate, condition = setup.module("pixwizard_core.generate"), setup.module("nodes.condition")
+    load, sample = setup.module("nodes.load"), setup.module("nodes.sample")
+    width, height = SIZE
+    image = setup.module("nodes.demo").DemoScene.execute(5, 4, width, height).args[0]
+    sentence = condition.Instruction.execute("depth", "", "", "red", 0).args[0]
+    found = {}
+    for text, pictured in ((1.0, 1.0), (3.0, 1.5)):
+        model, clip, vision, vae = load.LoadTiny.execute().args
+        fitted, _, canvas, *_ = condition.FitToCanvas.execute(image, 128, "stretch").args
+        *branches, latent = condition.Encode.execute(clip, vision, vae, fitted, sentence).args
+        (painted,) = sample.Sample.execute(
+            model, *branches, text, pictured, latent, 11, 4, 1.0, sample.FIRST_CHANNELS, "euler"
+        ).args
+        picture = vae.decode(painted["samples"])
+        settings = generate.SampleSettings(steps=4, w_text=text, w_image=pictured)
+        request = pipeline.Request(image.movedim(-1, 1), sentence, 11, settings)
+        wanted = pipeline.run(bundle.load_tiny(), request)
+        assert canvas == wanted.canvas
+        met = picture.movedim(-1, 1)
+        found[f"{text} {pictured}"] = float((met - wanted.model_image_01).abs().max())
+        assert found[f"{text} {pictured}"] < 2e-3, found
+        assert apart(met, met.mean().expand_as(met)) > 1e-2, "a flat picture proves nothing"
+    return found
