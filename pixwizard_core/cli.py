@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from . import __version__, cli_run
+from . import __version__, cli_bench, cli_run
 from .cli_run import usable_device
 from .errors import PixWizardError
 from .progress import progress
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pixwizard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_run, _add_convert, _add_inspect, _add_verify):
+    for add in (_add_demo, _add_run, _add_convert, _add_inspect, _add_verify, _add_bench):
         add(commands)
     return parser
 
@@ -141,6 +141,13 @@ def _verify(arguments: argparse.Namespace) -> int:
     )
     print(report.total())
     return 0 if report.ok else EXIT_FAILED
+
+
+def _add_bench(commands) -> None:
+    text = "time a guided step: in the reference's order of work, and in ours"
+    parser = _command(commands, "bench", cli_bench.bench, text)
+    _add_device(parser, ("float32", "bfloat16", "float16"))
+    cli_bench.add_bench_options(parser)
 
 
 def megabytes(count: int) -> str:

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "resample": {"errors"},
     "canvas": {"buckets", "errors", "images", "resample"},
     "decode": {"errors", "images", "tasks"},
-    "recognise": {"errors"},
+    "recognise": {"config", "errors"},
     "weightfile": {"errors"},
     "strict": {"errors"},
     "locate": {"errors", "weightfile"},

@@ -80,6 +80,19 @@ def test_output_cut_short_ends_without_traceback():
     assert "Traceback" not in result.stderr
 
 
+def test_bench_prints_a_row_per_case(capsys):
+    assert main(["bench", "--side", "4", "--text", "8", "--pairs", "1"]) == 0
+    heading, *rows = capsys.readouterr().out.splitlines()
+    assert heading.split()[0] == "case"
+    assert [row[:15].strip() for row in rows] == ["two branches", "three branches", "one branch"]
+    assert all(float(row.split()[-1]) < 1e-3 for row in rows)  # both ways agree
+
+
+def test_bench_refuses_an_unknown_preset(capsys):
+    assert main(["bench", "--preset", "huge"]) == 2
+    assert "preset 'huge' is unknown" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("count", "text"), [(671_620, "0.7 MB"), (8_050_000_000, "8.05 GB")])
 def test_megabytes_reads_like_a_file_listing(count, text):
     assert megabytes(count) == text
