@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,15 @@ def test_no_workflow_holds_an_absolute_path():
         assert "/root" not in text, path.name
         assert "/home" not in text, path.name
         assert ":\\\\" not in text, path.name
+
+
+def test_workflow_ids_are_uuids():
+    """The page warns about a workflow whose id is anything else."""
+    ids = [
+        uuid.UUID(json.loads(path.read_text(encoding="utf-8"))["id"])
+        for path in (REPO / "workflows").glob("*.json")
+    ]
+    assert len(set(ids)) == len(ids)
 
 
 @pytest.mark.parametrize("path", sorted((REPO / "workflows").glob("*.json")), ids=lambda p: p.stem)
