@@ -1,0 +1,80 @@
+"""One depth map from several runs of the same picture, and how far they agree."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import DecodeError
+
+ROUNDS = 8
+FIT_SIDE = 384  # scale and shift are found on a grid of about so many points a side
+OUTLIERS = 3.0  # a point this many times the typical difference away has no say in the fit
+MAD_TO_DEVIATION = 1.4826  # for a normal distribution
+
+
+class Merged(NamedTuple):
+    """depth: (H, W), the middle value of each pixel. uncertainty: (H, W), the standard deviation of
+    the runs there as their median deviation tells it, in the unit of depth. aligned: (N, H, W)."""
+
+    depth: Tensor
+    uncertainty: Tensor
+    aligned: Tensor
+
+
+def merge_depths(depths: Tensor, *, align: bool = True) -> Merged:
+    """Merge depth maps (N, H, W) of one picture, each right up to its own scale and shift.
+
+    Every map is fitted by scale and shift to the common median, which is found anew after each
+    round; differing points lose their say. The result keeps the mean level and spread of the input.
+    Polarity must agree. One map comes back unchanged with uncertainty 0. Raises DecodeError for an
+    empty or unfinite input.
+    """
+    if depths.ndim != 3 or not len(depths):
+        raise DecodeError(f"depth maps must be (N, H, W), N at least 1. Got: {tuple(depths.shape)}")
+    if not bool(torch.isfinite(depths).all()):
+        raise DecodeError("a depth map holds values that are not finite; run its VAE in float32")
+    depths = depths.float()
+    if align and len(depths) > 1:
+        depths = _aligned(depths)
+    middle = _median(depths)
+    return Merged(middle, _median((depths - middle).abs()) * MAD_TO_DEVIATION, depths)
+
+
+def _median(maps: Tensor) -> Tensor:
+    """Middle value along the first axis, the mean of both when their number is even."""
+    count = len(maps)
+    return maps.sort(0).values[(count - 1) // 2 : count // 2 + 1].mean(0)
+
+
+def _aligned(depths: Tensor) -> Tensor:
+    step_y, step_x = (max(1, side // FIT_SIDE) for side in depths.shape[1:])
+    points = depths[:, ::step_y, ::step_x].flatten(1).double()
+    level, width = points.mean(1).mean(), points.std(1).mean()
+    common = points.median(0).values
+    scale, shift = torch.ones(len(points), 1), torch.zeros(len(points), 1)
+    scale, shift = scale.to(points), shift.to(points)
+    for _ in range(ROUNDS):
+        moved = points * scale + shift
+        apart = (moved - common).abs()
+        weight = (apart <= OUTLIERS * apart.median(1, keepdim=True).values + 1e-9).double()
+        scale, shift = _fit(points, common, weight)
+        common = (points * scale + shift).median(0).values
+        # Fits to a mean are a little flat each time; without this the maps would shrink to nothing.
+        if common.std() > 0:
+            common = (common - common.mean()) * (width / common.std()) + level
+    return (depths * scale[..., None] + shift[..., None]).to(depths.dtype)
+
+
+def _fit(points: Tensor, common: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale, never negative, and shift (N, 1) that bring each row to common by weighted least
+    squares."""
+    total = weight.sum(1, keepdim=True)
+    mean_x = (weight * points).sum(1, keepdim=True) / total
+    mean_y = (weight * common).sum(1, keepdim=True) / total
+    spread = (weight * (points - mean_x) ** 2).sum(1, keepdim=True)
+    both = (weight * (points - mean_x) * (common - mean_y)).sum(1, keepdim=True)
+    scale = torch.where(spread > 0, both / spread.clamp(min=1e-30), 0.0).clamp(min=0)
+    return scale, mean_y - scale * mean_x

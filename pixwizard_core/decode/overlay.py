@@ -1,0 +1,17 @@
+"""Masks shown on their picture."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .common import Rgb, picture, rgb_of
+
+
+def overlay(
+    image_01: Tensor, mask: Tensor, colour: str | Rgb = "red", opacity: float = 0.5
+) -> Tensor:
+    """(B, C, H, W) with a colour laid where mask (B, H, W), bool or 0..1, selects: (B, 3, H, W)."""
+    shown = picture(image_01)
+    ink = shown.new_tensor(rgb_of(colour)).view(3, 1, 1) / 255
+    weight = mask.to(shown)[:, None] * opacity
+    return shown + weight * (ink - shown)
