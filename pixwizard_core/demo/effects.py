@@ -1,0 +1,124 @@
+"""What each setting of the sampler does to the scores: steps, solver, guidance, token selection."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ..generate import SampleSettings
+from ..pipeline import Bundle
+from .examples import Examples
+from .scorers import SCORERS
+from .scoring import SQUARE, OnProgress, Plan, check_tasks, examples_of, paint, precision
+
+TASKS = {"depth": "rmse", "segmentation": "miou", "mask": "iou", "text2image": "named"}
+STEPS = (1, 2, 4, 8, 16, 32)
+# Solvers at eight evaluations of the model, but dopri5, which chooses its own.
+SOLVER_STEPS = {"euler": 8, "midpoint": 4, "heun": 4, "rk4": 2, "dopri5": 1}
+TEXT_SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+IMAGE_SCALES = (1.0, 1.5, 2.0, 3.0)
+KEPT = (16, 64, 128, 256, 576)
+KINDS = ("words", "steps", "solver", "w_text", "w_image", "tokens")
+
+Settings = Callable[[SampleSettings], SampleSettings]
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One change against a task's own settings. kept: image tokens that each block keeps. other
+    words: each picture gets the instruction of another one."""
+
+    kind: str
+    label: str
+    change: Settings = lambda settings: settings
+    kept: int | None = None
+    other_words: bool = False
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Scores by task under one variation, and seconds per picture over all of them."""
+
+    variation: Variation
+    scores: dict[str, float]
+    seconds: float
+
+
+def variations(kinds: Sequence[str] = KINDS) -> list[Variation]:
+    """All that are studied, of the given kinds, after the unchanged settings."""
+    found = [Variation("own", "own settings")]
+    found += [Variation("words", "another picture's words", other_words=True)]
+    for n in STEPS:
+        found.append(Variation("steps", f"{n} steps", lambda s, n=n: replace(s, steps=n)))
+    for name, n in SOLVER_STEPS.items():
+        label = name if name == "dopri5" else f"{name}, {n} steps"
+        found.append(
+            Variation("solver", label, lambda s, name=name, n=n: replace(s, solver=name, steps=n))
+        )
+    for w in TEXT_SCALES:
+        found.append(Variation("w_text", f"w_text {w:g}", lambda s, w=w: replace(s, w_text=w)))
+    for w in IMAGE_SCALES:
+        found.append(Variation("w_image", f"w_image {w:g}", lambda s, w=w: replace(s, w_image=w)))
+    for name in ("topk", "gumbel"):
+        found.append(
+            Variation("tokens", f"{name} selection", lambda s, name=name: replace(s, tokens=name))
+        )
+    found += [Variation("tokens", f"{n} tokens kept", kept=n) for n in KEPT]
+    return [one for one in found if one.kind in ("own", *kinds)]
+
+
+def with_kept_tokens(bundle: Bundle, kept: int) -> Bundle:
+    """The same weights, keeping another number of image tokens in each block."""
+    model = copy.copy(bundle.model)
+    model.config = replace(model.config, sample_tokens=kept)
+    return replace(bundle, model=model)
+
+
+def study(
+    bundle: Bundle,
+    plan: Plan,
+    *,
+    tasks: Sequence[str] = tuple(TASKS),
+    kinds: Sequence[str] = KINDS,
+    on_progress: OnProgress = lambda done, total: None,
+) -> Iterator[Effect]:
+    """Score plan.count scenes of each task under each variation, one after another."""
+    sets = {
+        task: examples_of(task, plan.count, SQUARE, plan.seed, False) for task in check_tasks(tasks)
+    }
+    chosen = variations(kinds)
+    for number, variation in enumerate(chosen, 1):
+        start, scores = time.perf_counter(), {}
+        for task, examples in sets.items():
+            scores[task] = _score(bundle, task, examples, variation, plan)
+        seconds = (time.perf_counter() - start) / (plan.count * len(sets))
+        on_progress(number, len(chosen))
+        yield Effect(variation, scores, seconds)
+
+
+def _score(
+    bundle: Bundle, task: str, examples: Examples, variation: Variation, plan: Plan
+) -> float:
+    settings = variation.change(plan.settings or bundle.settings_of(task))
+    used = with_kept_tokens(bundle, variation.kept) if variation.kept else bundle
+    asked = examples
+    if variation.other_words:
+        words = examples.instructions
+        asked = replace(examples, instructions=[*words[-1:], *words[:-1]])
+    with precision(plan.half, bundle.device):
+        painted = paint(used, asked, settings, plan.batch)
+    scores = SCORERS[task](painted.float(), examples)
+    return scores[TASKS.get(task, next(iter(scores)))]
+
+
+def effect_table(effects: Sequence[Effect]) -> str:
+    """Markdown: a row for each variation, a column for each task's score."""
+    tasks = list(effects[0].scores)
+    heads = ["change", *(f"{task} {TASKS.get(task, '')}".strip() for task in tasks), "s a picture"]
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for effect in effects:
+        cells = [effect.variation.label, *(f"{effect.scores[task]:.3f}" for task in tasks)]
+        lines.append(f"| {' | '.join([*cells, f'{effect.seconds:.2f}'])} |")
+    return "\n".join(lines)

@@ -1,0 +1,164 @@
+"""Train a LoRA of any PixWizard: on the demo world, or on pictures of one's own.
+
+One's own examples are listed in a JSONL file, one object a line: "input" and "target", picture
+files (relative to the list), and "instruction". Leave "input" out for text to image.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..canvas import plan
+from ..errors import PixWizardError
+from ..images import to_pixels
+from ..lora import LoraSettings, add_lora, trainable
+from ..picture_files import open_picture
+from ..pipeline import Bundle
+from .dataset import Samples
+from .training import Batch, Sampler, Trainee, TrainSettings, flow_loss
+
+DEFAULTS = TrainSettings(batch=8, learning_rate=3e-4, warmup_steps=20, weight_decay=0.0)
+FIELDS = ("input", "target", "instruction")
+
+
+@dataclass(frozen=True)
+class Triple:
+    """One example: a picture or None, what it should become, and how that is asked for."""
+
+    input: Path | None
+    target: Path
+    instruction: str
+
+
+def read_triples(path: str | Path) -> list[Triple]:
+    """Examples of a JSONL list. Raises PixWizardError naming the line that is wrong."""
+    path = Path(path)
+    if not path.is_file():
+        raise PixWizardError(
+            f"there is no list of examples {path.name} in {path.parent.absolute()}"
+        )
+    triples = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise PixWizardError(f"{path.name}, line {number} is not JSON: {error}") from None
+        if not isinstance(row, dict) or not row.get("target") or "instruction" not in row:
+            raise PixWizardError(
+                f'{path.name}, line {number} needs "target" and "instruction" (and "input", but '
+                f"for text to image). Got: {line[:80]}"
+            )
+        given = path.parent / row["input"] if row.get("input") else None
+        triples.append(Triple(given, path.parent / row["target"], str(row["instruction"])))
+    if not triples:
+        raise PixWizardError(f"{path.name} lists no examples")
+    return triples
+
+
+@torch.no_grad()
+def encode_triples(bundle: Bundle, triples: list[Triple]) -> dict[tuple[int, int], Samples]:
+    """Examples as training reads them, by (height, width), on the bundle's device.
+
+    Both pictures are stretched to the canvas of the target; a missing input is black.
+    """
+    parts: dict[tuple[int, int], list[Samples]] = {}
+    for triple in triples:
+        target = open_picture(triple.target)
+        canvas = plan(target.shape[-1], target.shape[-2], bundle.centres, "stretch")
+        target = canvas.fit_image(target)
+        height, width = target.shape[-2:]
+        given = torch.zeros_like(target)
+        if triple.input:
+            picture = open_picture(triple.input)
+            size = plan(picture.shape[-1], picture.shape[-2], bundle.centres, "stretch")
+            given = size.fit_image(picture)
+            if given.shape != target.shape:
+                given = nn.functional.interpolate(picture, (height, width), mode="bicubic")
+                given = given.clamp(0, 1)
+        parts.setdefault((height, width), []).append(_encode(bundle, given, target, triple))
+    return {size: Samples.cat(rows).to(bundle.device) for size, rows in parts.items()}
+
+
+def _encode(bundle: Bundle, given: Tensor, target: Tensor, triple: Triple) -> Samples:
+    def latent(picture: Tensor) -> Tensor:
+        return bundle.vae.encode(to_pixels(picture).to(bundle.device)).float().cpu()
+
+    ids, mask, clip_ids, _ = bundle.text.tokenize([triple.instruction])
+    return Samples(
+        pictures=(given * 255).round().byte(),
+        source=latent(given),
+        target=latent(target),
+        ids=ids.to(torch.int32),
+        lengths=mask.sum(1).to(torch.int32),
+        clip_ids=clip_ids.to(torch.int32),
+        task=torch.zeros(1, dtype=torch.int16),
+    )
+
+
+class PlainSampler(Sampler):
+    """Draws batches of one size at a time, every example as often as any other."""
+
+    def __init__(self, samples: dict[tuple[int, int], Samples], empty) -> None:
+        self.samples, self.empty = samples, empty
+        self.buckets = list(samples)
+        self.shares = torch.tensor([float(len(rows)) for rows in samples.values()])
+
+    def draw(self, settings: TrainSettings, progress: float, generator: torch.Generator) -> Batch:
+        pick = int(torch.multinomial(self.shares, 1, generator=generator))
+        data = self.samples[self.buckets[pick]]
+        index = torch.randint(0, len(data), (settings.batch,), generator=generator)
+        return self._assemble(data, index.to(data.task.device), settings, generator)
+
+
+def empty_caption(bundle: Bundle) -> tuple[Tensor, Tensor, Tensor]:
+    """What a sampler puts in the place of dropped words."""
+    ids, mask, clip_ids, _ = bundle.text.tokenize([""])
+    return ids, mask, clip_ids
+
+
+def train_lora(
+    bundle: Bundle,
+    sampler: Sampler,
+    lora: LoraSettings,
+    *,
+    steps: int,
+    settings: TrainSettings = DEFAULTS,
+) -> Iterator[float]:
+    """Add a LoRA to the bundle's model and train it for some steps; yields each step's loss.
+
+    The encoders stay as they are. Afterwards save_lora writes the result and merge_lora keeps it.
+    """
+    add_lora(bundle.model, lora)
+    parameters = trainable(bundle.model)
+    trainee = Trainee(bundle.model, bundle.text, bundle.vision)
+    optimizer = torch.optim.AdamW(
+        parameters, settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay
+    )
+    generator = torch.Generator().manual_seed(settings.seed)
+    noise = torch.Generator(bundle.device).manual_seed(settings.seed + 1)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(settings, step, steps)
+        batch = sampler.draw(settings, step / steps, generator)
+        with torch.autocast(bundle.device.type, dtype=torch.bfloat16):
+            loss = flow_loss(trainee, batch, settings, noise).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, settings.clip)
+        optimizer.step()
+        yield float(loss.detach())
+
+
+def rate(settings: TrainSettings, step: int, steps: int) -> float:
+    """Warm-up, then a half cosine to nothing."""
+    warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
+    return settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / steps))

@@ -1,0 +1,289 @@
+"""How right painted answers are, task by task: each scorer takes (n, 3, H, W) in 0..1 and the
+examples they answer, and gives numbers by name. The right answer itself scores best, a copy of the
+input gains nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..decode import (
+    decode_boxes,
+    decode_depth,
+    decode_highlight,
+    decode_mask,
+    decode_normals,
+    decode_segments,
+)
+from ..decode.palette import Palette
+from ..evaluation import metrics
+from ..tasks import COLOURS
+from .edges import canny
+from .examples import Examples
+from .person import BONES
+from .render import CLASSES, PALETTE
+from .scenes import COLOUR_NAMES, PAINTS
+
+FOUND = 0.5  # IoU from which a referred object counts as found
+LINE_TOLERANCE_PX = 2
+CHANGED = 0.03  # difference from which a pixel counts as edited, a little beyond rounding
+DULL_DB = 20.0  # restoration is also scored on inputs at most this good: there is much to gain
+BEST_DB = 60.0  # finer than a picture of 8 bits can show, so that equal pictures have a number
+PATCH_PX = 12  # pixels at 128 x 128 whose 3 x 3 neighbours all show a colour: a thing, not noise
+
+Scores = dict[str, float]
+Scorer = Callable[[Tensor, Examples], Scores]
+
+
+def world_palette() -> Palette:
+    """The demo world's classes as a palette; index 0 is the background, which no scene shows."""
+    return Palette.from_mapping("demo world", PALETTE)
+
+
+def bone_palette() -> Palette:
+    """The bones of a skeleton picture as classes, on black."""
+    return Palette.from_mapping("bones", {f"bone {i}": row[3] for i, row in enumerate(BONES)})
+
+
+def mean(values: list[float]) -> float:
+    """Average without the values that no pixel supports; NaN when none is left."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def psnr(painted: Tensor, wanted: Tensor, region: Tensor | None = None) -> float:
+    """In dB, at most BEST_DB; NaN for an empty region."""
+    return min(metrics.psnr(painted, wanted, region), BEST_DB) if _any(region) else math.nan
+
+
+def _any(region: Tensor | None) -> bool:
+    return region is None or bool(region.any())
+
+
+def score_depth(painted: Tensor, examples: Examples) -> Scores:
+    return {"rmse": metrics.rmse(decode_depth(painted), examples.truth["depth_01"])}
+
+
+def score_normals(painted: Tensor, examples: Examples) -> Scores:
+    return {"angle": metrics.mean_angle_deg(decode_normals(painted), examples.truth["normals"])}
+
+
+def score_segmentation(painted: Tensor, examples: Examples) -> Scores:
+    labels = decode_segments(painted, world_palette()).labels
+    truth = examples.truth["classes"] + 1
+    return {
+        "accuracy": metrics.pixel_accuracy(labels, truth),
+        "miou": metrics.mean_iou(labels, truth, len(CLASSES) + 1),
+    }
+
+
+def score_overlap(masks: Tensor, truth: Tensor) -> Scores:
+    """iou: mean over pictures; found: share with IoU of FOUND or more; ciou: over all pixels."""
+    each = [metrics.mask_iou(a[None], b[None]) for a, b in zip(masks, truth, strict=True)]
+    return {
+        "iou": mean(each),
+        "found": mean([float(value >= FOUND) for value in each]),
+        "ciou": metrics.cumulative_iou(masks, truth),
+    }
+
+
+def score_mask(painted: Tensor, examples: Examples) -> Scores:
+    return score_overlap(decode_mask(painted), examples.truth["mask"])
+
+
+def colours_of(examples: Examples) -> list[str]:
+    """The colour that each example asks for."""
+    names = tuple(COLOURS)
+    return [names[index] for index in examples.truth["colour"].tolist()]
+
+
+def score_highlight(painted: Tensor, examples: Examples) -> Scores:
+    masks = [
+        decode_highlight(painted[i : i + 1], examples.inputs[i : i + 1], colour)[0]
+        for i, colour in enumerate(colours_of(examples))
+    ]
+    return score_overlap(torch.stack(masks), examples.truth["mask"])
+
+
+def score_box(painted: Tensor, examples: Examples) -> Scores:
+    each = []
+    for i, colour in enumerate(colours_of(examples)):
+        rows = slice(i, i + 1)
+        found = decode_boxes(painted[rows], colour, examples.inputs[rows])[0]
+        best = torch.tensor([found[0].xyxy_px if found else (0, 0, 0, 0)])
+        each.append(metrics.box_iou(best, examples.truth["box_xyxy_px"][rows].cpu()))
+    return {"iou": mean(each), "found": mean([float(value >= FOUND) for value in each])}
+
+
+def lines_of(pictures: Tensor, dark: bool) -> Tensor:
+    """Drawn lines (n, H, W) bool: the dark half of the greys, or the bright one."""
+    grey = pictures.mean(1)
+    return grey < 0.5 if dark else grey > 0.5
+
+
+def score_lines(painted: Tensor, examples: Examples) -> Scores:
+    """Against the lines of the right answer picture, drawn in its own way."""
+    dark = bool(examples.targets.mean() > 0.5)
+    wanted = lines_of(examples.targets, dark)
+    return {"f1": metrics.edge_f1(lines_of(painted, dark), wanted, LINE_TOLERANCE_PX)}
+
+
+def score_pose(painted: Tensor, examples: Examples) -> Scores:
+    """f1: bones as lines; limbs: share of bones found where they are and in their own colour."""
+    labels = decode_segments(painted, bone_palette()).labels
+    truth = decode_segments(examples.targets, bone_palette()).labels
+    limbs = []
+    for ours, theirs in zip(labels, truth, strict=True):
+        for bone in theirs.unique().tolist():
+            if bone:
+                pair = ((ours == bone)[None], (theirs == bone)[None])
+                limbs.append(float(metrics.edge_f1(*pair, LINE_TOLERANCE_PX) >= FOUND))
+    return {
+        "f1": metrics.edge_f1(labels > 0, truth > 0, LINE_TOLERANCE_PX),
+        "limbs": mean(limbs),
+    }
+
+
+def score_restored(painted: Tensor, examples: Examples) -> Scores:
+    """gain: dB won over the input; gain_20db: over inputs of at most 20 dB."""
+    rows = range(len(painted))
+    after = [psnr(painted[i], examples.targets[i]) for i in rows]
+    before = [psnr(examples.inputs[i], examples.targets[i]) for i in rows]
+    gains = [b - a for a, b in zip(before, after, strict=True)]
+    dull = [gain for gain, at_first in zip(gains, before, strict=True) if at_first <= DULL_DB]
+    return {"psnr": mean(after), "gain": mean(gains), "gain_20db": mean(dull)}
+
+
+def _region_psnr(painted: Tensor, examples: Examples, regions: Tensor) -> float:
+    triples = zip(painted, examples.targets, regions, strict=True)
+    return mean([psnr(ours, wanted, region) for ours, wanted, region in triples])
+
+
+def score_hole(painted: Tensor, examples: Examples) -> Scores:
+    hole = examples.truth["mask"]
+    return {
+        "hole_psnr": _region_psnr(painted, examples, hole),
+        "kept_psnr": _region_psnr(painted, examples, ~hole),
+    }
+
+
+def score_edit(painted: Tensor, examples: Examples) -> Scores:
+    """closer: share of pictures whose changed part is nearer to the wanted one than the input's."""
+    region = (examples.targets - examples.inputs).abs().amax(1) > CHANGED
+    error, before = (
+        [float((p - t).abs().mean(0)[r].mean()) for p, t, r in zip(*triple, strict=True)]
+        for triple in (
+            (painted, examples.targets, region),
+            (examples.inputs, examples.targets, region),
+        )
+    )
+    closer = [
+        math.nan if math.isnan(b) else float(a < b) for a, b in zip(error, before, strict=True)
+    ]
+    return {
+        "closer": mean(closer),
+        "region_psnr": _region_psnr(painted, examples, region),
+        "kept_psnr": _region_psnr(painted, examples, ~region),
+    }
+
+
+def nearest_paint(colour: Tensor) -> int:
+    """Index of the object colour that (3,) is a shade of."""
+    paints = torch.tensor(PAINTS)
+    paints = paints / paints.norm(dim=1, keepdim=True)  # shading scales a colour, not its direction
+    return int((paints @ (colour / colour.norm().clamp(min=1e-6))).argmax())
+
+
+def score_recolour(painted: Tensor, examples: Examples) -> Scores:
+    """correct: share of objects whose mean colour is nearest to the asked object colour."""
+    correct = [
+        float(nearest_paint(picture[:, mask].mean(1)) == wanted)
+        for picture, mask, wanted in zip(
+            painted, examples.truth["mask"], examples.truth["colour"].tolist(), strict=True
+        )
+        if mask.any()
+    ]
+    return {"correct": mean(correct), **score_edit(painted, examples)}
+
+
+def shows_colour(picture: Tensor, name: str) -> Tensor:
+    """Pixels (H, W) of a picture (3, H, W) that look painted in an object colour."""
+    paint = picture.new_tensor(PAINTS[COLOUR_NAMES.index(name)])[:, None, None]
+    spread = picture.amax(0) - picture.amin(0)
+    if name == "white":  # walls are greyish as well, but darker, and pale floors not quite grey
+        return (picture.amin(0) > 0.72) & (spread < 0.045)
+    alike = torch.nn.functional.cosine_similarity(picture, paint, dim=0) > 0.97
+    return alike & (spread > 0.25)
+
+
+def named_colours(text: str) -> list[str]:
+    """Object colours that a description names, each once."""
+    words = text.replace(",", " ").replace(".", " ").split()
+    return [name for name in COLOUR_NAMES if name in words]
+
+
+def has_patch(where: Tensor) -> bool:
+    """Whether pixels (H, W) bool hold together as the smallest named object's do."""
+    whole = torch.nn.functional.avg_pool2d(where.float()[None], 3, 1)[0] > 0.99
+    return float(whole.sum()) >= PATCH_PX * min(where.shape) ** 2 / 128**2
+
+
+def score_added(painted: Tensor, examples: Examples) -> Scores:
+    """appeared: share of pictures with a new patch of the asked colour, wherever it is."""
+    hits = []
+    for picture, given, words in zip(
+        painted, examples.inputs, examples.truth["target"], strict=True
+    ):
+        new = (picture - given).abs().amax(0) > 0.15
+        for name in named_colours(words):
+            hits.append(float(has_patch(shows_colour(picture, name) & new)))
+    return {"appeared": mean(hits), **score_edit(painted, examples)}
+
+
+def score_named_colours(painted: Tensor, examples: Examples) -> Scores:
+    """named: share of the caption's object colours that the picture shows; all: share of pictures
+    that show every one of them; extra: share of the other object colours that are shown as well.
+    """
+    named, complete, extra = [], [], []
+    for picture, caption in zip(painted, examples.truth["caption"], strict=True):
+        wanted = named_colours(caption)
+        shown = {name: float(has_patch(shows_colour(picture, name))) for name in COLOUR_NAMES}
+        named += [shown[name] for name in wanted]
+        extra += [value for name, value in shown.items() if name not in wanted]
+        complete.append(min((shown[name] for name in wanted), default=math.nan))
+    return {"named": mean(named), "all": mean(complete), "extra": mean(extra)}
+
+
+def score_controlled(painted: Tensor, examples: Examples) -> Scores:
+    """Colours as the caption says, and edges (f1) where the real picture has them."""
+    lines = metrics.edge_f1(canny(painted), canny(examples.targets), LINE_TOLERANCE_PX)
+    return {"f1": lines, **score_named_colours(painted, examples)}
+
+
+RESTORED = (
+    *("denoise", "derain", "dehaze", "deblur", "desnow", "deshadow", "lowlight", "demoire"),
+    *("watermark", "superres"),
+)
+LINES = ("canny", "hed", "sketch", "lineart")
+MAPS = ("depth", "normal", "segmentation", *LINES, "pose")
+SCORERS: dict[str, Scorer] = {
+    "depth": score_depth,
+    "normal": score_normals,
+    "segmentation": score_segmentation,
+    **dict.fromkeys(LINES, score_lines),
+    "pose": score_pose,
+    "mask": score_mask,
+    "highlight": score_highlight,
+    "box": score_box,
+    "recolour": score_recolour,
+    "add": score_added,
+    **dict.fromkeys(("remove", "replace", "background", "style", "edit"), score_edit),
+    **dict.fromkeys(("inpaint", "outpaint"), score_hole),
+    **dict.fromkeys(RESTORED, score_restored),
+    **{f"from_{kind}": score_controlled for kind in MAPS},
+    "text2image": score_named_colours,
+}

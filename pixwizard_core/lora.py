@@ -1,0 +1,236 @@
+"""LoRA: small trained additions to a model's linear layers, in the spelling that ComfyUI reads.
+
+A file holds, per layer at <path> in the model, `diffusion_model.<path>.lora_A.weight` (rank,
+inputs), `diffusion_model.<path>.lora_B.weight` (outputs, rank) and `diffusion_model.<path>.alpha`.
+What it adds to the layer's weight is strength * alpha / rank * B A.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .errors import CheckpointError
+from .weightfile import open_weights, write_safetensors
+
+PREFIX = "diffusion_model."
+DOWN, UP, ALPHA = ".lora_A.weight", ".lora_B.weight", ".alpha"
+# The attention and feed-forward of every block; the token scorers and modulations stay as they are.
+TARGETS = (
+    r"layers\.\d+\.attention\.w[qkvo]",
+    r"layers\.\d+\.attention\.w[kv]_(ii|y)",
+    r"layers\.\d+\.feed_forward\.w[123]",
+)
+
+
+class LoraLinear(nn.Module):
+    """A linear layer with a trained addition of low rank: base(x) + alpha / rank * up(down(x)).
+
+    The base is frozen. up starts at zero, so that nothing changes before training. Raises
+    ValueError when the rank is not in 1..min(inputs, outputs).
+    """
+
+    def __init__(self, base: nn.Module, rank: int, alpha: float) -> None:
+        super().__init__()
+        outputs, inputs = base.weight.shape
+        if not 1 <= rank <= min(inputs, outputs):
+            raise ValueError(f"rank must be 1..{min(inputs, outputs)} here. Got: {rank}")
+        device = base.weight.device
+        self.base = base.requires_grad_(False)
+        self.down = nn.utils.skip_init(nn.Linear, inputs, rank, bias=False, device=device)
+        self.up = nn.utils.skip_init(nn.Linear, rank, outputs, bias=False, device=device)
+        self.rank, self.alpha = rank, alpha
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.up.weight)
+
+    @property
+    def weight(self) -> Tensor:
+        """The base's weight, for code that asks a layer for its type."""
+        return self.base.weight
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+    def forward(self, x: Tensor) -> Tensor:
+        added = self.up(self.down(x.to(self.down.weight)))
+        return self.base(x) + (added * self.scale).to(x)
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """rank: width of the additions. alpha: their strength is alpha / rank; None means the rank.
+    targets: patterns (re.fullmatch) of the names of the layers that get one."""
+
+    rank: int = 16
+    alpha: float | None = None
+    targets: tuple[str, ...] = TARGETS
+    seed: int = 0
+
+
+def matching(model: nn.Module, targets: Iterable[str]) -> list[str]:
+    """Names of the model's linear layers that match a pattern as a whole, in the model's order.
+
+    Raises CheckpointError for a pattern that matches none.
+    """
+    names = [
+        name
+        for name, module in model.named_modules()
+        if getattr(module, "weight", None) is not None
+        and module.weight.dim() == 2
+        and not isinstance(module, LoraLinear)
+    ]
+    found = set()
+    for pattern in targets:
+        hits = {name for name in names if re.fullmatch(pattern, name)}
+        if not hits:
+            raise CheckpointError(
+                f"no linear layer of this model is called {pattern!r}; "
+                f"there are for example {', '.join(names[:4])}"
+            )
+        found |= hits
+    return [name for name in names if name in found]
+
+
+def add_lora(model: nn.Module, settings: LoraSettings) -> list[str]:
+    """Put trainable additions on a model's layers and freeze the rest. Returns the layers' names.
+
+    Works on the meta device as well, where nothing is drawn.
+    """
+    model.requires_grad_(False)
+    names = matching(model, settings.targets)
+    generator = torch.Generator().manual_seed(settings.seed)
+    for name in names:
+        base = model.get_submodule(name)
+        layer = LoraLinear(base, settings.rank, settings.alpha or settings.rank)
+        down = layer.down.weight
+        if not down.is_meta:
+            drawn = torch.randn(down.shape, generator=generator) * down.shape[1] ** -0.5
+            down.data.copy_(drawn)
+        _replace(model, name, layer)
+    return names
+
+
+def lora_layers(model: nn.Module) -> dict[str, LoraLinear]:
+    """The layers of a model that have an addition, by name."""
+    return {n: m for n, m in model.named_modules() if isinstance(m, LoraLinear)}
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """The weights that training a LoRA changes."""
+    return [
+        p for layer in lora_layers(model).values() for p in (layer.down.weight, layer.up.weight)
+    ]
+
+
+def lora_state(model: nn.Module) -> dict[str, Tensor]:
+    """Additions by the names of a file."""
+    state = {}
+    for name, layer in lora_layers(model).items():
+        state[f"{PREFIX}{name}{DOWN}"] = layer.down.weight.detach()
+        state[f"{PREFIX}{name}{UP}"] = layer.up.weight.detach()
+        state[f"{PREFIX}{name}{ALPHA}"] = torch.tensor(float(layer.alpha))
+    return state
+
+
+def save_lora(
+    model: nn.Module,
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write the model's additions as one safetensors file. Raises CheckpointError when there are
+    none or the disk refuses."""
+    state = lora_state(model)
+    if not state:
+        raise CheckpointError("the model has no LoRA layers to save; call add_lora first")
+    state = {n: t if n.endswith(ALPHA) else t.to(dtype) for n, t in state.items()}
+    write_safetensors(
+        Path(path),
+        {name: tuple(tensor.shape) for name, tensor in state.items()},
+        {name: tensor.dtype for name, tensor in state.items()},
+        lambda name: state[name],
+        dict(metadata or {}),
+    )
+
+
+def merge_lora(model: nn.Module, strength: float = 1.0) -> None:
+    """Turn additions into plain weights: the model is an ordinary one again."""
+    for name, layer in lora_layers(model).items():
+        change = delta(layer.down.weight, layer.up.weight, layer.scale * strength)
+        _add_to(layer.base, change)
+        _replace(model, name, layer.base)
+
+
+@torch.no_grad()
+def apply_lora(model: nn.Module, path: str | Path, strength: float = 1.0) -> list[str]:
+    """Add a LoRA file to a model's weights, in place. Returns the names of the changed layers.
+
+    Raises CheckpointError, having changed nothing, when the file is no LoRA, is incomplete, or
+    belongs to another model.
+    """
+    found = read_lora(path)
+    layers = dict(model.named_modules())
+    name = Path(path).name
+    for layer, (down, up, _) in found.items():
+        if layer not in layers:
+            raise CheckpointError(
+                f"{name} changes {layer}, which this model does not have; "
+                "the LoRA was made for another model"
+            )
+        shape, wanted = (up.shape[0], down.shape[1]), tuple(layers[layer].weight.shape)
+        if shape != wanted or down.shape[0] != up.shape[1]:
+            raise CheckpointError(
+                f"{name}: {layer} is {wanted} in this model, the LoRA's is {shape} "
+                f"(ranks {down.shape[0]} and {up.shape[1]}); it was made for a model of another "
+                "size"
+            )
+    for layer, (down, up, scale) in found.items():
+        _add_to(layers[layer], delta(down, up, scale * strength))
+    return list(found)
+
+
+def read_lora(path: str | Path) -> dict[str, tuple[Tensor, Tensor, float]]:
+    """Per layer of a LoRA file: down (rank, inputs), up (outputs, rank) and alpha / rank.
+
+    Raises CheckpointError when the file holds no such weights, or one without its other half.
+    """
+    path = Path(path)
+    file = open_weights(path)
+    halves = {n for n in file.shapes if n.endswith((DOWN, UP))}
+    layers = {n.removesuffix(DOWN).removesuffix(UP) for n in halves}
+    if not layers:
+        raise CheckpointError(
+            f"{path.name} is no LoRA that is read here; its weights should be called "
+            f"{PREFIX}<layer>{DOWN} and {PREFIX}<layer>{UP}"
+        )
+    found = {}
+    for layer in sorted(layers):
+        missing = [layer + end for end in (DOWN, UP) if layer + end not in halves]
+        if missing:
+            raise CheckpointError(f"{path.name} is incomplete: {missing[0]} is missing")
+        down, up = file.fetch(layer + DOWN).float(), file.fetch(layer + UP).float()
+        alpha = file.fetch(layer + ALPHA).item() if layer + ALPHA in file.shapes else len(down)
+        found[layer.removeprefix(PREFIX)] = (down, up, alpha / len(down))
+    return found
+
+
+def delta(down: Tensor, up: Tensor, scale: float) -> Tensor:
+    """What a pair adds to a weight (outputs, inputs), float32."""
+    return (up.detach().float() @ down.detach().float()) * scale
+
+
+@torch.no_grad()
+def _add_to(layer: nn.Module, change: Tensor) -> None:
+    weight = layer.weight
+    weight.data = (weight.data.float() + change.to(weight.device)).to(weight.dtype)
+
+
+def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, module)

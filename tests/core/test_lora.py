@@ -1,0 +1,230 @@
+"""LoRA: shapes on the released model, training, files, and merging."""
+
+import json
+
+import pytest
+import torch
+
+from pixwizard_core.config import PRESETS
+from pixwizard_core.demo.lora_training import (
+    DEFAULTS,
+    PlainSampler,
+    empty_caption,
+    encode_triples,
+    rate,
+    read_triples,
+    train_lora,
+)
+from pixwizard_core.errors import CheckpointError, PixWizardError
+from pixwizard_core.lora import (
+    LoraLinear,
+    LoraSettings,
+    add_lora,
+    apply_lora,
+    lora_layers,
+    lora_state,
+    matching,
+    merge_lora,
+    read_lora,
+    save_lora,
+    trainable,
+)
+from pixwizard_core.model import PixWizard
+from pixwizard_core.picture_files import save_picture
+from tests.support.tiny import tiny_bundle, tiny_condition, tiny_model
+
+WQ = "layers.0.attention.wq"
+
+
+def velocity(model: PixWizard) -> torch.Tensor:
+    latents = torch.randn(2, 4, 6, 8, generator=torch.Generator().manual_seed(3))
+    return model(latents, torch.tensor([0.3, 0.7]), tiny_condition())
+
+
+def with_random_lora(seed: int = 1, **settings) -> PixWizard:
+    model = tiny_model()
+    add_lora(model, LoraSettings(**{"rank": 4, "alpha": 2.0, **settings}))
+    generator = torch.Generator().manual_seed(seed)
+    for layer in lora_layers(model).values():
+        layer.up.weight.data = torch.randn(layer.up.weight.shape, generator=generator) * 0.2
+    return model
+
+
+def test_released_model_gets_layers_of_the_right_shapes():
+    with torch.device("meta"):
+        model = PixWizard(PRESETS["PixWizard_2B_GQA_patch2"])
+    names = add_lora(model, LoraSettings(rank=16))
+    assert len(names) == 24 * (8 + 3)  # wq wk wv wo, wk_ii wv_ii wk_y wv_y, w1 w2 w3
+    shapes = {name: tuple(value.shape) for name, value in lora_state(model).items()}
+    at = "diffusion_model.layers.23."
+    assert shapes[at + "attention.wq.lora_A.weight"] == (16, 2304)
+    assert shapes[at + "attention.wk.lora_B.weight"] == (576, 16)  # 8 of 32 heads of width 72
+    assert shapes[at + "attention.wk_y.lora_A.weight"] == (16, 2048)  # Gemma's width
+    assert shapes[at + "feed_forward.w2.lora_B.weight"] == (2304, 16)
+    assert shapes[at + "attention.wq.alpha"] == ()
+    frozen = [p for p in model.parameters() if not p.requires_grad]
+    assert len(trainable(model)) == 2 * len(names)
+    assert len(frozen) == len(list(model.parameters())) - 2 * len(names)
+
+
+def test_new_lora_changes_nothing():
+    model = tiny_model()
+    before = velocity(model)
+    add_lora(model, LoraSettings(rank=2))
+    assert torch.equal(velocity(model), before)
+
+
+def test_one_layer_by_hand():
+    base = torch.nn.Linear(2, 2, bias=False)
+    base.weight.data = torch.eye(2)
+    layer = LoraLinear(base, rank=1, alpha=3.0)
+    layer.down.weight.data = torch.tensor([[1.0, 2.0]])
+    layer.up.weight.data = torch.tensor([[1.0], [0.0]])
+    assert layer(torch.tensor([[1.0, 1.0]])).tolist() == [[10.0, 1.0]]  # 1 + 3 * (1 + 2), 1
+
+
+def test_merged_equals_unmerged():
+    model = with_random_lora()
+    apart = velocity(model)
+    merge_lora(model)
+    assert not lora_layers(model)
+    assert torch.allclose(velocity(model), apart, atol=1e-4)
+    assert not torch.allclose(apart, velocity(tiny_model()), atol=1e-2)
+
+
+def test_file_applied_to_a_fresh_model_equals_unmerged(tmp_path):
+    model = with_random_lora()
+    save_lora(model, tmp_path / "one.safetensors", {"note": "x"}, torch.float32)
+    fresh = tiny_model()
+    changed = apply_lora(fresh, tmp_path / "one.safetensors")
+    assert sorted(changed) == sorted(lora_layers(model))
+    assert torch.allclose(velocity(fresh), velocity(model), atol=1e-4)
+
+
+def test_strength_scales_and_takes_back(tmp_path):
+    save_lora(with_random_lora(), tmp_path / "one.safetensors", dtype=torch.float32)
+    model, untouched = tiny_model(), tiny_model()
+    apply_lora(model, tmp_path / "one.safetensors", 0.5)
+    change = model.get_submodule(WQ).weight - untouched.get_submodule(WQ).weight
+    down, up, scale = read_lora(tmp_path / "one.safetensors")[WQ]
+    assert scale == 0.5  # alpha 2 over rank 4
+    assert torch.allclose(change, 0.25 * up @ down, atol=1e-5)
+    apply_lora(model, tmp_path / "one.safetensors", -0.5)
+    assert torch.allclose(velocity(model), velocity(untouched), atol=1e-4)
+
+
+def test_names_are_those_of_the_hosts_loader():
+    names = set(lora_state(with_random_lora(targets=(r"layers\.0\.attention\.wq",))))
+    assert names == {
+        f"diffusion_model.{WQ}.lora_A.weight",
+        f"diffusion_model.{WQ}.lora_B.weight",
+        f"diffusion_model.{WQ}.alpha",
+    }
+
+
+def test_patterns_choose_whole_names():
+    model = tiny_model()
+    assert matching(model, [r"layers\.\d+\.attention\.wq"]) == [WQ, "layers.1.attention.wq"]
+    with pytest.raises(CheckpointError, match="no linear layer of this model is called 'wq'"):
+        matching(model, ["wq"])
+
+
+def test_impossible_rank_is_refused():
+    with pytest.raises(ValueError, match=r"rank must be 1\.\.2 here\. Got: 3"):
+        LoraLinear(torch.nn.Linear(2, 8), 3, 1.0)
+
+
+def test_model_without_lora_is_not_saved(tmp_path):
+    with pytest.raises(CheckpointError, match="no LoRA layers to save"):
+        save_lora(tiny_model(), tmp_path / "none.safetensors")
+
+
+def test_lora_of_another_model_changes_nothing(tmp_path):
+    path = tmp_path / "one.safetensors"
+    save_lora(with_random_lora(), path)
+    wider = tiny_model(dim=64)
+    before = {name: value.clone() for name, value in wider.state_dict().items()}
+    with pytest.raises(CheckpointError, match=r"wk is \(32, 64\) in this model, the LoRA's is"):
+        apply_lora(wider, path)
+    assert all(torch.equal(value, before[name]) for name, value in wider.state_dict().items())
+    with pytest.raises(CheckpointError, match="which this model does not have"):
+        apply_lora(torch.nn.Sequential(torch.nn.Linear(2, 2)), path)
+
+
+def test_file_without_lora_is_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "plain.safetensors")
+    with pytest.raises(CheckpointError, match=r"plain\.safetensors is no LoRA that is read here"):
+        read_lora(tmp_path / "plain.safetensors")
+    save_file({"diffusion_model.a.lora_A.weight": torch.zeros(1, 2)}, tmp_path / "half.safetensors")
+    with pytest.raises(CheckpointError, match=r"a\.lora_B\.weight is missing"):
+        read_lora(tmp_path / "half.safetensors")
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """A JSONL list of two sizes of picture, one without input."""
+    for name, value, size in (("a", 0.2, 48), ("b", 0.9, 48), ("c", 0.5, 96)):
+        save_picture(tmp_path / f"{name}.png", torch.full((3, 48, size), value))
+    rows = [
+        {"input": "a.png", "target": "b.png", "instruction": "make it bright"},
+        {"target": "c.png", "instruction": "a grey field"},
+    ]
+    path = tmp_path / "list.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_lora_learns_from_a_list_and_merges_to_the_same(listed, tmp_path):
+    bundle = tiny_bundle()
+    samples = encode_triples(bundle, read_triples(listed)[:1])
+    assert [len(rows) for rows in samples.values()] == [1]
+    sampler = PlainSampler(samples, empty_caption(bundle))
+    frozen = {n: v.clone() for n, v in bundle.model.state_dict().items()}
+    settings = DEFAULTS.__class__(batch=4, learning_rate=2e-2, warmup_steps=2, drop_text=0)
+    losses = list(train_lora(bundle, sampler, LoraSettings(rank=4), steps=30, settings=settings))
+    assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
+    assert all(
+        torch.equal(value, frozen[name.replace(".base", "")])
+        for name, value in bundle.model.state_dict().items()
+        if ".down." not in name and ".up." not in name
+    )
+    save_lora(bundle.model, tmp_path / "learned.safetensors", dtype=torch.float32)
+    fresh = tiny_bundle().model
+    apply_lora(fresh, tmp_path / "learned.safetensors")
+    merge_lora(bundle.model)
+    for name, value in bundle.model.state_dict().items():
+        assert torch.allclose(value, fresh.state_dict()[name], atol=1e-5), name
+
+
+def test_sizes_of_a_list_are_kept_apart(listed):
+    samples = encode_triples(tiny_bundle(), read_triples(listed))
+    assert len(samples) == 2
+    for (height, width), rows in samples.items():
+        assert rows.pictures.shape == (1, 3, height, width)
+        assert rows.target.shape == (1, 4, height // 8, width // 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "lists no examples"),
+        ("{", "line 1 is not JSON"),
+        ('\n{"input": "a.png"}', 'line 2 needs "target" and "instruction"'),
+    ],
+    ids=["empty", "broken", "incomplete"],
+)
+def test_wrong_list_is_refused(tmp_path, text, message):
+    path = tmp_path / "list.jsonl"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PixWizardError, match=message):
+        read_triples(path)
+    with pytest.raises(PixWizardError, match="there is no list of examples"):
+        read_triples(tmp_path / "gone.jsonl")
+
+
+def test_rate_warms_up_and_ends_at_nothing():
+    assert rate(DEFAULTS, 0, 100) == pytest.approx(DEFAULTS.learning_rate / 20)
+    assert rate(DEFAULTS, 50, 100) == pytest.approx(DEFAULTS.learning_rate / 2)
+    assert rate(DEFAULTS, 100, 100) == pytest.approx(0)
