@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,6 +14,8 @@ from .errors import CanvasError
 
 SIXTEEN_BIT = 65535
 EIGHT_BIT = 255
+Rgb = tuple[int, int, int]
+Texts = Mapping[str, str] | None
 
 
 def open_picture(path: str | Path) -> Tensor:
@@ -44,10 +49,14 @@ def open_mask(path: str | Path) -> Tensor:
     return open_picture(path).mean(1) > 0.5
 
 
-def save_picture(path: str | Path, image_01: Tensor) -> None:
-    """(3, H, W) colour or (H, W) grey in 0..1 as an 8-bit file of the kind its name says."""
+def save_picture(path: str | Path, image_01: Tensor, texts: Texts = None) -> None:
+    """(3, H, W) colour or (H, W) grey in 0..1 as an 8-bit file of the kind its name says.
+
+    texts: notes for a PNG file, by name. The file appears whole or not at all; here and below,
+    CanvasError says why when it cannot be written.
+    """
     values = (image_01.float().clamp(0, 1) * EIGHT_BIT).round().to(torch.uint8).cpu()
-    _image(values.movedim(0, -1) if values.ndim == 3 else values).save(path)
+    _save(path, _image(values.movedim(0, -1) if values.ndim == 3 else values), texts)
 
 
 def save_mask(path: str | Path, mask: Tensor) -> None:
@@ -55,17 +64,64 @@ def save_mask(path: str | Path, mask: Tensor) -> None:
     save_picture(path, mask.float())
 
 
-def save_grey16(path: str | Path, values_01: Tensor) -> None:
+def save_grey16(path: str | Path, values_01: Tensor, texts: Texts = None) -> None:
     """(H, W) in 0..1 as a 16-bit grey PNG."""
     values = (values_01.double().clamp(0, 1) * SIXTEEN_BIT).round().to(torch.int32).cpu()
-    _image(values.numpy().astype("uint16")).save(path)
+    _save(path, _image(values.numpy().astype("uint16")), texts)
 
 
-def save_labels(path: str | Path, labels: Tensor, colours: list[tuple[int, int, int]]) -> None:
+def save_labels(
+    path: str | Path, labels: Tensor, colours: Sequence[Rgb], texts: Texts = None
+) -> None:
     """(H, W) class indices below 256 as an indexed PNG whose palette is colours."""
+    if len(colours) > EIGHT_BIT + 1:
+        raise CanvasError(
+            f"an indexed PNG holds {EIGHT_BIT + 1} classes; this palette has {len(colours)}"
+        )
     image = _image(labels.to(torch.uint8).cpu())
     image.putpalette([value for colour in colours for value in colour])
-    image.save(path)
+    _save(path, image, texts)
+
+
+def save_array(path: str | Path, values: Tensor) -> None:
+    """Any tensor as a NumPy .npy file, its dtype kept."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, values.cpu().numpy(), allow_pickle=False)
+    replace_file(path, buffer.getvalue())
+
+
+def replace_file(path: str | Path, data: bytes) -> None:
+    """Write a file beside path and put it there in one step, so that no reader sees half of it."""
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise CanvasError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _save(path: str | Path, image, texts: Texts) -> None:
+    from PIL import Image, PngImagePlugin
+
+    path, options = Path(path), {}
+    endings = Image.registered_extensions()
+    if path.suffix.lower() not in endings:
+        raise CanvasError(f"{path.name}: no kind of picture ends like this; use .png")
+    if texts:
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        for name, text in texts.items():
+            options["pnginfo"].add_text(name, text)
+    buffer = io.BytesIO()
+    image.save(buffer, format=endings[path.suffix.lower()], **options)
+    replace_file(path, buffer.getvalue())
 
 
 def _tensor(picture, largest: int) -> Tensor:
