@@ -17,11 +17,12 @@ def swiglu_width(dim: int, multiple_of: int = 256) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Numbers that fix every weight shape of the transformer, and sample_tokens, which fixes none.
+    """Numbers that fix every weight shape of the transformer, and two token counts, which fix none.
 
     ffn_dim: SwiGLU hidden width. cap_feat_dim: width of the text features (Gemma).
     cap_clip_feat_dim: width of the pooled text (CLIP). image_feat_dim: width of the image tokens
-    (CLIP vision). sample_tokens: image tokens that each block keeps.
+    (CLIP vision). image_tokens: how many of them a picture has; sample_tokens: how many of those
+    each block keeps.
     Raises ValueError when the numbers do not fit together.
     Source: model-spec section 1; values of the released models are in PRESETS.
     """
@@ -40,6 +41,7 @@ class ModelConfig:
     cap_clip_feat_dim: int = 768
     image_feat_dim: int = 1024
     sample_tokens: int = 256
+    image_tokens: int = 576
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -123,4 +125,6 @@ TINY = ModelConfig.build(
     cap_feat_dim=128,
     cap_clip_feat_dim=128,
     image_feat_dim=96,
+    image_tokens=144,
+    sample_tokens=64,
 )

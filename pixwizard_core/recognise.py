@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from .config import TINY
+
 PIXWIZARD = "PixWizard"
 
 # Where savers put the transformer: ComfyUI, ComfyUI without its outer part, wrapped training.
@@ -78,8 +80,9 @@ def find_prefix(names: Iterable[str]) -> str | None:
 def config_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int | bool]:
     """Arguments of ModelConfig read off the shapes of unprefixed weights.
 
-    sample_tokens and norm_eps leave no trace in the weights and keep their defaults. in_channels is
-    taken as 4 unless that leaves no square patch. Raises KeyError for a weight that is not there.
+    The token counts and norm_eps leave no trace in the weights: they keep their defaults, unless
+    all shapes are the bundled model's. in_channels is taken as 4 unless that leaves no square
+    patch. Raises KeyError for a weight that is not there.
     """
     dim, embedded = shapes["x_embedder.weight"]
     heads = shapes["layers.0.attention.gate"][0]
@@ -89,7 +92,7 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int |
     if patch < 1 or patch * patch * 4 != cells:
         patch = 2 if cells % 4 == 0 else 1
     layers = {int(name.split(".")[1]) for name in shapes if name.startswith("layers.")}
-    return {
+    found = {
         "dim": dim,
         "n_layers": max(layers) + 1,
         "n_heads": heads,
@@ -103,3 +106,7 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int |
         "cap_clip_feat_dim": shapes["task_embedder.1.weight"][1],
         "image_feat_dim": shapes["layers.0.input_image_proj.weight"][1],
     }
+    known = TINY.to_dict()
+    if all(known[name] == value for name, value in found.items()):
+        found |= {name: known[name] for name in ("sample_tokens", "image_tokens")}
+    return found

@@ -6,6 +6,7 @@ latents of input and target, and the token ids of its instruction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from .world import sample_scenes
 BUCKETS = ((128, 128), (112, 144), (144, 112), (96, 160), (160, 96))
 BUCKET_SHARES = (0.5, 0.15, 0.15, 0.1, 0.1)
 TASK_IDS = tuple(TASKS)
-CHUNK = 2048
 
 
 @dataclass
@@ -64,80 +64,131 @@ class Samples:
 
 
 def draw_tasks(count: int, generator: torch.Generator) -> list[str]:
-    """Task ids for a chunk. Drawn flatter than the training weights (their square root), so that
-    rare tasks have enough different samples; training draws by the true weights."""
+    """Task ids for the scenes of a chunk. Drawn flatter than the training weights (their square
+    root), so that rare tasks have enough different samples; training draws by the true weights."""
     weights = torch.tensor([weight for weight, _ in WORLD_TASKS.values()]).sqrt()
     picks = torch.multinomial(weights, count, replacement=True, generator=generator)
     names = list(WORLD_TASKS)
     return [names[pick] for pick in picks.tolist()]
 
 
+class Encoder:
+    """Pictures to float16 latents on the CPU; pictures that came before are not encoded again."""
+
+    def __init__(self, vae: TaesdCoder) -> None:
+        self.vae = vae
+        self.known: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self, pictures: Tensor, remember: bool = False) -> Tensor:
+        latents = pictures.new_empty(len(pictures), 4, *(side // 8 for side in pictures.shape[2:]))
+        todo = torch.ones(len(pictures), dtype=torch.bool, device=pictures.device)
+        for before, latent in self.known:
+            same = todo & (before == pictures).flatten(1).all(1)
+            latents[same], todo = latent[same], todo & ~same
+        if todo.any():
+            latents[todo] = self._encode(pictures[todo])
+        if remember:
+            self.known.append((pictures, latents))
+        return latents.half().cpu()
+
+    def _encode(self, pictures: Tensor) -> Tensor:
+        part = 256 if pictures.is_cuda else 16
+        with torch.autocast(pictures.device.type, torch.bfloat16):
+            pixels = (pictures * 2 - 1).contiguous(memory_format=torch.channels_last)
+            return torch.cat([self.vae.encode(some) for some in pixels.split(part)]).float()
+
+
 @torch.no_grad()
 def produce(
-    bucket: tuple[int, int], count: int, seed: int, vae: TaesdCoder, text: Tokenizers, device
+    bucket: tuple[int, int],
+    scenes: int,
+    tasks: Sequence[str],
+    seed: int,
+    vae: TaesdCoder,
+    text: Tokenizers,
+    device,
 ) -> Samples:
-    """count samples of one (height, width), from their own seed. Result is on the CPU."""
+    """One sample of each task for each of some scenes, at one (height, width), from their own seed.
+
+    The pictures of a scene serve all its tasks, and are encoded once. Result is on the CPU.
+    """
     generator = torch.Generator().manual_seed(seed)
-    scenes = sample_scenes(count, generator)
-    examples = make_examples(
-        draw_tasks(count, generator), scenes, *bucket, generator=generator, device=device
-    )
+    rooms = sample_scenes(scenes, generator)
+    encode, parts = Encoder(vae), []
+    for task in tasks:
+        examples = make_examples([task] * scenes, rooms, *bucket, generator, device)
+        if not encode.known:
+            encode(examples.truth["rgb"], remember=True)
+        ids, mask, clip_ids, _ = text.tokenize(examples.instructions)
+        parts.append(
+            Samples(
+                pictures=(examples.inputs * 255).round().byte().cpu(),
+                source=encode(examples.inputs),
+                target=encode(examples.targets),
+                ids=ids.to(torch.int16),
+                lengths=mask.sum(1).to(torch.int16),
+                clip_ids=clip_ids.to(torch.int16),
+                task=torch.full((scenes,), TASK_IDS.index(task), dtype=torch.int16),
+            )
+        )
+    return Samples.cat(parts)
 
-    def encode(pictures: Tensor) -> Tensor:
-        with torch.autocast(pictures.device.type, torch.bfloat16):
-            latent = torch.cat([vae.encode(part * 2 - 1) for part in pictures.split(256)])
-        return latent.half().cpu()
 
-    ids, mask, clip_ids, _ = text.tokenize(examples.instructions)
-    return Samples(
-        pictures=(examples.inputs * 255).round().byte().cpu(),
-        source=encode(examples.inputs),
-        target=encode(examples.targets),
-        ids=ids.to(torch.int16).cpu(),
-        lengths=mask.sum(1).to(torch.int16).cpu(),
-        clip_ids=clip_ids.to(torch.int16).cpu(),
-        task=torch.tensor([TASK_IDS.index(task) for task in examples.tasks], dtype=torch.int16),
-    )
-
-
-def plan(total: int) -> list[tuple[int, tuple[int, int], int]]:
-    """(index, bucket, count) of the chunks that make total samples."""
+def plan(scenes: int, chunk: int) -> list[tuple[int, tuple[int, int], int]]:
+    """(index, bucket, scenes) of the chunks that make a number of scenes."""
     chunks = []
     for bucket, share in zip(BUCKETS, BUCKET_SHARES, strict=True):
-        left = round(total * share)
+        left = round(scenes * share)
         while left > 0:
-            chunks.append((len(chunks), bucket, min(CHUNK, left)))
-            left -= CHUNK
+            chunks.append((len(chunks), bucket, min(chunk, left)))
+            left -= chunk
     return chunks
 
 
-def _produce_files(worker: int, workers: int, chunks, seed: int, folder: str, device: str) -> None:
-    torch.set_num_threads(1)
-    torch.backends.cudnn.benchmark = False
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to make. tasks: the tasks of every scene; empty draws tasks_per_scene for each chunk.
+    chunk: scenes made at a time."""
+
+    scenes: int
+    tasks: tuple[str, ...] = ()
+    tasks_per_scene: int = 12
+    chunk: int = 1024
+    seed: int = 0
+
+
+def _produce_files(worker: int, workers: int, order: Order, folder: str, device: str) -> None:
     vae, text = load_vae(device=device), load_tokenizer_only()
-    for index, bucket, count in chunks[worker::workers]:
+    vae.model.to(memory_format=torch.channels_last)
+    for index, bucket, scenes in plan(order.scenes, order.chunk)[worker::workers]:
         path = Path(folder) / f"chunk_{index:05d}.pt"
         if path.exists():
             continue
-        samples = produce(bucket, count, seed * 1_000_003 + index, vae, text, device)
+        seed = order.seed * 1_000_003 + index
+        drawn = draw_tasks(order.tasks_per_scene, torch.Generator().manual_seed(seed))
+        samples = produce(bucket, scenes, order.tasks or drawn, seed, vae, text, device)
         part = path.with_suffix(f".part{worker}")
         torch.save(samples.tensors(), part)
         part.rename(path)
 
 
+def _worker(worker: int, *arguments) -> None:
+    torch.set_num_threads(1)  # the processes share the cores
+    _produce_files(worker, *arguments)
+
+
 def build(
-    total: int, seed: int, folder: Path, device: str, workers: int = 1
+    order: Order, folder: Path, device: str, workers: int = 1
 ) -> dict[tuple[int, int], Samples]:
     """Samples per bucket, produced by several processes into folder (finished chunks are kept)."""
     folder.mkdir(parents=True, exist_ok=True)
-    chunks = plan(total)
-    arguments = (workers, chunks, seed, str(folder), device)
+    arguments = (workers, order, str(folder), device)
     if workers > 1:
-        torch.multiprocessing.spawn(_produce_files, arguments, nprocs=workers)
+        torch.multiprocessing.spawn(_worker, arguments, nprocs=workers)
     else:
         _produce_files(0, *arguments)
     parts: dict[tuple[int, int], list[Samples]] = {}
-    for index, bucket, _ in chunks:
+    for index, bucket, _ in plan(order.scenes, order.chunk):
         stored = torch.load(folder / f"chunk_{index:05d}.pt", weights_only=True)
         parts.setdefault(bucket, []).append(Samples(**stored))
     return {bucket: Samples.cat(items).to(device) for bucket, items in parts.items()}

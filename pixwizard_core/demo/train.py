@@ -22,7 +22,8 @@ from .. import checkpoint
 from ..config import TINY
 from ..encoders.tiny import build_tiny_encoders, save_encoders
 from ..model import PixWizard
-from .dataset import build
+from . import fast_ops
+from .dataset import Order, build
 from .training import Run, Sampler, Trainee, TrainSettings, compile_blocks, initialise, train
 
 GPU = TrainSettings(batch=512, warmup_steps=300, log_every=200)
@@ -33,7 +34,11 @@ EXPORT_SECONDS = 120.0
 def new_trainee(seed: int, device: str) -> Trainee:
     """Untrained transformer and encoders, the same for a seed on every machine."""
     text, vision = build_tiny_encoders("cpu")
-    model = PixWizard(TINY)
+    faster = {} if device.startswith("cuda") else {"ops": fast_ops, "attention": fast_ops.attend}
+    model = PixWizard(TINY, **faster)
+    if faster:
+        for encoder in (text.gemma, text.clip, vision.model):
+            encoder.set_attn_implementation("eager")  # its backward pass is the faster one
     initialise(model, torch.Generator().manual_seed(seed))
     return Trainee(model, text, vision).to(device)
 
@@ -61,7 +66,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--minutes", type=float, default=90.0, help="training time, without set-up")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--samples", type=int, default=100_000, help="samples to make and reuse")
+    parser.add_argument("--scenes", type=int, default=25_000, help="scenes to make and reuse")
+    parser.add_argument("--tasks", help="tasks of every scene, with commas; default: 12 at random")
+    parser.add_argument("--chunk", type=int, default=1024, help="scenes made at a time")
     parser.add_argument("--workers", type=int, default=1, help="processes that make samples")
     parser.add_argument("--batch", type=int, help="samples per step")
     parser.add_argument("--seed", type=int, default=0)
@@ -75,9 +82,13 @@ def main(arguments: list[str] | None = None) -> None:
     began = time.monotonic()
     options.out.mkdir(parents=True, exist_ok=True)
     options.work.mkdir(parents=True, exist_ok=True)
-    samples = build(
-        options.samples, options.seed, options.work / "samples", options.device, options.workers
+    order = Order(
+        scenes=options.scenes,
+        tasks=tuple(options.tasks.split(",")) if options.tasks else (),
+        chunk=options.chunk,
+        seed=options.seed,
     )
+    samples = build(order, options.work / "samples", options.device, options.workers)
     minutes = options.minutes
     if options.with_setup:
         minutes -= (time.monotonic() - began) / 60

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pixwizard_core.config import PRESETS
+from pixwizard_core.demo import fast_ops
 from pixwizard_core.demo.dataset import TASK_IDS, Samples, plan, produce
 from pixwizard_core.demo.training import (
     Run,
@@ -21,7 +22,7 @@ from pixwizard_core.encoders.taesd import Autoencoder
 from pixwizard_core.encoders.tiny import build_tiny_encoders, load_tokenizer_only
 from pixwizard_core.encoders.vae import TaesdCoder
 from pixwizard_core.model import PixWizard
-from tests.support.tiny import tiny_config
+from tests.support.tiny import tiny_condition, tiny_config
 
 SETTINGS = TrainSettings(minutes=1000, batch=4, warmup_steps=5)
 BUCKET = (64, 64)
@@ -30,7 +31,8 @@ BUCKET = (64, 64)
 def new_trainee() -> Trainee:
     text, vision = build_tiny_encoders()
     sizes = {"cap_feat_dim": text.width, "cap_clip_feat_dim": text.pooled_width}
-    model = PixWizard(tiny_config(image_feat_dim=vision.width, sample_tokens=32, **sizes))
+    config = tiny_config(image_feat_dim=vision.width, sample_tokens=32, **sizes)
+    model = PixWizard(config, ops=fast_ops, attention=fast_ops.attend)
     initialise(model, torch.Generator().manual_seed(0))
     return Trainee(model, text, vision)
 
@@ -40,7 +42,8 @@ def samples() -> Samples:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         vae = TaesdCoder(Autoencoder().requires_grad_(False))
-    return produce(BUCKET, 24, 1, vae, load_tokenizer_only(), "cpu")
+    tasks = ("depth", "mask", "inpaint", "text2image")
+    return produce(BUCKET, 6, tasks, 1, vae, load_tokenizer_only(), "cpu")
 
 
 @pytest.fixture
@@ -63,9 +66,16 @@ def test_samples_hold_what_a_step_needs(samples):
     assert 0 <= int(samples.task.min()) <= int(samples.task.max()) < len(TASK_IDS)
 
 
+def test_a_picture_that_serves_two_tasks_has_one_latent(samples):
+    depth, inpaint = (samples.task == TASK_IDS.index(task) for task in ("depth", "inpaint"))
+    assert torch.equal(samples.source[depth], samples.target[inpaint])
+    assert not torch.equal(samples.source[depth], samples.source[inpaint])
+
+
 def test_plan_covers_the_total_in_whole_chunks():
-    chunks = plan(10_000)
+    chunks = plan(10_000, 256)
     assert abs(sum(count for _, _, count in chunks) - 10_000) <= 5
+    assert max(count for _, _, count in chunks) == 256
     assert [index for index, _, _ in chunks] == list(range(len(chunks)))
 
 
@@ -90,6 +100,17 @@ def test_gradient_reaches_every_weight_that_can_matter(sampler):
     }  # after hidden_states[-2]
     unread |= {n for n in silent if "post_layernorm" in n}  # image tokens are taken before it
     assert silent - unread == {"model.pad_token"}
+
+
+def test_fast_layers_compute_the_same():
+    plain = PixWizard(tiny_config())
+    fast = PixWizard(tiny_config(), ops=fast_ops, attention=fast_ops.attend)
+    initialise(plain, torch.Generator().manual_seed(3))
+    plain.final_layer.linear.weight.data.normal_(0, 0.1, generator=torch.Generator().manual_seed(4))
+    fast.load_state_dict(plain.state_dict())
+    condition, z = tiny_condition(), torch.randn(2, 4, 6, 8)
+    t = torch.tensor([0.2, 0.7])
+    assert torch.allclose(plain(z, t, condition), fast(z, t, condition), atol=1e-5)
 
 
 def test_resuming_is_exact(sampler):
