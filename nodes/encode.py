@@ -13,7 +13,7 @@ from ..pixwizard_core.buckets import CELL
 from ..pixwizard_core.encoders.vision import preprocess
 from ..pixwizard_core.errors import CanvasError, EncoderError
 from ..pixwizard_core.images import to_pixels
-from .native import IMAGE_LATENT, IMAGE_TOKENS, TOKEN_COUNT
+from .native import IMAGE_LATENT, IMAGE_TOKENS
 from .tensors import from_image_01
 
 LATENT_CHANNELS = 4
@@ -24,7 +24,7 @@ LATENT_CELL = 8  # pixels of one latent cell
 class Picture:
     """A batch of pictures as the model takes them.
 
-    latent: (B, 4, h, w) of the host's VAE, unscaled. tokens: (B, 576, width) of CLIP vision.
+    latent: (B, 4, h, w) of the host's VAE, unscaled. tokens: (B, N, width) of CLIP vision.
     """
 
     latent: Tensor
@@ -50,10 +50,10 @@ def picture(clip_vision, vae, image_01: Tensor) -> Picture:
 
 
 def image_tokens(clip_vision, image_01: Tensor) -> Tensor:
-    """Patch tokens (B, 576, width) of the last layer, before the final norm.
+    """Patch tokens (B, N, width) of the last layer, before the final norm; N = 576 for CLIP-L/14.
 
     The host's own encode_image resizes and rounds differently from what the model was trained with.
-    Raises EncoderError for an encoder that is not CLIP with 336 px and 14 px patches.
+    Raises EncoderError for an encoder that does not read 336 px pictures.
     """
     management = comfy.model_management
     management.load_models_gpu([clip_vision.patcher])
@@ -65,11 +65,6 @@ def image_tokens(clip_vision, image_01: Tensor) -> Tensor:
         )
     hidden = clip_vision.model(pixel_values=pixels, intermediate_output=-2)[0]
     tokens = hidden[:, 1:]  # the first is the class token
-    if tokens.shape[1] != TOKEN_COUNT:
-        raise EncoderError(
-            f"this CLIP vision model gives {tokens.shape[1]} tokens; PixWizard needs "
-            f"{TOKEN_COUNT}, those of CLIP-L/14 at 336 px (openai/clip-vit-large-patch14-336)"
-        )
     return tokens.float().to(management.intermediate_device())
 
 

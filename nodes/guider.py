@@ -52,9 +52,17 @@ class DualGuider(comfy.samplers.CFGGuider):
         named = dict(zip(BRANCHES, (full, image_only, none), strict=True))
         self.inner_set_conds({COND_KEYS[name]: conds for name, conds in named.items()})
 
+    def sample(self, *args, **kwargs) -> Tensor:
+        try:
+            return super().sample(*args, **kwargs)
+        finally:
+            # An interrupted run leaves its conds behind, and with them what was prepared from them.
+            self.__dict__.pop("conds", None)
+
     def predict_noise(self, x: Tensor, timestep: Tensor, model_options=None, seed=None) -> Tensor:
         options = model_options or {}
-        text, image = self.guidance.scales(1.0 - float(timestep.flatten()[0]))
+        # Rounded, for sigma is float32: 0.8 must be inside an interval from time 0.2 on.
+        text, image = self.guidance.scales(round(1.0 - float(timestep.flatten()[0]), 6))
         all_channels = self.guidance.all_channels
         needed = needed_branches(text, image, all_channels)
         run = BRANCHES if options.get("disable_cfg1_optimization") else needed

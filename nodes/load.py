@@ -3,6 +3,7 @@ network."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import comfy.sd
@@ -35,15 +36,18 @@ DTYPES = {
 HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP-L's vocabulary
 
 
-def trained_centres(config: ModelConfig) -> tuple[int, ...]:
-    """Sizes a model was trained at (sides in px of squares); files saved by the host do not say."""
-    return (TINY_CENTRE,) if config == TINY else RELEASED_CENTRES
+def is_tiny(config: ModelConfig) -> bool:
+    """Whether these are PixWizard Tiny's weight shapes; a file saved by the host holds no more."""
+    traceless = {name: getattr(TINY, name) for name in ("image_tokens", "sample_tokens")}
+    return replace(config, **traceless) == TINY
 
 
 def load_transformer(path: Path, dtype: torch.dtype | None):
     """MODEL of a checkpoint file. Raises CheckpointError when it is not a PixWizard."""
     state_dict, config = load_state_dict(path)
-    return make_patcher(config, state_dict, Options(trained_centres(config)), dtype=dtype)
+    if is_tiny(config):
+        return make_patcher(TINY, state_dict, Options((TINY_CENTRE,)), dtype=dtype)
+    return make_patcher(config, state_dict, Options(RELEASED_CENTRES), dtype=dtype)
 
 
 def tensors_of(source: Source) -> dict[str, torch.Tensor]:

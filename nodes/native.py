@@ -21,11 +21,10 @@ from ..pixwizard_core.errors import EncoderError
 from ..pixwizard_core.sampling import GUIDED_CHANNELS
 from . import host
 from .prepared import PreparedCache
-from .transformer import OPTIONS_KEY, Options, Transformer
+from .transformer import Options, Transformer
 
 IMAGE_LATENT = "pixwizard_image_latent"  # keys of a CONDITIONING that our Encode node fills
 IMAGE_TOKENS = "pixwizard_image_tokens"
-TOKEN_COUNT = 576  # image tokens of CLIP-L/14 at 336 px, the count the model was trained with
 
 
 class Config(comfy.supported_models_base.BASE):
@@ -40,7 +39,8 @@ class Config(comfy.supported_models_base.BASE):
 
 
 class Padded(comfy.conds.CONDRegular):
-    """A cond of text length: prompts of different lengths share a forward, padded with zeros."""
+    """A cond that is as long as its text, or as its image tokens: branches of different length
+    share a forward, padded with zeros."""
 
     def can_concat(self, other) -> bool:
         mine, its = self.cond, other.cond
@@ -72,17 +72,13 @@ class Model(comfy.model_base.BaseModel):
         """Conds of one branch. The same keys for every branch, or the host could not batch them."""
         noise, device = kwargs["noise"], kwargs["device"]
         text, mask, pooled = self._text(kwargs)
-        tokens = kwargs.get(IMAGE_TOKENS)
-        has_image = tokens is not None
-        if not has_image:
-            width = self.diffusion_model.config.image_feat_dim
-            tokens = torch.zeros(1, TOKEN_COUNT, width)
+        tokens, has_image = self._image_tokens(kwargs)
         regular, padded = comfy.conds.CONDRegular, Padded
         return {
             "c_crossattn": padded(text.to(device)),
             "text_mask": padded(mask.to(device)),
             "pooled": regular(pooled.to(device)),
-            "image_tokens": regular(tokens.to(device)),
+            "image_tokens": padded(tokens.to(device)),
             "has_image": regular(torch.tensor([int(has_image)], device=device)),
             "image_latent": comfy.conds.CONDNoiseShape(self._image_latent(kwargs).to(device)),
             "prepared_cache": comfy.conds.CONDConstant(
@@ -106,6 +102,21 @@ class Model(comfy.model_base.BaseModel):
         if mask is None:
             mask = torch.ones(text.shape[:2])
         return text, mask.reshape(text.shape[:2]).ne(0).long(), pooled
+
+    def _image_tokens(self, kwargs: dict) -> tuple[Tensor, bool]:
+        """Image tokens, and whether there is an image. Without one a single zero token, which
+        stands for any number of them when branches share a forward."""
+        width = self.diffusion_model.config.image_feat_dim
+        tokens = kwargs.get(IMAGE_TOKENS)
+        if tokens is None:
+            return torch.zeros(1, 1, width), False
+        if tokens.shape[-1] != width:
+            raise EncoderError(
+                f"this PixWizard model takes image tokens of width {width}. Got: "
+                f"{tokens.shape[-1]}; encode the picture with the CLIP vision model that belongs "
+                "to this model"
+            )
+        return tokens, True
 
     def _image_latent(self, kwargs: dict) -> Tensor:
         """Image latent in model space at the size of the noise; without an image, the noise
@@ -172,6 +183,7 @@ def make_patcher(
     family = Config({**config.to_dict(), "dtype": dtype})
     family.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, supported))
     model = Model(family, device=offload)
+    model.diffusion_model.options = options
     patcher_class = getattr(
         comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher
     )
@@ -179,5 +191,4 @@ def make_patcher(
     dynamic = {"assign": patcher.is_dynamic()} if hasattr(patcher, "is_dynamic") else {}
     model.load_model_weights(state_dict, "", **host.supported(model.load_model_weights, dynamic))
     patcher.set_model_sampler_cfg_function(reference_cfg)
-    patcher.model_options["transformer_options"][OPTIONS_KEY] = options
     return patcher

@@ -23,7 +23,7 @@ from ..pixwizard_core.model import NO_SCALING, PixWizard, Prepared, RopeScaling
 from ..pixwizard_core.pipeline import WATERSHED
 from .prepared import PreparedCache
 
-OPTIONS_KEY = "pixwizard"  # where a MODEL keeps its Options, in transformer_options
+OPTIONS_KEY = "pixwizard"  # in transformer_options: Options that a node put in place of the model's
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Options:
 
     def for_tokens(self, count: int) -> tuple[RopeScaling, int | None]:
         """Position scaling and attention base for a picture of this many tokens."""
+        if not self.centres:
+            return self.rope or NO_SCALING, None
         bases = sorted((centre // PIXELS_PER_TOKEN_SIDE) ** 2 for centre in self.centres)
         base = next((base for base in bases if base >= count), bases[-1])
         scaling = self.rope
@@ -97,6 +99,7 @@ class Transformer(PixWizard):
             dtype=dtype,
         )
         self.dtype = dtype
+        self.options = Options(())  # make_patcher sets those of the model
         self.patch_size = self.config.patch_size
 
     def forward(self, x, timesteps, context=None, transformer_options=None, **conds):
@@ -133,7 +136,7 @@ class Transformer(PixWizard):
             context, text_mask.bool(), pooled, image_tokens, has_image.bool(), image_latent
         )
         tokens = math.prod(x.shape[-2:]) // self.patch_size**2
-        layout = options[OPTIONS_KEY].for_tokens(tokens)
+        layout = options.get(OPTIONS_KEY, self.options).for_tokens(tokens)
         prepared = self._prepared(condition, layout, prepared_cache)
         velocity = self.velocity(
             x,

@@ -7,6 +7,7 @@ import shutil
 
 import comfy.model_management
 import comfy.utils
+import comfy_extras.nodes_model_merging
 import folder_paths
 import torch
 from safetensors.torch import save_file
@@ -47,6 +48,7 @@ def check_released_checkpoint_computes_what_the_reference_does(setup):
     comfy.model_management.load_models_gpu([patcher])
     given, tokens = reference_case(setup)
     sigma = 1 - given["t"]
+    # The vector was recorded with plain attention; this is how a node changes a model's options.
     options = {transformer.OPTIONS_KEY: transformer.Options((512,), proportional=False)}
     denoised = patcher.model.apply_model(
         given["x"][None],
@@ -100,6 +102,21 @@ def check_text_encoder_folders_load(setup):
     one, other = (nodes.CLIPTextEncode().encode(c, "the red ball")[0][0] for c in (clip, bundled))
     assert torch.equal(one[0], other[0])
     assert torch.equal(one[1]["pooled_output"], other[1]["pooled_output"])
+
+
+def check_bundled_model_saved_by_the_host_is_known_again(setup):
+    load, folder = setup.module("nodes.load"), setup.folder()
+    model = load.LoadTiny.execute().args[0]
+    comfy_extras.nodes_model_merging.save_checkpoint(
+        model, filename_prefix="m", output_dir=str(folder)
+    )
+    (path,) = folder.glob("*.safetensors")
+    name = put(setup, "checkpoints", path)
+    again = load.LoadModel.execute(name, "float32").args[0]
+    one, other = (patcher.model.diffusion_model for patcher in (model, again))
+    assert one.config == other.config
+    assert one.options == other.options
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
 def check_bundled_model_paints_what_the_core_paints(setup):

@@ -167,7 +167,7 @@ def check_saved_model_loads_again(setup):
     )
     (path,) = folder.glob("*.safetensors")
     loaded = setup.module("nodes.load").load_transformer(path, torch.float32)
-    loaded.model_options["transformer_options"][small.transformer.OPTIONS_KEY] = small.options
+    loaded.model.diffusion_model.options = small.options
     assert loaded.model.diffusion_model.config == small.config
     return close(
         small.by_guider(3.0, 1.5, patcher=loaded), wanted, EXACT, "saved with its LoRA and loaded"

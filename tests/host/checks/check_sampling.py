@@ -6,6 +6,8 @@ import gc
 import math
 import weakref
 
+import comfy.model_management
+import comfy.samplers
 import torch
 from comfy_extras import nodes_custom_sampler, nodes_model_advanced
 from small import LATENT, SCALE, SEED, STEPS, Small, Spy, apart, close, refused
@@ -92,6 +94,38 @@ def check_guidance_interval_runs_one_branch_outside(setup):
     rows = [calls // small.batch for calls in spy.calls]
     assert rows == [1, 2, 2, 1], f"branches of the four steps: {rows}"
     return close(ours, small.by_core(w_text=4.0, interval=(0.2, 0.6)), EXACT, "interval")
+
+
+def check_guidance_interval_includes_its_ends(setup):
+    small = Small(setup)
+    with Spy(small.patcher) as spy:
+        small.by_guider(4.0, 1.0, start=0.25, end=0.5)
+    rows = [calls // small.batch for calls in spy.calls]
+    assert rows == [1, 2, 2, 1], f"branches of the four steps: {rows}"
+
+
+def check_an_interrupted_run_leaves_nothing_behind(setup):
+    small, caches = Small(setup), []
+    cache_of = small.patcher.model._cache_of
+
+    def remember(noise):
+        caches.append(weakref.ref(cache_of(noise)))
+        return cache_of(noise)
+
+    def stop(step, *_):
+        raise comfy.model_management.InterruptProcessingException
+
+    small.patcher.model._cache_of = remember
+    guider = small.sample.make_guider(small.patcher, *small.branches(), small.guider.Guidance())
+    sampler, levels = comfy.samplers.sampler_object("euler"), small.sample.sigmas(STEPS, 1.0)
+    try:
+        guider.sample(small.noise, small.empty_latent, sampler, levels, callback=stop, seed=SEED)
+    except comfy.model_management.InterruptProcessingException:
+        caches.append(None)
+    del small.patcher.model._cache_of
+    gc.collect()
+    assert caches[-1] is None, "the run was not interrupted"
+    assert all(cache() is None for cache in caches[:-1]), "prepared conditions outlive the run"
 
 
 def check_time_falls_from_one_in_even_steps(setup):
@@ -205,6 +239,13 @@ def check_text_of_another_model_is_refused(setup):
     small.texts["words"] = (torch.zeros(1, 7, 768), torch.zeros(1, 768))
     error = setup.module("pixwizard_core.errors").EncoderError
     return refused(error, ("text width 32", "768"), small.by_guider, 4.0, 1.0)
+
+
+def check_image_tokens_of_another_model_are_refused(setup):
+    small = Small(setup)
+    small.tokens = torch.zeros(2, 576, 1024)
+    error = setup.module("pixwizard_core.errors").EncoderError
+    return refused(error, ("width 16", "1024"), small.by_guider, 4.0, 1.0)
 
 
 def check_sampled_regions_run(setup):
