@@ -1,0 +1,115 @@
+"""All scores of one kind of answer against the truth, by name, as the paper reports them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from . import metrics
+
+Scores = dict[str, float]
+
+
+def compare_depth(
+    prediction: Tensor, truth: Tensor, valid: Tensor | None = None, *, align: bool = False
+) -> Scores:
+    """RMSE, AbsRel and delta 1 of depth (B, H, W) in metres. align: each picture by scale and shift
+    to the truth first, for relative depth."""
+    if align:
+        prediction = torch.stack(
+            [
+                metrics.align_scale_shift(p, t, None if valid is None else v)
+                for p, t, v in zip(
+                    prediction, truth, truth if valid is None else valid, strict=True
+                )
+            ]
+        )
+    return {
+        "rmse_m": metrics.rmse(prediction, truth, valid),
+        "abs_rel": metrics.abs_rel(prediction, truth, valid),
+        "delta_1": metrics.delta_1(prediction, truth, valid),
+    }
+
+
+def compare_normals(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> Scores:
+    """Mean angle in degrees between normals (B, 3, H, W)."""
+    return {"mean_angle_deg": metrics.mean_angle_deg(prediction, truth, valid)}
+
+
+def compare_labels(
+    prediction: Tensor, truth: Tensor, classes: int, valid: Tensor | None = None
+) -> Scores:
+    """mIoU and pixel accuracy of class indices (B, H, W); classes in neither do not count."""
+    if valid is not None:
+        prediction, truth = prediction[valid.bool()], truth[valid.bool()]
+    return {
+        "miou": metrics.mean_iou(prediction, truth, classes),
+        "pixel_accuracy": metrics.pixel_accuracy(prediction, truth),
+    }
+
+
+def compare_masks(prediction: Tensor, truth: Tensor) -> Scores:
+    """cIoU and the mean IoU of bool masks (B, H, W)."""
+    return {
+        "ciou": metrics.cumulative_iou(prediction, truth),
+        "miou": metrics.mask_iou(prediction, truth),
+    }
+
+
+def compare_pictures(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> Scores:
+    """PSNR in dB, SSIM, L1 and RMSE of pictures (B, C, H, W) in 0..1. SSIM takes all pixels."""
+    spread = None if valid is None else valid.bool()[:, None].expand_as(truth)
+    return {
+        "psnr_db": metrics.psnr(prediction, truth, valid),
+        "ssim": metrics.ssim(prediction, truth),
+        "l1": metrics.l1(prediction, truth, spread),
+        "rmse": metrics.rmse(prediction, truth, spread),
+    }
+
+
+def compare_edges(prediction: Tensor, truth: Tensor, tolerance_px: int = 2) -> Scores:
+    """F1 of bool lines (B, H, W) that may lie a few pixels off."""
+    return {"edge_f1": metrics.edge_f1(prediction, truth, tolerance_px)}
+
+
+def compare_boxes(prediction_xyxy: Tensor, truth_xyxy: Tensor, enough: float = 0.5) -> Scores:
+    """Boxes (N, 4) and (M, 4) of one picture, matched best pair first.
+
+    box_iou: mean over the truth's boxes, 0 for one that was missed. precision and recall: pairs
+    with an IoU of at least `enough`. Without boxes on either side all three are NaN.
+    """
+    overlaps = pairwise_iou(prediction_xyxy, truth_xyxy)
+    found = _matched(overlaps)
+    good = int((found >= enough).sum())
+    predicted, wanted = overlaps.shape
+    return {
+        "box_iou": float(found.sum()) / wanted
+        if wanted
+        else (0.0 if predicted else metrics.NOTHING),
+        "precision": good / predicted if predicted else (0.0 if wanted else metrics.NOTHING),
+        "recall": good / wanted if wanted else (0.0 if predicted else metrics.NOTHING),
+    }
+
+
+def pairwise_iou(one_xyxy: Tensor, other_xyxy: Tensor) -> Tensor:
+    """IoU of each of (N, 4) with each of (M, 4) boxes: (N, M) float64."""
+    one, other = one_xyxy.double()[:, None], other_xyxy.double()[None]
+    low = torch.maximum(one[..., :2], other[..., :2])
+    high = torch.minimum(one[..., 2:], other[..., 2:])
+    both = (high - low).clamp(min=0).prod(-1)
+    areas = [(box[..., 2:] - box[..., :2]).clamp(min=0).prod(-1) for box in (one, other)]
+    union = areas[0] + areas[1] - both
+    return torch.where(union > 0, both / union.clamp(min=1e-12), 0.0)
+
+
+def _matched(overlaps: Tensor) -> Tensor:
+    """IoU of the pairs when the best overlapping boxes are paired off one after the other."""
+    left, found = overlaps.clone(), []
+    for _ in range(min(overlaps.shape)):
+        best = int(left.argmax())
+        row, column = divmod(best, left.shape[1])
+        if left[row, column] <= 0:
+            break
+        found.append(float(left[row, column]))
+        left[row], left[:, column] = -1, -1
+    return torch.tensor(found, dtype=torch.float64)
