@@ -121,8 +121,9 @@ def test_gradient_reaches_every_parameter_in_training():
         image_latent=[first.image_latent[0], second.image_latent[0]],
     )
     noise = gumbel_noise((2, 2, 16), torch.Generator().manual_seed(0))
+    draw = torch.Generator().manual_seed(1)
     out = model(
-        [torch.randn(4, 4, 6), torch.randn(4, 8, 8)],
+        [torch.randn(4, 4, 6, generator=draw), torch.randn(4, 8, 8, generator=draw)],
         TIMES,
         condition,
         gumbel=noise,
@@ -130,8 +131,10 @@ def test_gradient_reaches_every_parameter_in_training():
     )
     sum(v.square().sum() for v in out).backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    # Padding is masked as a key and dropped as a query: no result can depend on its token.
-    assert silent == ["pad_token"]
+    # Padding is masked as a key and dropped as a query: no result can depend on its token. A bias
+    # on all scores alike cancels in their softmax, up to rounding.
+    bias = {name for name in silent if name.endswith("out_conv.4.bias")}
+    assert set(silent) - bias == {"pad_token"}
 
 
 def test_odd_latent_is_refused_with_what_to_do():
