@@ -9,6 +9,8 @@ from comfy_api.latest import io
 
 from ..pixwizard_core.decode import depth as depths
 from ..pixwizard_core.decode import masks, palette, segments
+from ..pixwizard_core.decode.common import same_size
+from ..pixwizard_core.decode.overlay import overlay
 from ..pixwizard_core.demo.world import PALETTE
 from ..pixwizard_core.errors import CanvasError
 from . import sockets
@@ -142,24 +144,46 @@ class DecodeMask(io.ComfyNode):
                     tooltip="Soften the edge over about this many px, 0 to 256. 0 keeps the mask "
                     "binary.",
                 ),
+                io.Image.Input(
+                    "source",
+                    optional=True,
+                    tooltip="The picture Fit to Canvas got, to lay the mask on; without it the "
+                    "answer is used.",
+                ),
             ],
             outputs=[
                 io.Mask.Output("mask", display_name="mask"),
                 io.Mask.Output("objects", display_name="objects"),
                 io.Int.Output("count", display_name="count"),
+                io.Image.Output("picture", display_name="picture"),
             ],
         )
 
     @classmethod
     def execute(
-        cls, image, threshold, fill_holes, min_area, largest_only, grow, feather, canvas=None
+        cls,
+        image,
+        threshold,
+        fill_holes,
+        min_area,
+        largest_only,
+        grow,
+        feather,
+        canvas=None,
+        source=None,
     ):
-        selected = masks.decode_mask(at_source_size(image, canvas), threshold)
-        cleanup = masks.Cleanup(fill_holes, min_area, largest_only, grow)
-        selected = masks.clean(selected, cleanup)
+        answer = at_source_size(image, canvas)
+        selected = masks.decode_mask(answer, threshold)
+        selected = masks.clean(selected, masks.Cleanup(fill_holes, min_area, largest_only, grow))
         soft = masks.clean(selected, masks.Cleanup(feather=feather))
         apart = [one for picture in selected for one in masks.objects(picture).masks]
-        return io.NodeOutput(from_mask(soft), stack_masks(apart, selected), len(apart))
+        behind = answer if source is None else same_size(answer, to_image_01(source))
+        return io.NodeOutput(
+            from_mask(soft),
+            stack_masks(apart, selected),
+            len(apart),
+            from_image_01(overlay(behind, soft)),
+        )
 
 
 class DecodeSegmentation(io.ComfyNode):

@@ -145,7 +145,7 @@ def two_blobs():
 
 
 def test_decode_mask_is_binary_and_parts_objects(nodes):
-    mask, objects, count = call(nodes["DecodeMask"], image=two_blobs())
+    mask, objects, count, _ = call(nodes["DecodeMask"], image=two_blobs())
     assert mask.shape == (2, 40, 60)
     assert set(mask.unique().tolist()) == {0.0, 1.0}
     assert mask[0].sum() == 100 + 18 * 25
@@ -156,11 +156,20 @@ def test_decode_mask_is_binary_and_parts_objects(nodes):
 
 
 def test_decode_mask_of_nothing_is_empty_with_count_zero(nodes):
-    mask, objects, count = call(nodes["DecodeMask"], image=torch.zeros(1, 20, 30, 3))
+    mask, objects, count, _ = call(nodes["DecodeMask"], image=torch.zeros(1, 20, 30, 3))
     assert mask.shape == (1, 20, 30)
     assert not mask.any()
     assert count == 0
     assert objects.shape == (1, 20, 30)
+
+
+def test_decode_mask_lays_the_mask_on_the_source(nodes, errors):
+    source = torch.zeros(1, 40, 60, 3)
+    mask, *_, picture = call(nodes["DecodeMask"], image=two_blobs()[:1], source=source)
+    assert torch.equal(picture[..., 0] > 0, mask > 0)
+    assert not picture[..., 1:].any()
+    with pytest.raises(errors.DecodeError, match="64 x 48"):
+        call(nodes["DecodeMask"], image=two_blobs()[:1], source=torch.zeros(1, 48, 64, 3))
 
 
 def test_decode_mask_clean_up(nodes):
@@ -168,7 +177,7 @@ def test_decode_mask_clean_up(nodes):
     assert call(nodes["DecodeMask"], image=two_blobs(), largest_only=True)[0][0].sum() == 18 * 25
     grown = call(nodes["DecodeMask"], image=two_blobs(), grow=2)[0]
     assert grown[0].sum() > 550
-    soft, _, count = call(nodes["DecodeMask"], image=two_blobs(), feather=6.0)
+    soft, _, count, _ = call(nodes["DecodeMask"], image=two_blobs(), feather=6.0)
     assert count == 2
     assert bool(((soft > 0) & (soft < 1)).any())
 

@@ -1,0 +1,177 @@
+"""Highlights, lines and normals that the model painted, as masks and clean pictures."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..pixwizard_core.decode import edges, masks
+from ..pixwizard_core.decode.normals import decode_normals, paint_normals
+from ..pixwizard_core.decode.overlay import overlay
+from ..pixwizard_core.errors import DecodeError
+from ..pixwizard_core.tasks import COLOURS
+from .decode import at_source_size, canvas_input
+from .host import choice, schema
+from .inputs import (
+    answer_image,
+    cleanup_inputs,
+    cleanup_of,
+    colour_combo,
+    shown_source,
+    source_as_answer,
+    source_image,
+)
+from .tensors import from_image_01, from_mask, stack_masks, to_image_01
+
+METHODS = ("auto", "alpha", "hsv")
+
+
+class DecodeHighlight(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "DecodeHighlight",
+            display_name="PixWizard Decode Highlight",
+            description="What the model tinted, as a mask of the source's size with values exactly "
+            "0 and 1 (unless feathered), all zero when nothing was found; and one mask for each "
+            "separate object, largest first.",
+            search_aliases=["referring segmentation", "tint", "select"],
+            inputs=[
+                answer_image(),
+                colour_combo("highlight"),
+                io.Combo.Input(
+                    "method",
+                    options=list(METHODS),
+                    default=METHODS[0],
+                    tooltip="alpha: how much of the colour was laid on the source, the better way, "
+                    "needs the source. hsv: vivid pixels of the colour's hue, as in the paper, "
+                    "needs no source. auto: alpha when there is a source.",
+                ),
+                *cleanup_inputs(),
+                source_image(),
+                canvas_input(),
+            ],
+            outputs=[
+                io.Mask.Output("mask", display_name="mask"),
+                io.Mask.Output("objects", display_name="objects"),
+                io.Int.Output("count", display_name="count"),
+                io.Image.Output("picture", display_name="picture"),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, image, colour, method, fill_holes, min_area, largest_only, grow, feather,
+        source=None, canvas=None,
+    ):  # fmt: skip
+        colour, method = choice(colour, COLOURS, "colour"), choice(method, METHODS, "method")
+        answer = to_image_01(image)
+        asked = source_as_answer(source, answer, canvas)
+        if method == "alpha" and asked is None:
+            raise DecodeError("method alpha compares with the source picture; connect source")
+        if method == "hsv" or asked is None:
+            found = masks.decode_highlight_hsv(answer, colour)
+        else:
+            found = masks.decode_highlight(answer, asked, colour)
+        found = found if canvas is None else canvas.restore_mask(found)
+        found = masks.clean(found, cleanup_of(fill_holes, min_area, largest_only, grow))
+        soft = masks.clean(found, masks.Cleanup(feather=feather))
+        apart = [one for picture in found for one in masks.objects(picture).masks]
+        shown = shown_source(source, answer, canvas)
+        return io.NodeOutput(
+            from_mask(soft),
+            stack_masks(apart, found),
+            len(apart),
+            from_image_01(overlay(shown, soft, colour)),
+        )
+
+
+class DecodeEdges(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "DecodeEdges",
+            display_name="PixWizard Decode Edges",
+            description="Lines of a canny, HED, sketch, line-art or pose answer: the picture as it "
+            "is at the source's size, and the lines as a mask, thinned to one px if wanted.",
+            search_aliases=["canny", "hed", "lineart", "thin lines", "skeleton"],
+            inputs=[
+                answer_image(),
+                io.Combo.Input(
+                    "lines",
+                    options=["light", "dark"],
+                    default="light",
+                    tooltip="Whether lines are lighter or darker than what they are drawn on.",
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How much of the way from paper to line a pixel must be, 0 to 1.",
+                ),
+                io.Boolean.Input(
+                    "thin",
+                    default=False,
+                    tooltip=f"Bring lines to a width of 1 px; those wider than "
+                    f"{2 * edges.MAX_THINNING} px keep a core.",
+                ),
+                canvas_input(),
+            ],
+            outputs=[
+                io.Image.Output("picture", display_name="picture"),
+                io.Mask.Output("mask", display_name="mask"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image, lines, threshold, thin, canvas=None):
+        dark = choice(lines, ("light", "dark"), "kind of lines") == "dark"
+        answer = at_source_size(image, canvas)
+        mask = edges.decode_edges(answer, threshold, dark=dark, thinned=thin)
+        if canvas is not None:
+            mask &= canvas.covered().to(mask.device)  # dark lines: what was cropped off is no line
+        return io.NodeOutput(from_image_01(answer), from_mask(mask))
+
+
+class DecodeNormals(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "DecodeNormals",
+            display_name="PixWizard Decode Normals",
+            description="Surface directions made exactly one long and painted again as "
+            "(n + 1) / 2: red to the right, green up, blue towards the viewer, unless flipped. "
+            "What has no direction faces the viewer.",
+            search_aliases=["normal map", "flip green", "directx opengl"],
+            inputs=[
+                answer_image(),
+                io.Combo.Input(
+                    "green",
+                    options=["up", "down"],
+                    default="up",
+                    tooltip="Where full green shall point: up as in OpenGL, or down as in DirectX.",
+                ),
+                io.Combo.Input(
+                    "red",
+                    options=["right", "left"],
+                    default="right",
+                    tooltip="Where full red shall point.",
+                ),
+                canvas_input(),
+            ],
+            outputs=[io.Image.Output("normals", display_name="normals")],
+        )
+
+    @classmethod
+    def execute(cls, image, green, red, canvas=None):
+        flip_y = choice(green, ("up", "down"), "direction of green") == "down"
+        flip_x = choice(red, ("right", "left"), "direction of red") == "left"
+        normals = decode_normals(at_source_size(image, canvas))
+        if canvas is not None:
+            unseen = ~canvas.covered().to(normals.device)
+            normals[:, :, unseen] = normals.new_tensor([0.0, 0.0, 1.0])[:, None]
+        return io.NodeOutput(from_image_01(paint_normals(normals, flip_x=flip_x, flip_y=flip_y)))
+
+
+NODES = (DecodeHighlight, DecodeEdges, DecodeNormals)

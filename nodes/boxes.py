@@ -1,0 +1,115 @@
+"""Outlines that the model drew, as boxes in every form that other nodes read."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io
+
+from ..pixwizard_core.decode import dialects
+from ..pixwizard_core.decode.boxes import Box, decode_boxes
+from ..pixwizard_core.tasks import COLOURS
+from . import sockets
+from .decode import canvas_input
+from .host import choice, schema
+from .inputs import answer_image, colour_combo, shown_source, source_as_answer, source_image
+from .tensors import from_image_01, from_mask, to_image_01
+
+BBox, Segs = io.Custom("BBOX"), io.Custom("SEGS")
+BoundingBox = io.Custom("BOUNDING_BOX")
+
+
+def at_source(boxes, canvas):
+    """The boxes of one picture in whole px of the source, at least 1 px a side."""
+    if canvas is None or not boxes:
+        return boxes
+    moved = canvas.restore_boxes(torch.tensor([box.xyxy_px for box in boxes]).float())
+    low, high = moved[:, :2].round().int().tolist(), moved[:, 2:].round().int().tolist()
+    size = canvas.source
+    found = []
+    for box, (x1, y1), (x2, y2) in zip(boxes, low, high, strict=True):
+        x1, y1 = min(x1, size.width - 1), min(y1, size.height - 1)
+        found.append(Box((x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)), box.score))
+    return found
+
+
+class DecodeBoxes(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "DecodeBoxes",
+            display_name="PixWizard Decode Boxes",
+            description="Finds the outlines that the model drew around things, best first, in px "
+            "of the source. No outline gives empty lists, an empty mask and count 0. The JSON is "
+            "in the run's history as well.",
+            search_aliases=["bounding box", "detect", "segs", "florence"],
+            is_output_node=True,
+            inputs=[
+                answer_image(),
+                colour_combo("outline"),
+                io.Float.Input(
+                    "min_score",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Least share of a box's sides along which the outline must be found, "
+                    "0 to 1.",
+                ),
+                io.String.Input(
+                    "label", default="object", tooltip="Name of what the boxes are around."
+                ),
+                source_image(),
+                canvas_input(),
+            ],
+            outputs=[
+                BBox.Output("bboxes", display_name="bboxes", tooltip="[[x1, y1, x2, y2], ...]"),
+                BoundingBox.Output(
+                    "bounding_boxes",
+                    display_name="bounding_boxes",
+                    tooltip="[{x, y, width, height, label, score}, ...]; for a batch one list for "
+                    "each picture.",
+                ),
+                Segs.Output(
+                    "segs",
+                    display_name="segs",
+                    is_output_list=True,
+                    tooltip="As Impact Pack has it, one for each picture.",
+                ),
+                io.String.Output(
+                    "json",
+                    display_name="json",
+                    tooltip="[{bboxes, labels, scores, ...}], one for each picture, as Florence "
+                    "nodes give it.",
+                ),
+                io.Mask.Output("mask", display_name="mask"),
+                io.Image.Output("picture", display_name="picture"),
+                io.Int.Output("count", display_name="count"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image, colour, min_score, label, source=None, canvas=None):
+        answer = to_image_01(image)
+        asked = source_as_answer(source, answer, canvas)
+        colour = choice(colour, COLOURS, "colour")
+        found = decode_boxes(answer, colour, asked, min_score=min_score)
+        found = [at_source(boxes, canvas) for boxes in found]
+        shown = shown_source(source, answer, canvas).expand(len(found), -1, -1, -1)
+        height, width = shown.shape[-2:]
+        dicts = [dialects.to_bounding_boxes(boxes, label) for boxes in found]
+        data = dialects.to_florence(found, label, width, height)
+        text = dialects.to_json(data)
+        masks = torch.stack([dialects.to_mask(boxes, width, height) for boxes in found])
+        return io.NodeOutput(
+            [box for boxes in found for box in dialects.to_bbox(boxes)],
+            dicts[0] if len(dicts) == 1 else dicts,
+            [dialects.to_segs(boxes, label, width, height) for boxes in found],
+            text,
+            from_mask(masks),
+            from_image_01(dialects.draw(shown, found, colour)),
+            sum(map(len, found)),
+            ui={"text": [text], "pixwizard_boxes": data},
+        )
+
+
+NODES = (DecodeBoxes,)

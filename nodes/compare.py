@@ -1,0 +1,166 @@
+"""Scores of an answer against the truth, for looking at and for /history."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from comfy_api.latest import io
+
+from ..pixwizard_core.decode.depth import METRES, to_metres
+from ..pixwizard_core.decode.dialects import read_boxes
+from ..pixwizard_core.decode.masks import decode_mask
+from ..pixwizard_core.decode.normals import decode_normals
+from ..pixwizard_core.decode.segments import decode_segments
+from ..pixwizard_core.errors import CanvasError
+from ..pixwizard_core.evaluation import compare as scores
+from .decode import PALETTES
+from .host import choice, schema
+from .inputs import SHADES, metres_input, near_combo
+from .tensors import as_masks, to_image_01, to_mask
+
+AnyBoxes = io.Custom("BBOX,BOUNDING_BOX,STRING")
+KINDS = ("depth", "normals", "segmentation", "mask", "boxes", "edges", "picture")
+SCHEMA_VERSION = 1
+
+
+def pictures(prediction, truth, kind):
+    """Both as (B, 3, H, W) of one size and batch."""
+    if prediction is None or truth is None:
+        raise CanvasError(f"comparing {kind} needs the images prediction and truth; connect both")
+    return same(to_image_01(prediction), to_image_01(truth))
+
+
+def same(one, other):
+    sizes = [f"{len(x)} of {x.shape[-1]} x {x.shape[-2]} px" for x in (one, other)]
+    if one.shape[-2:] != other.shape[-2:] or len(other) not in (1, len(one)):
+        raise CanvasError(
+            f"the prediction is {sizes[0]}, the truth {sizes[1]}; bring the prediction back to the "
+            "source's size with its canvas"
+        )
+    return one, other.expand_as(one)
+
+
+def bools(prediction, truth, prediction_mask, truth_mask, kind):
+    """Two bool masks (B, H, W) from masks where there are any, else from white in pictures."""
+    if prediction_mask is not None and truth_mask is not None:
+        return same(as_masks(prediction_mask) > 0.5, as_masks(truth_mask) > 0.5)
+    if prediction is None or truth is None:
+        raise CanvasError(
+            f"comparing {kind} needs two masks or two images; connect prediction_mask and "
+            "truth_mask, or prediction and truth"
+        )
+    return tuple(decode_mask(x) for x in pictures(prediction, truth, kind))
+
+
+def readable(value: float):
+    """A number that JSON has: not a number becomes null, endless a word."""
+    if math.isnan(value):
+        return None
+    return round(value, 6) if math.isfinite(value) else str(value)
+
+
+class Compare(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "Compare",
+            display_name="PixWizard Compare",
+            description="How close an answer is to the truth. depth: RMSE, AbsRel, delta 1. "
+            "normals: mean angle. segmentation: mIoU. mask: cIoU. boxes: IoU. edges: F1. picture: "
+            "PSNR, SSIM, L1. The numbers are in the run's history as well.",
+            search_aliases=["metric", "psnr", "ssim", "iou", "rmse", "evaluate"],
+            is_output_node=True,
+            inputs=[
+                io.Combo.Input(
+                    "kind", options=list(KINDS), default=KINDS[0], tooltip="What is compared."
+                ),
+                metres_input("near", METRES[0]),
+                metres_input("far", METRES[1]),
+                near_combo(),
+                io.Boolean.Input(
+                    "align",
+                    default=False,
+                    tooltip="Depth only: fit each prediction by scale and shift first, which is "
+                    "usual for relative depth.",
+                ),
+                io.Combo.Input(
+                    "palette",
+                    options=list(PALETTES),
+                    default=next(iter(PALETTES)),
+                    tooltip="Segmentation only: colours of the classes.",
+                ),
+                io.Image.Input("prediction", optional=True, tooltip="Picture to judge, 0 to 1."),
+                io.Image.Input(
+                    "truth", optional=True, tooltip="True picture of the same size; one serves all."
+                ),
+                io.Mask.Input("prediction_mask", optional=True, tooltip="Mask or lines to judge."),
+                io.Mask.Input("truth_mask", optional=True, tooltip="True mask or lines."),
+                AnyBoxes.Input(
+                    "prediction_boxes",
+                    optional=True,
+                    tooltip="Boxes of one picture to judge: BBOX as xyxy px, BOUNDING_BOX, or JSON "
+                    "text.",
+                ),
+                AnyBoxes.Input(
+                    "truth_boxes", optional=True, tooltip="True boxes, in any of these forms."
+                ),
+                io.Mask.Input(
+                    "valid",
+                    optional=True,
+                    tooltip="Pixels that count, 1 = counts; for depth, normals, segmentation and "
+                    "pictures.",
+                ),
+            ],
+            outputs=[
+                io.String.Output("report", display_name="report"),
+                io.Float.Output("score", display_name="score"),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, kind, near_m, far_m, near, align, palette, prediction=None, truth=None,
+        prediction_mask=None, truth_mask=None, prediction_boxes=None, truth_boxes=None, valid=None,
+    ):  # fmt: skip
+        kind = choice(kind, KINDS, "kind")
+        if kind == "boxes":
+            if prediction_boxes is None or truth_boxes is None:
+                raise CanvasError(
+                    "comparing boxes needs both; connect prediction_boxes and truth_boxes"
+                )
+            found = scores.compare_boxes(read_boxes(prediction_boxes), read_boxes(truth_boxes))
+            return answer(kind, found)
+        if kind in ("mask", "edges"):
+            both = bools(prediction, truth, prediction_mask, truth_mask, kind)
+            compare = scores.compare_masks if kind == "mask" else scores.compare_edges
+            return answer(kind, compare(*both))
+        one, other = pictures(prediction, truth, kind)
+        seen = to_mask(valid, one)
+        seen = None if seen is None else seen > 0.5
+        if kind == "depth":
+            white = choice(near, SHADES, "shade") == "white"
+            metres = (
+                to_metres(x.mean(1), near_m, far_m, white_is_near=white) for x in (one, other)
+            )
+            return answer(kind, scores.compare_depth(*metres, seen, align=align))
+        if kind == "normals":
+            normals = (decode_normals(x) for x in (one, other))
+            return answer(kind, scores.compare_normals(*normals, seen))
+        if kind == "segmentation":
+            colours = PALETTES[choice(palette, PALETTES, "palette")]()
+            labels = (decode_segments(x, colours).labels for x in (one, other))
+            return answer(kind, scores.compare_labels(*labels, len(colours), seen))
+        return answer(kind, scores.compare_pictures(one, other, seen))
+
+
+def answer(kind, found):
+    """The scores as text and as the first number, and both for /history."""
+    data = {"schema_version": SCHEMA_VERSION, "kind": kind}
+    data |= {name: readable(value) for name, value in found.items()}
+    text = json.dumps(data)
+    first = next(iter(found.values()))
+    return io.NodeOutput(text, float(first), ui={"text": [text], "pixwizard_scores": [data]})
+
+
+NODES = (Compare,)

@@ -1,0 +1,106 @@
+"""Depth as numbers: several runs merged, and metres."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io
+
+from ..pixwizard_core.decode import depth as depths
+from ..pixwizard_core.decode.merge import merge_depths
+from ..pixwizard_core.errors import DecodeError
+from .decode import at_source_size, canvas_input
+from .exact import to_values
+from .host import choice, schema
+from .inputs import SHADES, metres_input, near_combo
+from .tensors import from_image_01, to_image_01
+
+
+class MergeDepths(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "MergeDepths",
+            display_name="PixWizard Merge Depths",
+            description="Several runs of one picture with other seeds as one depth: brought to a "
+            "common scale and shift, then the middle value of each pixel; and how far they differ.",
+            search_aliases=["ensemble", "average depth", "uncertainty"],
+            inputs=[
+                io.Image.Input(
+                    "depths", tooltip="The runs as a batch, all with the same shade for near."
+                ),
+                io.Int.Input(
+                    "runs",
+                    default=0,
+                    min=0,
+                    max=256,
+                    tooltip="Pictures that follow each other in the batch and belong together, 1 "
+                    "to 256; 0 takes the whole batch as one.",
+                ),
+                io.Boolean.Input(
+                    "align",
+                    default=True,
+                    tooltip="Fit each run by scale and shift to the others first; depth of the "
+                    "model is relative.",
+                ),
+                canvas_input(),
+            ],
+            outputs=[
+                io.Image.Output("depth", display_name="depth"),
+                io.Image.Output(
+                    "uncertainty",
+                    display_name="uncertainty",
+                    tooltip="Standard deviation of the runs at each pixel, in the unit of depth.",
+                ),
+                io.Image.Output(
+                    "picture",
+                    display_name="picture",
+                    tooltip="The uncertainty in colours, from 0 (dark) to its largest.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, depths, runs, align, canvas=None):
+        stack = at_source_size(depths, canvas).mean(1)
+        runs = runs or len(stack)
+        if len(stack) % runs:
+            raise DecodeError(f"{len(stack)} depth pictures cannot be parted into runs of {runs}")
+        merged = [merge_depths(part, align=align) for part in stack.split(runs)]
+        depth = torch.stack([one.depth for one in merged])
+        uncertainty = torch.stack([one.uncertainty for one in merged])
+        return io.NodeOutput(
+            from_image_01(depth), from_image_01(uncertainty), from_image_01(painted(uncertainty))
+        )
+
+
+def painted(uncertainty):
+    largest = float(uncertainty.max())
+    return depths.colourise(uncertainty / largest if largest > 0 else uncertainty, "magma")
+
+
+class DepthToMetres(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "DepthToMetres",
+            display_name="PixWizard Depth to Metres",
+            description="Depth of 0 to 1 as metres in a float picture, which goes beyond 1 on "
+            "purpose: for nodes that reckon with it, not for looking at.",
+            search_aliases=["metric depth"],
+            inputs=[
+                io.Image.Input("depth", tooltip="Depth of 0 to 1, from Decode Depth."),
+                metres_input("near", depths.METRES[0]),
+                metres_input("far", depths.METRES[1]),
+                near_combo(),
+            ],
+            outputs=[io.Image.Output("metres", display_name="metres")],
+        )
+
+    @classmethod
+    def execute(cls, depth, near_m, far_m, near):
+        white = choice(near, SHADES, "shade") == "white"
+        grey = to_image_01(depth).mean(1)
+        return io.NodeOutput(to_values(depths.to_metres(grey, near_m, far_m, white_is_near=white)))
+
+
+NODES = (MergeDepths, DepthToMetres)

@@ -1,0 +1,246 @@
+"""Nodes around painting into a picture: what to blank before, and how to lay the result on."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..pixwizard_core import inpaint as core
+from ..pixwizard_core.canvas import FITS
+from ..pixwizard_core.composite import composite
+from ..pixwizard_core.inpaint import ANCHORS, FILLS, Sides
+from . import sockets
+from .exact import to_channels_first, to_channels_last
+from .host import choice, schema
+from .inputs import centre_and_fit, centres_of
+from .tensors import as_masks, from_image_01, from_mask, to_image_01
+
+
+def fill_combo(default="black"):
+    return io.Combo.Input(
+        "fill",
+        options=list(FILLS),
+        default=default,
+        tooltip="What to put where the model paints; it was trained with both.",
+    )
+
+
+class PrepareInpaint(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "PrepareInpaint",
+            display_name="PixWizard Prepare Inpaint",
+            description="Blanks the masked part and fits the picture to the model, as it was "
+            "trained; the whole picture, or the surroundings of the mask at full resolution. "
+            "Connect canvas and source_mask to Composite for the way back.",
+            search_aliases=["inpaint crop", "remove", "mask fill"],
+            inputs=[
+                io.Image.Input("image", tooltip="Pictures of one size, any width and height."),
+                io.Mask.Input(
+                    "mask",
+                    tooltip="What to paint anew, 1 = selected (half or more counts). An empty mask "
+                    "leaves the picture as it is.",
+                ),
+                fill_combo(),
+                io.Int.Input(
+                    "grow",
+                    default=4,
+                    min=-256,
+                    max=256,
+                    tooltip="Widen the mask by px of the source, or narrow it when negative, -256 "
+                    "to 256. A few px hide the old object's edge.",
+                ),
+                *centre_and_fit(),
+                io.Boolean.Input(
+                    "crop",
+                    default=False,
+                    tooltip="Work on the surroundings of the mask only, so that small parts get "
+                    "all of the model's resolution. fit is then not needed.",
+                ),
+                io.Float.Input(
+                    "context",
+                    default=0.5,
+                    min=0.0,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="With crop: how much to show around the mask on each side, in "
+                    "multiples of the mask's longer side, 0 to 10.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("prepared", display_name="image"),
+                io.Mask.Output("hole", display_name="mask"),
+                sockets.Canvas.Output("canvas", display_name="canvas"),
+                io.Mask.Output("source_mask", display_name="source_mask"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image, mask, fill, grow, centre, fit, crop, context):
+        prepared = core.prepare_inpaint(
+            to_image_01(image),
+            as_masks(mask),
+            fill=choice(fill, FILLS, "fill"),
+            grow=grow,
+            context=context if crop else None,
+            centres=centres_of(centre),
+            fit=choice(fit, FITS, "fit"),
+        )
+        return io.NodeOutput(
+            from_image_01(prepared.picture),
+            from_mask(prepared.hole),
+            prepared.canvas,
+            from_mask(prepared.mask),
+        )
+
+
+def margin(side: str):
+    return io.Int.Input(
+        side, default=0, min=0, max=8192, tooltip=f"px to add on this side ({side}), 0 to 8192."
+    )
+
+
+class PrepareOutpaint(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "PrepareOutpaint",
+            display_name="PixWizard Prepare Outpaint",
+            description="Adds blank margins, in px or up to an aspect ratio, and fits the larger "
+            "picture to the model. Connect source, source_mask and canvas to Composite for the way "
+            "back.",
+            search_aliases=["extend", "pad image", "uncrop"],
+            inputs=[
+                io.Image.Input("image", tooltip="Pictures of one size, any width and height."),
+                *(margin(side) for side in Sides._fields),
+                io.String.Input(
+                    "aspect",
+                    default="",
+                    tooltip="Aspect ratio to widen to after that, such as 16:9 or 1.5; empty for "
+                    "none. Nothing is ever cut off.",
+                ),
+                io.Combo.Input(
+                    "anchor",
+                    options=list(ANCHORS),
+                    default=ANCHORS[0],
+                    tooltip="Where the picture stays when it is widened to the aspect ratio.",
+                ),
+                fill_combo(),
+                *centre_and_fit(),
+            ],
+            outputs=[
+                io.Image.Output("prepared", display_name="image"),
+                io.Mask.Output("hole", display_name="mask"),
+                sockets.Canvas.Output("canvas", display_name="canvas"),
+                io.Image.Output("source", display_name="source"),
+                io.Mask.Output("source_mask", display_name="source_mask"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image, left, top, right, bottom, aspect, anchor, fill, centre, fit):
+        prepared = core.prepare_outpaint(
+            to_channels_first(image),
+            Sides(left, top, right, bottom),
+            aspect=core.parse_aspect(aspect),
+            anchor=choice(anchor, ANCHORS, "anchor"),
+            fill=choice(fill, FILLS, "fill"),
+            centres=centres_of(centre),
+            fit=choice(fit, FITS, "fit"),
+        )
+        return io.NodeOutput(
+            from_image_01(prepared.picture),
+            from_mask(prepared.hole),
+            prepared.canvas,
+            to_channels_last(prepared.source),
+            from_mask(prepared.mask),
+        )
+
+
+def length(side: str):
+    return io.Int.Input(
+        side, default=512, min=16, max=8192, tooltip=f"{side.title()} in px, 16 to 8192."
+    )
+
+
+class BlankCanvas(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "BlankCanvas",
+            display_name="PixWizard Blank Canvas",
+            description="A blank picture to make a new one from text on. The model works at the "
+            "nearest size in multiples of 16 px; Restore from Canvas gives exactly the size asked "
+            "for.",
+            search_aliases=["empty image", "text to image", "empty latent"],
+            inputs=[
+                length("width"),
+                length("height"),
+                fill_combo("white"),
+                io.Int.Input(
+                    "batch_size", default=1, min=1, max=64, tooltip="Number of pictures, 1 to 64."
+                ),
+            ],
+            outputs=[
+                io.Image.Output("image", display_name="image"),
+                sockets.Canvas.Output("canvas", display_name="canvas"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, width, height, fill, batch_size):
+        blank, canvas = core.blank_canvas(width, height, choice(fill, FILLS, "fill"), batch_size)
+        return io.NodeOutput(from_image_01(blank), canvas)
+
+
+class Composite(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "Composite",
+            display_name="PixWizard Composite",
+            description="Lays the result on the source where the mask selects. Pixels outside the "
+            "mask keep every bit of the source.",
+            search_aliases=["paste", "stitch", "blend", "composite masked"],
+            inputs=[
+                io.Image.Input("source", tooltip="Picture to lay the result on, any size in px."),
+                io.Image.Input(
+                    "result",
+                    tooltip="What the model painted: of the source's size, or with the canvas as "
+                    "VAE Decode gives it.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    tooltip="Where to take the result, 0 to 1; source_mask of Prepare Inpaint or "
+                    "Outpaint.",
+                ),
+                io.Float.Input(
+                    "feather",
+                    default=4.0,
+                    min=0.0,
+                    max=256.0,
+                    step=0.5,
+                    tooltip="px inside the mask's edge over which the result fades in, 0 to 256. "
+                    "Nothing outside the mask ever changes.",
+                ),
+                sockets.Canvas.Input(
+                    "canvas",
+                    optional=True,
+                    tooltip="From Prepare Inpaint, Prepare Outpaint or Fit to Canvas: brings the "
+                    "result to its place in the source.",
+                ),
+            ],
+            outputs=[io.Image.Output("image", display_name="image")],
+        )
+
+    @classmethod
+    def execute(cls, source, result, mask, feather, canvas=None):
+        below, above = to_channels_first(source), to_channels_first(result)
+        if canvas is not None:
+            behind = to_image_01(source)
+            count = max(len(above), len(behind))
+            above = canvas.restore_image(to_image_01(result).expand(count, -1, -1, -1), behind)
+        return io.NodeOutput(to_channels_last(composite(below, above, as_masks(mask), feather)))
+
+
+NODES = (PrepareInpaint, PrepareOutpaint, BlankCanvas, Composite)

@@ -1,0 +1,151 @@
+"""Inputs that several nodes share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..pixwizard_core import canvas as canvases
+from ..pixwizard_core.decode.masks import Cleanup
+from ..pixwizard_core.errors import DecodeError
+from ..pixwizard_core.tasks import COLOURS
+from .tensors import to_image_01
+
+SHADES = ("white", "black")
+
+
+def answer_image():
+    return io.Image.Input(
+        "image", tooltip="What the model painted, from VAE Decode. Any size in px."
+    )
+
+
+def source_image():
+    return io.Image.Input(
+        "source",
+        optional=True,
+        tooltip="The picture that was asked about, of its own size (with the canvas) or as it was "
+        "fitted. Things in it that have the colour anyway are then left out.",
+    )
+
+
+def colour_combo(what: str):
+    return io.Combo.Input(
+        "colour",
+        options=list(COLOURS),
+        default=next(iter(COLOURS)),
+        tooltip=f"Colour of the {what} that the instruction asked for.",
+    )
+
+
+def near_combo(what: str = "near things"):
+    return io.Combo.Input(
+        "near",
+        options=list(SHADES),
+        default=SHADES[0],
+        tooltip=f"Shade of {what} in the depth picture; PixWizard Decode Depth gives white.",
+    )
+
+
+def metres_input(name: str, default: float):
+    shade = {"near": "nearest", "far": "farthest"}[name]
+    return io.Float.Input(
+        f"{name}_m",
+        default=default,
+        min=0.0,
+        max=100000.0,
+        step=0.01,
+        tooltip=f"Distance of the {shade} shade in metres, 0 to 100000. Depth of the model is "
+        "relative; indoors 0 and 10 m are usual.",
+    )
+
+
+def centre_and_fit():
+    return (
+        io.Int.Input(
+            "centre",
+            default=512,
+            min=0,
+            max=2048,
+            step=16,
+            tooltip="Area to work at, as the side in px of a square of that area, in multiples of "
+            "16: 128 for PixWizard Tiny; 512, 768 or 1024 for the released model. 0 picks the "
+            "closest aspect ratio of those three.",
+        ),
+        io.Combo.Input(
+            "fit",
+            options=list(canvases.FITS),
+            default=canvases.FITS[0],
+            tooltip="stretch: all of the picture, slightly distorted (as the model was trained). "
+            "pad: all of it, undistorted, border repeated. crop: undistorted, margins cut off.",
+        ),
+    )
+
+
+def cleanup_inputs():
+    return (
+        io.Boolean.Input(
+            "fill_holes", default=False, tooltip="Select regions enclosed by the selection."
+        ),
+        io.Int.Input(
+            "min_area",
+            default=0,
+            min=0,
+            max=1 << 24,
+            tooltip="Drop objects smaller than this, in square px of the source; 0 keeps all.",
+        ),
+        io.Boolean.Input(
+            "largest_only",
+            default=False,
+            tooltip="Keep the largest object of each picture only.",
+        ),
+        io.Int.Input(
+            "grow",
+            default=0,
+            min=-256,
+            max=256,
+            tooltip="Widen the selection by px, or narrow it when negative, -256 to 256.",
+        ),
+        io.Float.Input(
+            "feather",
+            default=0.0,
+            min=0.0,
+            max=256.0,
+            step=0.5,
+            tooltip="Soften the edge over about this many px, 0 to 256. 0 keeps the mask binary.",
+        ),
+    )
+
+
+def cleanup_of(fill_holes, min_area, largest_only, grow) -> Cleanup:
+    return Cleanup(fill_holes, min_area, largest_only, grow)
+
+
+def centres_of(centre: int) -> tuple[int, ...]:
+    return (centre,) if centre else canvases.CENTRES
+
+
+def source_as_answer(source, answer_01, canvas):
+    """Host IMAGE source as (B, 3, H, W) of the answer's size, or None. Raises DecodeError."""
+    if source is None:
+        return None
+    source_01 = to_image_01(source)
+    size = source_01.shape[-2:]
+    if size == answer_01.shape[-2:]:
+        return source_01
+    if canvas is not None and tuple(size) == (canvas.source.height, canvas.source.width):
+        return canvas.fit_image(source_01)
+    raise DecodeError(
+        f"the source picture is {size[1]} x {size[0]} px, the answer {answer_01.shape[-1]} x "
+        f"{answer_01.shape[-2]} px; connect the canvas too, or the picture as it was fitted"
+    )
+
+
+def shown_source(source, answer_01, canvas):
+    """What to draw on, at the size that the node gives out: the source, else the answer."""
+    shown = None if source is None else to_image_01(source)
+    if canvas is None:
+        return answer_01 if shown is None else shown
+    wanted = (canvas.source.height, canvas.source.width)
+    if shown is not None and tuple(shown.shape[-2:]) == wanted:
+        return shown
+    return canvas.restore_image(answer_01 if shown is None else shown)
