@@ -12,6 +12,7 @@ from pathlib import Path
 
 from . import __version__, cli_bench, cli_run
 from .cli_run import usable_device
+from .demo.commands import add_evaluate, add_train
 from .errors import PixWizardError
 from .progress import progress
 
@@ -47,7 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pixwizard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_run, _add_convert, _add_inspect, _add_verify, _add_bench):
+    for add in (
+        _add_demo, _add_run, _add_convert, _add_inspect, _add_verify, _add_bench,
+        add_evaluate, add_train,
+    ):  # fmt: skip
         add(commands)
     return parser
 

@@ -6,8 +6,9 @@ latents of input and target, and the token ids of its instruction.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from ..encoders.text import Tokenizers
 from ..encoders.tiny import load_tokenizer_only, load_vae
 from ..encoders.vae import TaesdCoder
+from ..errors import PixWizardError
 from ..tasks import TASKS
 from .examples import WORLD_TASKS, make_examples
 from .world import sample_scenes
@@ -177,11 +179,27 @@ def _worker(worker: int, *arguments) -> None:
     _produce_files(worker, *arguments)
 
 
+def _same_order(order: Order, folder: Path) -> None:
+    """Note what a folder's samples are, so that another run does not take them for its own."""
+    note = folder / "order.json"
+    text = json.dumps(asdict(order))
+    if note.exists() and note.read_text(encoding="utf-8") != text:
+        raise PixWizardError(
+            f"{folder} has samples of another kind ({note.read_text(encoding='utf-8')}); "
+            "choose another work folder or delete this one"
+        )
+    note.write_text(text, encoding="utf-8")
+
+
 def build(
     order: Order, folder: Path, device: str, workers: int = 1
 ) -> dict[tuple[int, int], Samples]:
-    """Samples per bucket, produced by several processes into folder (finished chunks are kept)."""
+    """Samples per bucket, produced by several processes into folder (finished chunks are kept).
+
+    Raises PixWizardError when the folder has samples of another order.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    _same_order(order, folder)
     arguments = (workers, order, str(folder), device)
     if workers > 1:
         torch.multiprocessing.spawn(_worker, arguments, nprocs=workers)

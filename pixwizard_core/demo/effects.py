@@ -19,7 +19,7 @@ STEPS = (1, 2, 4, 8, 16, 32)
 SOLVER_STEPS = {"euler": 8, "midpoint": 4, "heun": 4, "rk4": 2, "dopri5": 1}
 TEXT_SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 IMAGE_SCALES = (1.0, 1.5, 2.0, 3.0)
-KEPT = (16, 64, 128, 256, 576)
+KEPT_SHARES = (1 / 9, 2 / 9, 4 / 9, 1.0)  # of all image tokens; 4/9 is the released model's 256
 KINDS = ("words", "steps", "solver", "w_text", "w_image", "tokens")
 
 Settings = Callable[[SampleSettings], SampleSettings]
@@ -46,8 +46,9 @@ class Effect:
     seconds: float
 
 
-def variations(kinds: Sequence[str] = KINDS) -> list[Variation]:
-    """All that are studied, of the given kinds, after the unchanged settings."""
+def variations(kinds: Sequence[str] = KINDS, image_tokens: int = 576) -> list[Variation]:
+    """All that are studied, of the given kinds, after the unchanged settings. image_tokens: how
+    many a picture has."""
     found = [Variation("own", "own settings")]
     found += [Variation("words", "another picture's words", other_words=True)]
     for n in STEPS:
@@ -65,7 +66,9 @@ def variations(kinds: Sequence[str] = KINDS) -> list[Variation]:
         found.append(
             Variation("tokens", f"{name} selection", lambda s, name=name: replace(s, tokens=name))
         )
-    found += [Variation("tokens", f"{n} tokens kept", kept=n) for n in KEPT]
+    for share in KEPT_SHARES:
+        n = round(share * image_tokens)
+        found.append(Variation("tokens", f"{n} of {image_tokens} tokens kept", kept=n))
     return [one for one in found if one.kind in ("own", *kinds)]
 
 
@@ -88,7 +91,7 @@ def study(
     sets = {
         task: examples_of(task, plan.count, SQUARE, plan.seed, False) for task in check_tasks(tasks)
     }
-    chosen = variations(kinds)
+    chosen = variations(kinds, bundle.model.config.image_tokens)
     for number, variation in enumerate(chosen, 1):
         start, scores = time.perf_counter(), {}
         for task, examples in sets.items():

@@ -22,10 +22,13 @@ from ..lora import LoraSettings, add_lora, trainable
 from ..picture_files import open_picture
 from ..pipeline import Bundle
 from .dataset import Samples
+from .examples import make_examples
+from .scenes import sample_scenes
+from .scoring import check_tasks
 from .training import Batch, Sampler, Trainee, TrainSettings, flow_loss
 
 DEFAULTS = TrainSettings(batch=8, learning_rate=3e-4, warmup_steps=20, weight_decay=0.0)
-FIELDS = ("input", "target", "instruction")
+ENCODED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -84,15 +87,33 @@ def encode_triples(bundle: Bundle, triples: list[Triple]) -> dict[tuple[int, int
             if given.shape != target.shape:
                 given = nn.functional.interpolate(picture, (height, width), mode="bicubic")
                 given = given.clamp(0, 1)
-        parts.setdefault((height, width), []).append(_encode(bundle, given, target, triple))
+        rows = _encode(bundle, given, target, [triple.instruction])
+        parts.setdefault((height, width), []).append(rows)
     return {size: Samples.cat(rows).to(bundle.device) for size, rows in parts.items()}
 
 
-def _encode(bundle: Bundle, given: Tensor, target: Tensor, triple: Triple) -> Samples:
+@torch.no_grad()
+def world_samples(
+    bundle: Bundle, tasks: list[str], count: int, seed: int = 0
+) -> dict[tuple[int, int], Samples]:
+    """count examples of each task from the demo world, of the bundle's smallest trained size."""
+    side, parts = min(bundle.centres), []
+    for number, task in enumerate(check_tasks(tasks)):
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
+        scenes = sample_scenes(count, generator)
+        examples = make_examples([task] * count, scenes, side, side, generator, "cpu")
+        for start in range(0, count, ENCODED_AT_ONCE):
+            rows = slice(start, start + ENCODED_AT_ONCE)
+            pictures = (examples.inputs[rows], examples.targets[rows])
+            parts.append(_encode(bundle, *pictures, examples.instructions[rows]))
+    return {(side, side): Samples.cat(parts).to(bundle.device)}
+
+
+def _encode(bundle: Bundle, given: Tensor, target: Tensor, instructions: list[str]) -> Samples:
     def latent(picture: Tensor) -> Tensor:
         return bundle.vae.encode(to_pixels(picture).to(bundle.device)).float().cpu()
 
-    ids, mask, clip_ids, _ = bundle.text.tokenize([triple.instruction])
+    ids, mask, clip_ids, _ = bundle.text.tokenize(instructions)
     return Samples(
         pictures=(given * 255).round().byte(),
         source=latent(given),
@@ -100,7 +121,7 @@ def _encode(bundle: Bundle, given: Tensor, target: Tensor, triple: Triple) -> Sa
         ids=ids.to(torch.int32),
         lengths=mask.sum(1).to(torch.int32),
         clip_ids=clip_ids.to(torch.int32),
-        task=torch.zeros(1, dtype=torch.int16),
+        task=torch.zeros(len(given), dtype=torch.int16),
     )
 
 

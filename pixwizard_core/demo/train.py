@@ -1,19 +1,15 @@
 """Train the bundled transformer and its encoders on the demo world.
 
-    python -m pixwizard_core.demo.train --minutes 20 --device cuda --out DIR
-
-needs a trained autoencoder (see train_vae) and the tokenizer. Samples are made first, by several
-processes, into a work folder; then training runs for the given minutes. DIR gets dit.safetensors,
-text.safetensors, clip.safetensors and train.jsonl. The work folder holds a checkpoint from which
-the same command goes on.
+Needs a trained autoencoder (see train_vae) and the tokenizer. Samples are made first, by several
+processes, into a work folder; then training runs for the budgeted time or steps. The work folder
+also keeps a checkpoint, from which the same run goes on when it was stopped.
 """
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
-import json
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,19 +17,20 @@ import torch
 from .. import checkpoint
 from ..config import TINY
 from ..encoders.tiny import build_tiny_encoders, save_encoders
+from ..errors import PixWizardError
 from ..model import PixWizard
 from . import fast_ops
-from .dataset import Order, build
-from .training import Run, Sampler, Trainee, TrainSettings, compile_blocks, initialise, train
+from .dataset import build
+from .train_config import TrainConfig
+from .training import Run, Sampler, Trainee, compile_blocks, initialise, train
 
-GPU = TrainSettings(batch=512, warmup_steps=300, log_every=200)
-CPU = TrainSettings()
 EXPORT_SECONDS = 120.0
+STATE_FILE, LOG_FILE = "training.pt", "train.jsonl"
 
 
 def new_trainee(seed: int, device: str) -> Trainee:
     """Untrained transformer and encoders, the same for a seed on every machine."""
-    text, vision = build_tiny_encoders("cpu")
+    text, vision = build_tiny_encoders("cpu", seed=seed)
     faster = {} if device.startswith("cuda") else {"ops": fast_ops, "attention": fast_ops.attend}
     model = PixWizard(TINY, **faster)
     if faster:
@@ -57,65 +54,45 @@ def export(run: Run, folder: Path) -> None:
     save_encoders(average.text, average.vision, folder)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line of the training; prints a JSON row per log interval."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for the trained weights")
-    parser.add_argument(
-        "--work", type=Path, required=True, help="folder for samples and checkpoint"
-    )
-    parser.add_argument("--minutes", type=float, default=90.0, help="training time, without set-up")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--scenes", type=int, default=25_000, help="scenes to make and reuse")
-    parser.add_argument("--tasks", help="tasks of every scene, with commas; default: 12 at random")
-    parser.add_argument("--chunk", type=int, default=1024, help="scenes made at a time")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make samples")
-    parser.add_argument("--batch", type=int, help="samples per step")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--compile", action="store_true", help="compile the blocks (GPU)")
-    parser.add_argument(
-        "--with-setup",
-        action="store_true",
-        help="let --minutes include set-up, for a leased machine",
-    )
-    options = parser.parse_args(arguments)
-    began = time.monotonic()
-    options.out.mkdir(parents=True, exist_ok=True)
-    options.work.mkdir(parents=True, exist_ok=True)
-    order = Order(
-        scenes=options.scenes,
-        tasks=tuple(options.tasks.split(",")) if options.tasks else (),
-        chunk=options.chunk,
-        seed=options.seed,
-    )
-    samples = build(order, options.work / "samples", options.device, options.workers)
-    minutes = options.minutes
-    if options.with_setup:
-        minutes -= (time.monotonic() - began) / 60
+def train_bundle(
+    config: TrainConfig,
+    out: Path,
+    work: Path,
+    on_row: Callable[[dict, Run], None] = lambda row, run: None,
+) -> Run:
+    """Make the samples, train, and write dit, text and clip.safetensors and train.jsonl into out.
 
-    settings = GPU if options.device.startswith("cuda") else CPU
-    settings = dataclasses.replace(
-        settings,
-        minutes=minutes,
-        seed=options.seed,
-        batch=options.batch or settings.batch,
-    )
-    trainee = new_trainee(options.seed, options.device)
-    run = Run(trainee, settings)
-    state = options.work / "training.pt"
+    Goes on from the checkpoint in work where there is one. on_row(row, run) gets each row of the
+    log. Raises PixWizardError when the set-up has used up the time.
+    """
+    began = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    samples = build(config.data, work / "samples", device, config.workers)
+    settings = config.train
+    if config.with_setup:
+        settings = replace(settings, minutes=settings.minutes - (time.monotonic() - began) / 60)
+        if settings.minutes <= 0 and not settings.steps:
+            raise PixWizardError(
+                f"making the samples took all of the {config.train.minutes:g} minutes; "
+                "give more time, or fewer scenes"
+            )
+    run = Run(new_trainee(config.seed, device), settings)
+    state = work / STATE_FILE
     if state.exists():
-        run.load(torch.load(state, map_location=options.device, weights_only=True))
-    if options.compile:
-        compile_blocks(trainee.model)
-    ids, mask, clip_ids, _ = trainee.text.tokenize([""])
+        run.load(torch.load(state, map_location=device, weights_only=True))
+    if config.compile:
+        compile_blocks(run.trainee.model)
+    ids, mask, clip_ids, _ = run.trainee.text.tokenize([""])
     sampler = Sampler(samples, (ids, mask, clip_ids))
     exported = time.monotonic()
-    for row in train(run, sampler, checkpoint=state, log=options.out / "train.jsonl"):
-        print(json.dumps(row), flush=True)
-        if time.monotonic() - exported > EXPORT_SECONDS or run.progress >= 1:
-            export(run, options.out)
+    for row in train(run, sampler, checkpoint=state, log=out / LOG_FILE):
+        on_row(row, run)
+        if time.monotonic() - exported > EXPORT_SECONDS:
+            export(run, out)
             exported = time.monotonic()
-
-
-if __name__ == "__main__":
-    main()
+    export(run, out)
+    return run

@@ -31,12 +31,14 @@ from .examples import WORLD_TASKS
 class TrainSettings:
     """Settings of one training run; they travel with its checkpoint.
 
-    minutes: wall-clock budget, which also drives the schedules. boost_until: share of the run in
+    minutes: wall-clock budget, which also drives the schedules. steps: a budget of steps in its
+    place, 0 for none. boost_until: share of the run in
     which small tasks are drawn more often (the paper's first stage). drop_*: share of samples that
     lose the text, the image, or both.
     """
 
     minutes: float = 90.0
+    steps: int = 0
     batch: int = 32
     learning_rate: float = 1e-3
     warmup_steps: int = 150
@@ -226,6 +228,9 @@ class Run:
 
     @property
     def progress(self) -> float:
+        """Share of the budget that is used; 1 and more ends the run."""
+        if self.settings.steps:
+            return self.step / self.settings.steps
         return self.seconds / 60 / self.settings.minutes
 
     def train_step(self, batch: Batch) -> Tensor:

@@ -1,0 +1,103 @@
+"""What a training run is made of, read from a TOML or JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import PixWizardError
+from .dataset import Order
+from .training import TrainSettings
+
+BUNDLED = Path(__file__).with_name("tiny.toml")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run. seed: of scenes, first weights and noise. device: "auto" takes a GPU where there is
+    one. compile: compile the blocks, which pays on a GPU. with_setup: the minutes include making
+    the samples. workers: processes that make them. data: the samples. train: the schedule.
+    """
+
+    seed: int = 0
+    device: str = "auto"
+    compile: bool = False
+    with_setup: bool = False
+    workers: int = 1
+    data: Order = field(default_factory=lambda: Order(scenes=25_000))
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+    def with_values(self, values: Mapping[str, Any], where: str = "settings") -> TrainConfig:
+        """A copy with some values changed: plain ones by name, those of data and train as nested
+        mappings. Raises PixWizardError for an unknown name or a value of another kind."""
+        changed: dict[str, Any] = {}
+        for name, value in values.items():
+            if name in ("data", "train"):
+                if not isinstance(value, Mapping):
+                    raise PixWizardError(f"{where}: [{name}] is a table of settings. Got: {value}")
+                part = getattr(self, name)
+                changed[name] = replace(part, **_checked(part, value, f"{where}, [{name}]"))
+            else:
+                changed |= _checked(self, {name: value}, where)
+        result = replace(self, **changed)
+        seeded = {"seed": result.seed}
+        return replace(
+            result, data=replace(result.data, **seeded), train=replace(result.train, **seeded)
+        )
+
+
+def read_config(path: str | Path = BUNDLED) -> TrainConfig:
+    """Settings of a file on top of the defaults. Raises PixWizardError naming what is wrong."""
+    path = Path(path)
+    if not path.is_file():
+        raise PixWizardError(f"there is no settings file {path.name} in {path.parent.absolute()}")
+    text = path.read_text(encoding="utf-8")
+    values = _json(text, path) if path.suffix == ".json" else _toml(text, path)
+    return TrainConfig().with_values(values, path.name)
+
+
+def _json(text: str, path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise PixWizardError(f"{path.name} is not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise PixWizardError(f"{path.name} should hold one object with settings")
+    return values
+
+
+def _toml(text: str, path: Path) -> dict[str, Any]:
+    try:
+        import tomllib
+    except ImportError:
+        raise PixWizardError(
+            f"{path.name} is TOML, which Python reads from 3.11 on; write the same as .json"
+        ) from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PixWizardError(f"{path.name} is not TOML: {error}") from None
+
+
+def _checked(part: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Values that fit the fields of a dataclass, numbers and lists in the fields' own types."""
+    known = {f.name: getattr(part, f.name) for f in fields(part)}
+    result = {}
+    for name, value in values.items():
+        if name not in known:
+            raise PixWizardError(f"{where} has no setting {name!r}; there are {', '.join(known)}")
+        result[name] = _like(known[name], value, f"{where}: {name}")
+    return result
+
+
+def _like(usual: Any, value: Any, where: str) -> Any:
+    if isinstance(usual, float) and type(value) is int:
+        return float(value)
+    if isinstance(usual, tuple) and isinstance(value, list):
+        return tuple(value)
+    if usual is None or type(value) is type(usual):
+        return value
+    raise PixWizardError(f"{where} should be like {usual!r}. Got: {value!r}")

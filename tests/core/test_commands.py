@@ -1,0 +1,177 @@
+"""pixwizard evaluate and pixwizard train: options, output, files."""
+
+import argparse
+import json
+import math
+
+import pytest
+import torch
+
+from pixwizard_core import cli_run
+from pixwizard_core.demo import commands, effects
+from pixwizard_core.demo.examples import WORLD_TASKS
+from pixwizard_core.demo.score_report import HEADLINE
+from pixwizard_core.demo.train_config import BUNDLED, TrainConfig, read_config
+from pixwizard_core.errors import PixWizardError
+from pixwizard_core.lora import read_lora
+from pixwizard_core.picture_files import save_picture
+from tests.support.tiny import tiny_bundle
+
+
+def parse(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers()
+    commands.add_evaluate(subparsers)
+    commands.add_train(subparsers)
+    return parser.parse_args([str(word) for word in words])
+
+
+def execute(*words: str) -> int:
+    arguments = parse(*words)
+    return arguments.command(arguments)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """An untrained bundle in the place of the one on disk."""
+    bundle = tiny_bundle()
+    monkeypatch.setattr(cli_run, "load_small", lambda folder, device: bundle)
+    return bundle
+
+
+def test_evaluate_prints_and_writes_scores(small, tmp_path, capsys):
+    words = ("evaluate", "--world", "--tasks", "mask", "--count", 2, "--wide", 0)
+    assert execute(*words, "--phrasings", "held-out", "--out", tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert "| task | steps | scenes | score | new words | trivial | ceiling |" in out
+    assert "| mask | 2 | 2 | iou | " in out
+    assert "scoring: 2 of 2 pictures" in err
+    assert (tmp_path / "scores.md").read_text(encoding="utf-8") == out
+    scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+    assert scores["tasks"]["mask"]["held_out"].keys() == {"iou", "found", "ciou"}
+    assert (tmp_path / "scores.png").is_file() or "no plots: matplotlib is not" in err
+
+
+def test_evaluate_varies_settings(small, capsys, monkeypatch):
+    monkeypatch.setattr(effects, "KINDS", ("words",))
+    monkeypatch.setattr(effects, "TASKS", {"depth": "rmse", "mask": "iou"})
+    words = ("--tasks", "depth", "--count", 2, "--wide", 0, "--effects", "--effect-count", 2)
+    assert execute("evaluate", *words) == 0
+    out = capsys.readouterr().out
+    assert "| change | depth rmse | mask iou | s a picture |" in out
+    assert "| another picture's words | " in out
+
+
+def test_sets_of_tasks():
+    assert commands._tasks("all") == list(WORLD_TASKS)
+    assert commands._tasks("headline") == list(HEADLINE)
+    assert commands._tasks("mask, depth") == ["mask", "depth"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--tasks", "nose"), "the demo world has no task 'nose'"),
+        (("--count", 0), "--count, --effect-count and --batch must be at least 1"),
+    ],
+    ids=["task", "count"],
+)
+def test_evaluate_refuses(words, message):
+    with pytest.raises(PixWizardError, match=message):
+        execute("evaluate", *words)
+
+
+def test_bundled_settings_are_read():
+    config = read_config(BUNDLED)
+    assert config.seed == config.train.seed == config.data.seed == 0
+    assert config.train.batch >= 32
+
+
+def test_settings_of_a_file_replace_defaults(tmp_path):
+    path = tmp_path / "mine.json"
+    values = {"seed": 3, "data": {"scenes": 5, "tasks": ["depth"]}, "train": {"minutes": 2}}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    config = read_config(path)
+    assert (config.data.scenes, config.data.tasks, config.data.seed) == (5, ("depth",), 3)
+    assert config.train.minutes == 2.0
+    assert config.train.batch == TrainConfig().train.batch
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"sed": 1}', "mine.json has no setting 'sed'; there are seed, device"),
+        ('{"train": {"batch": "many"}}', r"\[train\]: batch should be like 32. Got: 'many'"),
+        ('{"train": 3}', r"\[train\] is a table of settings. Got: 3"),
+        ("{", "mine.json is not JSON"),
+        ("[1]", "should hold one object"),
+    ],
+    ids=["name", "kind", "table", "json", "list"],
+)
+def test_wrong_settings_are_named(tmp_path, text, message):
+    path = tmp_path / "mine.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PixWizardError, match=message):
+        read_config(path)
+
+
+def test_broken_toml_and_missing_files_are_named(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("seed = ", encoding="utf-8")
+    with pytest.raises(PixWizardError, match=r"mine\.toml is"):
+        read_config(path)
+    with pytest.raises(PixWizardError, match=r"there is no settings file gone\.toml in"):
+        read_config(tmp_path / "gone.toml")
+
+
+def test_flags_go_before_the_file():
+    changes = commands._changes(
+        parse("train", "--out", "x", "--minutes", 1.5, "--tasks", "depth,mask", "--seed", 4)
+    )
+    config = read_config(BUNDLED).with_values(changes)
+    assert config.train.minutes == 1.5
+    assert config.data.tasks == ("depth", "mask")
+    assert config.data.seed == config.train.seed == 4
+    assert config.train.batch == read_config(BUNDLED).train.batch
+
+
+def test_train_makes_samples_trains_and_writes_weights(tmp_path, capsys, monkeypatch):
+    from pixwizard_core.bundle import load_model
+    from pixwizard_core.demo import dataset, train
+    from tests.support.tiny import tiny_config
+
+    sizes = {"cap_feat_dim": 128, "cap_clip_feat_dim": 128, "image_feat_dim": 96}
+    monkeypatch.setattr(train, "TINY", tiny_config(sample_tokens=16, **sizes))
+    monkeypatch.setattr(dataset, "BUCKETS", ((32, 32),))
+    monkeypatch.setattr(dataset, "BUCKET_SHARES", (1.0,))
+    words = ("--out", tmp_path, "--scenes", 4, "--tasks", "depth,mask", "--batch", 4)
+    words = ("train", *words, "--device", "cpu", "--workers", 1)
+    assert execute(*words, "--steps", 2) == 0
+    assert "step      2" in capsys.readouterr().out
+    rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 2
+    assert set(rows[-1]["tasks"]) <= {"depth", "mask"}
+    for name in ("dit", "text", "clip"):
+        assert (tmp_path / f"{name}.safetensors").is_file()
+    first = load_model(tmp_path / "dit.safetensors").state_dict()
+    assert execute(*words, "--steps", 3) == 0  # goes on where the first run ended
+    rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 3]
+    again = load_model(tmp_path / "dit.safetensors").state_dict()
+    assert not all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_train_lora_of_a_list(small, tmp_path, capsys):
+    save_picture(tmp_path / "a.png", torch.full((3, 32, 32), 0.3))
+    row = {"target": "a.png", "instruction": "grey"}
+    (tmp_path / "list.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    words = ("--out", tmp_path, "--lora", tmp_path / "list.jsonl", "--rank", 2, "--batch", 2)
+    assert execute("train", *words, "--steps", 2) == 0
+    assert "step 2 of 2  loss " in capsys.readouterr().out
+    found = read_lora(tmp_path / "lora.safetensors")
+    assert all(len(down) == 2 and math.isclose(scale, 1) for down, _, scale in found.values())
+
+
+def test_lora_of_the_released_model_needs_all_four_parts():
+    with pytest.raises(PixWizardError, match="four parts: --model, --gemma, --clip, --vae"):
+        commands._base(parse("train", "--out", "x", "--lora", "world", "--model", "y"))
