@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import condition, decode, demo, load, sample
+from . import (
+    answers,
+    boxes,
+    compare,
+    condition,
+    decode,
+    demo,
+    depths,
+    inpaint,
+    load,
+    sample,
+    save,
+)
 from .host import register_folders
 
 NODES: tuple[type[io.ComfyNode], ...] = (
@@ -13,6 +25,12 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     *sample.NODES,
     *decode.NODES,
     *demo.NODES,
+    *inpaint.NODES,
+    *answers.NODES,
+    *boxes.NODES,
+    *depths.NODES,
+    *save.NODES,
+    *compare.NODES,
 )
 
 

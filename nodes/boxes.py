@@ -8,7 +8,6 @@ from comfy_api.latest import io
 from ..pixwizard_core.decode import dialects
 from ..pixwizard_core.decode.boxes import Box, decode_boxes
 from ..pixwizard_core.tasks import COLOURS
-from . import sockets
 from .decode import canvas_input
 from .host import choice, schema
 from .inputs import answer_image, colour_combo, shown_source, source_as_answer, source_image

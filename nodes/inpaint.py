@@ -237,9 +237,10 @@ class Composite(io.ComfyNode):
     def execute(cls, source, result, mask, feather, canvas=None):
         below, above = to_channels_first(source), to_channels_first(result)
         if canvas is not None:
-            behind = to_image_01(source)
-            count = max(len(above), len(behind))
-            above = canvas.restore_image(to_image_01(result).expand(count, -1, -1, -1), behind)
+            behind, above = to_image_01(source), to_image_01(result)
+            if len(above) == 1:
+                above = above.expand(len(behind), -1, -1, -1)
+            above = canvas.restore_image(above, behind)
         return io.NodeOutput(to_channels_last(composite(below, above, as_masks(mask), feather)))
 
 

@@ -12,7 +12,7 @@ from .decode.depth import METRES, to_metres
 from .decode.palette import Palette
 from .decode.segments import legend
 from .errors import CanvasError
-from .exr import encode_exr
+from .exr import NAME_LIMIT, encode_exr
 from .picture_files import Texts, replace_file, save_array, save_grey16, save_labels
 
 LEGEND_VERSION = 1  # of the legend's JSON; raised when a field changes its meaning
@@ -49,7 +49,7 @@ def save_depth_png(path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts
 def save_depth_exr(path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts = None) -> None:
     """Metres as 32-bit floats, twice: Z for programs that look for depth, Y for all others."""
     metres = scale.metres(depth_01)
-    replace_file(path, encode_exr({"Y": metres, "Z": metres}, {**(texts or {}), **scale.texts()}))
+    replace_file(path, encode_exr({"Y": metres, "Z": metres}, {**_named(texts), **scale.texts()}))
 
 
 def save_depth_npy(path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts = None) -> None:
@@ -85,6 +85,10 @@ def save_label_map(path: str | Path, labels: Tensor, palette: Palette, texts: Te
     content = {"schema_version": LEGEND_VERSION, "palette": palette.title, "classes": classes}
     _save_json(path.with_suffix(".json"), content)
     return path.with_suffix(".json")
+
+
+def _named(texts: Texts) -> dict[str, str]:
+    return {name[:NAME_LIMIT]: text for name, text in (texts or {}).items()}
 
 
 def _save_json(path: Path, content: dict) -> None:
