@@ -20,7 +20,11 @@ def add_evaluate(commands) -> None:
     parser.add_argument(
         "--world", action="store_true", help="on the demo world, whose truth is exact (default)"
     )
-    parser.add_argument("--tasks", default="all", help="all (default), headline, or depth,mask,…")
+    parser.add_argument(
+        "--tasks",
+        default="trained",
+        help="trained (default: what the model has learned), all, headline, or depth,mask,…",
+    )
     parser.add_argument("--count", type=int, default=96, help="scenes a task")
     parser.add_argument("--wide", type=int, default=32, help="scenes of other shapes; 0 skips them")
     parser.add_argument("--phrasings", default="both", choices=("seen", "held-out", "both"))
@@ -41,7 +45,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from .score_report import goal_table, table
     from .scoring import score_world
 
-    plan, tasks = _plan(arguments), _tasks(arguments.tasks)
+    plan, tasks = _plan(arguments), _tasks(arguments.tasks, arguments.bundle)
     bundle = load_small(arguments.bundle, arguments.device)
     with progress("scoring", "picture") as advance:
         results = score_world(bundle, tasks, plan, on_progress=advance)
@@ -80,11 +84,14 @@ def _plan(arguments: argparse.Namespace):
     return plan if arguments.seed is None else replace(plan, seed=arguments.seed)
 
 
-def _tasks(text: str) -> list[str]:
+def _tasks(text: str, bundle: Path | None = None) -> list[str]:
+    from ..encoders.tiny import BUNDLE
     from .examples import WORLD_TASKS
     from .score_report import HEADLINE
-    from .scoring import check_tasks
+    from .scoring import check_tasks, trained_tasks
 
+    if text == "trained":
+        return trained_tasks(bundle or BUNDLE)
     sets = {"all": list(WORLD_TASKS), "headline": list(HEADLINE)}
     return sets.get(text) or check_tasks([name.strip() for name in text.split(",")])
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..bundle import MODEL_FILE
+from ..checkpoint import open_checkpoint
 from ..errors import PixWizardError
 from ..generate import SampleSettings
 from ..images import to_image_01, to_pixels
@@ -23,11 +26,12 @@ from .examples import WORLD_TASKS, Examples, make_examples
 from .scenes import sample_scenes
 from .scorers import SCORERS, Scores, mean, world_palette
 
-__all__ = ["Plan", "TaskScore", "score_task", "score_world", "world_palette"]
+__all__ = ["Plan", "TaskScore", "score_task", "score_world", "trained_tasks", "world_palette"]
 
 HELD_OUT_SEED = 2**31  # training run s draws its scenes from seeds s million on, far below
 SQUARE = (128, 128)
 WIDE = ((96, 160), (160, 96))  # height, width
+TASKS_KEY = "tasks"  # in the header of a trained transformer: what it learned, with commas
 PHRASINGS = {"seen": False, "held_out": True}
 
 OnProgress = Callable[[int, int], None]
@@ -80,6 +84,16 @@ def check_tasks(tasks: Sequence[str]) -> list[str]:
             f"the demo world has no task {unknown[0]!r}; it scores: {', '.join(WORLD_TASKS)}"
         )
     return list(tasks)
+
+
+def trained_tasks(folder: str | Path) -> list[str]:
+    """The tasks that the model in a bundle's folder has learned: all, unless its file says which.
+
+    Raises CheckpointError when there is no such file.
+    """
+    file = open_checkpoint(Path(folder) / MODEL_FILE)
+    noted = file.metadata.get(TASKS_KEY)
+    return [task for task in noted.split(",") if task in WORLD_TASKS] if noted else [*WORLD_TASKS]
 
 
 def examples_of(

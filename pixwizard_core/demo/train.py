@@ -8,7 +8,7 @@ also keeps a checkpoint, from which the same run goes on when it was stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from ..errors import PixWizardError
 from ..model import PixWizard
 from . import fast_ops
 from .dataset import build
+from .examples import WORLD_TASKS
+from .scoring import TASKS_KEY
 from .train_config import TrainConfig
 from .training import Run, Sampler, Trainee, compile_blocks, initialise, train
 
@@ -40,14 +42,15 @@ def new_trainee(seed: int, device: str) -> Trainee:
     return Trainee(model, text, vision).to(device)
 
 
-def export(run: Run, folder: Path) -> None:
-    """Write the averaged weights, float16, as the extension ships them."""
+def export(run: Run, folder: Path, tasks: Sequence[str] = ()) -> None:
+    """Write the averaged weights, float16, as the extension ships them. tasks: what was learned."""
     average, settings = run.average, run.settings
     notes = {
         "steps": str(run.step),
         "samples": str(run.step * settings.batch),
         "minutes": f"{run.seconds / 60:.1f}",
         "seed": str(settings.seed),
+        TASKS_KEY: ",".join(dict.fromkeys(tasks or WORLD_TASKS)),
     }
     weights = {name: value.half() for name, value in average.model.state_dict().items()}
     checkpoint.save(folder / "dit.safetensors", weights, average.model.config, notes)
@@ -92,7 +95,7 @@ def train_bundle(
     for row in train(run, sampler, checkpoint=state, log=out / LOG_FILE):
         on_row(row, run)
         if time.monotonic() - exported > EXPORT_SECONDS:
-            export(run, out)
+            export(run, out, config.data.tasks)
             exported = time.monotonic()
-    export(run, out)
+    export(run, out, config.data.tasks)
     return run

@@ -1,6 +1,7 @@
 """pixwizard evaluate and pixwizard train: options, output, files."""
 
 import argparse
+import dataclasses
 import json
 import math
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from pixwizard_core import cli_run
-from pixwizard_core.demo import commands, effects
+from pixwizard_core.demo import commands, effects, scoring
 from pixwizard_core.demo.examples import WORLD_TASKS
 from pixwizard_core.demo.score_report import HEADLINE
 from pixwizard_core.demo.train_config import BUNDLED, TrainConfig, read_config
@@ -34,7 +35,9 @@ def execute(*words: str) -> int:
 @pytest.fixture
 def small(monkeypatch):
     """An untrained bundle in the place of the one on disk."""
-    bundle = tiny_bundle()
+    bundle = dataclasses.replace(tiny_bundle(), centres=(64,))  # works at 64 px, for speed
+    monkeypatch.setattr(scoring, "SQUARE", (64, 64))
+    monkeypatch.setattr(effects, "SQUARE", (64, 64))
     monkeypatch.setattr(cli_run, "load_small", lambda folder, device: bundle)
     return bundle
 
@@ -153,6 +156,7 @@ def test_train_makes_samples_trains_and_writes_weights(tmp_path, capsys, monkeyp
     assert set(rows[-1]["tasks"]) <= {"depth", "mask"}
     for name in ("dit", "text", "clip"):
         assert (tmp_path / f"{name}.safetensors").is_file()
+    assert commands._tasks("trained", tmp_path) == ["depth", "mask"]
     first = load_model(tmp_path / "dit.safetensors").state_dict()
     assert execute(*words, "--steps", 3) == 0  # goes on where the first run ended
     rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]

@@ -1,11 +1,13 @@
 """Scores of the demo world: the right answer is perfect, a copy gains nothing, hand-made cases."""
 
+import dataclasses
 import json
 import math
 
 import pytest
 import torch
 
+from pixwizard_core.demo import effects as effects_module
 from pixwizard_core.demo import scorers, scoring
 from pixwizard_core.demo.baselines import trivial_answer
 from pixwizard_core.demo.effects import study, variations, with_kept_tokens
@@ -22,6 +24,7 @@ from pixwizard_core.demo.score_report import (
 )
 from pixwizard_core.demo.scorers import SCORERS
 from pixwizard_core.errors import PixWizardError
+from pixwizard_core.pipeline import Bundle
 from tests.support.tiny import tiny_bundle
 
 PERFECT = {
@@ -38,13 +41,13 @@ OPEN_ENDED = ("gain", "gain_20db")  # depend on how bad the input was
 
 @pytest.fixture(scope="module")
 def worlds() -> dict[str, Examples]:
-    """Ten examples of every task, among them other shapes than the square."""
+    """Six examples of every task, among them other shapes than the square."""
     found = {}
     for number, task in enumerate(WORLD_TASKS):
         generator = torch.Generator().manual_seed(40 + number)
         size = ((128, 128), (96, 160))[number % 2]
-        scenes = sample_scenes(10, generator)
-        found[task] = make_examples([task] * 10, scenes, *size, generator, "cpu")
+        scenes = sample_scenes(6, generator)
+        found[task] = make_examples([task] * 6, scenes, *size, generator, "cpu")
     return found
 
 
@@ -202,12 +205,20 @@ def test_scenes_are_the_same_for_both_phrasings_and_any_choice_of_tasks():
 
 
 @pytest.fixture(scope="module")
-def results():
+def small() -> Bundle:
+    """An untrained bundle that works at 64 px, for speed."""
+    return dataclasses.replace(tiny_bundle(), centres=(64,))
+
+
+@pytest.fixture(scope="module")
+def results(small):
     plan = scoring.Plan(count=2, wide=2, ceiling=2, batch=2)
     seen = []
-    found = scoring.score_world(
-        tiny_bundle(), ["depth", "mask"], plan, on_progress=lambda *state: seen.append(state)
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "SQUARE", (64, 64))
+        found = scoring.score_world(
+            small, ["depth", "mask"], plan, on_progress=lambda *state: seen.append(state)
+        )
     assert seen[-1] == (12, 12)
     return found
 
@@ -254,12 +265,12 @@ def test_unknown_task_is_refused():
         scoring.check_tasks(["depth", "face"])
 
 
-def test_effects_change_one_thing_at_a_time():
-    bundle = tiny_bundle()
-    assert with_kept_tokens(bundle, 7).model.config.sample_tokens == 7
-    assert bundle.model.config.sample_tokens == 64
+def test_effects_change_one_thing_at_a_time(small, monkeypatch):
+    monkeypatch.setattr(effects_module, "SQUARE", (64, 64))
+    assert with_kept_tokens(small, 7).model.config.sample_tokens == 7
+    assert small.model.config.sample_tokens == 64
     plan = scoring.Plan(count=2, batch=2)
-    effects = list(study(bundle, plan, tasks=["depth"], kinds=["tokens"]))
+    effects = list(study(small, plan, tasks=["depth"], kinds=["tokens"]))
     assert [effect.variation.label for effect in effects][:3] == [
         "own settings", "topk selection", "gumbel selection",
     ]  # fmt: skip
