@@ -33,12 +33,15 @@ def pictures(prediction, truth, kind):
 
 def same(one, other):
     sizes = [f"{len(x)} of {x.shape[-1]} x {x.shape[-2]} px" for x in (one, other)]
-    if one.shape[-2:] != other.shape[-2:] or len(other) not in (1, len(one)):
+    count = max(len(one), len(other))
+    counts_fit = len(one) in (1, count) and len(other) in (1, count)
+    if one.shape[-2:] != other.shape[-2:] or not counts_fit:
         raise CanvasError(
             f"the prediction is {sizes[0]}, the truth {sizes[1]}; bring the prediction back to the "
             "source's size with its canvas"
         )
-    return one, other.expand_as(one)
+    rest = (-1,) * (one.ndim - 1)
+    return one.expand(count, *rest), other.expand(count, *rest)
 
 
 def bools(prediction, truth, prediction_mask, truth_mask, kind):
