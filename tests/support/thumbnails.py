@@ -1,0 +1,62 @@
+"""Pictures for the template browser, made from what the shipped workflows really give.
+
+`python -m tests.support.thumbnails` runs every workflow on the first host found and writes
+workflows/NAME.jpg: the first preview beside the last.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from tests.support import workflow
+from tests.support.hosts import REPO, Server, find_hosts, missing_reason, serve
+
+SIDE = 480  # px of each half
+GAP = 8
+PAPER = (24, 24, 24)
+
+
+def previews(server: Server, saved: dict) -> list[Image.Image]:
+    """What the preview nodes of a workflow show, in the order of their numbers."""
+    prompt = workflow.to_prompt(saved, server.json("/object_info"))
+    result = server.run(prompt)
+    if result["error"]:
+        raise RuntimeError(result["error"])
+    numbers = sorted((n for n in result["outputs"] if "images" in result["outputs"][n]), key=int)
+    entries = [result["outputs"][number]["images"][0] for number in numbers]
+    return [Image.open(io.BytesIO(server.image(entry))).convert("RGBA") for entry in entries]
+
+
+def side_by_side(one: Image.Image, other: Image.Image) -> Image.Image:
+    """Both pictures at the width SIDE, on dark paper."""
+    halves = [
+        picture.resize(
+            (SIDE, round(SIDE * picture.height / picture.width)), Image.Resampling.LANCZOS
+        )
+        for picture in (one, other)
+    ]
+    height = max(half.height for half in halves)
+    sheet = Image.new("RGB", (2 * SIDE + GAP, height), PAPER)
+    for number, half in enumerate(halves):
+        sheet.paste(half, (number * (SIDE + GAP), 0), half)
+    return sheet
+
+
+def main() -> None:
+    hosts = find_hosts()
+    if not hosts:
+        raise SystemExit(missing_reason())
+    with tempfile.TemporaryDirectory() as base, serve(hosts[0], Path(base)) as server:
+        for path in sorted((REPO / "workflows").glob("*.json")):
+            shown = previews(server, workflow.load(path))
+            target = path.with_suffix(".jpg")
+            side_by_side(shown[0], shown[-1]).save(target, quality=88)
+            print(f"{target.relative_to(REPO)}: {len(shown)} previews")
+
+
+if __name__ == "__main__":
+    main()
