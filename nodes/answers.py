@@ -20,9 +20,11 @@ from .inputs import (
     source_as_answer,
     source_image,
 )
+from .page_data import objects_found
 from .tensors import from_image_01, from_mask, stack_masks, to_image_01
 
 METHODS = ("auto", "alpha", "hsv")
+MAX_OBJECTS = 64  # of one picture; each takes a mask of the picture's size
 
 
 class DecodeHighlight(io.ComfyNode):
@@ -32,8 +34,8 @@ class DecodeHighlight(io.ComfyNode):
             "DecodeHighlight",
             display_name="PixWizard Decode Highlight",
             description="What the model tinted, as a mask of the source's size with values exactly "
-            "0 and 1 (unless feathered), all zero when nothing was found; and one mask for each "
-            "separate object, largest first.",
+            "0 and 1 (unless feathered), all zero when nothing was found; and one mask for each of "
+            f"the {MAX_OBJECTS} largest separate objects of a picture, largest first.",
             search_aliases=["referring segmentation", "tint", "select"],
             inputs=[
                 answer_image(),
@@ -75,13 +77,16 @@ class DecodeHighlight(io.ComfyNode):
         found = found if canvas is None else canvas.restore_mask(found)
         found = masks.clean(found, cleanup_of(fill_holes, min_area, largest_only, grow))
         soft = masks.clean(found, masks.Cleanup(feather=feather))
-        apart = [one for picture in found for one in masks.objects(picture).masks]
+        apart = [
+            one for picture in found for one in masks.objects(picture, limit=MAX_OBJECTS).masks
+        ]
         shown = shown_source(source, answer, canvas)
         return io.NodeOutput(
             from_mask(soft),
             stack_masks(apart, found),
             len(apart),
             from_image_01(overlay(shown, soft, colour)),
+            ui=objects_found(apart),
         )
 
 
