@@ -8,6 +8,7 @@ from ..pixwizard_core import canvas as canvases
 from ..pixwizard_core import tasks
 from . import encode, sockets
 from .host import choice, schema
+from .page_data import for_page, task_table
 from .tensors import from_image_01, from_mask, to_image_01, to_mask
 
 TASK_IDS = (*tasks.TASKS, tasks.FREE_TEXT)
@@ -80,12 +81,15 @@ class Instruction(io.ComfyNode):
             "ignored.",
             search_aliases=["prompt", "task"],
             inputs=[
-                io.Combo.Input(
-                    "task",
-                    options=list(TASK_IDS),
-                    default=TASK_IDS[0],
-                    tooltip=f"What to ask for. {tasks.FREE_TEXT}: the caption alone, in your own "
-                    "words.",
+                for_page(
+                    io.Combo.Input(
+                        "task",
+                        options=list(TASK_IDS),
+                        default=TASK_IDS[0],
+                        tooltip=f"What to ask for. {tasks.FREE_TEXT}: the caption alone, in your "
+                        "own words.",
+                    ),
+                    task_table(),
                 ),
                 io.String.Input(
                     "caption",

@@ -15,6 +15,7 @@ from ..pixwizard_core.demo.world import PALETTE
 from ..pixwizard_core.errors import CanvasError
 from . import sockets
 from .host import choice, schema
+from .page_data import objects_found
 from .tensors import as_masks, from_image_01, from_mask, stack_masks, to_image_01, to_mask
 
 PALETTES = {
@@ -183,6 +184,7 @@ class DecodeMask(io.ComfyNode):
             stack_masks(apart, selected),
             len(apart),
             from_image_01(overlay(behind, soft)),
+            ui=objects_found(apart),
         )
 
 
@@ -227,7 +229,9 @@ class DecodeSegmentation(io.ComfyNode):
         mask = segments.class_mask(labels, classes, colours)
         entries = [asdict(entry) for entry in segments.legend(labels, colours)]
         painted = from_image_01(segments.paint(labels, colours))
-        return io.NodeOutput(painted, from_mask(mask), json.dumps(entries))
+        return io.NodeOutput(
+            painted, from_mask(mask), json.dumps(entries), ui={"pixwizard_legend": entries}
+        )
 
 
 class RestoreFromCanvas(io.ComfyNode):

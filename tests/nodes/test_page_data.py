@@ -1,0 +1,71 @@
+"""What the nodes tell the page: the task table, and what they found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+import torch
+
+from pixwizard_core import tasks
+from tests.fakes.host import REPO
+
+FIELDS = {
+    "full": {"caption": " a wooden\n floor. ", "target": "the red ball. ", "colour": "blue"},
+    "bare": {"caption": "", "target": "the red ball", "colour": "cyan"},
+}
+
+
+def told(nodes) -> dict:
+    inputs = nodes["Instruction"].define_schema().inputs
+    return {socket.id: socket for socket in inputs}["task"].extra_dict["pixwizard"]
+
+
+def test_page_gets_every_task_and_colour(nodes):
+    data = json.loads(json.dumps(told(nodes)))
+    assert set(data["tasks"]) == {*tasks.TASKS, tasks.FREE_TEXT}
+    assert data["tasks"]["highlight"]["fields"] == ["target", "colour"]
+    assert data["tasks"]["inpaint"]["optional"] == ["caption"]
+    assert data["colours"]["orange"] == [255, 128, 0]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.parametrize("given", FIELDS.values(), ids=FIELDS)
+def test_page_shows_the_sentence_that_is_sent(nodes, given):
+    """web/sentence.js against tasks.instruction, for every phrasing of every task."""
+    rows = told(nodes)["tasks"]
+    script = (
+        f"import {{missing, sentence}} from '{(REPO / 'web' / 'sentence.js').as_uri()}';"
+        "const [rows, given] = JSON.parse(process.argv[1]);"
+        "console.log(JSON.stringify(Object.fromEntries(Object.entries(rows).map(([id, row]) => "
+        "[id, missing(row, given).length ? [] : row.phrasings.map((_, i) => "
+        "sentence(row, i, given))]))));"
+    )
+    command = ["node", "--input-type=module", "-e", script, json.dumps([rows, given])]
+    shown = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    for task_id, row in rows.items():
+        needed = [f for f in row["fields"] if not given[f].strip() and f not in row["optional"]]
+        wanted = [] if needed else [
+            tasks.instruction(task_id, phrasing=i, **given) for i in range(len(row["phrasings"]))
+        ]  # fmt: skip
+        assert shown[task_id] == wanted, task_id
+
+
+def test_mask_tells_the_area_of_each_object(nodes):
+    picture = torch.zeros(1, 8, 10, 3)
+    picture[:, 1:3, 1:3] = 1  # 4 px
+    picture[:, 5:7, 4:9] = 1  # 10 px
+    found = nodes["DecodeMask"].execute(picture, 0.5, False, 0, False, 0, 0.0)
+    assert found.ui == {"pixwizard_objects": [{"areas_px": [10, 4]}]}
+
+
+def test_segmentation_tells_its_legend(nodes):
+    from pixwizard_core.demo.world import PALETTE
+
+    name, rgb = next(reversed(PALETTE.items()))
+    picture = torch.tensor(rgb).view(1, 1, 1, 3).expand(1, 4, 4, 3) / 255
+    found = nodes["DecodeSegmentation"].execute(picture, "PixWizard Tiny world", "*")
+    (entry,) = found.ui["pixwizard_legend"]
+    assert (entry["name"], tuple(entry["rgb"]), entry["area_percent"]) == (name, tuple(rgb), 100.0)

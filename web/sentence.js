@@ -1,0 +1,46 @@
+// @ts-check
+// The sentence that a task makes of its fields. Shown while typing; the server makes its own, and a
+// test holds the two together.
+
+/**
+ * One row of the task table, as the schema of the Instruction node carries it.
+ * @typedef {{title: string, fields: string[], optional: string[], phrasings: string[]}} Task
+ */
+
+const OPTIONAL_PART = /\[([^\]]*)\]/g;
+const FIELD = /\{(\w+)\}/g;
+
+/** @param {string} text */
+const clean = (text) => text.split(/\s+/).filter(Boolean).join(" ");
+
+/**
+ * A field's text as it goes into a sentence, which has a full stop of its own.
+ * @param {string} field @param {unknown} value
+ */
+function word(field, value) {
+  const text = clean(String(value ?? ""));
+  return field === "caption" ? text : text.replace(/[ .]+$/, "");
+}
+
+/**
+ * Fields of a task that must be filled in and are not.
+ * @param {Task} task @param {Record<string, unknown>} values
+ */
+export function missing(task, values) {
+  return task.fields.filter((f) => !word(f, values[f]) && !task.optional.includes(f));
+}
+
+/**
+ * The sentence, or null when the task has no phrasing of that number.
+ * @param {Task} task @param {number} phrasing @param {Record<string, unknown>} values
+ * @returns {string | null}
+ */
+export function sentence(task, phrasing, values) {
+  const template = task.phrasings[phrasing];
+  if (template === undefined) return null;
+  const filled = (/** @type {string} */ part) =>
+    [...part.matchAll(FIELD)].every(([, name = ""]) => word(name, values[name]));
+  let shown = template.replace(OPTIONAL_PART, (_, part) => (filled(part) ? part : ""));
+  if (shown !== template && shown.match(FIELD) === null) shown += ".";
+  return shown.replace(FIELD, (_, name) => word(name, values[name]));
+}
