@@ -15,6 +15,7 @@ from .errors import CanvasError
 from .exr import NAME_LIMIT, encode_exr
 from .picture_files import Texts, replace_file, save_array, save_grey16, save_labels
 
+SLACK = 1e-3  # how far resampling may carry depth out of 0..1
 LEGEND_VERSION = 1  # of the legend's JSON; raised when a field changes its meaning
 
 
@@ -70,6 +71,12 @@ def save_depth(path: str | Path, depth_01: Tensor, scale: DepthScale, texts: Tex
     kind = path.suffix.lower().removeprefix(".")
     if kind not in DEPTH_WRITERS:
         raise CanvasError(f"depth is written as {', '.join(DEPTH_WRITERS)}. Got: {path.name}")
+    low, high = float(depth_01.min()), float(depth_01.max())
+    if low < -SLACK or high > 1 + SLACK:
+        raise CanvasError(
+            f"depth to save goes from {low:.4g} to {high:.4g}; it must be 0 to 1, and near and far "
+            "say what that means in metres: connect the depth itself, not metres"
+        )
     DEPTH_WRITERS[kind](path, depth_01, scale, texts)
 
 

@@ -52,7 +52,7 @@ def _median(maps: Tensor) -> Tensor:
 def _aligned(depths: Tensor) -> Tensor:
     step_y, step_x = (max(1, side // FIT_SIDE) for side in depths.shape[1:])
     points = depths[:, ::step_y, ::step_x].flatten(1).double()
-    level, width = points.mean(1).mean(), points.std(1).mean()
+    level, width = points.mean(1).mean(), points.std(1, correction=0).mean()
     common = points.median(0).values
     scale, shift = torch.ones(len(points), 1), torch.zeros(len(points), 1)
     scale, shift = scale.to(points), shift.to(points)
@@ -63,8 +63,8 @@ def _aligned(depths: Tensor) -> Tensor:
         scale, shift = _fit(points, common, weight)
         common = (points * scale + shift).median(0).values
         # Fits to a mean are a little flat each time; without this the maps would shrink to nothing.
-        if common.std() > 0:
-            common = (common - common.mean()) * (width / common.std()) + level
+        if common.std(correction=0) > 0:
+            common = (common - common.mean()) * (width / common.std(correction=0)) + level
     return (depths * scale[..., None] + shift[..., None]).to(depths.dtype)
 
 

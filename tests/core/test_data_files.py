@@ -121,6 +121,13 @@ def test_depth_range_that_makes_no_sense_is_refused(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.exr", "a.npy"])
+def test_metres_are_not_taken_for_depth(tmp_path, name):
+    with pytest.raises(CanvasError, match="goes from 0 to 10; it must be 0 to 1"):
+        save_depth(tmp_path / name, torch.linspace(0, 10, 21).expand(9, 21), DepthScale())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_depth_is_refused_as_jpeg(tmp_path):
     with pytest.raises(CanvasError, match=r"png, exr, npy. Got: a\.jpg"):
         save_depth(tmp_path / "a.jpg", ramp(), DepthScale())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,9 @@ import torch
 from PIL import Image
 
 from tests.fakes.host import module
+from tests.nodes.test_schemas import stored
 
+FROZEN = Path(__file__).with_name("frozen_data_nodes.json")
 ODD_SIZES = [(1, 1), (17, 4001), (4000, 17), (513, 769)]
 RED = torch.tensor([1.0, 0.0, 0.0])
 
@@ -303,6 +306,26 @@ def test_highlight_comes_back_to_the_source_size(nodes):
     assert count == 1
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "channels", "batch"),
+    [(1, 1, 3, 2), (17, 4001, 4, 1), (4000, 17, 3, 1), (513, 769, 4, 1), (65, 33, 3, 2)],
+)
+def test_decoders_give_back_the_source_size(nodes, width, height, channels, batch):
+    source = image(width, height, channels=channels)
+    fitted, _, canvas, *_ = call(nodes["FitToCanvas"], image=source, centre=128)
+    answer = image(fitted.shape[2], fitted.shape[1], batch, channels, seed=3)
+    for name in ("DecodeHighlight", "DecodeEdges", "DecodeNormals", "DecodeBoxes"):
+        for known in ({}, {"source": source}):
+            if known and name not in ("DecodeHighlight", "DecodeBoxes"):
+                continue
+            for out in call(nodes[name], image=answer, canvas=canvas, **known):
+                if isinstance(out, torch.Tensor):
+                    assert out.shape[1:3] == (height, width), name
+                    assert torch.isfinite(out).all()
+    merged = call(nodes["MergeDepths"], depths=answer, canvas=canvas)
+    assert all(out.shape == (1, height, width, 3) for out in merged)
+
+
 def test_edges_give_picture_and_mask(nodes):
     drawn = torch.zeros(1, 30, 50, 3)
     drawn[:, 10:15, 5:45] = 0.9
@@ -477,3 +500,12 @@ def test_compare_says_what_is_missing(nodes, errors, kind, words):
 def test_compare_refuses_other_sizes(nodes, errors):
     with pytest.raises(errors.CanvasError, match="1 of 8 x 8 px, the truth 1 of 9 x 8 px"):
         call(nodes["Compare"], kind="picture", prediction=image(8, 8), truth=image(9, 8))
+
+
+def test_saved_workflows_with_these_nodes_keep_loading(nodes):
+    """Inputs and outputs may be appended, never renamed, moved or removed."""
+    frozen = json.loads(FROZEN.read_text(encoding="utf-8"))
+    for name, sockets in frozen.items():
+        now = stored(nodes[name].define_schema())
+        for side, known in sockets.items():
+            assert now[side][: len(known)] == known, f"{name}: the {side} changed"
