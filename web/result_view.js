@@ -137,14 +137,16 @@ function attach(node, key, view) {
   node.pixwizardDraw = draw;
 }
 
-/** Outputs of the newest run of the workflow with this id, as the host still remembers them.
+/** What each node of the workflow with this id gave last, as the host still remembers. A node that
+ * was cached is missing in the newest run, so older ones fill in.
  * @param {string} id @returns {Promise<Record<string, any>>} */
 async function remembered(id) {
   const answer = await api.fetchApi("/history?max_items=16");
   if (!answer.ok) return {};
   const runs = /** @type {any[]} */ (Object.values(await answer.json()));
   const ours = runs.filter((run) => run.prompt?.[3]?.extra_pnginfo?.workflow?.id === id);
-  return ours.sort((a, b) => b.prompt[0] - a.prompt[0])[0]?.outputs ?? {};
+  ours.sort((a, b) => a.prompt[0] - b.prompt[0]);
+  return Object.assign({}, ...ours.map((run) => run.outputs));
 }
 
 app.registerExtension({
@@ -158,8 +160,9 @@ app.registerExtension({
     const ours = app.graph.nodes.filter((/** @type {any} */ node) => node.pixwizardDraw);
     if (!ours.length) return;
     const here = app.nodeOutputs ?? {};
-    const known = ours.some((/** @type {any} */ node) => here[node.id]);
-    const outputs = known ? here : await remembered(app.graph.id).catch(() => ({}));
+    const known = ours.every((/** @type {any} */ node) => here[node.id]);
+    const before = known ? {} : await remembered(app.graph.id).catch(() => ({}));
+    const outputs = { ...before, ...here };
     for (const node of ours) node.pixwizardDraw(outputs[node.id]);
   },
 });
