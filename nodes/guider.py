@@ -1,4 +1,4 @@
-"""PixWizard's two-scale guidance as a guider of the host (model-spec section 4)."""
+"""PixWizard's two-scale guidance as a guider of the host (paper C.3)."""
 
 from __future__ import annotations
 

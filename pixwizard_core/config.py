@@ -24,7 +24,7 @@ class ModelConfig:
     (CLIP vision). image_tokens: how many of them a picture has; sample_tokens: how many of those
     each block keeps.
     Raises ValueError when the numbers do not fit together.
-    Source: model-spec section 1; values of the released models are in PRESETS.
+    The values of the released models are in PRESETS.
     """
 
     dim: int

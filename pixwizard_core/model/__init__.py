@@ -1,9 +1,10 @@
 """The transformer and the pieces that callers name."""
 
 from .attention import Attention, sdpa
+from .prepared import Layout, Prepared
 from .rope import NO_SCALING, RopeScaling
 from .token_sampler import gumbel_noise
-from .transformer import Layout, PixWizard, Prepared
+from .transformer import PixWizard
 
 __all__ = [
     "NO_SCALING",
