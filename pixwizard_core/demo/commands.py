@@ -10,6 +10,7 @@ from ..progress import progress
 
 EVALUATE = "score a small model on scenes it never saw, task by task"
 TRAIN = "train the small model on the demo world, or a LoRA of any PixWizard"
+CEILING_SCENES = 96
 PARTS = ("model", "gemma", "clip", "vae")
 
 
@@ -51,7 +52,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         results = score_world(bundle, tasks, plan, on_progress=advance)
     parts = [table(results), goal_table(results)]
     if arguments.effects:
-        parts.append(_effects(bundle, arguments, plan))
+        parts.append(_effects(bundle, tasks, arguments, plan))
     text = "\n\n".join(part for part in parts if part) + "\n"
     print(text, end="")
     if arguments.out:
@@ -72,7 +73,7 @@ def _plan(arguments: argparse.Namespace):
     plan = Plan(
         count=arguments.count,
         wide=arguments.wide,
-        ceiling=arguments.count,
+        ceiling=min(arguments.count, CEILING_SCENES),
         phrasings=both
         if arguments.phrasings == "both"
         else (arguments.phrasings.replace("-", "_"),),
@@ -96,17 +97,17 @@ def _tasks(text: str, bundle: Path | None = None) -> list[str]:
     return sets.get(text) or check_tasks([name.strip() for name in text.split(",")])
 
 
-def _effects(bundle, arguments: argparse.Namespace, plan) -> str:
+def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> str:
+    """The study, on those of its usual tasks that are scored, or else on all that are."""
     from dataclasses import replace
 
     from . import effects
 
     plan = replace(plan, count=arguments.effect_count, settings=None)
+    chosen = [task for task in effects.TASKS if task in tasks] or tasks
     with progress("varying", "setting") as advance:
         found = list(
-            effects.study(
-                bundle, plan, tasks=list(effects.TASKS), kinds=effects.KINDS, on_progress=advance
-            )
+            effects.study(bundle, plan, tasks=chosen, kinds=effects.KINDS, on_progress=advance)
         )
     return effects.effect_table(found)
 

@@ -58,7 +58,7 @@ def test_evaluate_prints_and_writes_scores(small, tmp_path, capsys):
 def test_evaluate_varies_settings(small, capsys, monkeypatch):
     monkeypatch.setattr(effects, "KINDS", ("words",))
     monkeypatch.setattr(effects, "TASKS", {"depth": "rmse", "mask": "iou"})
-    words = ("--tasks", "depth", "--count", 2, "--wide", 0, "--effects", "--effect-count", 2)
+    words = ("--tasks", "depth,mask", "--count", 1, "--wide", 0, "--effects", "--effect-count", 2)
     assert execute("evaluate", *words) == 0
     out = capsys.readouterr().out
     assert "| change | depth rmse | mask iou | s a picture |" in out
