@@ -3,7 +3,6 @@ network."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import comfy.sd
@@ -14,7 +13,7 @@ from comfy_api.latest import io
 
 from ..pixwizard_core.bundle import MODEL_FILE, RELEASED_CENTRES
 from ..pixwizard_core.checkpoint import load_state_dict
-from ..pixwizard_core.config import TINY, ModelConfig
+from ..pixwizard_core.config import TINY
 from ..pixwizard_core.encoders.load import WANTED, Source, read_source, source_tokenizer
 from ..pixwizard_core.encoders.text import Tokenizers
 from ..pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
@@ -36,18 +35,11 @@ DTYPES = {
 HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP-L's vocabulary
 
 
-def is_tiny(config: ModelConfig) -> bool:
-    """Whether these are PixWizard Tiny's weight shapes; a file saved by the host holds no more."""
-    traceless = {name: getattr(TINY, name) for name in ("image_tokens", "sample_tokens")}
-    return replace(config, **traceless) == TINY
-
-
 def load_transformer(path: Path, dtype: torch.dtype | None):
     """MODEL of a checkpoint file. Raises CheckpointError when it is not a PixWizard."""
     state_dict, config = load_state_dict(path)
-    if is_tiny(config):
-        return make_patcher(TINY, state_dict, Options((TINY_CENTRE,)), dtype=dtype)
-    return make_patcher(config, state_dict, Options(RELEASED_CENTRES), dtype=dtype)
+    centres = (TINY_CENTRE,) if config == TINY else RELEASED_CENTRES
+    return make_patcher(config, state_dict, Options(centres), dtype=dtype)
 
 
 def tensors_of(source: Source) -> dict[str, torch.Tensor]:

@@ -119,6 +119,24 @@ def check_bundled_model_saved_by_the_host_is_known_again(setup):
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
+def check_model_of_the_bundled_shapes_saved_by_the_host_keeps_its_token_counts(setup):
+    """No weight tells the token counts, and the host's files hold nothing but weights."""
+    load, config = setup.module("nodes.load"), setup.module("pixwizard_core.config").TINY
+    centre = setup.module("pixwizard_core.presets").TINY_CENTRE
+    options = setup.module("nodes.transformer").Options((centre,))
+    plain = setup.module("pixwizard_core.model").PixWizard(config)
+    model = setup.module("nodes.native").make_patcher(config, plain.state_dict(), options)
+    folder = setup.folder()
+    comfy_extras.nodes_model_merging.save_checkpoint(
+        model, filename_prefix="m", output_dir=str(folder)
+    )
+    (path,) = folder.glob("*.safetensors")
+    again = load.load_transformer(path, torch.float32).model.diffusion_model
+    assert again.config == config
+    assert (again.config.sample_tokens, again.config.image_tokens) == (64, 144)
+    assert again.options == options
+
+
 def check_bundled_model_paints_what_the_core_paints(setup):
     """The whole chain of nodes against the core's pipeline, on a picture that has to be fitted."""
     pipeline, bundle = (

@@ -1,7 +1,7 @@
-"""Runs under a host's interpreter, in its folder: python run.py EXTENSION REPORT.
+"""Runs under a host's interpreter, in its folder: python run.py EXTENSION REPORT [PART].
 
 Loads the extension the way the host does, calls every check_* function of the files beside this one
-with a Setup, and writes what came of each as JSON.
+with a Setup, and writes what came of each as JSON. With PART only checks whose name holds it run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import traceback
 from pathlib import Path
 
 EXTENSION, REPORT = Path(sys.argv[1]), Path(sys.argv[2])
+PART = "".join(sys.argv[3:])
 sys.argv = ["main.py", "--cpu"]
 sys.path[0] = os.getcwd()  # the host's own "nodes" must win over this folder and the extension's
 
@@ -86,8 +87,9 @@ def run_checks(setup: Setup) -> dict:
         sys.modules[path.stem] = module
         spec.loader.exec_module(module)
         for name, function in list(vars(module).items()):
-            if name.startswith("check_") and callable(function):
-                report[f"{path.stem}.{name}"] = outcome(function, setup)
+            full = f"{path.stem}.{name}"
+            if name.startswith("check_") and callable(function) and PART in full:
+                report[full] = outcome(function, setup)
     return report
 
 
