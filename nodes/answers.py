@@ -21,10 +21,16 @@ from .inputs import (
     source_image,
 )
 from .page_data import objects_found
-from .tensors import from_image_01, from_mask, stack_masks, to_image_01
+from .tensors import (
+    MAX_OBJECTS,
+    from_image_01,
+    from_mask,
+    separate_objects,
+    stack_masks,
+    to_image_01,
+)
 
 METHODS = ("auto", "alpha", "hsv")
-MAX_OBJECTS = 64  # of one picture; each takes a mask of the picture's size
 
 
 class DecodeHighlight(io.ComfyNode):
@@ -77,9 +83,7 @@ class DecodeHighlight(io.ComfyNode):
         found = found if canvas is None else canvas.restore_mask(found)
         found = masks.clean(found, cleanup_of(fill_holes, min_area, largest_only, grow))
         soft = masks.clean(found, masks.Cleanup(feather=feather))
-        apart = [
-            one for picture in found for one in masks.objects(picture, limit=MAX_OBJECTS).masks
-        ]
+        apart = separate_objects(found)
         shown = shown_source(source, answer, canvas)
         return io.NodeOutput(
             from_mask(soft),

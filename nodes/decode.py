@@ -16,7 +16,16 @@ from ..pixwizard_core.errors import CanvasError
 from . import sockets
 from .host import choice, schema
 from .page_data import objects_found
-from .tensors import as_masks, from_image_01, from_mask, stack_masks, to_image_01, to_mask
+from .tensors import (
+    MAX_OBJECTS,
+    as_masks,
+    from_image_01,
+    from_mask,
+    separate_objects,
+    stack_masks,
+    to_image_01,
+    to_mask,
+)
 
 PALETTES = {
     "ADE20K (150 classes)": palette.ade20k,
@@ -100,7 +109,7 @@ class DecodeMask(io.ComfyNode):
             display_name="PixWizard Decode Mask",
             description="White parts of the answer as a mask of the source's size with values "
             "exactly 0 and 1 (unless feathered), all zero when nothing was found; and one mask "
-            "for each separate object.",
+            f"for each of the {MAX_OBJECTS} largest separate objects of a picture, largest first.",
             search_aliases=["segment", "threshold", "select"],
             inputs=[
                 answer_input(),
@@ -177,7 +186,7 @@ class DecodeMask(io.ComfyNode):
         selected = masks.decode_mask(answer, threshold)
         selected = masks.clean(selected, masks.Cleanup(fill_holes, min_area, largest_only, grow))
         soft = masks.clean(selected, masks.Cleanup(feather=feather))
-        apart = [one for picture in selected for one in masks.objects(picture).masks]
+        apart = separate_objects(selected)
         behind = answer if source is None else same_size(answer, to_image_01(source))
         return io.NodeOutput(
             from_mask(soft),

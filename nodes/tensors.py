@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from ..pixwizard_core import images
+from ..pixwizard_core.decode.masks import objects
 from ..pixwizard_core.errors import CanvasError
+
+MAX_OBJECTS = 64  # of one picture; each takes a mask of the picture's size
 
 
 def to_image_01(image: Tensor) -> Tensor:
@@ -73,7 +76,8 @@ def to_mask(mask: Tensor | None, image_01: Tensor) -> Tensor | None:
 def from_mask(mask: Tensor) -> Tensor:
     """(B, H, W) bool or 0..1 -> host MASK (B, H, W) float32 on the CPU; bool gives exactly 0 and
     1."""
-    return mask.to(torch.float32).clamp(0, 1).cpu().contiguous()
+    soft = mask.to(torch.float32)
+    return (soft if mask.dtype == torch.bool else soft.clamp(0, 1)).cpu().contiguous()
 
 
 def stack_masks(masks: list[Tensor], like: Tensor) -> Tensor:
@@ -83,3 +87,9 @@ def stack_masks(masks: list[Tensor], like: Tensor) -> Tensor:
     like: (B, H, W), for the size when there is none.
     """
     return from_mask(torch.stack(masks) if masks else like.new_zeros(1, *like.shape[1:]))
+
+
+def separate_objects(selected: Tensor) -> list[Tensor]:
+    """Connected objects of (B, H, W) bool as one (H, W) mask each, picture by picture, largest
+    first, at most MAX_OBJECTS of a picture."""
+    return [one for mask in selected for one in objects(mask, limit=MAX_OBJECTS).masks]

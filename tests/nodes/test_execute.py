@@ -163,6 +163,19 @@ def test_decode_mask_of_nothing_is_empty_with_count_zero(nodes):
     assert objects.shape == (1, 20, 30)
 
 
+def test_decode_mask_of_specks_keeps_the_largest(nodes, extension):
+    """A noisy answer has thousands of objects; a mask for each would exhaust the memory."""
+    limit = extension("nodes.tensors").MAX_OBJECTS
+    answer = torch.zeros(1, 128, 128, 3)
+    answer[:, ::2, ::2] = 1
+    answer[:, 64:70, 64:70] = 1
+    mask, objects, count, _ = call(nodes["DecodeMask"], image=answer)
+    assert mask.sum() > 4000
+    assert count == len(objects) == limit
+    assert objects[0].sum() >= 36
+    assert all(one.sum() == 1 for one in objects[1:])
+
+
 def test_decode_mask_lays_the_mask_on_the_source(nodes, errors):
     source = torch.zeros(1, 40, 60, 3)
     mask, *_, picture = call(nodes["DecodeMask"], image=two_blobs()[:1], source=source)
