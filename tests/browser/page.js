@@ -1,0 +1,97 @@
+// @ts-check
+// Drives the host's page: opens it, loads a template the way the template browser does, runs it.
+
+import { existsSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const PLACES = [
+  process.env.CHROMIUM,
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+// What a bare page says of itself: no user style, no network, no saved user data.
+const NOISE = /ERR_NAME_NOT_RESOLVED|ERR_INTERNET|ERR_CONNECTION|ERR_TUNNEL|status of 40[04]/;
+
+export const browserPath = () => PLACES.find((place) => place && existsSync(place));
+
+export async function launch() {
+  return chromium.launch({
+    executablePath: browserPath(),
+    headless: true,
+    args: [
+      "--no-sandbox",
+      "--use-gl=angle",
+      "--use-angle=swiftshader",
+      "--enable-unsafe-swiftshader",
+      "--ignore-gpu-blocklist",
+    ],
+  });
+}
+
+/**
+ * A page of the host that is ready for graphs.
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} url
+ * @param {{vue: boolean}} options vue: draw nodes as page elements, else on the canvas
+ */
+export async function open(browser, url, { vue }) {
+  const page = await browser.newPage({ viewport: { width: 1500, height: 1000 } });
+  /** @type {string[]} */
+  const errors = [];
+  page.on("console", (message) => {
+    const text = `${message.text()} ${message.location().url}`;
+    if (message.type() === "error" && !NOISE.test(text)) errors.push(text);
+  });
+  page.on("pageerror", (error) => errors.push(`${error.stack ?? error}`));
+  page.setDefaultTimeout(120_000);
+  await page.goto(url, { waitUntil: "domcontentloaded" });
+  await page.waitForFunction(
+    () => globalThis.app?.extensionManager && globalThis.LiteGraph?.registered_node_types["PixWizard_Sample"],
+    null,
+    { timeout: 90000 },
+  );
+  await page.waitForFunction(() => globalThis.app.graph && globalThis.app.canvas);
+  await page.evaluate(
+    (on) => globalThis.app.extensionManager.setting.set("Comfy.VueNodes.Enabled", on),
+    vue,
+  );
+  return { page, errors };
+}
+
+/** Errors that our own files took part in. @param {string[]} errors */
+export const ours = (errors) => errors.filter((text) => /pixwizard/i.test(text));
+
+/** @param {import("playwright-core").Page} page @param {object} workflow */
+export async function load(page, workflow) {
+  await page.evaluate(async (graph) => {
+    await globalThis.app.loadGraphData(graph);
+    const canvas = globalThis.app.canvas;
+    canvas.ds.scale = 0.6;
+    canvas.ds.offset = [60, 240];
+    canvas.setDirty(true, true);
+  }, workflow);
+  await page.waitForTimeout(400);
+}
+
+/** Queue what is on the page and wait for the end. @param {import("playwright-core").Page} page
+ * @returns {Promise<string>} "success", or the error's text */
+export async function run(page) {
+  const end = page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const api = globalThis.app.api;
+        api.addEventListener("execution_success", () => resolve("success"), { once: true });
+        api.addEventListener(
+          "execution_error",
+          (/** @type {any} */ event) => resolve(event.detail.exception_message),
+          { once: true },
+        );
+      }),
+  );
+  await page.evaluate(() => globalThis.app.queuePrompt(0, 1));
+  const told = await end;
+  await page.waitForTimeout(500);
+  return /** @type {string} */ (told);
+}

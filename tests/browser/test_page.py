@@ -1,0 +1,59 @@
+"""The page of a real host in Chromium, driven by page.test.js. Skipped with a line that says what
+is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.hosts import find_hosts, missing_reason, serve
+
+HERE = Path(__file__).parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+TEMPLATES = "3"  # how many are run; PIXWIZARD_ALL=1 runs all of them, on every host
+TIMEOUT_S = 900
+pytestmark = pytest.mark.browser
+
+
+def everything() -> bool:
+    return os.environ.get("PIXWIZARD_ALL") == "1"
+
+
+def hosts() -> list:
+    found = sorted(find_hosts(), key=lambda host: [int(part) for part in host.version.split(".")])
+    return found if everything() else found[-1:]
+
+
+def missing() -> str | None:
+    """What the browser tests lack here, as one line; None when nothing is missing."""
+    if not hosts():
+        return missing_reason()
+    if not (os.environ.get("CHROMIUM") or any(map(shutil.which, BROWSERS))):
+        return "no Chromium (looked for: " + ", ".join(BROWSERS) + "; set CHROMIUM)"
+    if shutil.which("node") is None:
+        return "node is not installed"
+    if not (HERE / "node_modules" / "playwright-core").is_dir():
+        return "playwright-core is not installed (run: npm ci --prefix tests/browser)"
+    return None
+
+
+@pytest.mark.parametrize("host", hosts() or [None], ids=lambda h: h.version if h else "none")
+def test_page(host, tmp_path):
+    if reason := missing():
+        pytest.skip(reason)
+    settings = tmp_path / "user" / "default" / "comfy.settings.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"Comfy.TutorialCompleted": True}), encoding="utf-8")
+    with serve(host, tmp_path) as server:
+        given = {"PIXWIZARD_URL": server.url("")}
+        given |= {} if everything() else {"PIXWIZARD_FEW": TEMPLATES}
+        done = subprocess.run(
+            ["npm", "test", "--silent"], cwd=HERE, env={**os.environ, **given},
+            capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
