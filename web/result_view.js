@@ -110,6 +110,7 @@ function counted(number, what) {
 function attach(node, key, view) {
   const content = panel("result");
   content.append(faint("Run to see the result here."));
+  content.style.maxHeight = `${MAX_HEIGHT_PX}px`; // Vue nodes would grow with a long list
   let height = EMPTY_HEIGHT_PX;
   const widget = node.addDOMWidget("result", "PIXWIZARD_RESULT", content, {
     serialize: false,

@@ -47,17 +47,26 @@ export async function open(browser, url, { vue }) {
   page.on("pageerror", (error) => errors.push(`${error.stack ?? error}`));
   page.setDefaultTimeout(120_000);
   await page.goto(url, { waitUntil: "domcontentloaded" });
-  await page.waitForFunction(
-    () => globalThis.app?.extensionManager && globalThis.LiteGraph?.registered_node_types["PixWizard_Sample"],
-    null,
-    { timeout: 90000 },
-  );
-  await page.waitForFunction(() => globalThis.app.graph && globalThis.app.canvas);
+  await ready(page);
   await page.evaluate(
     (on) => globalThis.app.extensionManager.setting.set("Comfy.VueNodes.Enabled", on),
     vue,
   );
+  // Frontend 1.27 keeps drawing the first graph when it is switched over while running.
+  await page.reload({ waitUntil: "domcontentloaded" });
+  await ready(page);
   return { page, errors };
+}
+
+/** @param {import("playwright-core").Page} page */
+async function ready(page) {
+  await page.waitForFunction(
+    () =>
+      globalThis.app?.extensionManager &&
+      globalThis.app.canvas &&
+      globalThis.app.extensionManager.workflow?.activeWorkflow &&
+      globalThis.LiteGraph?.registered_node_types["PixWizard_Sample"],
+  );
 }
 
 /** Errors that our own files took part in. @param {string[]} errors */
@@ -67,12 +76,17 @@ export const ours = (errors) => errors.filter((text) => /pixwizard/i.test(text))
 export async function load(page, workflow) {
   await page.evaluate(async (graph) => {
     await globalThis.app.loadGraphData(graph);
-    const canvas = globalThis.app.canvas;
-    canvas.ds.scale = 0.6;
-    canvas.ds.offset = [60, 240];
+    const { canvas, graph: loaded } = globalThis.app;
+    const boxes = loaded.nodes.map((/** @type {any} */ node) => [...node.pos, ...node.size]);
+    const least = [0, 1].map((axis) => Math.min(...boxes.map((box) => box[axis])));
+    const most = [0, 1].map((axis) => Math.max(...boxes.map((box) => box[axis] + box[axis + 2])));
+    const room = [innerWidth - 160, innerHeight - 220];
+    const scale = Math.min(1, ...[0, 1].map((axis) => room[axis] / (most[axis] - least[axis])));
+    canvas.ds.scale = scale;
+    canvas.ds.offset = [90 / scale - least[0], 160 / scale - least[1]];
     canvas.setDirty(true, true);
   }, workflow);
-  await page.waitForTimeout(400);
+  await page.waitForTimeout(600);
 }
 
 /** Queue what is on the page and wait for the end. @param {import("playwright-core").Page} page

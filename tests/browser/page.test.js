@@ -68,6 +68,8 @@ for (const renderer of ["canvas", "vue"]) {
       await load(page, {
         nodes: [instruction(["highlight", "kept", "the red ball.", "blue", 1])],
         links: [],
+        last_node_id: 1,
+        last_link_id: 0,
         version: 0.4,
       });
       const seen = await fieldsFor(page, ["highlight", "depth", "replace", "custom", "box"]);
