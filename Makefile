@@ -16,17 +16,20 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check -qq
 SUITES := $(wildcard tests/core tests/nodes tests/host tests/browser)
+PAGE := tests/browser
+PAGE_TOOLS := $(PAGE)/node_modules/.package-lock.json
 
 .PHONY: demo test lint clean
 
 demo: $(VENV)/.core
 	@$(PY) -m pixwizard_core demo --out $(OUT) $(ARGS)
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(PAGE_TOOLS)
 	$(PY) -m pytest -c tests/pytest.ini $(SUITES) $(ARGS)
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test $(PAGE_TOOLS)
 	$(PY) -m ruff check .
+	@test ! -d $(PAGE)/node_modules || npm run --silent --prefix $(PAGE) lint
 
 clean:
 	rm -rf $(VENV) build *.egg-info
@@ -49,3 +52,9 @@ $(VENV)/.test: $(VENV)/.core
 	@echo "installing the test packages"
 	@$(PIP) install -e ".[test]"
 	@touch $@
+
+# The page's type checker and browser driver. Without npm or a network their checks are left out.
+$(PAGE_TOOLS): $(PAGE)/package-lock.json
+	@npm ci --prefix $(PAGE) --no-audit --no-fund --loglevel=error --fetch-retries=0 \
+	  || echo "npm could not install the page's tools: web/ is not checked, browser tests are skipped"
+	@test ! -f $@ || touch $@

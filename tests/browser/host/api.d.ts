@@ -1,0 +1,3 @@
+export const api: {
+  fetchApi(path: string, options?: RequestInit): Promise<Response>;
+};

@@ -1,0 +1,14 @@
+// The little of the host's page that web/ uses. Nodes and widgets stay loose: they differ between
+// frontends.
+
+export interface Extension {
+  name: string;
+  nodeCreated?(node: any): void;
+  afterConfigureGraph?(missing: string[]): void | Promise<void>;
+}
+
+export const app: {
+  registerExtension(extension: Extension): void;
+  graph: { id: string; nodes: any[] };
+  nodeOutputs?: Record<string, any>;
+};
