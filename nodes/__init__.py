@@ -14,6 +14,8 @@ from . import (
     depths,
     inpaint,
     load,
+    lora,
+    options,
     sample,
     save,
 )
@@ -31,6 +33,8 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     *depths.NODES,
     *save.NODES,
     *compare.NODES,
+    *options.NODES,
+    *lora.NODES,
 )
 
 

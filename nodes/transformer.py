@@ -7,7 +7,7 @@ this file turns t = 1 - sigma and gives back the negated velocity. All else is t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import comfy.patcher_extension
@@ -22,6 +22,7 @@ from ..pixwizard_core.generate import PIXELS_PER_TOKEN_SIDE
 from ..pixwizard_core.model import NO_SCALING, PixWizard, Prepared, RopeScaling
 from ..pixwizard_core.pipeline import WATERSHED
 from .prepared import PreparedCache
+from .token_draws import TokenDraws
 
 OPTIONS_KEY = "pixwizard"  # in transformer_options: Options that a node put in place of the model's
 
@@ -32,12 +33,16 @@ class Options:
 
     centres: sides in px of the squares whose areas it was trained at. proportional: scale
     self-attention by the number of tokens relative to the trained size. rope: scaling of positions;
-    None scales them where the picture is larger than any trained size.
+    None scales them where the picture is larger than any trained size. keep: image tokens that each
+    block keeps, None = as many as the model was trained with. draws: None keeps the best of them,
+    else they are drawn anew at each evaluation.
     """
 
     centres: tuple[int, ...]
     proportional: bool = True
     rope: RopeScaling | None = None
+    keep: int | None = None
+    draws: TokenDraws | None = None
 
     def for_tokens(self, count: int) -> tuple[RopeScaling, int | None]:
         """Position scaling and attention base for a picture of this many tokens."""
@@ -136,8 +141,12 @@ class Transformer(PixWizard):
             context, text_mask.bool(), pooled, image_tokens, has_image.bool(), image_latent
         )
         tokens = math.prod(x.shape[-2:]) // self.patch_size**2
-        layout = options.get(OPTIONS_KEY, self.options).for_tokens(tokens)
-        prepared = self._prepared(condition, layout, prepared_cache)
+        chosen = options.get(OPTIONS_KEY, self.options)
+        prepared = self._prepared(condition, chosen, tokens, prepared_cache)
+        if chosen.draws is not None and prepared.candidates is not None:
+            branches = options.get("cond_or_uncond") or [0]
+            shape = len(self.layers), image_tokens.shape[1]
+            prepared = prepared.redraw(chosen.draws.of_batch(branches, condition.has_image, shape))
         velocity = self.velocity(
             x,
             1.0 - timesteps,
@@ -150,13 +159,30 @@ class Transformer(PixWizard):
     def _prepared(
         self,
         condition: Condition,
-        layout: tuple[RopeScaling, int | None],
+        chosen: Options,
+        tokens: int,
         cache: PreparedCache | None,
     ) -> Prepared:
-        def prepare() -> Prepared:
-            return self.prepare(condition, rope=layout[0], base_seqlen=layout[1])
+        rope, base = chosen.for_tokens(tokens)
+        drawn, keep = chosen.draws is not None, chosen.keep
 
-        return prepare() if cache is None else cache.get(condition, layout, prepare)
+        def prepare() -> Prepared:
+            every = drawn or keep is not None
+            made = self.prepare(condition, keep_candidates=every, rope=rope, base_seqlen=base)
+            if keep is not None:
+                made = keep_tokens(made, keep)
+            return made if drawn else replace(made, candidates=None)
+
+        return prepare() if cache is None else cache.get(condition, (rope, base, keep), prepare)
+
+
+def keep_tokens(prepared: Prepared, count: int) -> Prepared:
+    """Each block attends to its count best image tokens. Needs the candidates."""
+    prepared = replace(prepared, keep=count)
+    if prepared.candidates is None:
+        return prepared
+    scores = torch.stack([scores for scores, _ in prepared.candidates])
+    return prepared.redraw(torch.zeros_like(scores))
 
 
 def has_hooks(options: dict) -> bool:

@@ -105,10 +105,8 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         Schema=Schema, NodeOutput=NodeOutput, ComfyNode=ComfyNode, Custom=socket_type,
         **{name: socket_type(kind) for name, kind in SOCKETS.items()},
     )  # fmt: skip
-    folders = {
-        kind: ([str(models / kind)], {".safetensors", ".pth", ".bin"})
-        for kind in ("diffusion_models", "checkpoints", "text_encoders", "clip_vision", "vae")
-    }
+    kinds = ("diffusion_models", "checkpoints", "text_encoders", "clip_vision", "vae", "loras")
+    folders = {kind: ([str(models / kind)], {".safetensors", ".pth", ".bin"}) for kind in kinds}
 
     def get_filename_list(kind: str) -> list[str]:
         paths, endings = folders[kind]
@@ -125,6 +123,8 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         ),
         "clip_vision": module("comfy.clip_vision"),
         "clip_model": module("comfy.clip_model"),
+        "lora": module("comfy.lora"),
+        "lora_convert": module("comfy.lora_convert"),
         "model_management": module("comfy.model_management"),
         "model_patcher": module("comfy.model_patcher"),
         "patcher_extension": module("comfy.patcher_extension"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
@@ -14,6 +15,14 @@ from tests.fakes.host import REPO
 def host(extension):
     extension("nodes.host").register_folders()
     return extension("nodes.host")
+
+
+@pytest.fixture(autouse=True)
+def empty_again(models):
+    """Other tests look at loaders that find no file."""
+    yield
+    for place in models.iterdir():
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
 
 
 def put(models, name, text="x"):

@@ -85,7 +85,7 @@ class Small:
         """The core's own sampling, in the host's latent scale."""
         chosen = self.generate.SampleSettings(steps=STEPS, centre=self.centre, **settings)
         words, empty = self.condition("words"), self.condition("empty")
-        seeds = [SEED] * self.batch
+        seeds = [SEED + row for row in range(self.batch)]
         latent = self.generate.sample(self.twin, words, empty, self.noise, chosen, seeds=seeds)
         return latent / SCALE
 

@@ -1,0 +1,144 @@
+"""How a MODEL is to be run: attention, positions, and which image tokens it looks at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import comfy.patcher_extension
+from comfy_api.latest import io
+
+from ..pixwizard_core.errors import CheckpointError
+from ..pixwizard_core.generate import TOKEN_SELECTIONS
+from ..pixwizard_core.model import NO_SCALING, RopeScaling
+from ..pixwizard_core.pipeline import WATERSHED
+from .host import choice, schema
+from .token_draws import TokenDraws
+from .transformer import OPTIONS_KEY, Options
+
+AUTO, OFF, MANUAL = EXTRAPOLATIONS = ("auto", "off", "manual")
+BEST, DRAWN = TOKEN_SELECTIONS
+WRAPPERS_KEY = "pixwizard_token_draws"
+
+
+def options_of(model) -> Options:
+    """How a MODEL is run now. Raises CheckpointError when it is no PixWizard."""
+    network = model.model.diffusion_model
+    own = getattr(network, "options", None)
+    if not isinstance(own, Options):
+        raise CheckpointError(
+            f"PixWizard Model Options needs a PixWizard model. Got: {type(model.model).__name__}; "
+            "connect Load Tiny or Load Model"
+        )
+    return model.model_options.get("transformer_options", {}).get(OPTIONS_KEY, own)
+
+
+def with_options(model, options: Options):
+    """A clone of a MODEL that is run so."""
+    model = model.clone()
+    settings = model.model_options["transformer_options"]
+    model.model_options["transformer_options"] = {**settings, OPTIONS_KEY: options}
+    kinds, draws = comfy.patcher_extension.WrappersMP, options.draws
+    for kind, wrapper in ((kinds.OUTER_SAMPLE, "run"), (kinds.PREDICT_NOISE, "evaluate")):
+        model.remove_wrappers_with_key(kind, WRAPPERS_KEY)
+        if draws is not None:
+            model.add_wrapper_with_key(kind, WRAPPERS_KEY, getattr(draws, wrapper))
+    return model
+
+
+class ModelOptions(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "ModelOptions",
+            display_name="PixWizard Model Options",
+            description="Changes how a PixWizard model is run: attention and positions for "
+            "pictures of other sizes than it was trained at, and which image tokens each block "
+            "looks at.",
+            search_aliases=["rope", "ntk", "gumbel", "proportional attention"],
+            inputs=[
+                io.Model.Input("model", tooltip="A PixWizard model from Load Tiny or Load Model."),
+                io.Boolean.Input(
+                    "proportional_attention",
+                    default=True,
+                    tooltip="Scale self-attention with the number of tokens relative to the "
+                    "trained size. Off is plain attention.",
+                ),
+                io.Combo.Input(
+                    "extrapolation",
+                    options=list(EXTRAPOLATIONS),
+                    default=AUTO,
+                    tooltip="Scaling of positions. auto: only where the picture is larger than "
+                    "any trained size. off: never. manual: by rope_factor and watershed.",
+                ),
+                io.Float.Input(
+                    "rope_factor",
+                    default=1.0,
+                    min=1.0,
+                    max=8.0,
+                    step=0.05,
+                    tooltip="With manual: how many times longer the sides are than trained, 1 to "
+                    "8. 2 for 2048 px with a model trained at 1024 px.",
+                ),
+                io.Float.Input(
+                    "watershed",
+                    default=WATERSHED,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="With manual: time, 0 (noise) to 1 (image), before which positions "
+                    "are scaled evenly, for the layout, and after which NTK-aware, for detail.",
+                ),
+                io.Combo.Input(
+                    "token_selection",
+                    options=list(TOKEN_SELECTIONS),
+                    default=BEST,
+                    tooltip="topk: each block keeps its best image tokens; the same in every "
+                    "step, and faster. gumbel: they are drawn anew at each model call, as the "
+                    "reference does.",
+                ),
+                io.Int.Input(
+                    "token_seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    tooltip="With gumbel: seed of the drawing. The same seed draws the same "
+                    "tokens.",
+                ),
+                io.Int.Input(
+                    "kept_tokens",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    tooltip="Image tokens that each block keeps, 1 to 4096; 0 as many as the "
+                    "model was trained with (256 of 576 in the released model).",
+                ),
+            ],
+            outputs=[io.Model.Output("changed", display_name="model")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        proportional_attention,
+        extrapolation,
+        rope_factor,
+        watershed,
+        token_selection,
+        token_seed,
+        kept_tokens,
+    ):
+        choice(extrapolation, EXTRAPOLATIONS, "extrapolation")
+        choice(token_selection, TOKEN_SELECTIONS, "token_selection")
+        ropes = {AUTO: None, OFF: NO_SCALING, MANUAL: RopeScaling(rope_factor, watershed)}
+        options = replace(
+            options_of(model),
+            proportional=proportional_attention,
+            rope=ropes[extrapolation],
+            keep=kept_tokens or None,
+            draws=TokenDraws(token_seed) if token_selection == DRAWN else None,
+        )
+        return io.NodeOutput(with_options(model, options))
+
+
+NODES = (ModelOptions,)

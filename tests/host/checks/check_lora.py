@@ -1,0 +1,119 @@
+"""LoRA files written by the core, in the stock loader and in ours, under every spelling."""
+
+from __future__ import annotations
+
+import folder_paths
+import torch
+from safetensors.torch import load_file, save_file
+from small import Small, apart, close, refused
+
+import nodes
+
+EXACT = 1e-5
+STRENGTH = 0.7
+
+
+class Trained:
+    """A small model, and a LoRA file of the core for it."""
+
+    def __init__(self, setup, rank: int = 3) -> None:
+        self.small, self.folder = Small(setup), setup.folder()
+        self.lora, self.node = setup.module("pixwizard_core.lora"), setup.module("nodes.lora")
+        folder_paths.folder_names_and_paths["loras"][0].insert(0, str(self.folder))
+        twin = setup.module("pixwizard_core.model").PixWizard(self.small.config)
+        self.lora.add_lora(twin, self.lora.LoraSettings(rank=rank, alpha=2.0))
+        generator = torch.Generator().manual_seed(4)
+        for layer in self.lora.lora_layers(twin).values():
+            layer.up.weight.data = torch.randn(layer.up.weight.shape, generator=generator) * 0.1
+        self.path = self.folder / "made.safetensors"
+        self.lora.save_lora(twin, self.path)
+
+    def write(self, name: str, weights: dict) -> str:
+        save_file(weights, str(self.folder / name))
+        folder_paths.filename_list_cache.clear()
+        return f"loras/{name}"
+
+    def by_node(self, name: str, strength=STRENGTH, lenient=False) -> torch.Tensor:
+        patched = self.node.LoadLora.execute(self.small.patcher, name, strength, lenient).args[0]
+        return self.small.by_guider(3.0, 1.5, patcher=patched)
+
+    def respelled(self, spell) -> dict:
+        """The file with other names; spell(layer, end) makes one of "layers.0...", "lora_A..."."""
+        changed = {}
+        for name, tensor in load_file(str(self.path)).items():
+            path = name.removeprefix(self.lora.PREFIX)
+            end = next(e for e in (self.lora.DOWN, self.lora.UP, self.lora.ALPHA) if e in path)
+            changed[spell(path.removesuffix(end), end)] = tensor
+        return changed
+
+
+def check_lora_of_the_core_works_in_the_stock_loader_and_in_ours(setup):
+    trained = Trained(setup)
+    small = trained.small
+    plain = small.by_guider(3.0, 1.5)
+    ours = trained.by_node("loras/made.safetensors")
+    (stock,) = nodes.LoraLoaderModelOnly().load_lora_model_only(
+        small.patcher, "made.safetensors", STRENGTH
+    )
+    close(ours, small.by_guider(3.0, 1.5, patcher=stock), 0.0, "our loader and the stock one")
+    changed = trained.lora.apply_lora(small.twin, trained.path, STRENGTH)
+    assert len(changed) == 11 * len(small.twin.layers), len(changed)
+    assert apart(ours, plain) > 1e-2, "the LoRA does nothing"
+    close(trained.by_node("loras/made.safetensors", 0.0), plain, 0.0, "at strength 0")
+    return close(ours, small.by_core(w_text=3.0, w_image=1.5), EXACT, "host and core")
+
+
+def check_common_spellings_are_read(setup):
+    trained = Trained(setup)
+    wanted = trained.by_node("loras/made.safetensors")
+    kohya = {".lora_A.weight": ".lora_down.weight", ".lora_B.weight": ".lora_up.weight"}
+    peft = {".lora_A.weight": ".lora_A.default.weight", ".lora_B.weight": ".lora_B.default.weight"}
+    old = {".lora_A.weight": "_lora.down.weight", ".lora_B.weight": "_lora.up.weight"}
+    spelled = {
+        "bare": lambda layer, end: layer + end,
+        "diffusers": lambda layer, end: f"transformer.{layer}{end}",
+        "diffusers_old": lambda layer, end: f"transformer.{layer}{old.get(end, end)}",
+        "peft": lambda layer, end: f"base_model.model.{layer}{peft.get(end, end)}",
+        "peft_whole": lambda layer, end: f"base_model.model.transformer.{layer}{end}",
+        "kohya": lambda layer, end: f"lora_unet_{layer.replace('.', '_')}{kohya.get(end, end)}",
+        "kohya_dit": lambda layer, end: (
+            f"lora_transformer_{layer.replace('.', '_')}{kohya.get(end, end)}"
+        ),
+        "lycoris": lambda layer, end: f"lycoris_{layer.replace('.', '_')}{kohya.get(end, end)}",
+    }
+    for kind, spell in spelled.items():
+        name = trained.write(f"{kind}.safetensors", trained.respelled(spell))
+        close(trained.by_node(name), wanted, 0.0, kind)
+    return list(spelled)
+
+
+def check_what_fits_nothing_is_listed(setup):
+    trained = Trained(setup)
+    error = setup.module("pixwizard_core.errors").CheckpointError
+    weights = load_file(str(trained.path))
+    extra = {
+        "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight": torch.zeros(4, 2),
+        "diffusion_model.layers.0.attention.gate.diff": torch.zeros(4),
+    }
+    name = trained.write("mixed.safetensors", weights | extra)
+    refused(error, ("2 of", *extra, "mixed.safetensors"), trained.by_node, name)
+    close(
+        trained.by_node(name, lenient=True), trained.by_node("loras/made.safetensors"), 0.0,
+        "without the rest",
+    )  # fmt: skip
+    name = trained.write("other.safetensors", extra)
+    for lenient in (False, True):
+        refused(error, ("another model", "lora_te"), trained.by_node, name, 1.0, lenient)
+    half = {n: t for n, t in weights.items() if "layers.1.attention.wq.lora_B" not in n}
+    name = trained.write("half.safetensors", half)
+    return refused(error, ("2 of", "layers.1.attention.wq.lora_A"), trained.by_node, name)
+
+
+def check_lora_of_another_size_is_refused(setup):
+    trained = Trained(setup)
+    weights = load_file(str(trained.path))
+    name = "diffusion_model.layers.0.attention.wq.lora_A.weight"
+    weights[name] = torch.zeros(3, 48)
+    error = setup.module("pixwizard_core.errors").CheckpointError
+    name = trained.write("size.safetensors", weights)
+    return refused(error, ("another size", "(64, 64)", "48"), trained.by_node, name)
