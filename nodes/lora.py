@@ -29,8 +29,7 @@ def spellings(weights: Iterable[str]) -> dict[str, str]:
     """The host's name of a weight by every way to call its layer. weights: the host's names."""
     found = {}
     for weight in weights:
-        # A patch on a bare parameter would be taken by the host and never be applied.
-        if weight.startswith(HOST) and weight.endswith(WEIGHT):
+        if weight.startswith(HOST) and not weight.endswith(BIAS):
             path = weight.removeprefix(HOST).removesuffix(WEIGHT)
             found |= {prefix + path: weight for prefix in DOTTED}
             found |= {prefix + path.replace(".", "_"): weight for prefix in UNDERSCORED}

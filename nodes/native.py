@@ -10,6 +10,7 @@ import comfy.latent_formats
 import comfy.model_base
 import comfy.model_management
 import comfy.model_patcher
+import comfy.patcher_extension
 import comfy.supported_models_base
 import comfy.utils
 import torch
@@ -160,6 +161,29 @@ def reference_cfg(args: dict) -> Tensor:
     return torch.cat([guided[:, :GUIDED_CHANNELS], cond[:, GUIDED_CHANNELS:]], 1)
 
 
+def patch_bare_parameters(patcher, *_) -> None:
+    """Apply patches to parameters that sit beside child modules: the gates and the padding token.
+
+    The host takes such patches (merging two models makes them) and applies only those of leaf
+    modules. It restores these with the others, for it keeps a backup of whatever it patches.
+    """
+    if getattr(patcher, "is_dynamic", bool)():
+        return
+    for name in bare_parameters(patcher.model):
+        if name in patcher.patches and name not in patcher.backup:
+            patcher.patch_weight_to_device(name)
+
+
+def bare_parameters(model: torch.nn.Module) -> list[str]:
+    """Names of the parameters whose module has children with parameters of their own."""
+    found = []
+    for prefix, module in model.named_modules():
+        own = [name for name, _ in module.named_parameters(recurse=False)]
+        if len(own) < sum(1 for _ in module.parameters()):
+            found += [f"{prefix}.{name}" for name in own]
+    return found
+
+
 def make_patcher(
     config: ModelConfig,
     state_dict: dict[str, Tensor],
@@ -191,4 +215,6 @@ def make_patcher(
     dynamic = {"assign": patcher.is_dynamic()} if hasattr(patcher, "is_dynamic") else {}
     model.load_model_weights(state_dict, "", **host.supported(model.load_model_weights, dynamic))
     patcher.set_model_sampler_cfg_function(reference_cfg)
+    when = comfy.patcher_extension.CallbacksMP.ON_LOAD
+    patcher.add_callback_with_key(when, "pixwizard_bare_parameters", patch_bare_parameters)
     return patcher

@@ -85,15 +85,20 @@ def test_the_largest_seed_is_taken(extension):
         ("base_model.model.layers.0.attention.wq.lora_B.default.weight", True),
         ("lora_unet_layers_0_attention_wq.alpha", True),
         ("lora_unet_layers_0_attention_wqx.alpha", False),
-        ("layers.0.attention.gate.diff", False),
+        ("layers.0.attention.wo.lora_A.weight", False),
         ("layers.0.attention", False),
     ],
 )
 def test_entries_of_a_lora_are_known_by_their_layer(extension, entry, found):
     lora = extension("nodes.lora")
     weight = "diffusion_model.layers.0.attention.wq.weight"
-    names = lora.spellings([weight, "diffusion_model.layers.0.attention.gate", "other.weight"])
+    names = lora.spellings([weight, "diffusion_model.layers.0.in_conv.1.bias", "other.weight"])
     assert lora.layer_of(entry, names) == (weight if found else None)
+
+
+def test_gates_have_names_as_well(extension):
+    lora, gate = extension("nodes.lora"), "diffusion_model.layers.0.attention.gate"
+    assert lora.layer_of("layers.0.attention.gate.diff", lora.spellings([gate])) == gate
 
 
 def test_long_lists_are_shortened(extension):

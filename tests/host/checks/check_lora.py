@@ -93,7 +93,7 @@ def check_what_fits_nothing_is_listed(setup):
     weights = load_file(str(trained.path))
     extra = {
         "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight": torch.zeros(4, 2),
-        "diffusion_model.layers.0.attention.gate.diff": torch.zeros(4),
+        "diffusion_model.layers.9.attention.wq.lora_A.weight": torch.zeros(2, 64),
     }
     name = trained.write("mixed.safetensors", weights | extra)
     refused(error, ("2 of", *extra, "mixed.safetensors"), trained.by_node, name)
@@ -107,6 +107,20 @@ def check_what_fits_nothing_is_listed(setup):
     half = {n: t for n, t in weights.items() if "layers.1.attention.wq.lora_B" not in n}
     name = trained.write("half.safetensors", half)
     return refused(error, ("2 of", "layers.1.attention.wq.lora_A"), trained.by_node, name)
+
+
+def check_changes_of_gates_are_applied(setup):
+    """The host itself takes them and forgets them."""
+    trained = Trained(setup)
+    small = trained.small
+    gate = "layers.1.attention.gate"
+    change = torch.linspace(-1, 1, 4)
+    name = trained.write("gate.safetensors", {f"diffusion_model.{gate}.diff": change})
+    plain, changed = small.by_guider(3.0, 1.5), trained.by_node(name)
+    assert apart(changed, plain) > 1e-4
+    close(small.by_guider(3.0, 1.5), plain, 0.0, "the model without it, afterwards")
+    small.twin.get_parameter(gate).data += STRENGTH * change
+    return close(changed, small.by_core(w_text=3.0, w_image=1.5), EXACT, "host and core")
 
 
 def check_lora_of_another_size_is_refused(setup):
