@@ -48,13 +48,17 @@ export async function open(browser, url, { vue }) {
   page.setDefaultTimeout(120_000);
   await page.goto(url, { waitUntil: "domcontentloaded" });
   await ready(page);
-  await page.evaluate(
-    (on) => globalThis.app.extensionManager.setting.set("Comfy.VueNodes.Enabled", on),
-    vue,
-  );
-  // Frontend 1.27 keeps drawing the first graph when it is switched over while running.
-  await page.reload({ waitUntil: "domcontentloaded" });
-  await ready(page);
+  const changed = await page.evaluate(async (on) => {
+    const { setting } = globalThis.app.extensionManager;
+    const differs = Boolean(setting.get("Comfy.VueNodes.Enabled")) !== on;
+    if (differs) await setting.set("Comfy.VueNodes.Enabled", on);
+    return differs;
+  }, vue);
+  if (changed) {
+    // Frontend 1.27 keeps drawing the first graph when it is switched over while running.
+    await page.reload({ waitUntil: "domcontentloaded" });
+    await ready(page);
+  }
   return { page, errors };
 }
 
