@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -91,6 +92,12 @@ def install(base: Path) -> Path:
     target.parent.mkdir(parents=True)
     target.symlink_to(REPO, target_is_directory=True)
     return target
+
+
+def copy_example(host: Host, base: Path) -> None:
+    """The picture that every host brings for Load Image, into a private input folder."""
+    (base / "input").mkdir(exist_ok=True)
+    shutil.copy(host.root / "input" / "example.png", base / "input")
 
 
 @dataclass
@@ -186,6 +193,7 @@ def free_port() -> int:
 def serve(host: Host, base: Path):
     """A server with a private base directory, stopped when the block ends, however it ends."""
     install(base)
+    copy_example(host, base)
     log, port = base / "server.log", free_port()
     arguments = [
         "--cpu",

@@ -9,6 +9,15 @@ from pathlib import Path
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 ON_PAGE_ONLY = ("Note", "MarkdownNote", "Reroute", "PrimitiveNode")
 ACTIVE = 0  # mode of a node that is neither muted nor bypassed
+# Inputs that name a file in the user's model folders, which no test machine has.
+MODEL_FILES = {
+    "PixWizard_LoadModel": ("model_name",),
+    "PixWizard_LoadTextEncoder": ("gemma", "clip"),
+    "CLIPVisionLoader": ("clip_name",),
+    "VAELoader": ("vae_name",),
+    "CheckpointLoaderSimple": ("ckpt_name",),
+    "ControlNetLoader": ("control_net_name",),
+}
 
 
 class WorkflowError(ValueError):
@@ -17,6 +26,16 @@ class WorkflowError(ValueError):
 
 def load(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def needs_files(workflow: dict) -> bool:
+    """Whether a workflow loads models that do not come with the extension."""
+    return any(node["type"] in MODEL_FILES for node in workflow["nodes"])
+
+
+def shipped(folder: Path, with_files: bool) -> list[Path]:
+    """The workflows of a folder that need model files, or those that do not, by name."""
+    return [p for p in sorted(folder.glob("*.json")) if needs_files(load(p)) == with_files]
 
 
 def is_widget(spec: list) -> bool:
@@ -76,17 +95,22 @@ def _widgets(node: dict, info: dict) -> dict:
     for (name, spec), value in zip(slots, values, strict=True):
         if name is None:
             continue
-        options = (
-            spec[0]
-            if isinstance(spec[0], list)
-            else (spec[1] if len(spec) > 1 else {}).get("options")
-        )
-        if options and value not in options:
-            raise WorkflowError(
-                f"node {node['id']} ({node['type']}): {name} has no choice {value!r}"
-            )
+        if name not in MODEL_FILES.get(node["type"], ()):
+            _check_value(node, name, spec, value)
         chosen[name] = value
     return chosen
+
+
+def _check_value(node: dict, name: str, spec: list, value) -> None:
+    """A choice must be offered, and a number inside its range."""
+    settings = spec[1] if len(spec) > 1 else {}
+    options = spec[0] if isinstance(spec[0], list) else settings.get("options")
+    if options is not None and value not in options:
+        raise WorkflowError(f"node {node['id']} ({node['type']}): {name} has no choice {value!r}")
+    if spec[0] in ("INT", "FLOAT") and not (
+        settings.get("min", value) <= value <= settings.get("max", value)
+    ):
+        raise WorkflowError(f"node {node['id']} ({node['type']}): {name} cannot be {value!r}")
 
 
 def _links(node: dict, links: dict, info: dict) -> dict:
@@ -103,12 +127,20 @@ def _links(node: dict, links: dict, info: dict) -> dict:
 
 
 def _check_links(workflow: dict, object_info: dict) -> None:
-    """Every link ends where the nodes say, and carries the type its output has on the server."""
+    """Every link ends where the nodes say, and carries a type that both ends have on the server."""
     nodes = {node["id"]: node for node in workflow["nodes"]}
     for number, source, source_slot, target, target_slot, kind in workflow["links"]:
         output = object_info[nodes[source]["type"]]["output"][source_slot]
         wanted = nodes[target]["inputs"][target_slot]
-        if output != kind or wanted["link"] != number or wanted["type"] != kind:
+        accepted = _accepted(object_info[nodes[target]["type"]], wanted["name"])
+        if output != kind or wanted["link"] != number or not accepted & {kind, "*"}:
             raise WorkflowError(
-                f"link {number} carries {kind}, its output is {output}, its input {wanted['type']}"
+                f"link {number} carries {kind}, its output is {output}, its input takes "
+                f"{', '.join(sorted(accepted))}"
             )
+
+
+def _accepted(info: dict, name: str) -> set[str]:
+    """Types that an input of /object_info takes."""
+    kind = next(group[name][0] for group in info["input"].values() if name in group)
+    return {"COMBO"} if isinstance(kind, list) else set(kind.split(","))

@@ -1,0 +1,147 @@
+"""Templates and blueprints: offered by the server, fit to its nodes, and sound as graphs.
+
+Workflows for the released model cannot be run as they are: its files are on no test machine. Their
+wiring is run with the bundled model in place of those files, which says nothing of their pictures.
+"""
+
+from __future__ import annotations
+
+import io
+import urllib.error
+
+import pytest
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+
+from PIL import Image
+
+from tests.support import blueprint, workflow
+from tests.support.hosts import EXTENSION_NAME, REPO
+
+TEMPLATES = sorted((REPO / "workflows").glob("*.json"))
+WITH_FILES = workflow.shipped(REPO / "workflows", with_files=True)
+BLUEPRINTS = sorted((REPO / "subgraphs").glob("*.json"))
+BUNDLED_OUTPUTS = {  # which output of Load Tiny stands for a loader's
+    "PixWizard_LoadModel": 0,
+    "PixWizard_LoadTextEncoder": 1,
+    "CLIPVisionLoader": 2,
+    "VAELoader": 3,
+}
+OTHERS_MODELS = ("CheckpointLoaderSimple", "ControlNetLoader")
+SMALL = {"steps": 1, "centre": 128}
+BLANK = {"width": 161, "height": 97}
+
+
+def names(paths):
+    return [path.stem for path in paths]
+
+
+@pytest.fixture(scope="module")
+def info(server):
+    return server.json("/object_info")
+
+
+def on_bundled_model(prompt: dict) -> dict:
+    """The prompt with the bundled model, one step and a small canvas; without what other people's
+    models paint."""
+    kinds = {key: node["class_type"] for key, node in prompt.items()}
+    tiny = {"tiny": {"class_type": "PixWizard_LoadTiny", "inputs": {}}}
+    changed = {}
+    for key, node in prompt.items():
+        if kinds[key] in BUNDLED_OUTPUTS:
+            continue
+        inputs = {
+            name: ["tiny", BUNDLED_OUTPUTS[kinds[value[0]]]]
+            if isinstance(value, list) and kinds[value[0]] in BUNDLED_OUTPUTS
+            else value
+            for name, value in node["inputs"].items()
+        }
+        inputs |= {name: value for name, value in SMALL.items() if name in inputs}
+        inputs |= BLANK if kinds[key] == "PixWizard_BlankCanvas" else {}
+        changed[key] = {"class_type": kinds[key], "inputs": inputs}
+    dropped = {key for key, kind in kinds.items() if kind in OTHERS_MODELS}
+    while True:
+        after = {
+            key
+            for key, node in changed.items()
+            if any(isinstance(v, list) and v[0] in dropped for v in node["inputs"].values())
+        }
+        if after <= dropped:
+            break
+        dropped |= after
+    return tiny | {key: node for key, node in changed.items() if key not in dropped}
+
+
+def test_server_offers_the_workflows_as_templates(server):
+    listed = server.json("/workflow_templates").get(EXTENSION_NAME, [])
+    assert set(names(TEMPLATES)) == set(listed)
+    served = server.json(f"/api/workflow_templates/{EXTENSION_NAME}/{TEMPLATES[0].stem}.json")
+    assert served == workflow.load(TEMPLATES[0])
+
+
+def test_unknown_template_is_not_found(server):
+    with pytest.raises(urllib.error.HTTPError):
+        server.get(f"/api/workflow_templates/{EXTENSION_NAME}/no_such_template.json")
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=names(TEMPLATES))
+def test_template_fits_the_nodes_of_the_server(info, path):
+    prompt = workflow.to_prompt(workflow.load(path), info)
+    assert any(info[node["class_type"]]["output_node"] for node in prompt.values())
+
+
+@pytest.mark.parametrize("path", WITH_FILES, ids=names(WITH_FILES))
+def test_wiring_runs_with_the_bundled_model_in_place(server, info, path):
+    prompt = on_bundled_model(workflow.to_prompt(workflow.load(path), info))
+    result = server.run(prompt)
+    assert result["error"] is None, result["error"]
+    width, height = Image.open(server.base / "input" / "example.png").size
+    others = {"text_to_image": tuple(BLANK.values()), "outpaint": (round(height * 16 / 9), height)}
+    for key, node in prompt.items():
+        if node["class_type"] == "SaveImage":
+            (entry,) = result["outputs"][key]["images"]
+            size = Image.open(io.BytesIO(server.image(entry))).size
+            assert size == others.get(path.stem, (width, height))
+
+
+def test_nothing_painted_over_means_nothing_changed(server, info):
+    """The example picture has no mask: whatever the model answers, it is saved as it was."""
+    (path,) = [path for path in WITH_FILES if path.stem == "inpaint"]
+    prompt = on_bundled_model(workflow.to_prompt(workflow.load(path), info))
+    (key,) = [key for key, node in prompt.items() if node["class_type"] == "SaveImage"]
+    (entry,) = server.run(prompt)["outputs"][key]["images"]
+    saved = Image.open(io.BytesIO(server.image(entry))).convert("RGB")
+    photo = Image.open(server.base / "input" / "example.png").convert("RGB")
+    assert saved.tobytes() == photo.tobytes()
+
+
+def offered(server) -> dict[str, dict] | None:
+    """Blueprints of the extension by name; None from a host that has no such list."""
+    try:
+        listed = server.json("/global_subgraphs")
+    except urllib.error.HTTPError:
+        return None
+    ours = {id: e for id, e in listed.items() if EXTENSION_NAME in e["info"]["node_pack"]}
+    return {entry["name"]: server.json(f"/global_subgraphs/{id}") for id, entry in ours.items()}
+
+
+def test_server_offers_the_blueprints(server):
+    entries = offered(server)
+    if entries is None:
+        pytest.skip("this host has no blueprints")
+    assert set(entries) == set(names(BLUEPRINTS))
+    for path in BLUEPRINTS:
+        assert entries[path.stem]["data"] == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", BLUEPRINTS, ids=names(BLUEPRINTS))
+def test_blueprint_runs_on_a_scene(server, info, path):
+    saved = blueprint.on_a_scene(workflow.load(path))
+    prompt = workflow.to_prompt(saved, info)
+    result = server.run(prompt)
+    assert result["error"] is None, result["error"]
+    pictures = [outputs for outputs in result["outputs"].values() if "images" in outputs]
+    assert pictures
+    for outputs in pictures:
+        size = Image.open(io.BytesIO(server.image(outputs["images"][0]))).size
+        assert size == blueprint.SCENE_SIZE

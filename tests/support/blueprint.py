@@ -1,0 +1,48 @@
+"""Subgraph blueprints as plain workflows, which every host can run."""
+
+from __future__ import annotations
+
+import copy
+
+INPUT, OUTPUT = -10, -20  # what links call the outside of a subgraph
+SCENE_SIZE = (160, 128)  # width and height of the picture it is fed
+SCENE_OUTPUTS = {"image": 0, "caption": 1, "target": 2}
+VIEWERS = {"IMAGE": ("PreviewImage", "images"), "MASK": ("MaskPreview", "mask")}
+ANY_VIEWER = ("PreviewAny", "source")
+
+
+def definition(saved: dict) -> dict:
+    """The only subgraph of a blueprint. Raises ValueError for what the page refuses to load."""
+    (node,) = saved["nodes"]
+    found = [one for one in saved["definitions"]["subgraphs"] if one["id"] == node["type"]]
+    if len(found) != 1 or len(saved["definitions"]["subgraphs"]) != 1:
+        raise ValueError("a blueprint is a single subgraph node with its definition")
+    return found[0]
+
+
+def on_a_scene(saved: dict) -> dict:
+    """The inside of a blueprint as a workflow: a demo scene at its inputs, viewers at its
+    outputs."""
+    inside = copy.deepcopy(definition(saved))
+    scene = max(node["id"] for node in inside["nodes"]) + 1
+    kinds = ("IMAGE", "STRING", "STRING", "IMAGE", "MASK")
+    nodes = [*inside["nodes"], _node(scene, "PixWizard_DemoScene", [7, "fixed", 4, *SCENE_SIZE])]
+    nodes[-1]["outputs"] = [{"name": kind, "type": kind, "links": []} for kind in kinds]
+    links = []
+    for link in inside["links"]:
+        source, slot = link["origin_id"], link["origin_slot"]
+        target, target_slot = link["target_id"], link["target_slot"]
+        if source == INPUT:
+            source, slot = scene, SCENE_OUTPUTS[inside["inputs"][slot]["name"]]
+        if target == OUTPUT:
+            kind, name = VIEWERS.get(link["type"], ANY_VIEWER)
+            target, target_slot = nodes[-1]["id"] + 1, 0
+            viewer = _node(target, kind, [])
+            viewer["inputs"] = [{"name": name, "type": link["type"], "link": link["id"]}]
+            nodes.append(viewer)
+        links.append([link["id"], source, slot, target, target_slot, link["type"]])
+    return {"nodes": nodes, "links": links}
+
+
+def _node(number: int, kind: str, values: list) -> dict:
+    return {"id": number, "type": kind, "inputs": [], "outputs": [], "widgets_values": values}
