@@ -32,6 +32,7 @@ DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,
     "fp8_e5m2": torch.float8_e5m2,
 }
+DEVICES = {"default": None, "cpu": "cpu"}
 HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP-L's vocabulary
 
 
@@ -46,9 +47,9 @@ def tensors_of(source: Source) -> dict[str, torch.Tensor]:
     return {name: source.weights.fetch(name) for name in source.weights.shapes}
 
 
-def load_clip(gemma_path: Path, clip_path: Path):
-    """CLIP of Gemma and CLIP text. Raises EncoderError, saying what each file is, when it is
-    not."""
+def load_clip(gemma_path: Path, clip_path: Path, device: str | None = None):
+    """CLIP of Gemma and CLIP text, on device or where the host puts it. Raises EncoderError, saying
+    what each file is, when it is not."""
     gemma, clip = read_source("gemma", gemma_path), read_source("clip_text", clip_path)
     has_words = any((clip.folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
     tokenizers = Tokenizers(
@@ -57,7 +58,7 @@ def load_clip(gemma_path: Path, clip_path: Path):
         clip.config["max_position_embeddings"],
     )
     parts = (Part(source.config, tensors_of(source)) for source in (gemma, clip))
-    return make_clip(*parts, tokenizers)
+    return make_clip(*parts, tokenizers, device)
 
 
 def load_clip_vision(path: Path):
@@ -157,14 +158,23 @@ class LoadTextEncoder(io.ComfyNode):
                     tooltip="Folder (ends in /) or single file of CLIP-L/14 at 336 px with its "
                     "text half, in models/text_encoders or models/clip_vision.",
                 ),
+                io.Combo.Input(
+                    "device",
+                    options=list(DEVICES),
+                    default="default",
+                    optional=True,
+                    tooltip="Where the text is encoded. default is the host's choice. cpu leaves "
+                    "the graphics memory to the model and takes some seconds for a text.",
+                ),
             ],
             outputs=[io.Clip.Output("clip_out", display_name="clip")],
         )
 
     @classmethod
-    def execute(cls, gemma, clip):
+    def execute(cls, gemma, clip, device="default"):
+        place = DEVICES[choice(device, DEVICES, "device")]
         paths = resolve(gemma, WANTED["gemma"]), resolve(clip, WANTED["clip_text"])
-        return io.NodeOutput(load_clip(*paths))
+        return io.NodeOutput(load_clip(*paths, place))
 
 
 NODES = (LoadTiny, LoadModel, LoadTextEncoder)

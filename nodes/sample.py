@@ -104,10 +104,7 @@ def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider
 def run_sampler(
     guider: DualGuider, latent: dict, levels: torch.Tensor, sampler: str, seed: int
 ) -> dict:
-    """Sample a LATENT through the host: its previews, progress, masks and interruption apply.
-
-    Raises SamplingError when the result is not finite.
-    """
+    """Sample a LATENT through the host: its previews, progress, masks and interruption apply."""
     model = guider.model_patcher
     start = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
     noise = comfy.sample.prepare_noise(start, seed, latent.get("batch_index"))
@@ -121,11 +118,6 @@ def run_sampler(
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=seed,
     )
-    if not bool(samples.isfinite().all()):
-        raise SamplingError(
-            "sampling ended in values that are not finite; load the model with weight_dtype "
-            "float32 or bfloat16, or lower the guidance"
-        )
     return {**latent, "samples": samples.to(comfy.model_management.intermediate_device())}
 
 

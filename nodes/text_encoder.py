@@ -170,9 +170,10 @@ class Part:
     weights: dict[str, Tensor]
 
 
-def make_clip(gemma: Part, clip: Part, tokenizers: Tokenizers):
+def make_clip(gemma: Part, clip: Part, tokenizers: Tokenizers, device: str | None = None):
     """The host's CLIP object of both halves. Weights keep the precision they are stored in.
 
+    device: where it runs and stays, None = as the host decides.
     Raises EncoderError when weights are missing or unknown.
     """
     tensors = [*gemma.weights.values(), *clip.weights.values()]
@@ -180,10 +181,12 @@ def make_clip(gemma: Part, clip: Part, tokenizers: Tokenizers):
     target = comfy.supported_models_base.ClipTarget(
         lambda **_: Tokens(tokenizers), partial(TextModel, gemma=gemma.config, clip=clip.config)
     )
+    place = torch.device(device) if device else None
+    places = {"load_device": place, "offload_device": place} if place else {}
     made = comfy.sd.CLIP(
         target,
         parameters=sum(tensor.numel() for tensor in tensors),
-        model_options={"dtype": dtype, "initial_device": torch.device("cpu")},
+        model_options={"dtype": dtype, "initial_device": torch.device("cpu"), **places},
     )
     named = {f"gemma.transformer.{name}": tensor for name, tensor in gemma.weights.items()}
     named |= {f"clip_l.transformer.{name}": tensor for name, tensor in clip.weights.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import comfy.model_management
 import torch
 from small import apart, close, refused
 
@@ -72,7 +73,7 @@ def fresh(setup, kind: str, config: dict):
     return model, architectures.weights_of(kind, model)
 
 
-def encoders(setup, dtype=torch.float32):
+def encoders(setup, dtype=torch.float32, device=None):
     """The host's CLIP and the core's TextEncoder with the same weights and tokenizers."""
     text, ours = setup.module("pixwizard_core.encoders.text"), setup.module("nodes.text_encoder")
     tokenizers = text.Tokenizers(Words(), Words(), CLIP["max_position_embeddings"])
@@ -82,7 +83,8 @@ def encoders(setup, dtype=torch.float32):
         ours.Part(config, {name: tensor.to(dtype) for name, tensor in weights.items()})
         for config, weights in ((GEMMA, gemma_weights), (CLIP, clip_weights))
     ]
-    return ours.make_clip(*parts, tokenizers), text.TextEncoder(gemma, clip, tokenizers)
+    host = ours.make_clip(*parts, tokenizers, device)
+    return host, text.TextEncoder(gemma, clip, tokenizers)
 
 
 def check_text_features_are_those_of_transformers(setup):
@@ -122,6 +124,25 @@ def check_low_precision_text_weights_stay_near(setup):
         met = nodes.CLIPTextEncode().encode(host, "remove the red ball")[0][0]
         found[str(dtype)] = close(met[0][:, :20], wanted[0][:, :20], limit, str(dtype))
     return found
+
+
+def check_text_encoder_can_be_kept_on_the_cpu(setup):
+    """On a machine that would encode elsewhere nothing must get there."""
+    wanted = nodes.CLIPTextEncode().encode(encoders(setup)[0], "remove the red ball")[0][0]
+    management, elsewhere = comfy.model_management, torch.device("meta")
+    names = ("text_encoder_device", "text_encoder_offload_device")
+    chosen = {name: getattr(management, name) for name in names}
+    for name in names:
+        setattr(management, name, lambda: elsewhere)
+    try:
+        kept, free = encoders(setup, device="cpu")[0], encoders(setup)[0]
+        found = nodes.CLIPTextEncode().encode(kept, "remove the red ball")[0][0]
+    finally:
+        for name, function in chosen.items():
+            setattr(management, name, function)
+    assert free.patcher.load_device == elsewhere
+    assert kept.patcher.load_device == kept.patcher.offload_device == torch.device("cpu")
+    return close(found[0], wanted[0], 0.0, "kept on the CPU")
 
 
 def check_incomplete_text_weights_are_refused(setup):
