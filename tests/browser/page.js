@@ -96,20 +96,22 @@ export async function load(page, workflow) {
 /** Queue what is on the page and wait for the end. @param {import("playwright-core").Page} page
  * @returns {Promise<string>} "success", or the error's text */
 export async function run(page) {
-  const end = page.evaluate(
-    () =>
-      new Promise((resolve) => {
-        const api = globalThis.app.api;
-        api.addEventListener("execution_success", () => resolve("success"), { once: true });
-        api.addEventListener(
-          "execution_error",
-          (/** @type {any} */ event) => resolve(event.detail.exception_message),
-          { once: true },
-        );
-      }),
-  );
-  await page.evaluate(() => globalThis.app.queuePrompt(0, 1));
-  const told = await end;
+  const told = await page.evaluate(async (timeout_ms) => {
+    const { app } = globalThis;
+    const end = new Promise((resolve) => {
+      const once = { once: true };
+      app.api.addEventListener("execution_success", () => resolve("success"), once);
+      app.api.addEventListener(
+        "execution_error",
+        (/** @type {any} */ event) => resolve(event.detail.exception_message),
+        once,
+      );
+      setTimeout(() => resolve(`no end after ${timeout_ms} ms`), timeout_ms);
+    });
+    await app.queuePrompt(0, 1);
+    const refused = app.lastNodeErrors ?? {};
+    return Object.keys(refused).length ? JSON.stringify(refused) : end;
+  }, 100_000);
   await page.waitForTimeout(500);
   return /** @type {string} */ (told);
 }
