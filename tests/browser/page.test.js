@@ -146,7 +146,8 @@ for (const renderer of ["canvas", "vue"]) {
         );
         for (const node of workflow.nodes) {
           const now = Object.fromEntries(kept)[node.id];
-          assert.deepEqual(now, node.widgets_values ?? [], `${node.type} ${node.id}`);
+          const stored = node.widgets_values ?? []; // a newer node may have more
+          assert.deepEqual(now.slice(0, stored.length), stored, `${node.type} ${node.id}`);
         }
         if (!runs) {
           await page.keyboard.press("Escape"); // the host's list of missing models
