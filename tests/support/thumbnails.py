@@ -1,7 +1,8 @@
 """Pictures for the template browser, made from what the shipped workflows really give.
 
-`python -m tests.support.thumbnails` runs every workflow on the first host found and writes
-workflows/NAME.jpg: the first preview beside the last.
+`python -m tests.support.thumbnails` runs every workflow of the bundled model on the first host
+found and writes workflows/NAME.jpg: the first preview beside the last. Workflows that need other
+models get a drawing of their graph, for nobody here has seen what they paint.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from PIL import Image
 
 from tests.support import workflow
 from tests.support.hosts import REPO, Server, find_hosts, missing_reason, serve
+from tests.support.schematic import schematic
 
 SIDE = 480  # px of each half
 GAP = 8
@@ -26,7 +28,7 @@ def previews(server: Server, saved: dict) -> list[Image.Image]:
     result = server.run(prompt)
     if result["error"]:
         raise RuntimeError(result["error"])
-    numbers = sorted((n for n in result["outputs"] if "images" in result["outputs"][n]), key=int)
+    numbers = sorted((n for n in prompt if prompt[n]["class_type"] == "PreviewImage"), key=int)
     entries = [result["outputs"][number]["images"][0] for number in numbers]
     return [Image.open(io.BytesIO(server.image(entry))).convert("RGBA") for entry in entries]
 
@@ -46,16 +48,23 @@ def side_by_side(one: Image.Image, other: Image.Image) -> Image.Image:
     return sheet
 
 
+def save(picture: Image.Image, path: Path) -> None:
+    target = path.with_suffix(".jpg")
+    picture.save(target, quality=85, optimize=True)
+    print(f"{target.relative_to(REPO)}: {target.stat().st_size // 1024} KiB")
+
+
 def main() -> None:
+    folder = REPO / "workflows"
+    for path in workflow.shipped(folder, with_files=True):
+        save(schematic(workflow.load(path), 2 * SIDE + GAP), path)
     hosts = find_hosts()
     if not hosts:
         raise SystemExit(missing_reason())
     with tempfile.TemporaryDirectory() as base, serve(hosts[0], Path(base)) as server:
-        for path in sorted((REPO / "workflows").glob("*.json")):
+        for path in workflow.shipped(folder, with_files=False):
             shown = previews(server, workflow.load(path))
-            target = path.with_suffix(".jpg")
-            side_by_side(shown[0], shown[-1]).save(target, quality=88)
-            print(f"{target.relative_to(REPO)}: {len(shown)} previews")
+            save(side_by_side(shown[0], shown[-1]), path)
 
 
 if __name__ == "__main__":
