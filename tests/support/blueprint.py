@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 
 INPUT, OUTPUT = -10, -20  # what links call the outside of a subgraph
-SCENE_SIZE = (160, 128)  # width and height of the picture it is fed
-SCENE_OUTPUTS = {"image": 0, "caption": 1, "target": 2}
+SCENE_SIZE = (160, 128)  # width and height of the picture a blueprint is fed
+SCENE = {"image": "IMAGE", "caption": "STRING", "target": "STRING"}
+MODELS = {"model": "MODEL", "clip": "CLIP", "clip_vision": "CLIP_VISION", "vae": "VAE"}
 VIEWERS = {"IMAGE": ("PreviewImage", "images"), "MASK": ("MaskPreview", "mask")}
 ANY_VIEWER = ("PreviewAny", "source")
 
@@ -21,28 +22,30 @@ def definition(saved: dict) -> dict:
 
 
 def on_a_scene(saved: dict) -> dict:
-    """The inside of a blueprint as a workflow: a demo scene at its inputs, viewers at its
-    outputs."""
+    """The inside of a blueprint as a workflow: a demo scene and the bundled model at its inputs,
+    viewers at its outputs."""
     inside = copy.deepcopy(definition(saved))
-    scene = max(node["id"] for node in inside["nodes"]) + 1
-    kinds = ("IMAGE", "STRING", "STRING", "IMAGE", "MASK")
-    nodes = [*inside["nodes"], _node(scene, "PixWizard_DemoScene", [7, "fixed", 4, *SCENE_SIZE])]
-    nodes[-1]["outputs"] = [{"name": kind, "type": kind, "links": []} for kind in kinds]
-    links = []
+    last = max(node["id"] for node in inside["nodes"])
+    scene = _node(last + 1, "PixWizard_DemoScene", [7, "fixed", 4, *SCENE_SIZE], SCENE)
+    tiny = _node(last + 2, "PixWizard_LoadTiny", [], MODELS)
+    nodes, links = [*inside["nodes"], scene, tiny], []
     for link in inside["links"]:
         source, slot = link["origin_id"], link["origin_slot"]
         target, target_slot = link["target_id"], link["target_slot"]
         if source == INPUT:
-            source, slot = scene, SCENE_OUTPUTS[inside["inputs"][slot]["name"]]
+            name = inside["inputs"][slot]["name"]
+            feeder, outputs = (tiny, MODELS) if name in MODELS else (scene, SCENE)
+            source, slot = feeder["id"], list(outputs).index(name)
         if target == OUTPUT:
             kind, name = VIEWERS.get(link["type"], ANY_VIEWER)
             target, target_slot = nodes[-1]["id"] + 1, 0
-            viewer = _node(target, kind, [])
+            viewer = _node(target, kind, [], {})
             viewer["inputs"] = [{"name": name, "type": link["type"], "link": link["id"]}]
             nodes.append(viewer)
         links.append([link["id"], source, slot, target, target_slot, link["type"]])
     return {"nodes": nodes, "links": links}
 
 
-def _node(number: int, kind: str, values: list) -> dict:
-    return {"id": number, "type": kind, "inputs": [], "outputs": [], "widgets_values": values}
+def _node(number: int, kind: str, values: list, outputs: dict[str, str]) -> dict:
+    given = [{"name": name, "type": of, "links": []} for name, of in outputs.items()]
+    return {"id": number, "type": kind, "inputs": [], "outputs": given, "widgets_values": values}

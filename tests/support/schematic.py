@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 PAPER, INK, BODY, WIRE = (24, 24, 24), (235, 235, 235), (64, 64, 64), (130, 130, 100)
 TITLE = 30  # px of the page above a node's place
 EDGE = 60  # px of the page around the graph
-LETTERS = 44  # px of the page
+LETTERS = 36  # px of the page
 ON_PAGE_ONLY = ("Note", "MarkdownNote")
 
 

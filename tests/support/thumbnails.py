@@ -19,6 +19,7 @@ from tests.support.schematic import schematic
 
 SIDE = 480  # px of each half
 GAP = 8
+DRAWING = 720  # px, width of a drawn graph
 PAPER = (24, 24, 24)
 
 
@@ -57,7 +58,7 @@ def save(picture: Image.Image, path: Path) -> None:
 def main() -> None:
     folder = REPO / "workflows"
     for path in workflow.shipped(folder, with_files=True):
-        save(schematic(workflow.load(path), 2 * SIDE + GAP), path)
+        save(schematic(workflow.load(path), DRAWING), path)
     hosts = find_hosts()
     if not hosts:
         raise SystemExit(missing_reason())
