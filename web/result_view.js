@@ -5,6 +5,7 @@
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 import { copyOnClick, element, faint, panel, swatch } from "./elements.js";
+import { fit, pageWidget } from "./widgets.js";
 
 /**
  * @typedef {{name: string, rgb: number[], area_percent: number}} LegendEntry
@@ -28,7 +29,7 @@ const VIEWS = {
 
 const EMPTY_HEIGHT_PX = 30;
 const LINE_PX = 20;
-const MAX_HEIGHT_PX = 190;
+const MAX_HEIGHT_PX = 150;
 
 /** @param {(Node | string)[]} cells */
 function line(...cells) {
@@ -112,12 +113,7 @@ function attach(node, key, view) {
   content.append(faint("Run to see the result here."));
   content.style.maxHeight = `${MAX_HEIGHT_PX}px`; // Vue nodes would grow with a long list
   let height = EMPTY_HEIGHT_PX;
-  const widget = node.addDOMWidget("result", "PIXWIZARD_RESULT", content, {
-    serialize: false,
-    hideOnZoom: false,
-    getMinHeight: () => height,
-  });
-  widget.serialize = false;
+  pageWidget(node, "result", content, () => height, true);
   const draw = (/** @type {any} */ output) => {
     const payload = output?.[key];
     if (!Array.isArray(payload)) return;
@@ -125,8 +121,7 @@ function attach(node, key, view) {
     content.replaceChildren(...rows);
     height = Math.min(MAX_HEIGHT_PX, Math.max(EMPTY_HEIGHT_PX, rows.length * LINE_PX + 10));
     content.style.minHeight = `${height}px`;
-    const [width, wanted] = [node.size[0], node.computeSize()[1]];
-    if (node.size[1] < wanted) node.setSize([width, wanted]);
+    fit(node, false);
     node.setDirtyCanvas?.(true, true);
   };
   const before = node.onExecuted;

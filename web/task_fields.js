@@ -4,6 +4,7 @@
 import { app } from "/scripts/app.js";
 import { element, faint, panel, swatch } from "./elements.js";
 import { missing, sentence } from "./sentence.js";
+import { chain, fit, linked, pageWidget, show, widgetOf } from "./widgets.js";
 
 /**
  * What nodes/page_data.py puts into the task input's settings.
@@ -17,38 +18,6 @@ const LETTER_PX = 6.2;
 const PADDING_PX = 32; // ours and the frontend's margin around a page element
 const MIN_HEIGHT_PX = 44;
 const MAX_HEIGHT_PX = 130;
-
-/** @param {any} node @param {string} name */
-const widgetOf = (node, name) => node.widgets?.find((/** @type {any} */ w) => w.name === name);
-
-/** Whether another node gives this field. @param {any} node @param {string} name */
-function linked(node, name) {
-  const socket = node.inputs?.find((/** @type {any} */ i) => (i.widget?.name ?? i.name) === name);
-  return socket?.link !== undefined && socket?.link !== null;
-}
-
-/** Hide a widget but keep it, and its value, in the node.
- * @param {any} widget @param {boolean} visible */
-function show(widget, visible) {
-  if (!widget || Boolean(widget.hidden) === !visible) return false;
-  // The canvas reads hidden, Vue nodes the option.
-  widget.options = { ...widget.options, hidden: !visible };
-  widget.hidden = !visible;
-  // Frontend 1.27 keeps the row of a hidden widget free, of this height and 4 px.
-  if (visible) delete widget.computeSize;
-  else widget.computeSize = () => [0, -4];
-  return true;
-}
-
-/** Call first what was there. @param {any} owner @param {string} name @param {() => void} after */
-function chain(owner, name, after) {
-  const before = owner[name];
-  owner[name] = function (/** @type {any[]} */ ...args) {
-    const result = before?.apply(this, args);
-    after();
-    return result;
-  };
-}
 
 /** What is written in the fields; a name in quotes for one that a link gives.
  * @param {any} node @param {string[]} fields */
@@ -89,13 +58,7 @@ class TaskFields {
     this.fields = [...new Set(Object.values(data.tasks).flatMap((task) => task.fields))];
     this.view = panel("instruction");
     this.height = MIN_HEIGHT_PX;
-    this.widget = node.addDOMWidget("preview", "PIXWIZARD_INSTRUCTION", this.view, {
-      serialize: false,
-      hideOnZoom: false,
-      getMinHeight: () => this.height,
-      getMaxHeight: () => this.height,
-    });
-    this.widget.serialize = false;
+    pageWidget(node, "preview", this.view, () => this.height, false);
     for (const name of ["task", "phrasing", ...this.fields]) {
       chain(widgetOf(node, name), "callback", () => this.update(true));
     }
@@ -114,7 +77,7 @@ class TaskFields {
       changed = show(widgetOf(this.node, field), used) || changed;
     }
     this.draw(task);
-    if (changed) this.fit(resize);
+    if (changed) fit(this.node, resize);
     this.node.setDirtyCanvas?.(true, true);
   }
 
@@ -157,13 +120,6 @@ class TaskFields {
       lines.push(element("div", warn, `Fill in ${lacking.join(" and ")}.`));
     }
     return lines;
-  }
-
-  /** @param {boolean} shrink */
-  fit(shrink) {
-    const [width, height] = this.node.size;
-    const [, wanted] = this.node.computeSize();
-    this.node.setSize([width, shrink ? wanted : Math.max(height, wanted)]);
   }
 }
 

@@ -113,6 +113,23 @@ for (const renderer of ["canvas", "vue"]) {
       assert.equal(text, "Replace the background with a green hill");
     });
 
+    test("a loader without its file says what to get", async (context) => {
+      if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
+      await load(page, {
+        nodes: [{ ...instruction(["no_such.safetensors", "default"]), type: "PixWizard_LoadModel" }],
+        links: [],
+        last_node_id: 1,
+        last_link_id: 0,
+        version: 0.4,
+      });
+      await page.keyboard.press("Escape"); // the host's own list of missing models
+      const told = await page.locator(".pixwizard-missing").innerText();
+      for (const word of ["Not found: model_name", "GB", "https://", "diffusion_models", "Load Tiny"]) {
+        assert.ok(told.includes(word), `${word} is missing in ${told}`);
+      }
+      await shoot("missing");
+    });
+
     test("results are listed on the nodes, and again after a reload", async () => {
       await load(page, RESULTS);
       assert.equal(await run(page), "success");

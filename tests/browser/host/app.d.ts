@@ -5,6 +5,7 @@ export interface Extension {
   name: string;
   nodeCreated?(node: any): void;
   afterConfigureGraph?(missing: string[]): void | Promise<void>;
+  refreshComboInNodes?(definitions: Record<string, unknown>): void;
 }
 
 export const app: {
