@@ -8,7 +8,7 @@ import { chain, fit, linked, pageWidget, show } from "./widgets.js";
 
 const NODES = ["PixWizard_LoadModel", "PixWizard_LoadTextEncoder"];
 const BUNDLED = "PixWizard_LoadTiny";
-const HEIGHT_PX = 132;
+const HEIGHT_PX = 172;
 
 /** Names of the inputs whose value is no file that the host has. @param {any} node */
 function lacking(node) {
