@@ -7,11 +7,14 @@ import json
 import re
 import uuid
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pixwizard_core.tasks import TASKS
 from tests.fakes.host import REPO
-from tests.support import blueprint, workflow
+from tests.support import blueprint, thumbnails, workflow
+from tests.support.schematic import schematic
 
 PATHS = sorted((REPO / "workflows").glob("*.json")) + sorted((REPO / "subgraphs").glob("*.json"))
 TITLE = 30  # px of the page above a node's place
@@ -185,3 +188,14 @@ def test_getting_started_comes_first_by_name():
 def test_workflows_of_the_released_model_say_that_files_are_needed(path):
     notes = [n for n in workflow.load(path)["nodes"] if n["type"] == "MarkdownNote"]
     assert "do not come with this extension" in notes[0]["widgets_values"][0]
+
+
+@pytest.mark.parametrize("path", workflow.shipped(REPO / "workflows", True), ids=lambda p: p.stem)
+def test_workflows_nobody_here_could_run_are_shown_as_a_drawing_of_themselves(path):
+    drawn = schematic(workflow.load(path), thumbnails.DRAWING)
+    with Image.open(path.with_suffix(".jpg")) as shown:
+        assert shown.size == drawn.size
+        difference = np.abs(np.asarray(shown, dtype=int) - np.asarray(drawn, dtype=int))
+    # JPEG blurs lines a little; a node that moved changes ten times as many pixels as this.
+    moved = (difference.max(-1) > 60).mean()
+    assert moved < 2e-4, "the graph has changed; run python -m tests.support.thumbnails"
