@@ -156,6 +156,9 @@ class Transformer(PixWizard):
         )
         return -velocity[..., :height, :width]
 
+    # Finding prepared conditions compares their content, and preparing them is done once a run:
+    # left out of a compiled graph as a whole, they break it in one place.
+    @torch.compiler.disable
     def _prepared(
         self,
         condition: Condition,

@@ -11,7 +11,7 @@ from small import LATENT, SCALE, SEED, Small, apart, close
 import nodes
 
 EXACT = 1e-5
-FINE, COARSE = 160, 24  # steps of the reference and of each sampler
+FINE, COARSE = 100, 24  # steps of the reference and of each sampler
 SCHEDULERS = ("simple", "sgm_uniform", "normal", "beta", "ddim_uniform")
 # Work with the logarithm of sigma between sigma_max and sigma_min, not with the schedule.
 LOGARITHMIC = {"dpm_fast", "dpm_adaptive"}
