@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import comfy.hooks
+import comfy.samplers
 import folder_paths
 import torch
 from safetensors.torch import load_file, save_file
-from small import Small, apart, close, refused
+from small import SEED, STEPS, Small, apart, close, refused
 
 import nodes
 
@@ -131,3 +133,39 @@ def check_lora_of_another_size_is_refused(setup):
     error = setup.module("pixwizard_core.errors").CheckpointError
     name = trained.write("size.safetensors", weights)
     return refused(error, ("another size", "(64, 64)", "48"), trained.by_node, name)
+
+
+def check_scheduled_lora_is_the_lora_while_it_lasts(setup):
+    """A LoRA hung on a conditioning changes weights between steps: nothing prepared from the old
+    ones may be used again."""
+    trained = Trained(setup)
+    small = trained.small
+    weights = load_file(str(trained.path))
+    full, image_only, none = small.branches()
+
+    def run(hooks) -> torch.Tensor:
+        hung = [comfy.hooks.set_hooks_for_conditioning(c, hooks) for c in (full, image_only, none)]
+        return small.run(small.sample.make_guider(small.patcher, *hung, guidance))
+
+    guidance = small.guider.Guidance(3.0, 1.5)
+    hooks = comfy.hooks.create_hook_lora(weights, STRENGTH, 0.0)
+    always = run(hooks)
+    close(always, trained.by_node("loras/made.safetensors"), EXACT, "hung and loaded")
+    half = comfy.hooks.create_hook_lora(weights, STRENGTH, 0.0)
+    frames = comfy.hooks.HookKeyframeGroup()
+    frames.add(comfy.hooks.HookKeyframe(strength=1.0, start_percent=0.0))
+    frames.add(comfy.hooks.HookKeyframe(strength=0.0, start_percent=0.4))
+    half.set_keyframes_on_hooks(frames)
+    part = run(half)
+    plain = small.by_guider(3.0, 1.5)
+    assert apart(part, always) > 1e-3
+    assert apart(part, plain) > 1e-3
+    # by hand: two steps with it, two without
+    levels, euler = small.sample.sigmas(STEPS, 1.0), comfy.samplers.sampler_object("euler")
+    out, noise = small.empty_latent, small.noise
+    loaded = trained.node.load_lora(small.patcher, trained.path, STRENGTH)
+    for patcher, span in ((loaded, levels[:3]), (small.patcher, levels[2:])):
+        guider = small.sample.make_guider(patcher, full, image_only, none, guidance)
+        out = guider.sample(noise, out, euler, span, seed=SEED)
+        noise = torch.zeros_like(noise)
+    return close(part, out, EXACT, "in one run and in two")
