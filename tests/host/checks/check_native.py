@@ -190,3 +190,21 @@ def check_merged_models_are_their_mean_weights(setup):
     close(plain, again, 0.0, "the first model after the merge")
     assert apart(found, plain) > 1e-2
     return close(found, expected, EXACT, "merged by the host and by hand")
+
+
+def check_merged_gates_are_saved(setup):
+    """A file of a merged model holds what was sampled with."""
+    one, other, folder = Single(setup), Single(setup), setup.folder()
+    network = other.patcher.model.diffusion_model
+    for block in network.layers:
+        block.attention.gate.data = -block.attention.gate
+    (merged,) = nodes_model_merging.ModelMergeSimple().merge(one.patcher, other.patcher, 0.25)
+    nodes_model_merging.save_checkpoint(merged, filename_prefix="m", output_dir=str(folder))
+    (path,) = folder.glob("*.safetensors")
+    loaded = setup.module("nodes.load").load_transformer(path, torch.float32)
+    name = "layers.1.attention.gate"
+    close(loaded.model.diffusion_model.get_parameter(name), one.weights[name] * -0.5, EXACT, name)
+    loaded.model.diffusion_model.options = one.options
+    sampled = [one.sampled("euler", "simple", 4, patcher=patcher) for patcher in (merged, loaded)]
+    assert apart(sampled[0], one.sampled("euler", "simple", 4)) > 1e-4
+    return close(*sampled, EXACT, "merged and loaded again")
