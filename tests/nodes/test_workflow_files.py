@@ -16,7 +16,8 @@ from tests.fakes.host import REPO
 from tests.support import blueprint, thumbnails, workflow
 from tests.support.schematic import schematic
 
-PATHS = sorted((REPO / "workflows").glob("*.json")) + sorted((REPO / "subgraphs").glob("*.json"))
+WORKFLOWS = sorted((REPO / "workflows").glob("*.json"))
+PATHS = WORKFLOWS + sorted((REPO / "subgraphs").glob("*.json"))
 TITLE = 30  # px of the page above a node's place
 ABSOLUTE = re.compile(r"[\"' (](/[a-z]+/|~/|[A-Za-z]:\\\\)")
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
@@ -177,10 +178,10 @@ def test_file_is_named_plainly_and_explained(path):
 
 
 def test_getting_started_comes_first_by_name():
-    first = sorted((REPO / "workflows").glob("*.json"))[0]
+    first = WORKFLOWS[0]
     assert "getting_started" in first.stem
     named = set(re.findall(r"\*([a-z_]+)\*", json.dumps(workflow.load(first))))
-    offered = {path.stem for path in (REPO / "workflows").glob("*.json")}
+    offered = {path.stem for path in WORKFLOWS}
     assert {name for name in named if "_" in name} <= offered
 
 
@@ -190,8 +191,15 @@ def test_workflows_of_the_released_model_say_that_files_are_needed(path):
     assert "do not come with this extension" in notes[0]["widgets_values"][0]
 
 
-@pytest.mark.parametrize("path", workflow.shipped(REPO / "workflows", True), ids=lambda p: p.stem)
-def test_workflows_nobody_here_could_run_are_shown_as_a_drawing_of_themselves(path):
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_workflow_has_a_small_thumbnail(path):
+    assert path.with_suffix(".jpg").stat().st_size < 60_000
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in WORKFLOWS if thumbnails.drawn(workflow.load(p))], ids=lambda path: path.stem
+)
+def test_drawings_show_the_graph_as_it_is(path):
     drawn = schematic(workflow.load(path), thumbnails.DRAWING)
     with Image.open(path.with_suffix(".jpg")) as shown:
         assert shown.size == drawn.size
