@@ -24,9 +24,9 @@ from .scenes import sample_scenes
 from .scoring import world_palette
 
 FOLDER = Path(__file__).parent / "room"
-TARGET = "the yellow ball"
+TARGET = "the blue cone"
 # The drawing it came from: seed, scenes drawn, which of them, and which of its objects is TARGET.
-SEED, SCENES, CHOSEN, OBJECT = 7_100_000, 24, 1, 1
+SEED, SCENES, CHOSEN, OBJECT = 7_100_000, 24, 4, 1
 HEIGHT, WIDTH = 224, 288
 
 
