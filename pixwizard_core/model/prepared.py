@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from ..conditioning import Latents
@@ -29,10 +30,11 @@ class Layout:
     attention_scale: float
 
     def table(self, t: Tensor) -> Tensor:
+        """The rotary table for times t (B,); the first one speaks for all, as in the reference."""
         low, high = self.tables
-        if low is high:  # spares the device a round trip for t
+        if low is high:
             return high
-        return low if float(t.flatten()[0]) < self.watershed else high
+        return torch.where(t.flatten()[0] < self.watershed, low, high)
 
 
 @dataclass(frozen=True, slots=True)
