@@ -15,8 +15,9 @@ export function linked(node, name) {
  * @param {any} widget @param {boolean} visible @returns {boolean} whether that changed anything */
 export function show(widget, visible) {
   if (!widget || Boolean(widget.hidden) === !visible) return false;
-  // The canvas reads hidden, Vue nodes the option.
-  widget.options = { ...widget.options, hidden: !visible };
+  // The canvas reads hidden, Vue nodes the option; they keep the options object they met first.
+  widget.options ??= {};
+  widget.options.hidden = !visible;
   widget.hidden = !visible;
   // Frontend 1.27 keeps the row of a hidden widget free, of this height and 4 px.
   if (visible) delete widget.computeSize;
@@ -35,8 +36,10 @@ export function chain(owner, name, after) {
   };
 }
 
-/** Make room for the widgets. @param {any} node @param {boolean} shrink whether it may get lower */
+/** Make room for the widgets that are shown now. @param {any} node @param {boolean} shrink whether it may get lower */
 export function fit(node, shrink) {
+  // Vue nodes of frontend 1.35 look at the widgets again only when the list is set.
+  node.widgets = [...node.widgets];
   const [width, height] = node.size;
   const [, wanted] = node.computeSize();
   node.setSize([width, shrink ? wanted : Math.max(height, wanted)]);
