@@ -36,9 +36,7 @@ MAY_IMPORT = {
     "checkpoint": {"config", "errors", "locate", "model", "recognise", "strict", "weightfile"},
     "generate": {"conditioning", "errors", "model", "sampling"},
 }
-FORBIDDEN_WORDS = re.compile(
-    r"/work/|/root/|\.\./shared|pwenv|pyenv|/tmp/bash_jobs|\bClaude\b|\bAnthropic\b", re.IGNORECASE
-)
+FORBIDDEN_WORDS = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/|\.\./shared", re.IGNORECASE)
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".js", ".ts", ".json", ".txt", ".ini", ".html", ".csv", ""}
 
 
