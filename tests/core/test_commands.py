@@ -69,6 +69,7 @@ def test_sets_of_tasks():
     assert commands._tasks("all") == list(WORLD_TASKS)
     assert commands._tasks("headline") == list(HEADLINE)
     assert commands._tasks("mask, depth") == ["mask", "depth"]
+    assert commands._tasks("trained") == ["depth", "normal", "segmentation", "mask"]
 
 
 @pytest.mark.parametrize(
