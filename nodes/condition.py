@@ -8,6 +8,7 @@ from ..pixwizard_core import canvas as canvases
 from ..pixwizard_core import tasks
 from . import encode, sockets
 from .host import choice, schema
+from .inputs import centre_and_fit, centres_of
 from .page_data import for_page, task_table
 from .tensors import from_image_01, from_mask, to_image_01, to_mask
 
@@ -28,24 +29,7 @@ class FitToCanvas(io.ComfyNode):
                 io.Image.Input(
                     "image", tooltip="Pictures of one size, any width and height in px."
                 ),
-                io.Int.Input(
-                    "centre",
-                    default=512,
-                    min=0,
-                    max=2048,
-                    step=16,
-                    tooltip="Area to work at, as the side in px of a square of that area, in "
-                    "multiples of 16: 128 for PixWizard Tiny; 512, 768 or 1024 for the released "
-                    "model. 0 picks the closest aspect ratio of those three.",
-                ),
-                io.Combo.Input(
-                    "fit",
-                    options=list(canvases.FITS),
-                    default=canvases.FITS[0],
-                    tooltip="stretch: all of the picture, slightly distorted (as the model was "
-                    "trained). pad: all of it, undistorted, border repeated. crop: undistorted, "
-                    "margins cut off.",
-                ),
+                *centre_and_fit(),
                 io.Mask.Input(
                     "mask", optional=True, tooltip="Mask that goes with the picture; 1 = selected."
                 ),
@@ -63,7 +47,7 @@ class FitToCanvas(io.ComfyNode):
     def execute(cls, image, centre, fit, mask=None):
         image_01 = to_image_01(image)
         height, width = image_01.shape[-2:]
-        centres = (centre,) if centre else canvases.CENTRES
+        centres = centres_of(centre)
         canvas = canvases.plan(width, height, centres, choice(fit, canvases.FITS, "fit"))
         mask = to_mask(mask, image_01)
         mask = image_01.new_zeros(len(image_01), height, width) if mask is None else mask

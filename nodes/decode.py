@@ -15,6 +15,7 @@ from ..pixwizard_core.demo.world import PALETTE
 from ..pixwizard_core.errors import CanvasError
 from . import sockets
 from .host import choice, schema
+from .inputs import answer_image, cleanup_inputs
 from .page_data import objects_found
 from .tensors import (
     MAX_OBJECTS,
@@ -31,12 +32,6 @@ PALETTES = {
     "ADE20K (150 classes)": palette.ade20k,
     "PixWizard Tiny world": lambda: palette.Palette.from_mapping("PixWizard Tiny world", PALETTE),
 }
-
-
-def answer_input():
-    return io.Image.Input(
-        "image", tooltip="What the model painted, from VAE Decode. Any size in px."
-    )
 
 
 def canvas_input():
@@ -64,7 +59,7 @@ class DecodeDepth(io.ComfyNode):
             "colours.",
             search_aliases=["depth map", "colorize depth"],
             inputs=[
-                answer_input(),
+                answer_image(),
                 canvas_input(),
                 io.Combo.Input(
                     "near",
@@ -112,7 +107,7 @@ class DecodeMask(io.ComfyNode):
             f"for each of the {MAX_OBJECTS} largest separate objects of a picture, largest first.",
             search_aliases=["segment", "threshold", "select"],
             inputs=[
-                answer_input(),
+                answer_image(),
                 canvas_input(),
                 io.Float.Input(
                     "threshold",
@@ -122,38 +117,7 @@ class DecodeMask(io.ComfyNode):
                     step=0.01,
                     tooltip="Grey level above which a pixel is selected, 0 to 1.",
                 ),
-                io.Boolean.Input(
-                    "fill_holes", default=False, tooltip="Select regions enclosed by the selection."
-                ),
-                io.Int.Input(
-                    "min_area",
-                    default=0,
-                    min=0,
-                    max=1 << 24,
-                    tooltip="Drop objects smaller than this, in square px of the source; 0 keeps "
-                    "all.",
-                ),
-                io.Boolean.Input(
-                    "largest_only",
-                    default=False,
-                    tooltip="Keep the largest object of each picture only.",
-                ),
-                io.Int.Input(
-                    "grow",
-                    default=0,
-                    min=-256,
-                    max=256,
-                    tooltip="Widen the selection by px, or narrow it when negative, -256 to 256.",
-                ),
-                io.Float.Input(
-                    "feather",
-                    default=0.0,
-                    min=0.0,
-                    max=256.0,
-                    step=0.5,
-                    tooltip="Soften the edge over about this many px, 0 to 256. 0 keeps the mask "
-                    "binary.",
-                ),
+                *cleanup_inputs(),
                 io.Image.Input(
                     "source",
                     optional=True,
@@ -207,7 +171,7 @@ class DecodeSegmentation(io.ComfyNode):
             "legend as JSON, and a mask of the classes you name.",
             search_aliases=["semantic", "ade20k", "class mask"],
             inputs=[
-                answer_input(),
+                answer_image(),
                 canvas_input(),
                 io.Combo.Input(
                     "palette",
