@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from .dataset import TASK_IDS, Samples
 from .examples import WORLD_TASKS
 
+SPECIAL_TOKENS = 3  # padding, end and start come first in the bundled tokenizer
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -18,6 +20,8 @@ class TrainSettings:
     minutes: wall-clock budget, which also drives the schedules. steps: a budget of steps in its
     place, 0 for none. boost_until: share of the run in which small tasks are drawn more often (the
     paper's first stage). drop_*: share of samples that lose the text, the image, or both.
+    garble_words: largest share of a sentence's words that are replaced by random ones, so that
+    sentences never seen are understood by the words they share with seen ones.
     """
 
     minutes: float = 90.0
@@ -33,6 +37,7 @@ class TrainSettings:
     drop_text: float = 0.05
     drop_image: float = 0.05
     drop_both: float = 0.05
+    garble_words: float = 0.0
     time_mean: float = -0.4
     time_spread: float = 1.2
     seed: int = 0
@@ -95,12 +100,17 @@ class Sampler:
         empty_ids, empty_mask, empty_clip = (value.to(device) for value in self.empty)
         ids = data.ids[index].long()
         mask = torch.arange(ids.shape[1], device=device) < data.lengths[index][:, None]
+        clip_ids = data.clip_ids[index].long()
+        if settings.garble_words:
+            ids, clip_ids = (
+                garble(rows, settings.garble_words, generator) for rows in (ids, clip_ids)
+            )
         width = ids.shape[1] - empty_ids.shape[1]
         ids = torch.where(drop_text[:, None], nn.functional.pad(empty_ids.long(), (0, width)), ids)
         mask = torch.where(
             drop_text[:, None], nn.functional.pad(empty_mask.bool(), (0, width)), mask
         )
-        clip_ids = torch.where(drop_text[:, None], empty_clip.long(), data.clip_ids[index].long())
+        clip_ids = torch.where(drop_text[:, None], empty_clip.long(), clip_ids)
         return Batch(
             pictures=data.pictures[index].float() / 127.5 - 1,
             source=data.source[index].float(),
@@ -111,3 +121,13 @@ class Sampler:
             task=data.task[index].long(),
             drop_image=drop_image,
         )
+
+
+def garble(ids: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    """Token ids (B, T) with some replaced by others of the batch; each row has its own share, up
+    to most. Special tokens, which are the lowest ids, keep their places."""
+    shares = most * torch.rand(len(ids), 1, generator=generator)
+    hit = (torch.rand(ids.shape, generator=generator) < shares).to(ids.device)
+    words = ids[ids >= SPECIAL_TOKENS]
+    picks = torch.randint(0, max(1, len(words)), ids.shape, generator=generator).to(ids.device)
+    return torch.where(hit & (ids >= SPECIAL_TOKENS), words[picks], ids) if len(words) else ids

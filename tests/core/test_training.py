@@ -7,6 +7,7 @@ import torch
 
 from pixwizard_core.config import PRESETS
 from pixwizard_core.demo import fast_ops
+from pixwizard_core.demo.batches import garble
 from pixwizard_core.demo.dataset import TASK_IDS, Samples, plan, produce
 from pixwizard_core.demo.training import (
     Run,
@@ -147,6 +148,25 @@ def test_dropped_conditions_follow_their_shares(sampler):
     assert float(batch.drop_image.float().mean()) == pytest.approx(0.5, abs=0.03)
     assert float(without_text.float().mean()) == pytest.approx(0.4, abs=0.03)
     assert float((without_text & batch.drop_image).float().mean()) == pytest.approx(0.3, abs=0.03)
+
+
+def test_garbled_words_are_others_of_the_batch_and_keep_special_tokens():
+    ids = torch.tensor([[2, 10, 11, 12, 1, 0, 0]]).repeat(2000, 1)
+    garbled = garble(ids, 0.5, torch.Generator().manual_seed(0))
+    assert torch.equal(garbled[:, [0, 4, 5, 6]], ids[:, [0, 4, 5, 6]])
+    assert set(garbled[:, 1:4].unique().tolist()) == {10, 11, 12}
+    changed = (garbled != ids)[:, 1:4].float().mean()
+    assert float(changed) == pytest.approx(0.25 * 2 / 3, abs=0.02)  # a third land on themselves
+
+
+def test_words_are_garbled_only_when_asked(sampler):
+    garbling = dataclasses.replace(SETTINGS, garble_words=0.8)
+    plain, noisy = (
+        sampler.draw(settings, 0.0, torch.Generator().manual_seed(2))
+        for settings in (SETTINGS, garbling)
+    )
+    assert not torch.equal(plain.ids, noisy.ids)
+    assert torch.equal(plain.target, noisy.target)
 
 
 def test_times_lean_to_noise():
