@@ -248,8 +248,9 @@ def test_json_comes_back(results):
 
 def test_goals_are_judged_in_their_direction():
     depth = next(goal for goal in GOALS if goal.task == "depth")
-    assert depth.met(0.03, depth.gpu)
-    assert not depth.met(0.05, depth.gpu)
+    assert [depth.level(value) for value in (0.03, 0.05, 0.07)] == ["GPU", "CPU", "no"]
+    mask = next(goal for goal in GOALS if goal.task == "mask")
+    assert [mask.level(value) for value in (0.9, 0.7, 0.1)] == ["GPU", "CPU", "no"]
     assert set(HEADLINE) <= set(WORLD_TASKS)
 
 
