@@ -1,5 +1,5 @@
-"""Settings that suit the bundled model, by task: the fewest steps with the best score, measured
-with `pixwizard evaluate --effects` and shown in the model's card.
+"""Settings that suit the bundled model, by task: the fewest steps with the best score. The model's
+card shows what they were chosen from.
 """
 
 from __future__ import annotations
