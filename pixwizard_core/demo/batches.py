@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,8 @@ class TrainSettings:
     minutes: wall-clock budget, which also drives the schedules. steps: a budget of steps in its
     place, 0 for none. boost_until: share of the run in which small tasks are drawn more often (the
     paper's first stage). drop_*: share of samples that lose the text, the image, or both.
+    shares: task -> how often it is drawn, in the place of the world's own share. freeze_vision:
+    leave the image encoder as it is, so that each picture goes through it once in the whole run.
     garble_words: largest share of a sentence's words that are replaced by random ones, so that
     sentences never seen are understood by the words they share with seen ones.
     """
@@ -38,6 +41,8 @@ class TrainSettings:
     drop_image: float = 0.05
     drop_both: float = 0.05
     garble_words: float = 0.0
+    freeze_vision: bool = False
+    shares: Mapping[str, float] = field(default_factory=dict)
     time_mean: float = -0.4
     time_spread: float = 1.2
     seed: int = 0
@@ -47,7 +52,8 @@ class TrainSettings:
 
 @dataclass
 class Batch:
-    """Tensors of one step. pictures: (B, 3, H, W) -1..1. dropped_*: (B,) bool."""
+    """Tensors of one step. pictures: (B, 3, H, W) -1..1; drop_image: (B,) bool; image_tokens:
+    (B, N, D) where the image encoder has seen the pictures already."""
 
     pictures: Tensor
     source: Tensor
@@ -57,15 +63,46 @@ class Batch:
     clip_ids: Tensor
     task: Tensor
     drop_image: Tensor
+    image_tokens: Tensor | None = None
+
+
+class Looked:
+    """Image tokens of all samples, each different picture encoded once, kept as float16.
+
+    look: pictures (B, 3, H, W) in -1..1 to tokens (B, N, D).
+    """
+
+    def __init__(self, data: Samples, look: Callable[[Tensor], Tensor], at_once: int = 32) -> None:
+        rows: dict[bytes, int] = {}
+        places, first = [], []
+        for index, latent in enumerate(data.source.cpu().numpy()):
+            key = latent.tobytes()  # equal pictures have equal latents, which are smaller
+            if key not in rows:
+                rows[key] = len(rows)
+                first.append(index)
+            places.append(rows[key])
+        self.row = torch.tensor(places, device=data.task.device)
+        parts = [
+            look(data.pictures[some].float() / 127.5 - 1).half()
+            for some in torch.tensor(first, device=data.task.device).split(at_once)
+        ]
+        self.tokens = torch.cat(parts)
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        return self.tokens[self.row[index]].float()
 
 
 class Sampler:
     """Draws batches of one picture size at a time, tasks by their weights."""
 
     def __init__(
-        self, samples: dict[tuple[int, int], Samples], empty: tuple[Tensor, Tensor, Tensor]
+        self,
+        samples: dict[tuple[int, int], Samples],
+        empty: tuple[Tensor, Tensor, Tensor],
+        look: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.samples, self.empty = samples, empty
+        self.looked = {size: Looked(data, look) for size, data in samples.items()} if look else {}
         self.buckets = list(samples)
         self.shares = torch.tensor([float(len(samples[bucket])) for bucket in self.buckets])
         known = [TASK_IDS.index(name) for name in WORLD_TASKS]
@@ -80,13 +117,19 @@ class Sampler:
         data, counts = self.samples[bucket], self.counts[bucket]
         boosted = progress < settings.boost_until
         weights = torch.tensor(
-            [weight * (boost if boosted else 1.0) for weight, boost in WORLD_TASKS.values()]
+            [
+                settings.shares.get(task, weight) * (boost if boosted else 1.0)
+                for task, (weight, boost) in WORLD_TASKS.items()
+            ]
         ) * (counts > 0)
         tasks = torch.multinomial(weights, settings.batch, replacement=True, generator=generator)
         spots = torch.rand(settings.batch, generator=generator, dtype=torch.float64)
         places = (counts.cumsum(0) - counts)[tasks] + (spots * counts[tasks]).long()
         index = self.order[bucket][places.to(data.task.device)]
-        return self._assemble(data, index, settings, generator)
+        batch = self._assemble(data, index, settings, generator)
+        if self.looked:
+            batch.image_tokens = self.looked[bucket][index]
+        return batch
 
     def _assemble(
         self, data: Samples, index: Tensor, settings: TrainSettings, generator: torch.Generator
@@ -98,9 +141,10 @@ class Sampler:
             fate < settings.drop_text + settings.drop_both + settings.drop_image
         )
         empty_ids, empty_mask, empty_clip = (value.to(device) for value in self.empty)
-        ids = data.ids[index].long()
-        mask = torch.arange(ids.shape[1], device=device) < data.lengths[index][:, None]
-        clip_ids = data.clip_ids[index].long()
+        which = torch.randint(0, data.ids.shape[1], (len(index),), generator=generator).to(device)
+        ids = data.ids[index, which].long()
+        mask = torch.arange(ids.shape[1], device=device) < data.lengths[index, which][:, None]
+        clip_ids = data.clip_ids[index, which].long()
         if settings.garble_words:
             ids, clip_ids = (
                 garble(rows, settings.garble_words, generator) for rows in (ids, clip_ids)

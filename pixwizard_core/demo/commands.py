@@ -143,10 +143,18 @@ def add_train(commands) -> None:
     budget.add_argument("--batch", type=int, help="samples a step")
     budget.add_argument("--scenes", type=int, help="scenes to make and reuse")
     budget.add_argument("--tasks", help="tasks of every scene, with commas")
+    budget.add_argument(
+        "--start", help='folder of weights to go on from, "bundled", or "" for none'
+    )
     budget.add_argument("--workers", type=int, help="processes that make samples")
     budget.add_argument("--seed", type=int)
     budget.add_argument("--device", help="auto, cpu, cuda, …")
-    budget.add_argument("--compile", action="store_true", default=None, help="pays on a GPU")
+    budget.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="faster steps after minutes of preparation; needs a C++ compiler",
+    )
     lora = parser.add_argument_group("a LoRA instead of a whole model")
     lora.add_argument(
         "--lora", metavar="LIST", help="JSONL of input, target, instruction; or: world"
@@ -197,7 +205,7 @@ def _changes(arguments: argparse.Namespace) -> dict:
     if arguments.tasks:
         data["tasks"] = _tasks(arguments.tasks)
     return {
-        **given("seed", "device", "compile", "workers"),
+        **given("seed", "device", "compile", "workers", "start"),
         "data": data,
         "train": given("minutes", "steps", "batch"),
     }

@@ -1,12 +1,13 @@
 """Training samples of the demo world, encoded once and kept where training reads them.
 
 A sample is what a step needs and nothing else: the input picture (for the image encoder), the
-latents of input and target, and the token ids of its instruction.
+latents of input and target, and the token ids of a few instructions that ask for the same.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..encoders.vae import TaesdCoder
 from ..errors import PixWizardError
 from ..tasks import TASKS
 from .examples import WORLD_TASKS, make_examples
+from .wordings import ask
 from .world import sample_scenes
 
 # Sides around the 128 px centre, so that the canvas and the rotary positions are exercised.
@@ -29,10 +31,31 @@ TASK_IDS = tuple(TASKS)
 
 
 @dataclass
+class Drawn:
+    """Encoded examples of one picture size, before they are asked for in sentences.
+
+    pictures: (n, 3, H, W) uint8; source, target: (n, 4, h, w) float16 latents; task: (n,) index
+    into TASK_IDS; words: the fields of each instruction.
+    """
+
+    pictures: Tensor
+    source: Tensor
+    target: Tensor
+    task: Tensor
+    words: list[dict[str, str]]
+
+    @classmethod
+    def cat(cls, parts: list[Drawn]) -> Drawn:
+        names = ("pictures", "source", "target", "task")
+        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+        return cls(**joined, words=[words for part in parts for words in part.words])
+
+
+@dataclass
 class Samples:
-    """Samples of one picture size. pictures: (n, 3, H, W) uint8; source, target: (n, 4, h, w)
-    float16 latents; ids, clip_ids: (n, T) int16, right-padded; lengths: (n,) tokens in use;
-    task: (n,) index into TASK_IDS."""
+    """Samples of one picture size, each with V instructions. pictures: (n, 3, H, W) uint8; source,
+    target: (n, 4, h, w) float16 latents; ids, clip_ids: (n, V, T) int32, right-padded; lengths:
+    (n, V) tokens in use; task: (n,) index into TASK_IDS."""
 
     pictures: Tensor
     source: Tensor
@@ -45,24 +68,36 @@ class Samples:
     def __len__(self) -> int:
         return len(self.task)
 
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(vars(self))
-
     def to(self, device) -> Samples:
         return Samples(**{name: value.to(device) for name, value in vars(self).items()})
 
     @classmethod
     def cat(cls, parts: list[Samples]) -> Samples:
-        width = max(part.ids.shape[1] for part in parts)
+        width = max(part.ids.shape[-1] for part in parts)
 
         def widen(ids: Tensor) -> Tensor:
-            return torch.nn.functional.pad(ids, (0, width - ids.shape[1]))
+            return torch.nn.functional.pad(ids, (0, width - ids.shape[-1]))
 
         joined = {}
         for name in vars(parts[0]):
             values = [getattr(part, name) for part in parts]
             joined[name] = torch.cat([widen(v) for v in values] if name == "ids" else values)
         return cls(**joined)
+
+
+def asked(drawn: Drawn, sentences: list[list[str]], text: Tokenizers) -> Samples:
+    """Samples from examples and the sentences, equally many for each, that ask for them."""
+    count, each = len(sentences), len(sentences[0])
+    ids, mask, clip_ids, _ = text.tokenize([s for some in sentences for s in some])
+    return Samples(
+        pictures=drawn.pictures,
+        source=drawn.source,
+        target=drawn.target,
+        ids=ids.view(count, each, -1).int(),
+        lengths=mask.sum(1).view(count, each).int(),
+        clip_ids=clip_ids.view(count, each, -1).int(),
+        task=drawn.task,
+    )
 
 
 def draw_tasks(count: int, generator: torch.Generator) -> list[str]:
@@ -107,10 +142,9 @@ def produce(
     tasks: Sequence[str],
     seed: int,
     vae: TaesdCoder,
-    text: Tokenizers,
     device,
-) -> Samples:
-    """One sample of each task for each of some scenes, at one (height, width), from their own seed.
+) -> Drawn:
+    """One example of each task for each of some scenes, all of one (height, width), by their seed.
 
     The pictures of a scene serve all its tasks, and are encoded once. Result is on the CPU.
     """
@@ -121,19 +155,16 @@ def produce(
         examples = make_examples([task] * scenes, rooms, *bucket, generator, device)
         if not encode.known:
             encode(examples.truth["rgb"], remember=True)
-        ids, mask, clip_ids, _ = text.tokenize(examples.instructions)
         parts.append(
-            Samples(
+            Drawn(
                 pictures=(examples.inputs * 255).round().byte().cpu(),
                 source=encode(examples.inputs),
                 target=encode(examples.targets),
-                ids=ids.to(torch.int16),
-                lengths=mask.sum(1).to(torch.int16),
-                clip_ids=clip_ids.to(torch.int16),
                 task=torch.full((scenes,), TASK_IDS.index(task), dtype=torch.int16),
+                words=examples.words,
             )
         )
-    return Samples.cat(parts)
+    return Drawn.cat(parts)
 
 
 def plan(scenes: int, chunk: int) -> list[tuple[int, tuple[int, int], int]]:
@@ -150,17 +181,18 @@ def plan(scenes: int, chunk: int) -> list[tuple[int, tuple[int, int], int]]:
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to make. tasks: the tasks of every scene; empty draws tasks_per_scene for each chunk.
-    chunk: scenes made at a time."""
+    chunk: scenes made at a time. sentences: instructions kept for each example."""
 
     scenes: int
     tasks: tuple[str, ...] = ()
     tasks_per_scene: int = 12
     chunk: int = 1024
+    sentences: int = 6
     seed: int = 0
 
 
 def _produce_files(worker: int, workers: int, order: Order, folder: str, device: str) -> None:
-    vae, text = load_vae(device=device), load_tokenizer_only()
+    vae = load_vae(device=device)
     vae.model.to(memory_format=torch.channels_last)
     for index, bucket, scenes in plan(order.scenes, order.chunk)[worker::workers]:
         path = Path(folder) / f"chunk_{index:05d}.pt"
@@ -168,9 +200,9 @@ def _produce_files(worker: int, workers: int, order: Order, folder: str, device:
             continue
         seed = order.seed * 1_000_003 + index
         drawn = draw_tasks(order.tasks_per_scene, torch.Generator().manual_seed(seed))
-        samples = produce(bucket, scenes, order.tasks or drawn, seed, vae, text, device)
+        made = produce(bucket, scenes, order.tasks or drawn, seed, vae, device)
         part = path.with_suffix(f".part{worker}")
-        torch.save(samples.tensors(), part)
+        torch.save(vars(made), part)
         part.rename(path)
 
 
@@ -206,7 +238,12 @@ def build(
     else:
         _produce_files(0, *arguments)
     parts: dict[tuple[int, int], list[Samples]] = {}
+    text, rng = load_tokenizer_only(), random.Random(order.seed)
     for index, bucket, _ in plan(order.scenes, order.chunk):
         stored = torch.load(folder / f"chunk_{index:05d}.pt", weights_only=True)
-        parts.setdefault(bucket, []).append(Samples(**stored))
+        drawn = Drawn(**stored)
+        tasks = [TASK_IDS[i] for i in drawn.task.tolist()]
+        pairs = zip(tasks, drawn.words, strict=True)
+        sentences = [[ask(*pair, rng) for _ in range(order.sentences)] for pair in pairs]
+        parts.setdefault(bucket, []).append(asked(drawn, sentences, text))
     return {bucket: Samples.cat(items).to(device) for bucket, items in parts.items()}

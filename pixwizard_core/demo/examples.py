@@ -5,7 +5,7 @@ truth to score by.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
@@ -76,7 +76,7 @@ class Examples:
       edges (n,H,W) bool: the one-pixel lines of edge tasks; box_xyxy_px (n,4) int64: tight box of
       the mask, exclusive ends; object (n,) number of the named object or -1; colour (n,) index into
       COLOURS of the asked colour or -1; caption, target, kind (the task, or which edit it is):
-      lists of str.
+      lists of str. words: the fields of each instruction, from which others can be made.
     """
 
     tasks: list[str]
@@ -84,6 +84,7 @@ class Examples:
     targets: Tensor
     instructions: list[str]
     truth: dict
+    words: list[dict[str, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -166,7 +167,12 @@ def _empty(task_ids: list[str], whole: Batch) -> Examples:
     truth["object"], truth["colour"] = nothing, nothing.clone()
     truth["caption"], truth["target"], truth["kind"] = list(whole.captions), [""] * n, [""] * n
     return Examples(
-        list(task_ids), torch.empty_like(views.rgb), torch.empty_like(views.rgb), [""] * n, truth
+        list(task_ids),
+        torch.empty_like(views.rgb),
+        torch.empty_like(views.rgb),
+        [""] * n,
+        truth,
+        [{} for _ in range(n)],
     )
 
 
@@ -184,5 +190,6 @@ def _store(
     task = TASKS[task_id]
     for row, words in zip(rows, made.words, strict=True):
         result.truth["target"][row] = words.get("target", "")
+        result.words[row] = words
         phrasing = part.rng.choice(task.held_out if held_out else task.trained)
         result.instructions[row] = instruction(task_id, phrasing=phrasing, **words)

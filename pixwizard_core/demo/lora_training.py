@@ -21,7 +21,7 @@ from ..images import to_pixels
 from ..lora import LoraSettings, add_lora, trainable
 from ..picture_files import open_picture
 from ..pipeline import Bundle
-from .dataset import Samples
+from .dataset import Drawn, Samples, asked
 from .examples import make_examples
 from .scenes import sample_scenes
 from .scoring import check_tasks
@@ -113,16 +113,14 @@ def _encode(bundle: Bundle, given: Tensor, target: Tensor, instructions: list[st
     def latent(picture: Tensor) -> Tensor:
         return bundle.vae.encode(to_pixels(picture).to(bundle.device)).float().cpu()
 
-    ids, mask, clip_ids, _ = bundle.text.tokenize(instructions)
-    return Samples(
+    drawn = Drawn(
         pictures=(given * 255).round().byte(),
         source=latent(given),
         target=latent(target),
-        ids=ids.to(torch.int32),
-        lengths=mask.sum(1).to(torch.int32),
-        clip_ids=clip_ids.to(torch.int32),
         task=torch.zeros(len(given), dtype=torch.int16),
+        words=[{} for _ in instructions],
     )
+    return asked(drawn, [[sentence] for sentence in instructions], bundle.text)
 
 
 class PlainSampler(Sampler):

@@ -66,4 +66,3 @@ def write_room(folder: Path = FOLDER) -> None:
     save_grey16(folder / "depth.png", views.depth_01[0])
     save_labels(folder / "classes.png", views.classes[0] + 1, list(palette.colours))
     save_mask(folder / "mask.png", views.instances[0] == OBJECT)
-

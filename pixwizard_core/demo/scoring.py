@@ -148,6 +148,7 @@ def first(examples: Examples, count: int) -> Examples:
         examples.targets[:count],
         examples.instructions[:count],
         truth,
+        examples.words[:count],
     )
 
 

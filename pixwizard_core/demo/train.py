@@ -10,13 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from .. import checkpoint
+from ..bundle import MODEL_FILE
 from ..config import TINY
-from ..encoders.tiny import build_tiny_encoders, save_encoders
+from ..encoders.tiny import BUNDLE, build_tiny_encoders, load_encoders, save_encoders
 from ..errors import PixWizardError
 from ..model import PixWizard
 from . import fast_ops
@@ -40,6 +43,22 @@ def new_trainee(seed: int, device: str) -> Trainee:
             encoder.set_attn_implementation("eager")  # its backward pass is the faster one
     initialise(model, torch.Generator().manual_seed(seed))
     return Trainee(model, text, vision).to(device)
+
+
+def start_from(trainee: Trainee, folder: Path) -> None:
+    """Take over the weights of a trained bundle. Raises CheckpointError or EncoderError when a file
+    is missing or of another shape."""
+    text, vision = load_encoders(folder)
+    model = checkpoint.load_model(folder / MODEL_FILE)
+    for part, trained in ((trainee.model, model), (trainee.text, text), (trainee.vision, vision)):
+        part.load_state_dict(trained.state_dict())
+
+
+@torch.no_grad()
+def look(trainee: Trainee, pictures: Tensor) -> Tensor:
+    """Image tokens of pictures (B, 3, H, W) in -1..1, with no gradient."""
+    with torch.autocast(pictures.device.type, torch.bfloat16):
+        return trainee.vision.encode(pictures)
 
 
 def export(run: Run, folder: Path, tasks: Sequence[str] = ()) -> None:
@@ -83,14 +102,18 @@ def train_bundle(
                 f"making the samples took all of the {config.train.minutes:g} minutes; "
                 "give more time, or fewer scenes"
             )
-    run = Run(new_trainee(config.seed, device), settings)
+    trainee = new_trainee(config.seed, device)
+    if config.start:
+        start_from(trainee, BUNDLE if config.start == "bundled" else Path(config.start))
+    run = Run(trainee, settings)
     state = work / STATE_FILE
     if state.exists():
         run.load(torch.load(state, map_location=device, weights_only=True))
     if config.compile:
         compile_blocks(run.trainee.model)
     ids, mask, clip_ids, _ = run.trainee.text.tokenize([""])
-    sampler = Sampler(samples, (ids, mask, clip_ids))
+    seeing = partial(look, trainee) if settings.freeze_vision else None
+    sampler = Sampler(samples, (ids, mask, clip_ids), seeing)
     exported = time.monotonic()
     for row in train(run, sampler, checkpoint=state, log=out / LOG_FILE):
         on_row(row, run)

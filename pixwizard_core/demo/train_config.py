@@ -19,7 +19,9 @@ BUNDLED = Path(__file__).with_name("tiny.toml")
 class TrainConfig:
     """One run. seed: of scenes, first weights and noise. device: "auto" takes a GPU where there is
     one. compile: compile the blocks, which pays on a GPU. with_setup: the minutes include making
-    the samples. workers: processes that make them. data: the samples. train: the schedule.
+    the samples. workers: processes that make them. start: a folder with dit, text and clip files
+    to go on from, "bundled" for the extension's own, "" to begin with random weights. data: the
+    samples. train: the schedule.
     """
 
     seed: int = 0
@@ -27,6 +29,7 @@ class TrainConfig:
     compile: bool = False
     with_setup: bool = False
     workers: int = 1
+    start: str = ""
     data: Order = field(default_factory=lambda: Order(scenes=25_000))
     train: TrainSettings = field(default_factory=TrainSettings)
 
@@ -96,6 +99,8 @@ def _checked(part: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]
 def _like(usual: Any, value: Any, where: str) -> Any:
     if isinstance(usual, float) and type(value) is int:
         return float(value)
+    if isinstance(usual, dict) and isinstance(value, dict):
+        return {name: _like(1.0, number, f"{where}: {name}") for name, number in value.items()}
     if isinstance(usual, tuple) and isinstance(value, list):
         return tuple(value)
     if usual is None or type(value) is type(usual):

@@ -71,7 +71,9 @@ def conditions(trainee: Trainee, batch: Batch, noise: Tensor) -> Condition:
     """Encode a batch's conditions with gradients; rows without an image see zeros and the noise."""
     features = trainee.text.features(batch.ids, batch.mask, batch.clip_ids)
     keep = ~batch.drop_image
-    tokens = trainee.vision.encode(batch.pictures)
+    tokens = batch.image_tokens
+    if tokens is None:
+        tokens = trainee.vision.encode(batch.pictures)
     tokens = tokens * keep[:, None, None].to(tokens)
     latent = torch.where(keep[:, None, None, None], batch.source, noise)
     return Condition(features.text, features.mask, features.pooled, tokens, keep, latent)

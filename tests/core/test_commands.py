@@ -149,7 +149,7 @@ def test_train_makes_samples_trains_and_writes_weights(tmp_path, capsys, monkeyp
     monkeypatch.setattr(dataset, "BUCKETS", ((32, 32),))
     monkeypatch.setattr(dataset, "BUCKET_SHARES", (1.0,))
     words = ("--out", tmp_path, "--scenes", 4, "--tasks", "depth,mask", "--batch", 4)
-    words = ("train", *words, "--device", "cpu", "--workers", 1)
+    words = ("train", *words, "--device", "cpu", "--workers", 1, "--start", "", "--no-compile")
     assert execute(*words, "--steps", 2) == 0
     assert "step      2" in capsys.readouterr().out
     rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]

@@ -1,14 +1,17 @@
 """Training of the bundled model: it learns, reaches every weight, and resumes exactly."""
 
 import dataclasses
+import random
 
 import pytest
 import torch
 
+from pixwizard_core.bundle import load_tiny
 from pixwizard_core.config import PRESETS
-from pixwizard_core.demo import fast_ops
-from pixwizard_core.demo.batches import garble
-from pixwizard_core.demo.dataset import TASK_IDS, Samples, plan, produce
+from pixwizard_core.demo import fast_ops, train
+from pixwizard_core.demo.batches import Looked, garble
+from pixwizard_core.demo.dataset import TASK_IDS, Samples, asked, plan, produce
+from pixwizard_core.demo.examples import WORLD_TASKS
 from pixwizard_core.demo.training import (
     Run,
     Sampler,
@@ -19,8 +22,9 @@ from pixwizard_core.demo.training import (
     initialise,
     learning_rate,
 )
+from pixwizard_core.demo.wordings import ask
 from pixwizard_core.encoders.taesd import Autoencoder
-from pixwizard_core.encoders.tiny import build_tiny_encoders, load_tokenizer_only
+from pixwizard_core.encoders.tiny import BUNDLE, build_tiny_encoders, load_tokenizer_only
 from pixwizard_core.encoders.vae import TaesdCoder
 from pixwizard_core.model import PixWizard
 from tests.support.tiny import tiny_condition, tiny_config
@@ -44,7 +48,11 @@ def samples() -> Samples:
         torch.manual_seed(0)
         vae = TaesdCoder(Autoencoder().requires_grad_(False))
     tasks = ("depth", "mask", "inpaint", "text2image")
-    return produce(BUCKET, 6, tasks, 1, vae, load_tokenizer_only(), "cpu")
+    drawn = produce(BUCKET, 6, tasks, 1, vae, "cpu")
+    rng = random.Random(0)
+    pairs = zip(drawn.task.tolist(), drawn.words, strict=True)
+    sentences = [[ask(TASK_IDS[task], words, rng) for _ in range(3)] for task, words in pairs]
+    return asked(drawn, sentences, load_tokenizer_only())
 
 
 @pytest.fixture
@@ -63,6 +71,7 @@ def steps(run: Run, sampler: Sampler, count: int) -> list[float]:
 def test_samples_hold_what_a_step_needs(samples):
     assert samples.pictures.shape == (24, 3, 64, 64)
     assert samples.source.shape == samples.target.shape == (24, 4, 8, 8)
+    assert samples.ids.shape[:2] == samples.lengths.shape == samples.clip_ids.shape[:2] == (24, 3)
     assert int(samples.lengths.min()) > 1
     assert 0 <= int(samples.task.min()) <= int(samples.task.max()) < len(TASK_IDS)
 
@@ -157,6 +166,48 @@ def test_garbled_words_are_others_of_the_batch_and_keep_special_tokens():
     assert set(garbled[:, 1:4].unique().tolist()) == {10, 11, 12}
     changed = (garbled != ids)[:, 1:4].float().mean()
     assert float(changed) == pytest.approx(0.25 * 2 / 3, abs=0.02)  # a third land on themselves
+
+
+def test_a_picture_is_looked_at_once_and_its_tokens_are_those_of_looking_each_time(samples):
+    seen = []
+
+    def look(pictures):
+        seen.append(len(pictures))
+        return pictures.mean((2, 3))[:, None] + torch.arange(5)[None, :, None]
+
+    looked = Looked(samples, look, at_once=4)
+    assert sum(seen) < len(samples)  # depth and mask share their picture
+    index = torch.tensor([3, 0, 20])
+    wanted = look(samples.pictures[index].float() / 127.5 - 1)
+    assert torch.allclose(looked[index], wanted, atol=2e-3)
+
+
+def test_a_frozen_image_encoder_keeps_its_weights_and_the_rest_learns(samples):
+    trainee = new_trainee()
+    ids, mask, clip_ids, _ = load_tokenizer_only().tokenize([""])
+    with torch.no_grad():
+        sampler = Sampler({BUCKET: samples}, (ids, mask, clip_ids), trainee.vision.encode)
+    before = {name: value.clone() for name, value in trainee.state_dict().items()}
+    steps(Run(trainee, SETTINGS), sampler, 2)
+    changed = {n for n, v in trainee.state_dict().items() if not torch.equal(v, before[n])}
+    assert changed
+    assert not [name for name in changed if name.startswith("vision.")]
+
+
+def test_shares_of_the_settings_come_before_the_worlds(sampler):
+    only = dict.fromkeys(WORLD_TASKS, 0.0) | {"mask": 1.0}
+    settings = dataclasses.replace(SETTINGS, batch=50, shares=only)
+    batch = sampler.draw(settings, 0.0, torch.Generator().manual_seed(0))
+    assert set(batch.task.tolist()) == {TASK_IDS.index("mask")}
+
+
+def test_training_goes_on_from_given_weights():
+    trainee = train.new_trainee(3, "cpu")
+    train.start_from(trainee, BUNDLE)
+    bundle = load_tiny()
+    for ours, theirs in ((trainee.model, bundle.model), (trainee.text, bundle.text)):
+        for name, value in theirs.state_dict().items():
+            assert torch.equal(ours.state_dict()[name], value.float()), name
 
 
 def test_words_are_garbled_only_when_asked(sampler):

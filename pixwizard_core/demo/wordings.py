@@ -1,0 +1,266 @@
+"""Many ways to ask for the same, for training: besides the table's own phrasings, sentences put
+together from verbs, nouns and frames, so that the model learns which words matter.
+
+In a pattern, (a|b|c) is one of its parts, and [x] is x or nothing. Braces take the fields of a
+task. A sentence that the table keeps out of training is never made.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from ..tasks import TASKS, instruction
+
+TABLE_SHARE = 0.4  # of sentences that are the table's own
+BARE_TARGET_SHARE = 0.12  # of those that say "red ball" and not "the red ball"
+POLITE_SHARE = 0.15
+PLAIN_END_SHARE = 0.3  # of those that lose their full stop
+
+_GROUP = re.compile(r"\(([^()\[\]]*)\)|\[([^()\[\]]*)\]")
+_FIELD = re.compile(r"\{(\w+)\}")
+
+PICTURE = "(this|the) (picture|image|photo|scene|view)"
+SHOW = (
+    "(estimate|predict|compute|draw|paint|show[ me]|find|create|make|generate|render|give me|get)"
+)
+
+
+def _maps(noun: str, tail: str = "") -> tuple[str, ...]:
+    """Ways to ask for a map of the picture. noun, tail: patterns."""
+    tail = f"[{tail}]" if tail else ""
+    return (
+        f"{SHOW} the {noun} (of|for|from) {PICTURE}{tail}.",
+        f"{SHOW} (a|the|its) {noun}{tail}.",
+        f"(turn|convert|change|transform) {PICTURE} (into|to) [a|its] {noun}{tail}.",
+        f"(I want|I need|I would like|let me see) (the|a) {noun} [of {PICTURE}]{tail}.",
+        f"what is the {noun} of {PICTURE}?",
+        f"{noun}[ of {PICTURE}]{tail}.",
+    )
+
+
+def _spoiled(noun: str, word: str, clear: str) -> tuple[str, ...]:
+    """Ways to ask that a flaw be taken away. noun: of the flaw; word: what the picture is; clear:
+    a verb of its own."""
+    return (
+        f"(remove|take away|clear away|erase|delete|clean off|take out) [all][ the] {noun}"
+        f"[ (from|in|of) {PICTURE}].",
+        f"(make|show|give me|create) {PICTURE} without [the] {noun}.",
+        f"(clean|repair|fix|improve) (the|this) {word} (picture|image|photo).",
+        f"{clear} {PICTURE}.",
+        f"(no|no more|less) {noun}, please.",
+        f"(this|the) (picture|image|photo) (is|looks) {word}, (clean|fix|repair|mend) it.",
+    )
+
+
+def _fill(what: str) -> tuple[str, ...]:
+    return (
+        f"(fill|fill in|complete|paint|inpaint|finish) {what}",
+        f"(paint|draw|put) (something fitting|what is missing) (in|into|over) {what}",
+        f"(make|create) what belongs (in|into) {what}",
+    )
+
+
+def _from(noun: str) -> tuple[str, ...]:
+    """Ways to ask for a picture that follows a map."""
+    return (
+        "(create|make|paint|draw|generate|render) (a|the) (picture|image|photo|scene) "
+        f"(from|with|by|for|out of) (this|the|these) {noun}: {{caption}}",
+        f"(this|the) {noun} (shows|is) {{caption}}. (Paint|Draw|Render|Make) (it|the picture).",
+        f"{{caption}}, (following|guided by|drawn on|as in|from) (this|the) {noun}",
+        f"{noun} to (picture|image|photo): {{caption}}",
+    )
+
+
+AROUND = "(the borders|the edges|the sides|the blank margin|the frame|what was cut off)"
+HOLE = "(the hole|the blank area|the missing part|the empty region|the masked area|the gap)"
+
+PATTERNS: dict[str, tuple[str, ...]] = {
+    "depth": _maps(
+        "(depth|depth map|depth image|distance map|depths|distances)",
+        " (in grey|with near things bright|in shades of grey|as a grey picture)",
+    ),
+    "normal": _maps(
+        "(surface normals|normals|normal map|surface normal map|surface directions)",
+        " (in colour|as colours|coded in colours)",
+    ),
+    "segmentation": _maps(
+        "(semantic segmentation|segmentation|segmentation map|class map|classes|semantic classes)",
+        " (in flat colours|with class colours|by class)",
+    ),
+    "canny": _maps("(canny edges|canny map|canny edge map|canny)", " (in white|on black)"),
+    "hed": _maps("(hed edges|hed map|soft edges|hed boundaries|soft boundaries|hed)"),
+    "sketch": _maps("(sketch|hand sketch|rough sketch|pen sketch|sketch drawing)"),
+    "lineart": _maps("(line art|line drawing|lineart|clean line art|ink lines)"),
+    "pose": _maps("(pose|human pose|body pose|pose skeleton|skeletons|stick figures)"),
+    "mask": (
+        "(make|create|draw|paint|give me|show me|get|extract) (a|the) [binary|black and white] "
+        "mask (of|for|over) {target}.",
+        "(find|locate|select|mask|mask out|pick out) {target}[ as a mask].",
+        "(mark|paint|show|draw) {target} in white[ on black][ and the rest black].",
+        "mask {target}.",
+        "mask of {target}.",
+        "where is {target}? (Paint it white|Give me a mask|Answer with a mask).",
+    ),
+    "highlight": (
+        "(highlight|tint|shade|overlay|mark) {target} (in|with) [half-clear|transparent] {colour}.",
+        "(paint|lay|draw) a [see-through|half-clear|transparent] {colour} (tint|layer|shade) "
+        "(on|over) {target}.",
+        "(find|locate|show) {target} and (tint|highlight) it [in] {colour}.",
+        "{colour} (tint|overlay|shade) (on|over) {target}.",
+    ),
+    "box": (
+        "(draw|paint|make|place) a {colour} [bounding] (box|rectangle|frame) (around|on|about) "
+        "{target}.",
+        "(find|locate|detect|show) {target} with a {colour} [bounding] (box|rectangle|frame).",
+        "(detect|find) {target} and draw a {colour} [bounding] box.",
+        "{colour} (box|rectangle|bounding box) around {target}.",
+        "(frame|enclose) {target} (in|with) {colour}.",
+    ),
+    "edit": (
+        "{caption}",
+        "{caption} in {PICTURE}",
+        "(I want you to|now|in this picture,|here,) {caption}",
+        "(edit|change|alter|rework): {caption}",
+    ),
+    "recolour": (
+        "(make|paint|turn|dye|colour|color|recolour) {target} {colour}[ now].",
+        "change {target} to {colour}.",
+        "(change|set|alter) the colour of {target} (to|into) {colour}.",
+        "{target} should (be|become|turn) {colour}.",
+        "let {target} (be|become) {colour}.",
+    ),
+    "remove": (
+        "(remove|erase|delete|clear|take out|take away|cut out) {target}[ from {PICTURE}].",
+        "(remove|erase|delete) {target} and (fill in|paint|show) (the background|what is behind).",
+        "(make|paint|give me) {PICTURE} without {target}.",
+        "{target} should (vanish|be gone|go away).",
+        "no {target} please.",
+    ),
+    "add": (
+        "(add|insert|place|put|draw|paint) {target}[ (in|into|to) {PICTURE}].",
+        "there should (be|stand) {target}[ in {PICTURE}].",
+        "(I want|I would like) {target} in {PICTURE}.",
+        "(add|put in) {target}[ as well].",
+    ),
+    "replace": (
+        "(replace|swap|substitute|trade) {target} (with|for|by) {caption}",
+        "(put|paint|draw|place) {caption} (where {target} is|in place of {target})",
+        "(make|turn) {target} into {caption}",
+        "instead of {target}, (draw|paint|put) {caption}",
+    ),
+    "background": (
+        "(change|set|turn|alter) the (background|backdrop) (to|into) {caption}",
+        "(replace|exchange) the (background|backdrop) (with|for|by) {caption}",
+        "(make|paint) the (background|backdrop|room) {caption}",
+        "(put|place) {caption} (behind the objects|behind everything|in the background)",
+        "(new background|background): {caption}",
+    ),
+    "style": (
+        "(make|paint|draw|render|show) {PICTURE} (as|like|in the style of) {caption}",
+        "(turn|change|convert|transform) {PICTURE} (into|to) {caption}",
+        "(style|in the style of|as): {caption}",
+        "it should look like {caption}",
+    ),
+    "inpaint": tuple(f"{text}[: {{caption}}]" for text in _fill(HOLE)),
+    "outpaint": (
+        *(f"{text}[: {{caption}}]" for text in _fill(AROUND)),
+        "(extend|widen|continue|enlarge|outpaint) {PICTURE} [on all sides][: {caption}]",
+        "(zoom out|make it wider|make it larger)[: {caption}]",
+    ),
+    "denoise": _spoiled("(noise|grain|random noise)", "(noisy|grainy)", "(denoise|smooth)"),
+    "derain": _spoiled("(rain|rain streaks|falling rain|drops)", "(rainy|wet|rained on)", "derain"),
+    "desnow": _spoiled("(snow|snowflakes|falling snow|flakes)", "(snowy|snowed on)", "desnow"),
+    "dehaze": _spoiled("(haze|fog|mist)", "(hazy|foggy|misty)", "(dehaze|defog|clear up)"),
+    "deblur": _spoiled(
+        "(blur|motion blur|softness)", "(blurry|blurred|out of focus)", "(deblur|sharpen|focus)"
+    ),
+    "deshadow": _spoiled(
+        "(shadow|shadows|shade|dark shadow)", "(shadowed|shaded)", "(deshadow|even the light in)"
+    ),
+    "lowlight": _spoiled(
+        "(darkness|gloom)", "(dark|too dark|low-light|dim)", "(brighten|light up|lighten)"
+    ),
+    "demoire": _spoiled("(moire|moire pattern|moire stripes|ripples)", "(rippled)", "demoire"),
+    "watermark": _spoiled(
+        "(watermark|watermark text|stamp|printed text|logo)", "(watermarked|stamped)", "unmark"
+    ),
+    "superres": (
+        f"(upscale|enlarge|sharpen up|super-resolve) {PICTURE}[ with fine detail].",
+        "(raise|increase|improve|double) the resolution[ of {PICTURE}].",
+        "(make|turn) this (small|coarse|low-resolution|pixelated) (picture|image|photo) "
+        "(sharp|large and sharp|high-resolution).",
+        "(add|paint) [fine|more|missing] detail [to {PICTURE}].",
+        "super-resolution[ of {PICTURE}].",
+    ),
+    "from_canny": _from("(canny edges|canny map|canny edge map|canny lines)"),
+    "from_hed": _from("(hed map|hed edges|soft edges|hed boundaries)"),
+    "from_depth": _from("(depth map|depth|depth image)"),
+    "from_sketch": _from("(sketch|hand sketch|rough sketch)"),
+    "from_pose": _from("(pose|pose skeleton|body pose|human pose)"),
+    "from_segmentation": _from("(segmentation|segmentation map|class map)"),
+    "from_normal": _from("(normal map|normals|surface normals)"),
+    "from_lineart": _from("(line art|line drawing|lineart)"),
+    "text2image": (
+        "(paint|draw|create|generate|make|render|imagine) {caption}",
+        "(paint|draw|create|generate|make|render) (a picture|an image|a photo|a scene) "
+        "(of|with|that has) {caption}",
+        "(a picture|an image|a photo|a scene) (of|with) {caption}",
+        "{caption}",
+    ),
+}
+
+
+def expand(pattern: str, rng: random.Random) -> str:
+    """One sentence of a pattern; its fields stay as they are."""
+    pattern = pattern.replace("{PICTURE}", PICTURE)
+
+    def choose(group: re.Match) -> str:
+        if group.group(2) is None:
+            return rng.choice(group.group(1).split("|"))
+        return rng.choice((*group.group(2).split("|"), *[""] * (group.group(2).count("|") + 1)))
+
+    while True:
+        expanded = _GROUP.sub(choose, pattern)
+        if expanded == pattern:
+            return re.sub(r" (?=[.,:?])", "", " ".join(pattern.split()))
+        pattern = expanded
+
+
+def composed(task_id: str, words: dict[str, str], rng: random.Random) -> str:
+    """A sentence of the task's patterns with these words in it."""
+    fits = [pattern for pattern in PATTERNS[task_id] if set(_required(pattern)) <= set(words)]
+    pattern = rng.choice(fits)
+    if "caption" not in words:
+        pattern = pattern.replace("[: {caption}]", "")
+    words = dict(words)
+    if "target" in words and rng.random() < BARE_TARGET_SHARE:
+        words["target"] = words["target"].removeprefix("the ")
+    sentence = expand(pattern, rng)
+    if rng.random() < POLITE_SHARE:
+        sentence = f"please {sentence}"
+    if rng.random() < PLAIN_END_SHARE:
+        sentence = sentence.removesuffix(".")
+    return _FIELD.sub(lambda field: words[field.group(1)], sentence)
+
+
+def _required(pattern: str) -> list[str]:
+    return [f for f in _FIELD.findall(pattern.replace("[: {caption}]", "")) if f != "PICTURE"]
+
+
+def same(a: str, b: str) -> bool:
+    """Whether two sentences are the same words, whatever their capitals and stops."""
+    return re.findall(r"\w+", a.lower()) == re.findall(r"\w+", b.lower())
+
+
+def ask(task_id: str, words: dict[str, str], rng: random.Random) -> str:
+    """An instruction for training: one of the table's, or a composed one; never one that the table
+    keeps out. words: the task's fields, as `Examples.words` has them."""
+    task = TASKS[task_id]
+    if rng.random() < TABLE_SHARE:
+        return instruction(task_id, phrasing=rng.choice(task.trained), **words)
+    kept_out = [instruction(task_id, phrasing=i, **words) for i in task.held_out]
+    while True:
+        sentence = composed(task_id, words, rng)
+        if not any(same(sentence, other) for other in kept_out):
+            return sentence
