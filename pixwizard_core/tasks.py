@@ -27,8 +27,10 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "white": (255, 255, 255),
 }
 
+VOWELS = tuple("aeiou")
 _OPTIONAL_PART = re.compile(r"\[([^\]]*)\]")
 _FIELD = re.compile(r"\{(\w+)\}")
+_ARTICLE = re.compile(r"\b([Aa]) \{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +135,15 @@ def _fill(template: str, given: dict[str, str]) -> str:
     shown = _OPTIONAL_PART.sub(keep_or_drop, template)
     if shown != template and not _FIELD.search(shown):
         shown += "."
-    return _FIELD.sub(lambda m: given[m.group(1)], shown)
+    return fill_fields(shown, given)
+
+
+def fill_fields(text: str, words: dict[str, str]) -> str:
+    """Text with its {fields} filled in; "a" right before one becomes "an" where its words ask for
+    it, by their first letter."""
+
+    def article(found: re.Match) -> str:
+        vowel = words[found[2]].lower().startswith(VOWELS)
+        return f"{found[1]}n {{{found[2]}}}" if vowel else found[0]
+
+    return _FIELD.sub(lambda found: words[found[1]], _ARTICLE.sub(article, text))

@@ -9,6 +9,8 @@
 
 const OPTIONAL_PART = /\[([^\]]*)\]/g;
 const FIELD = /\{(\w+)\}/g;
+const ARTICLE = /\b([Aa]) (?=\{(\w+)\})/g; // "a" becomes "an" before a field that begins with a vowel
+const VOWEL = /^[aeiou]/i;
 
 /** @param {string} text */
 const clean = (text) => text.split(/\s+/).filter(Boolean).join(" ");
@@ -42,5 +44,8 @@ export function sentence(task, phrasing, values) {
     [...part.matchAll(FIELD)].every(([, name = ""]) => word(name, values[name]));
   let shown = template.replace(OPTIONAL_PART, (_, part) => (filled(part) ? part : ""));
   if (shown !== template && shown.match(FIELD) === null) shown += ".";
+  shown = shown.replace(ARTICLE, (_, a, name) =>
+    VOWEL.test(word(name, values[name])) ? `${a}n ` : `${a} `,
+  );
   return shown.replace(FIELD, (_, name) => word(name, values[name]));
 }

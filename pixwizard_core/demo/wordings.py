@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 
-from ..tasks import TASKS, instruction
+from ..tasks import TASKS, fill_fields, instruction
 
 TABLE_SHARE = 0.4  # of sentences that are the table's own
 BARE_TARGET_SHARE = 0.12  # of those that say "red ball" and not "the red ball"
@@ -241,7 +241,7 @@ def composed(task_id: str, words: dict[str, str], rng: random.Random) -> str:
         sentence = f"please {sentence}"
     if rng.random() < PLAIN_END_SHARE:
         sentence = sentence.removesuffix(".")
-    return _FIELD.sub(lambda field: words[field.group(1)], sentence)
+    return fill_fields(sentence, words)
 
 
 def _required(pattern: str) -> list[str]:

@@ -147,3 +147,26 @@ def test_missing_fields_are_named():
 def test_phrasing_out_of_range(phrasing):
     with pytest.raises(InstructionError, match="does not exist; it has 0 to 7"):
         instruction("depth", phrasing=phrasing)
+
+
+@pytest.mark.parametrize(
+    ("task", "fields", "words"),
+    [
+        ("box", {"colour": "orange"}, "an orange box"),
+        ("box", {"colour": "Orange"}, "an Orange box"),
+        ("box", {"colour": "red"}, "a red box"),
+        ("highlight", {"colour": "orange"}, "an orange tint"),
+    ],
+)
+def test_article_fits_what_follows(task, fields, words):
+    number = next(i for i, p in enumerate(TASKS[task].phrasings) if "a {colour}" in p)
+    assert words in instruction(task, target="the boat", phrasing=number, **fields)
+
+
+def test_no_sentence_says_a_before_a_vowel():
+    for colour in COLOURS:
+        for task in TASKS.values():
+            for number in range(len(task.phrasings)):
+                given = {**FIELDS, "colour": colour}
+                sentence = instruction(task.id, phrasing=number, **given)
+                assert not re.search(r"\b[Aa] [aeiou]", sentence), sentence

@@ -15,6 +15,7 @@ from tests.fakes.host import REPO
 FIELDS = {
     "full": {"caption": " a wooden\n floor. ", "target": "the red ball. ", "colour": "blue"},
     "bare": {"caption": "", "target": "the red ball", "colour": "cyan"},
+    "vowel": {"caption": "an owl", "target": "the egg", "colour": "orange"},
 }
 
 
