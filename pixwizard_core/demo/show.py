@@ -1,4 +1,4 @@
-"""The demonstration: what the bundled model makes of a picture whose truth is known."""
+"""The demonstration: one room whose truth is known, asked for a task or more of every family."""
 
 from __future__ import annotations
 
@@ -9,69 +9,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..answers import write_answer
-from ..decode import Hints, decode, paint
-from ..evaluation import metrics
+from ..decode import Hints
 from ..picture_files import save_picture
 from ..pipeline import Bundle, Request, run
-from ..tasks import TASKS, instruction
-from .render import CLASSES
-from .room import TARGET, Room, load_room
-from .scoring import world_palette
+from ..tasks import TASKS
+from .examples import Examples
+from .room import room_example
+from .score_report import UNITS, shown
+from .scorers import SCORERS, colours_of, world_palette
+from .sheet import contact_sheet
 
 SEED = 0
-GAP_PX = 8
-Scores = dict[str, float]
+# task -> the score that says most about a single picture
+SHOWN = {
+    "depth": "rmse",
+    "normal": "angle",
+    "segmentation": "miou",
+    "mask": "iou",
+    "highlight": "iou",
+    "box": "iou",
+    "recolour": "region_psnr",
+    "remove": "region_psnr",
+    "inpaint": "hole_psnr",
+    "denoise": "gain",
+    "from_depth": "f1",
+    "text2image": "named",
+}
 OnTask = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One task of the demonstration. truth: Room -> picture of the right answer (1, 3, H, W)."""
+class Row:
+    """One line of the demonstration."""
 
     task: str
-    score: Callable[[Tensor, Room], Scores]
-    truth: Callable[[Room], Tensor]
-    target: str = ""
-
-
-def score_depth(answer_01: Tensor, room: Room) -> Scores:
-    """Root mean square error and mean absolute error of near = 1, far = 0."""
-    depth_01 = decode("depth", answer_01)
-    return {
-        "rmse": metrics.rmse(depth_01, room.depth_01),
-        "l1": metrics.l1(depth_01, room.depth_01),
-    }
-
-
-def score_mask(answer_01: Tensor, room: Room) -> Scores:
-    return {"iou": metrics.mask_iou(decode("mask", answer_01), room.mask)}
-
-
-def score_segmentation(answer_01: Tensor, room: Room) -> Scores:
-    palette = world_palette()
-    labels = decode("segmentation", answer_01, Hints(palette=palette)).labels
-    truth = room.classes + 1
-    return {
-        "accuracy": metrics.pixel_accuracy(labels, truth),
-        "miou": metrics.mean_iou(labels, truth, len(CLASSES) + 1),
-    }
-
-
-def _grey(values: Tensor) -> Tensor:
-    return values.float()[:, None].expand(-1, 3, -1, -1)
-
-
-SHOWN = (
-    Shown("depth", score_depth, lambda room: _grey(room.depth_01)),
-    Shown("mask", score_mask, lambda room: _grey(room.mask), TARGET),
-    Shown(
-        "segmentation", score_segmentation, lambda room: paint(room.classes + 1, world_palette())
-    ),
-)
+    example: Examples
+    answer_01: Tensor
+    label: str
 
 
 def show(bundle: Bundle, folder: Path, on_task: OnTask | None = None) -> dict[str, Any]:
@@ -80,44 +57,58 @@ def show(bundle: Bundle, folder: Path, on_task: OnTask | None = None) -> dict[st
     on_task(done, total) is called after each task. Returns the report: per task the instruction,
     seconds, scores, facts and files.
     """
-    room = load_room()
     folder.mkdir(parents=True, exist_ok=True)
-    save_picture(folder / "input.png", room.image_01[0])
-    tasks, rows = {}, []
-    for number, shown in enumerate(SHOWN, 1):
-        sentence = instruction(shown.task, target=shown.target)
-        settings = bundle.settings_of(shown.task)
+    tasks, cells = {}, []
+    for number, (task, score) in enumerate(SHOWN.items(), 1):
+        example = room_example(task)
+        settings = bundle.settings_of(task)
+        request = Request(example.inputs, example.instructions[0], SEED, settings)
         start = time.perf_counter()
-        answer_01 = run(bundle, Request(room.image_01, sentence, SEED, settings)).image_01
+        answer_01 = run(bundle, request).image_01
         seconds = time.perf_counter() - start
-        files, facts = write_answer(
-            folder, shown.task, TASKS[shown.task].decoder, answer_01, Hints(palette=world_palette())
-        )
-        tasks[shown.task] = {
-            "instruction": sentence,
+        scores = SCORERS[task](answer_01, example)
+        save_picture(folder / f"{task}_input.png", example.inputs[0])
+        files, facts = write_answer(folder, task, TASKS[task].decoder, answer_01, hints(example))
+        tasks[task] = {
+            "family": TASKS[task].family,
+            "instruction": example.instructions[0],
             "seconds": round(seconds, 2),
             "steps": settings.steps,
-            "scores": {k: round(v, 4) for k, v in shown.score(answer_01, room).items()},
+            "score": score,
+            "scores": {name: round(value, 4) for name, value in scores.items()},
             "facts": facts,
-            "files": {what: path.name for what, path in files.items()},
+            "files": {
+                "input": f"{task}_input.png",
+                **{what: path.name for what, path in files.items()},
+            },
         }
-        rows.append([room.image_01, answer_01, shown.truth(room)])
+        pictures = [example.inputs[0], answer_01[0], example.targets[0]]
+        heading = f"{TASKS[task].family} · {TASKS[task].title}"
+        label = f"{LABELS.get(score, score)} {shown(scores[score])} {UNITS.get(score, '')}".strip()
+        cells.append((pictures, heading, label))
         if on_task:
             on_task(number, len(SHOWN))
-    save_picture(folder / "contact_sheet.png", contact_sheet(rows))
-    report = {"picture": "input.png", "columns": ["input", "answer", "truth"], "tasks": tasks}
+    save_picture(folder / "contact_sheet.png", contact_sheet(cells))
+    report = {"columns": ["input", "answer", "truth"], "tasks": tasks}
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
 
 
-def contact_sheet(rows: list[list[Tensor]]) -> Tensor:
-    """Pictures (1, 3, H, W) of one size, in rows, with white gaps: (3, H', W')."""
+LABELS = {
+    "rmse": "RMSE",
+    "angle": "mean angle",
+    "miou": "mIoU",
+    "iou": "IoU",
+    "region_psnr": "in what changes",
+    "hole_psnr": "in the hole",
+    "gain": "gain",
+    "f1": "edges F1",
+    "named": "named colours shown",
+}
 
-    def join(parts: list[Tensor], dim: int) -> Tensor:
-        shape = list(parts[0].shape)
-        shape[dim] = GAP_PX
-        gap = torch.ones(shape)
-        spaced = [piece for part in parts for piece in (gap, part.cpu())] + [gap]
-        return torch.cat(spaced, dim=dim)
 
-    return join([join([picture[0] for picture in row], 2) for row in rows], 1)
+def hints(example: Examples) -> Hints:
+    """What the decoders want to know of an example's answer."""
+    colour = colours_of(example)[0] if int(example.truth["colour"][0]) >= 0 else None
+    known = {"colour": colour} if colour else {}
+    return Hints(palette=world_palette(), source_01=example.inputs, **known)

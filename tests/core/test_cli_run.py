@@ -4,11 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pixwizard_core.cli import main
-from pixwizard_core.demo.room import FOLDER, load_room
+from pixwizard_core.demo.room import PICTURE, room_example
+from pixwizard_core.demo.scorers import SCORERS
+from pixwizard_core.demo.sheet import contact_sheet
 from pixwizard_core.demo.show import SHOWN
+from pixwizard_core.task_table import FAMILIES
 from tests.support.bundles import write_bundle
 
 
@@ -32,31 +36,44 @@ def names(folder) -> list[str]:
 def test_demo_writes_pictures_sheet_and_report(tmp_path, bundle, capsys):
     assert main(["demo", "--bundle", str(bundle), "--out", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert list(report["tasks"]) == ["depth", "mask", "segmentation"]
+    assert {task["family"] for task in report["tasks"].values()} == set(FAMILIES)
     for task in report["tasks"].values():
         for name in task["files"].values():
             assert (tmp_path / "out" / name).is_file()
+        assert task["score"] in task["scores"]
     assert set(report["tasks"]["segmentation"]["scores"]) == {"accuracy", "miou"}
-    sheet = np.array(Image.open(tmp_path / "out" / "contact_sheet.png"))
-    assert sheet.shape == (3 * 224 + 4 * 8, 3 * 288 + 4 * 8, 3)
+    sheet = Image.open(tmp_path / "out" / "contact_sheet.png")
+    assert sheet.size == (3 * (3 * 146 + 10) + 10, 4 * 156 + 10)
     assert str(tmp_path / "out") in capsys.readouterr().out
 
 
-def test_demo_truth_scores_perfectly_against_itself():
-    room = load_room()
-    scores = {shown.task: shown.score(shown.truth(room), room) for shown in SHOWN}
-    assert scores["depth"]["rmse"] < 1e-4
-    assert scores["mask"] == {"iou": 1.0}
-    assert scores["segmentation"] == {"accuracy": 1.0, "miou": 1.0}
+PERFECT = {"rmse": 0.02, "angle": 4.0, "miou": 1.0, "iou": 0.9, "f1": 1.0, "named": 1.0}
 
 
-def test_demo_picture_shows_its_target():
-    room = load_room()
-    red, green, blue = room.image_01[0][:, room.mask[0]].mean(1).tolist()
-    assert blue > 3 * max(red, green)  # the target is blue
-    assert 0.02 < float(room.mask.float().mean()) < 0.1
-    assert room.image_01.shape[-2:] == room.classes.shape[-2:] == room.depth_01.shape[-2:]
-    assert names(FOLDER) == ["classes.png", "depth.png", "mask.png", "picture.png"]
+@pytest.mark.parametrize("task", SHOWN)
+def test_the_right_answer_scores_well_in_the_demonstration(task):
+    example = room_example(task)
+    value = SCORERS[task](example.targets, example)[SHOWN[task]]
+    if SHOWN[task] in ("rmse", "angle"):
+        assert value <= PERFECT[SHOWN[task]]
+    else:
+        assert value >= PERFECT.get(SHOWN[task], 30)  # dB
+
+
+def test_demo_room_is_always_the_same_and_is_the_picture_that_ships():
+    shipped = np.array(Image.open(PICTURE))
+    drawn = (room_example("depth").inputs[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    assert np.abs(shipped.astype(int) - drawn).max() <= 1
+    assert room_example("mask").truth["mask"].float().mean() > 0.02
+
+
+def test_contact_sheet_places_cells_in_rows_with_their_words():
+    red = torch.tensor([1.0, 0, 0])[:, None, None].expand(3, 56, 56)
+    sheet = contact_sheet([([red, red], "a", "b")] * 3, across=2)
+    assert sheet.shape == (3, 2 * 156 + 10, 2 * (2 * 114 + 10) + 10)
+    is_red = (sheet[0] > 0.9) & (sheet[1] < 0.1)
+    assert int(is_red.sum()) == 3 * 2 * 112 * 112
+    assert bool((sheet[:, 124:166, 10:100] < 0.5).any())  # ink under the first cell
 
 
 def test_run_keeps_the_size_of_a_photograph(tmp_path, bundle, photo, capsys):
