@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from . import images
-from .decode.components import label
+from .decode.components import distance_inside, label
 from .errors import CanvasError
 
 
@@ -54,26 +52,6 @@ def fade_in(mask: Tensor, feather: float) -> Tensor:
     return torch.stack([one * _ramp(one > 0, feather) for one in mask])
 
 
-def depth_inside(selected: Tensor, reach: int) -> Tensor:
-    """Distance in px of each selected pixel of (H, W) to the nearest unselected one, 0 outside.
-
-    Between pixel centres, exact up to reach; farther ones get about reach + 1.
-    """
-    height, width = selected.shape
-    far = reach + 1
-    rows = torch.arange(height, device=selected.device)[:, None].expand(height, width)
-    above = torch.where(selected, -far - height, rows).cummax(0).values
-    below = torch.where(selected, far + 2 * height, rows).flip(0).cummin(0).values.flip(0)
-    down = torch.minimum(rows - above, below - rows).clamp(max=far).float()
-    straight = down * down
-    nearest = straight.clone()
-    for dx in range(1, min(reach, width - 1) + 1):
-        side = straight + dx * dx
-        nearest[:, dx:] = torch.minimum(nearest[:, dx:], side[:, :-dx])
-        nearest[:, :-dx] = torch.minimum(nearest[:, :-dx], side[:, dx:])
-    return nearest.sqrt()
-
-
 def _ramp(selected: Tensor, feather: float) -> Tensor:
     whole = selected.float()
     if not bool(selected.any()) or bool(selected.all()):
@@ -90,7 +68,7 @@ def _ramp(selected: Tensor, feather: float) -> Tensor:
 
 def _ramp_of(selected: Tensor, feather: float) -> Tensor:
     # Distances start at the edge between two pixels, half a pixel before the first centre.
-    depth = (depth_inside(selected, math.ceil(feather + 0.5)) - 0.5).clamp(min=0)
+    depth = (distance_inside(selected) - 0.5).clamp(min=0)
     labels, count = label(selected)
     deepest = depth.new_zeros(count + 1)
     deepest.scatter_reduce_(0, labels.flatten(), depth.flatten(), "amax")

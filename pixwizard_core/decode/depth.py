@@ -52,13 +52,14 @@ def normalise(
     percentiles: tuple[float, float] = (0.0, 100.0),
     low: float = 0.0,
     high: float = 1.0,
+    seen: Tensor | None = None,
 ) -> Tensor:
     """Stretch depth (B, H, W) to 0..1.
 
     mode: "image" each picture by itself; "batch" all by one range, so a video does not flicker;
     "fixed" low..high becomes 0..1; "none" leaves it. percentiles: darkest and brightest percent to
-    ignore in the first two. A flat picture becomes 0. Raises DecodeError for an unknown mode or an
-    empty range.
+    ignore in the first two. seen: bool (H, W) or (B, H, W), the pixels that these two look at; None
+    for all. A flat picture becomes 0. Raises DecodeError for an unknown mode or an empty range.
     """
     if mode not in NORMALISATIONS:
         raise DecodeError(
@@ -73,8 +74,12 @@ def normalise(
         raise DecodeError(
             f"percentiles must rise within 0 to 100. Got: {percentiles[0]} and {percentiles[1]}"
         )
-    rows = depth.flatten(1) if mode == "image" else depth.reshape(1, -1)
-    darkest, brightest = (_percentile(rows, p)[:, None, None] for p in percentiles)
+    shown = torch.ones_like(depth, dtype=torch.bool) if seen is None else seen.expand_as(depth)
+    parts = [one[here] for one, here in zip(depth, shown, strict=True)]
+    parts = parts if mode == "image" else [torch.cat(parts)]
+    darkest, brightest = (
+        torch.stack([_percentile(part, p) for part in parts])[:, None, None] for p in percentiles
+    )
     span = brightest - darkest
     return torch.where(span > 0, (depth - darkest) / span.where(span > 0, 1), 0.0).clamp(0, 1)
 
@@ -96,10 +101,12 @@ def colourise(values_01: Tensor, colour_map: str = "spectral_r") -> Tensor:
     return torch.lerp(table[below], table[below + 1], weight).movedim(-1, 1)
 
 
-def _percentile(rows: Tensor, percent: float) -> Tensor:
+def _percentile(values: Tensor, percent: float) -> Tensor:
+    if not len(values):
+        return values.new_zeros((), dtype=torch.float32)
     # kthvalue, since torch.quantile refuses more than 16 million values
-    index = round(percent / 100 * (rows.shape[1] - 1))
-    return rows.float().kthvalue(index + 1, dim=1).values
+    index = round(percent / 100 * (len(values) - 1))
+    return values.float().kthvalue(index + 1).values
 
 
 def _check_range(low: float, high: float, low_name: str, high_name: str) -> None:

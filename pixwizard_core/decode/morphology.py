@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .components import label
+from .components import distance_inside, label
 
 
 def grow(mask: Tensor, radius: int) -> Tensor:
@@ -22,22 +22,17 @@ def grow(mask: Tensor, radius: int) -> Tensor:
         return mask
     if radius < 0:
         return ~grow(~mask, -radius)
-    height, width = mask.shape[-2:]
-    # counts[..., x] = selected pixels left of x, so one subtraction tells whether a span holds any
-    counts = F.pad(mask.int().cumsum(-1, dtype=torch.int32), (1, 0))
-    columns = torch.arange(width, device=mask.device)
-    grown = torch.zeros_like(mask)
-    for dy in range(-min(radius, height - 1), min(radius, height - 1) + 1):
-        half = math.isqrt(radius * radius - dy * dy)
-        right, left = (columns + half + 1).clamp(max=width), (columns - half).clamp(min=0)
-        rows = counts[..., max(0, -dy) : height - max(0, dy), :]
-        grown[..., max(0, dy) : height + min(0, dy), :] |= rows[..., right] > rows[..., left]
-    return grown
+    return _each(mask, lambda one: distance_inside(~one) <= radius)
 
 
 def fill_holes(mask: Tensor) -> Tensor:
     """Select the unselected regions of a bool mask that do not reach the border."""
-    return _each(mask, _fill)
+    from scipy import ndimage
+
+    return _each(
+        mask,
+        lambda one: torch.from_numpy(ndimage.binary_fill_holes(one.cpu().numpy())).to(one.device),
+    )
 
 
 def drop_small(mask: Tensor, min_area: int) -> Tensor:
@@ -69,15 +64,6 @@ def feather(mask: Tensor, radius: float) -> Tensor:
 
 def _each(mask: Tensor, function) -> Tensor:
     return torch.stack([function(one) for one in mask]) if len(mask) else mask
-
-
-def _fill(mask: Tensor) -> Tensor:
-    outside, count = label(~mask, diagonal=False)
-    border = torch.cat([outside[0], outside[-1], outside[:, 0], outside[:, -1]])
-    open_air = torch.zeros(count + 1, dtype=torch.bool, device=mask.device)
-    open_air[border] = True
-    open_air[0] = False
-    return ~open_air[outside]
 
 
 def _keep(mask: Tensor, choose) -> Tensor:

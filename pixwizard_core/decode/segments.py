@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import DecodeError
 from .common import Rgb, picture
+from .components import label, nearest_outside
 from .palette import Palette
 
 CHUNK_PX = (
@@ -69,6 +70,22 @@ def decode_segments(
         labels[distance > max_distance] = 0
     shape = (batch, height, width)
     return Segments(labels.view(shape), distance.view(shape), palette)
+
+
+def drop_speckles(labels: Tensor, min_area: int) -> Tensor:
+    """Labels (B, H, W) in which regions of fewer than min_area px have taken the label of the
+    nearest pixel of a larger region. A picture without any larger region stays as it is."""
+    cleaned = labels.clone()
+    for one, result in zip(labels, cleaned, strict=True):
+        small = torch.zeros_like(one, dtype=torch.bool)
+        for index in one.unique():
+            regions, count = label(one == index)
+            areas = regions.flatten().bincount(minlength=count + 1)
+            areas[0] = min_area  # whatever is not of this class
+            small |= (areas < min_area)[regions]
+        if bool(small.any()) and not bool(small.all()):
+            result[:] = one[nearest_outside(small)]
+    return cleaned
 
 
 def paint(labels: Tensor, palette: Palette) -> Tensor:

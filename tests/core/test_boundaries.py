@@ -13,7 +13,7 @@ from tests.support.paths import CORE, ROOT
 HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "server", "execution", "nodes"}
 PICTURE_PACKAGES = {"PIL", "cv2", "imageio", "matplotlib"}
 MAY_OPEN_PICTURES = ("cli", "demo.", "evaluation.", "picture_files")
-OPTIONAL = ("comfy", "kornia", "diffusers", "PIL", "tqdm", "matplotlib", "transformers")
+OPTIONAL = ("comfy", "kornia", "diffusers", "PIL", "tqdm", "matplotlib", "scipy", "transformers")
 
 # Part of the core -> parts it may import besides itself. None: anything in the core.
 MAY_IMPORT = {

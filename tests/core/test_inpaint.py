@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pixwizard_core.composite import composite, depth_inside, fade_in
+from pixwizard_core.composite import composite, fade_in
 from pixwizard_core.errors import CanvasError
 from pixwizard_core.inpaint import (
     Sides,
@@ -138,16 +138,6 @@ def test_composite_mixes_where_the_mask_is_soft():
 def test_composite_refuses_another_size():
     with pytest.raises(CanvasError, match="result is 16 x 8 px, the source 20 x 10 px"):
         composite(picture(20, 10), picture(16, 8), None)
-
-
-def test_depth_inside_is_the_euclidean_distance():
-    scipy = pytest.importorskip("scipy.ndimage")
-    selected = torch.rand(40, 57, generator=torch.Generator().manual_seed(3)) > 0.02
-    wanted = torch.from_numpy(scipy.distance_transform_edt(selected.numpy())).float()
-    found = depth_inside(selected, 60)
-    assert torch.allclose(found, wanted)
-    near = wanted <= 4
-    assert torch.allclose(depth_inside(selected, 4)[near], wanted[near])
 
 
 def test_feather_rises_over_its_width_from_the_edge():
