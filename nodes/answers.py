@@ -9,6 +9,7 @@ from ..pixwizard_core.decode.normals import decode_normals, paint_normals
 from ..pixwizard_core.decode.overlay import overlay
 from ..pixwizard_core.errors import DecodeError
 from ..pixwizard_core.tasks import COLOURS
+from . import views
 from .decode import at_source_size, canvas_input
 from .host import choice, schema
 from .inputs import (
@@ -43,6 +44,7 @@ class DecodeHighlight(io.ComfyNode):
             "0 and 1 (unless feathered), all zero when nothing was found; and one mask for each of "
             f"the {MAX_OBJECTS} largest separate objects of a picture, largest first.",
             search_aliases=["referring segmentation", "tint", "select"],
+            is_output_node=True,
             inputs=[
                 answer_image(),
                 colour_combo("highlight"),
@@ -90,7 +92,7 @@ class DecodeHighlight(io.ComfyNode):
             stack_masks(apart, found),
             len(apart),
             from_image_01(overlay(shown, soft, colour)),
-            ui=objects_found(apart),
+            ui={**objects_found(apart), **views.overlay(shown, soft, colour)},
         )
 
 

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from ..pixwizard_core.decode import dialects
 from ..pixwizard_core.decode.boxes import Box, decode_boxes
 from ..pixwizard_core.tasks import COLOURS
+from . import views
 from .decode import canvas_input
 from .host import choice, schema
 from .inputs import answer_image, colour_combo, shown_source, source_as_answer, source_image
@@ -107,7 +108,7 @@ class DecodeBoxes(io.ComfyNode):
             from_mask(masks),
             from_image_01(dialects.draw(shown, found, colour)),
             sum(map(len, found)),
-            ui={"text": [text], "pixwizard_boxes": data},
+            ui={"text": [text], "pixwizard_boxes": data, **views.boxes(shown, data, colour)},
         )
 
 

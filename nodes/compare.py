@@ -14,6 +14,7 @@ from ..pixwizard_core.decode.normals import decode_normals
 from ..pixwizard_core.decode.segments import decode_segments
 from ..pixwizard_core.errors import CanvasError
 from ..pixwizard_core.evaluation import compare as scores
+from . import views
 from .decode import PALETTES
 from .host import choice, schema
 from .inputs import SHADES, metres_input, near_combo
@@ -137,7 +138,8 @@ class Compare(io.ComfyNode):
         if kind in ("mask", "edges"):
             both = bools(prediction, truth, prediction_mask, truth_mask, kind)
             compare = scores.compare_masks if kind == "mask" else scores.compare_edges
-            return answer(kind, compare(*both))
+            shown = (mask[:, None].float() for mask in both)
+            return answer(kind, compare(*both), *shown)
         one, other = pictures(prediction, truth, kind)
         seen = to_mask(valid, one)
         seen = None if seen is None else seen > 0.5
@@ -146,24 +148,31 @@ class Compare(io.ComfyNode):
             metres = (
                 to_metres(x.mean(1), near_m, far_m, white_is_near=white) for x in (one, other)
             )
-            return answer(kind, scores.compare_depth(*metres, seen, align=align))
+            return answer(kind, scores.compare_depth(*metres, seen, align=align), one, other)
         if kind == "normals":
             normals = (decode_normals(x) for x in (one, other))
-            return answer(kind, scores.compare_normals(*normals, seen))
+            return answer(kind, scores.compare_normals(*normals, seen), one, other)
         if kind == "segmentation":
             colours = PALETTES[choice(palette, PALETTES, "palette")]()
             labels = (decode_segments(x, colours).labels for x in (one, other))
-            return answer(kind, scores.compare_labels(*labels, len(colours), seen))
-        return answer(kind, scores.compare_pictures(one, other, seen))
+            return answer(
+                kind, scores.compare_labels(*labels, len(colours), seen), one, other
+            )
+        return answer(kind, scores.compare_pictures(one, other, seen), one, other)
 
 
-def answer(kind, found):
-    """The scores as text and as the first number, and both for /history."""
+def answer(kind, found, *both):
+    """The scores as text and as the first number, and both for /history.
+
+    both: prediction and truth as pictures, to be shown with a divider between them.
+    """
     data = {"schema_version": SCHEMA_VERSION, "kind": kind}
     data |= {name: readable(value) for name, value in found.items()}
     text = json.dumps(data)
     first = next(iter(found.values()))
-    return io.NodeOutput(text, float(first), ui={"text": [text], "pixwizard_scores": [data]})
+    shown = views.pair(*both, ("prediction", "truth")) if both else {}
+    ui = {"text": [text], "pixwizard_scores": [data], **shown}
+    return io.NodeOutput(text, float(first), ui=ui)
 
 
 NODES = (Compare,)

@@ -13,7 +13,7 @@ from ..pixwizard_core.decode.common import same_size
 from ..pixwizard_core.decode.overlay import overlay
 from ..pixwizard_core.demo.world import PALETTE
 from ..pixwizard_core.errors import CanvasError
-from . import sockets
+from . import sockets, views
 from .host import choice, schema
 from .inputs import answer_image, cleanup_inputs
 from .page_data import objects_found
@@ -58,6 +58,7 @@ class DecodeDepth(io.ComfyNode):
             description="Depth as numbers in a grey picture (float32, near = 1), and the same in "
             "colours.",
             search_aliases=["depth map", "colorize depth"],
+            is_output_node=True,
             inputs=[
                 answer_image(),
                 canvas_input(),
@@ -93,7 +94,9 @@ class DecodeDepth(io.ComfyNode):
         depth = depths.decode_depth(at_source_size(image, canvas), invert=invert)
         depth = depths.normalise(depth, choice(normalise, depths.NORMALISATIONS[:3], "normalise"))
         colours = depths.colourise(depth, colour_map)
-        return io.NodeOutput(from_image_01(depth), from_image_01(colours))
+        return io.NodeOutput(
+            from_image_01(depth), from_image_01(colours), ui=views.measured(colours, depth, "")
+        )
 
 
 class DecodeMask(io.ComfyNode):
@@ -106,6 +109,7 @@ class DecodeMask(io.ComfyNode):
             "exactly 0 and 1 (unless feathered), all zero when nothing was found; and one mask "
             f"for each of the {MAX_OBJECTS} largest separate objects of a picture, largest first.",
             search_aliases=["segment", "threshold", "select"],
+            is_output_node=True,
             inputs=[
                 answer_image(),
                 canvas_input(),
@@ -157,7 +161,7 @@ class DecodeMask(io.ComfyNode):
             stack_masks(apart, selected),
             len(apart),
             from_image_01(overlay(behind, soft)),
-            ui=objects_found(apart),
+            ui={**objects_found(apart), **views.overlay(behind, soft)},
         )
 
 
@@ -170,6 +174,7 @@ class DecodeSegmentation(io.ComfyNode):
             description="Classes by the nearest colour of a palette: a clean class picture, the "
             "legend as JSON, and a mask of the classes you name.",
             search_aliases=["semantic", "ade20k", "class mask"],
+            is_output_node=True,
             inputs=[
                 answer_image(),
                 canvas_input(),
@@ -201,9 +206,13 @@ class DecodeSegmentation(io.ComfyNode):
         labels = labels if canvas is None else canvas.restore_labels(labels)
         mask = segments.class_mask(labels, classes, colours)
         entries = [asdict(entry) for entry in segments.legend(labels, colours)]
-        painted = from_image_01(segments.paint(labels, colours))
+        painted = segments.paint(labels, colours)
+        names = {entry["index"]: entry["name"] for entry in entries}
         return io.NodeOutput(
-            painted, from_mask(mask), json.dumps(entries), ui={"pixwizard_legend": entries}
+            from_image_01(painted),
+            from_mask(mask),
+            json.dumps(entries),
+            ui={"pixwizard_legend": entries, **views.classes(painted, labels, names)},
         )
 
 
@@ -249,9 +258,10 @@ class RestoreFromCanvas(io.ComfyNode):
         if pixels is None:
             return io.NodeOutput(from_image_01(selected), from_mask(selected))
         behind = None if source is None else to_image_01(source)
-        return io.NodeOutput(
-            from_image_01(canvas.restore_image(pixels, behind)), from_mask(selected)
-        )
+        restored = canvas.restore_image(pixels, behind)
+        names = ("source", "image")
+        shown = None if behind is None else views.pair(behind, restored, names)
+        return io.NodeOutput(from_image_01(restored), from_mask(selected), ui=shown)
 
 
 NODES = (DecodeDepth, DecodeMask, DecodeSegmentation, RestoreFromCanvas)

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from ..pixwizard_core.decode import depth as depths
 from ..pixwizard_core.decode.merge import merge_depths
 from ..pixwizard_core.errors import DecodeError
+from . import views
 from .decode import at_source_size, canvas_input
 from .exact import to_values
 from .host import choice, schema
@@ -87,6 +88,7 @@ class DepthToMetres(io.ComfyNode):
             description="Depth of 0 to 1 as metres in a float picture, which goes beyond 1 on "
             "purpose: for nodes that reckon with it, not for looking at.",
             search_aliases=["metric depth"],
+            is_output_node=True,
             inputs=[
                 io.Image.Input("depth", tooltip="Depth of 0 to 1, from Decode Depth."),
                 metres_input("near", depths.METRES[0]),
@@ -100,7 +102,9 @@ class DepthToMetres(io.ComfyNode):
     def execute(cls, depth, near_m, far_m, near):
         white = choice(near, SHADES, "shade") == "white"
         grey = to_image_01(depth).mean(1)
-        return io.NodeOutput(to_values(depths.to_metres(grey, near_m, far_m, white_is_near=white)))
+        metres = depths.to_metres(grey, near_m, far_m, white_is_near=white)
+        colours = depths.colourise(grey if white else 1 - grey)
+        return io.NodeOutput(to_values(metres), ui=views.measured(colours, metres, "m"))
 
 
 NODES = (MergeDepths, DepthToMetres)

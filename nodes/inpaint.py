@@ -8,7 +8,7 @@ from ..pixwizard_core import inpaint as core
 from ..pixwizard_core.canvas import FITS
 from ..pixwizard_core.composite import composite
 from ..pixwizard_core.inpaint import ANCHORS, FILLS, Sides
-from . import sockets
+from . import sockets, views
 from .exact import to_channels_first, to_channels_last
 from .host import choice, schema
 from .inputs import centre_and_fit, centres_of
@@ -202,6 +202,7 @@ class Composite(io.ComfyNode):
             description="Lays the result on the source where the mask selects. Pixels outside the "
             "mask keep every bit of the source.",
             search_aliases=["paste", "stitch", "blend", "composite masked"],
+            is_output_node=True,
             inputs=[
                 io.Image.Input("source", tooltip="Picture to lay the result on, any size in px."),
                 io.Image.Input(
@@ -241,7 +242,10 @@ class Composite(io.ComfyNode):
             if len(above) == 1:
                 above = above.expand(len(behind), -1, -1, -1)
             above = canvas.restore_image(above, behind)
-        return io.NodeOutput(to_channels_last(composite(below, above, as_masks(mask), feather)))
+        laid = composite(below, above, as_masks(mask), feather)
+        return io.NodeOutput(
+            to_channels_last(laid), ui=views.pair(below, laid, ("source", "result"))
+        )
 
 
 NODES = (PrepareInpaint, PrepareOutpaint, BlankCanvas, Composite)

@@ -151,6 +151,7 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
             "folder_paths",
             folder_names_and_paths=folders,
             models_dir=str(models),
+            get_temp_directory=lambda: str(models / "temp"),
             supported_pt_extensions={".safetensors", ".pth", ".bin"},
             get_filename_list=get_filename_list,
             map_legacy=lambda kind: {"unet": "diffusion_models", "clip": "text_encoders"}.get(

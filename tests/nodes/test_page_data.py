@@ -59,7 +59,7 @@ def test_mask_tells_the_area_of_each_object(nodes):
     picture[:, 1:3, 1:3] = 1  # 4 px
     picture[:, 5:7, 4:9] = 1  # 10 px
     found = nodes["DecodeMask"].execute(picture, 0.5, False, 0, False, 0, 0.0)
-    assert found.ui == {"pixwizard_objects": [{"areas_px": [10, 4]}]}
+    assert found.ui["pixwizard_objects"] == [{"areas_px": [10, 4]}]
 
 
 def test_segmentation_tells_its_legend(nodes):
