@@ -20,9 +20,11 @@ class TrainSettings:
 
     minutes: wall-clock budget, which also drives the schedules. steps: a budget of steps in its
     place, 0 for none. boost_until: share of the run in which small tasks are drawn more often (the
-    paper's first stage). drop_*: share of samples that lose the text, the image, or both.
-    shares: task -> how often it is drawn, in the place of the world's own share. freeze_vision:
-    leave the image encoder as it is, so that each picture goes through it once in the whole run.
+    paper's first stage). text2image_share: share of samples that paint from words alone in the
+    second stage; the paper's is 0.5, 0 keeps the world's. drop_*: share of samples that lose the
+    text, the image, or both. shares: task -> how often it is drawn, in the place of the world's
+    own share. freeze_vision: leave the image encoder as it is, so that each picture goes through
+    it once in the whole run.
     garble_words: largest share of a sentence's words that are replaced by random ones, so that
     sentences never seen are understood by the words they share with seen ones.
     """
@@ -37,6 +39,7 @@ class TrainSettings:
     ema: float = 0.999
     clip: float = 1.0
     boost_until: float = 0.35
+    text2image_share: float = 0.0
     drop_text: float = 0.05
     drop_image: float = 0.05
     drop_both: float = 0.05
@@ -92,6 +95,23 @@ class Looked:
         return self.tokens[self.row[index]].float()
 
 
+def task_weights(settings: TrainSettings, progress: float) -> Tensor:
+    """How often each task of the world is drawn, in the order of WORLD_TASKS."""
+    first_stage = progress < settings.boost_until
+    weights = torch.tensor(
+        [
+            settings.shares.get(task, weight) * (boost if first_stage else 1.0)
+            for task, (weight, boost) in WORLD_TASKS.items()
+        ]
+    )
+    share = settings.text2image_share
+    if share and not first_stage:
+        place = list(WORLD_TASKS).index("text2image")
+        weights[place] = 0
+        weights[place] = weights.sum() * share / (1 - share)
+    return weights
+
+
 class Sampler:
     """Draws batches of one picture size at a time, tasks by their weights."""
 
@@ -115,13 +135,7 @@ class Sampler:
     def draw(self, settings: TrainSettings, progress: float, generator: torch.Generator) -> Batch:
         bucket = self.buckets[int(torch.multinomial(self.shares, 1, generator=generator))]
         data, counts = self.samples[bucket], self.counts[bucket]
-        boosted = progress < settings.boost_until
-        weights = torch.tensor(
-            [
-                settings.shares.get(task, weight) * (boost if boosted else 1.0)
-                for task, (weight, boost) in WORLD_TASKS.items()
-            ]
-        ) * (counts > 0)
+        weights = task_weights(settings, progress) * (counts > 0)
         tasks = torch.multinomial(weights, settings.batch, replacement=True, generator=generator)
         spots = torch.rand(settings.batch, generator=generator, dtype=torch.float64)
         places = (counts.cumsum(0) - counts)[tasks] + (spots * counts[tasks]).long()

@@ -9,7 +9,7 @@ import torch
 from pixwizard_core.bundle import load_tiny
 from pixwizard_core.config import PRESETS
 from pixwizard_core.demo import fast_ops, train
-from pixwizard_core.demo.batches import Looked, garble
+from pixwizard_core.demo.batches import Looked, garble, task_weights
 from pixwizard_core.demo.dataset import TASK_IDS, Samples, asked, plan, produce
 from pixwizard_core.demo.examples import WORLD_TASKS
 from pixwizard_core.demo.training import (
@@ -199,6 +199,19 @@ def test_shares_of_the_settings_come_before_the_worlds(sampler):
     settings = dataclasses.replace(SETTINGS, batch=50, shares=only)
     batch = sampler.draw(settings, 0.0, torch.Generator().manual_seed(0))
     assert set(batch.task.tolist()) == {TASK_IDS.index("mask")}
+
+
+def test_stages_favour_slow_tasks_first_and_then_text_to_image():
+    names = list(WORLD_TASKS)
+    settings = dataclasses.replace(SETTINGS, boost_until=0.4, text2image_share=0.5)
+    first, second = (task_weights(settings, progress) for progress in (0.39, 0.4))
+    plain = torch.tensor([weight for weight, _ in WORLD_TASKS.values()])
+    boosts = torch.tensor([boost for _, boost in WORLD_TASKS.values()])
+    assert torch.allclose(first, plain * boosts)
+    place = names.index("text2image")
+    assert float(second[place]) == pytest.approx(float(second.sum()) / 2)
+    others = [i for i in range(len(names)) if i != place]
+    assert torch.equal(second[others], plain[others])
 
 
 def test_training_goes_on_from_given_weights():
