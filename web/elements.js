@@ -35,6 +35,14 @@ export function panel(/** @type {string} */ name) {
   return made;
 }
 
+/** Keep presses on a control from moving the node. @template {HTMLElement} T @param {T} control */
+export function hold(control) {
+  for (const kind of ["pointerdown", "mousedown", "dblclick", "keydown"]) {
+    control.addEventListener(kind, (event) => event.stopPropagation());
+  }
+  return control;
+}
+
 /** A square of a colour. @param {readonly number[]} rgb 0..255 */
 export function swatch(rgb) {
   return element("span", {

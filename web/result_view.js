@@ -1,136 +1,103 @@
 // @ts-check
-// What a node found, as a list on the node: classes with their colours, objects, boxes, scores,
-// files. Drawn from the node's UI output, which the host sends again for cached nodes.
+// A node's result on the node: its picture, and below it a list of what was found. Drawn from the
+// node's UI output, which the host sends again for cached nodes and keeps in its history.
 
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
-import { copyOnClick, element, faint, panel, swatch } from "./elements.js";
+import { element, faint, panel } from "./elements.js";
+import { LINE_PX, boxes, files, legend, objects, scores } from "./lists.js";
+import { PictureView } from "./picture_view.js";
 import { fit, pageWidget } from "./widgets.js";
 
-/**
- * @typedef {{name: string, rgb: number[], area_percent: number}} LegendEntry
- * @typedef {{areas_px: number[]}} Objects
- * @typedef {{bboxes: number[][], labels: string[], scores: number[]}} Boxes
- * @typedef {{kind: string, schema_version: number} & Record<string, unknown>} Scores
- * @typedef {{filename: string, subfolder: string}} SavedFile
- */
+/** @typedef {(payload: any[]) => HTMLElement[]} List */
+/** What a node shows. waits: an empty picture stands there before the first run.
+ * @typedef {{picture?: "waits" | "later", key?: string, list?: List}} Shows */
 
-/** Which key of a node's UI output is drawn, and how. @type {Record<string, [string, View]>} */
+/** @type {Record<string, Shows>} */
 const VIEWS = {
-  PixWizard_DecodeSegmentation: ["pixwizard_legend", legend],
-  PixWizard_DecodeMask: ["pixwizard_objects", objects],
-  PixWizard_DecodeHighlight: ["pixwizard_objects", objects],
-  PixWizard_DecodeBoxes: ["pixwizard_boxes", boxes],
-  PixWizard_Compare: ["pixwizard_scores", scores],
-  PixWizard_SaveDepth: ["pixwizard_files", files],
-  PixWizard_SaveLabels: ["pixwizard_files", files],
+  PixWizard_DecodeDepth: { picture: "waits" },
+  PixWizard_DepthToMetres: { picture: "waits" },
+  PixWizard_DecodeSegmentation: { picture: "waits", key: "pixwizard_legend", list: legend },
+  PixWizard_DecodeMask: { picture: "waits", key: "pixwizard_objects", list: objects },
+  PixWizard_DecodeHighlight: { picture: "waits", key: "pixwizard_objects", list: objects },
+  PixWizard_DecodeBoxes: { picture: "waits", key: "pixwizard_boxes", list: boxes },
+  PixWizard_Composite: { picture: "waits" },
+  PixWizard_RestoreFromCanvas: { picture: "later" },
+  PixWizard_Compare: { picture: "later", key: "pixwizard_scores", list: scores },
+  PixWizard_SaveDepth: { key: "pixwizard_files", list: files },
+  PixWizard_SaveLabels: { key: "pixwizard_files", list: files },
 };
-/** @typedef {(payload: any[]) => HTMLElement[]} View */
+const PICTURES = "pixwizard_view";
+const EMPTY_PX = 30;
+const LIST_PX = 130; // longer lists scroll
+const FRAME_PX = 12;
 
-const EMPTY_HEIGHT_PX = 30;
-const LINE_PX = 20;
-const MAX_HEIGHT_PX = 150;
+/** Picture and list of one node. */
+class ResultView {
+  /** @param {any} node @param {Shows} shows */
+  constructor(node, shows) {
+    this.node = node;
+    this.shows = shows;
+    this.content = panel("result");
+    Object.assign(this.content.style, { display: "flex", flexDirection: "column", gap: "2px" });
+    this.picture = shows.picture ? new PictureView(node) : null;
+    this.list = element("div", { flex: "none", overflow: "auto", maxHeight: `${LIST_PX}px` });
+    this.lines = 0;
+    this.least = EMPTY_PX;
+    if (this.picture && shows.picture === "waits") this.hang();
+    else if (shows.list) this.list.append(faint("Run to see the result here."));
+    this.content.append(this.list);
+    const grows = Boolean(shows.picture);
+    this.widget = pageWidget(node, "result", this.content, () => this.least, grows);
+    this.measure(this.picture?.heights.first);
+  }
 
-/** @param {(Node | string)[]} cells */
-function line(...cells) {
-  const made = element(
-    "div",
-    { display: "flex", alignItems: "center", gap: "6px", minHeight: `${LINE_PX - 2}px` },
-    ...cells,
-  );
-  made.className = "pixwizard-line";
-  return made;
+  /** Put the picture above the list. */
+  hang() {
+    if (!this.picture || this.picture.stage.isConnected || this.hung) return;
+    this.hung = true;
+    this.content.prepend(this.picture.stage, this.picture.bar);
+  }
+
+  /** @param {any} output of the node's last run */
+  draw(output) {
+    const entries = output?.[PICTURES];
+    const payload = this.shows.key && output?.[this.shows.key];
+    const first = !this.hung;
+    if (this.picture && Array.isArray(entries) && entries.length) {
+      this.hang();
+      void this.picture.show(entries);
+    }
+    if (this.shows.list && Array.isArray(payload)) {
+      const rows = this.shows.list(payload);
+      this.list.replaceChildren(...rows);
+      this.lines = rows.length;
+    }
+    if (output) this.measure(first && this.hung ? this.picture?.heights.first : undefined);
+  }
+
+  /** Take the room that the content needs. @param {number} [picture_px] the picture's wish */
+  measure(picture_px) {
+    const list = Math.min(LIST_PX, this.lines * LINE_PX);
+    const least = this.hung && this.picture ? this.picture.heights.least : 0;
+    const wished = this.hung && picture_px ? picture_px : least;
+    const before = this.least;
+    this.least = Math.max(EMPTY_PX, wished + list + FRAME_PX);
+    this.content.style.minHeight = `${Math.max(EMPTY_PX, least + list + FRAME_PX)}px`;
+    if (this.least > before || picture_px) fit(this.node, false);
+    this.least = Math.max(EMPTY_PX, least + list + FRAME_PX);
+    if (!this.picture) this.content.style.maxHeight = `${this.least}px`;
+    this.node.setDirtyCanvas?.(true, true);
+  }
 }
 
-/** @param {string} text */
-const wide = (text) =>
-  element("span", { flex: "1", overflow: "hidden", textOverflow: "ellipsis" }, text);
-
-/** @param {number} value */
-const percent = (value) => `${value.toFixed(value < 1 ? 2 : 1)} %`;
-
-/** @param {LegendEntry[]} entries */
-function legend(entries) {
-  return entries.map(({ name, rgb, area_percent }) => {
-    const row = line(swatch(rgb), wide(name), faint(percent(area_percent)));
-    const share = `${Math.max(0, Math.min(100, area_percent))}%`;
-    const bar = "color-mix(in srgb, currentColor 12%, transparent)";
-    row.style.background = `linear-gradient(90deg, ${bar} ${share}, transparent ${share})`;
-    return copyOnClick(name, row);
+/** Every node of a graph and of the subgraphs in it, with the name the host knows it by.
+ * @param {any} graph @param {string} path @returns {[string, any][]} */
+function nodesOf(graph, path = "") {
+  return graph.nodes.flatMap((/** @type {any} */ node) => {
+    const name = `${path}${node.id}`;
+    return [[name, node], ...(node.subgraph ? nodesOf(node.subgraph, `${name}:`) : [])];
   });
-}
-
-/** @param {Objects[]} found */
-function objects(found) {
-  const areas = found.flatMap((one) => one.areas_px);
-  return [
-    line(wide(counted(areas.length, "object"))),
-    ...areas.map((area, i) => line(faint(`${i + 1}`), wide(`${area.toLocaleString("en")} px²`))),
-  ];
-}
-
-/** @param {Boxes[]} pictures */
-function boxes(pictures) {
-  const total = pictures.reduce((sum, one) => sum + one.bboxes.length, 0);
-  const rows = pictures.flatMap(({ bboxes, labels, scores: sure }, picture) =>
-    bboxes.map((box, i) => {
-      const place = box.map((edge) => Math.round(edge)).join(", ");
-      const where = pictures.length > 1 ? `${picture + 1}: ${labels[i]}` : `${labels[i]}`;
-      return copyOnClick(place, line(wide(where), place, faint(percent(100 * (sure[i] ?? 0)))));
-    }),
-  );
-  return [line(wide(counted(total, "box")), faint("x1, y1, x2, y2 in px")), ...rows];
-}
-
-/** @param {Scores[]} found */
-function scores(found) {
-  return found.flatMap(({ kind, schema_version: _, ...values }) => [
-    line(faint(kind)),
-    ...Object.entries(values).map(([name, value]) =>
-      copyOnClick(String(value), line(wide(name), value === null ? "none" : String(value))),
-    ),
-  ]);
-}
-
-/** @param {SavedFile[]} saved */
-function files(saved) {
-  return saved.map(({ filename, subfolder }) => {
-    const path = subfolder ? `${subfolder}/${filename}` : filename;
-    return copyOnClick(path, line(wide(path)));
-  });
-}
-
-/** @param {number} number @param {"object" | "box"} what */
-function counted(number, what) {
-  if (number === 0) return `no ${what} found`;
-  const many = what === "box" ? "boxes" : "objects";
-  return `${number} ${number === 1 ? what : many}`;
-}
-
-/** Give a node its list. @param {any} node @param {string} key @param {View} view */
-function attach(node, key, view) {
-  const content = panel("result");
-  content.append(faint("Run to see the result here."));
-  content.style.maxHeight = `${MAX_HEIGHT_PX}px`; // Vue nodes would grow with a long list
-  let height = EMPTY_HEIGHT_PX;
-  pageWidget(node, "result", content, () => height, true);
-  const draw = (/** @type {any} */ output) => {
-    const payload = output?.[key];
-    if (!Array.isArray(payload)) return;
-    const rows = view(payload);
-    content.replaceChildren(...rows);
-    height = Math.min(MAX_HEIGHT_PX, Math.max(EMPTY_HEIGHT_PX, rows.length * LINE_PX + 10));
-    content.style.minHeight = `${height}px`;
-    fit(node, false);
-    node.setDirtyCanvas?.(true, true);
-  };
-  const before = node.onExecuted;
-  node.onExecuted = function (/** @type {any} */ output) {
-    const result = before?.call(this, output);
-    draw(output);
-    return result;
-  };
-  node.pixwizardDraw = draw;
 }
 
 /** What each node of the workflow with this id gave last, as the host still remembers. A node that
@@ -149,16 +116,23 @@ app.registerExtension({
   name: "pixwizard.resultView",
   /** @param {any} node */
   nodeCreated(node) {
-    const view = VIEWS[node.comfyClass];
-    if (view) attach(node, ...view);
+    const shows = VIEWS[node.comfyClass];
+    if (!shows) return;
+    const view = new ResultView(node, shows);
+    node.pixwizardDraw = (/** @type {any} */ output) => view.draw(output);
+    const before = node.onExecuted;
+    node.onExecuted = function (/** @type {any} */ output) {
+      const result = before?.call(this, output);
+      view.draw(output);
+      return result;
+    };
   },
   async afterConfigureGraph() {
-    const ours = app.graph.nodes.filter((/** @type {any} */ node) => node.pixwizardDraw);
+    const ours = nodesOf(app.graph).filter(([, node]) => node.pixwizardDraw);
     if (!ours.length) return;
     const here = app.nodeOutputs ?? {};
-    const known = ours.every((/** @type {any} */ node) => here[node.id]);
+    const known = ours.every(([name]) => here[name]);
     const before = known ? {} : await remembered(app.graph.id).catch(() => ({}));
-    const outputs = { ...before, ...here };
-    for (const node of ours) node.pixwizardDraw(outputs[node.id]);
+    for (const [name, node] of ours) node.pixwizardDraw(here[name] ?? before[name]);
   },
 });

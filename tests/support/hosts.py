@@ -189,9 +189,21 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def find_frontends() -> list[Path]:
+    """Further versions of the page: COMFYUI_FRONTENDS, else the folders in ~/comfy/frontends. Each is
+    the static folder of a comfyui-frontend-package."""
+    named = os.environ.get("COMFYUI_FRONTENDS")
+    usual = (Path.home() / "comfy" / "frontends").glob("*")
+    folders = map(Path, named.split(os.pathsep)) if named else sorted(usual)
+    return [folder for folder in folders if (folder / "index.html").is_file()]
+
+
 @contextmanager
-def serve(host: Host, base: Path):
-    """A server with a private base directory, stopped when the block ends, however it ends."""
+def serve(host: Host, base: Path, frontend: Path | None = None):
+    """A server with a private base directory, stopped when the block ends, however it ends.
+
+    frontend: the page to serve instead of the host's own.
+    """
     install(base)
     copy_example(host, base)
     log, port = base / "server.log", free_port()
@@ -203,6 +215,7 @@ def serve(host: Host, base: Path):
         str(port),
         "--base-directory",
         str(base),
+        *(["--front-end-root", str(frontend)] if frontend else []),
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(
