@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def add_evaluate(commands) -> None:
     parser.add_argument("--phrasings", default="both", choices=("seen", "held-out", "both"))
     parser.add_argument("--steps", type=int, help="solver intervals, instead of each task's own")
     parser.add_argument("--effects", action="store_true", help="also vary the sampler's settings")
+    parser.add_argument("--referring", action="store_true", help="also masks by kind of phrase")
+    parser.add_argument("--resume", action="store_true", help="keep the tasks that OUT already has")
     parser.add_argument("--effect-count", type=int, default=24, help="scenes a task and change")
     parser.add_argument("--out", type=Path, help="folder for scores.md, scores.json and plots")
     parser.add_argument("--bundle", type=Path, help="folder of another small model (default: ours)")
@@ -48,16 +51,69 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
     plan, tasks = _plan(arguments), _tasks(arguments.tasks, arguments.bundle)
     bundle = load_small(arguments.bundle, arguments.device)
+    about = _about(bundle, plan)
+    done = _scored(arguments.out, about) if arguments.resume else {}
+
+    def keep(result) -> None:
+        done[result.task] = result
+        if arguments.out:
+            _write_scores(arguments.out, list(done.values()), about)
+
     with progress("scoring", "picture") as advance:
-        results = score_world(bundle, tasks, plan, on_progress=advance)
+        left = [task for task in tasks if task not in done]
+        score_world(bundle, left, plan, on_task=keep, on_progress=advance)
+    results = [done[task] for task in tasks]
     parts = [table(results), goal_table(results)]
+    if arguments.referring:
+        parts.append(_referring(bundle, plan))
     if arguments.effects:
         parts.append(_effects(bundle, tasks, arguments, plan))
     text = "\n\n".join(part for part in parts if part) + "\n"
     print(text, end="")
     if arguments.out:
-        _write(arguments.out, text, results, plan)
+        (arguments.out / "scores.md").write_text(text, encoding="utf-8")
+        _plot(results, arguments.out / "scores.png")
+        print(f"Scores are in {arguments.out.absolute()}", file=sys.stderr)
     return 0
+
+
+def _about(bundle, plan) -> dict:
+    """What scores depend on, besides the task."""
+    import hashlib
+
+    weights = hashlib.sha256()
+    for tensor in bundle.model.state_dict().values():
+        weights.update(tensor.detach().cpu().float().numpy().tobytes())
+    return {
+        "seed": plan.seed,
+        "count": plan.count,
+        "wide_scenes": plan.wide,
+        "phrasings": list(plan.phrasings),
+        "half": plan.half,
+        "steps": plan.settings.steps if plan.settings else None,
+        "weights": weights.hexdigest()[:16],
+    }
+
+
+def _scored(folder: Path | None, about: dict) -> dict:
+    """Tasks that a folder has scores of, made in the same way by the same weights."""
+    from ..errors import PixWizardError
+    from .score_report import from_json
+
+    if folder is None:
+        raise PixWizardError("--resume needs --out, the folder with the scores so far")
+    path = folder / "scores.json"
+    if not path.is_file():
+        return {}
+    text = path.read_text(encoding="utf-8")
+    found = {name: value for name, value in json.loads(text).items() if name != "tasks"}
+    if found != about:
+        other = [name for name in about if found.get(name) != about[name]]
+        raise PixWizardError(
+            f"{path} has scores made otherwise ({', '.join(other)}); choose another --out or leave "
+            "--resume away"
+        )
+    return {result.task: result for result in from_json(text)}
 
 
 def _plan(arguments: argparse.Namespace):
@@ -97,6 +153,20 @@ def _tasks(text: str, bundle: Path | None = None) -> list[str]:
     return sets.get(text) or check_tasks([name.strip() for name in text.split(",")])
 
 
+def _referring(bundle, plan) -> str:
+    from . import referring
+
+    with progress("phrases", "picture") as advance:
+        done = 0
+
+        def on_batch(count: int) -> None:
+            nonlocal done
+            done += count
+            advance(done, plan.count)
+
+        return referring.referring_table(referring.study(bundle, plan, on_batch))
+
+
 def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> str:
     """The study, on those of its usual tasks that are scored, or else on all that are."""
     from dataclasses import replace
@@ -109,21 +179,27 @@ def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> s
         found = list(
             effects.study(bundle, plan, tasks=chosen, kinds=effects.KINDS, on_progress=advance)
         )
+    if arguments.out:
+        text = effects.effects_json(found)
+        (arguments.out / "effects.json").write_text(text, encoding="utf-8")
+        _plot(found, arguments.out / "effects.png", effects.plot_effects)
     return effects.effect_table(found)
 
 
-def _write(folder: Path, text: str, results, plan) -> None:
-    from .score_report import as_json, plot
+def _write_scores(folder: Path, results, about: dict) -> None:
+    from .score_report import as_json
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scores.md").write_text(text, encoding="utf-8")
-    about = {"seed": plan.seed, "wide_scenes": plan.wide, "half": plan.half}
     (folder / "scores.json").write_text(as_json(results, **about), encoding="utf-8")
+
+
+def _plot(results, path: Path, draw=None) -> None:
+    from .score_report import plot
+
     try:
-        plot(results, folder / "scores.png")
+        (draw or plot)(results, path)
     except ImportError:
         print("no plots: matplotlib is not installed", file=sys.stderr)
-    print(f"Scores are in {folder.absolute()}", file=sys.stderr)
 
 
 def add_train(commands) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..generate import SampleSettings
 from ..pipeline import Bundle
@@ -125,3 +127,41 @@ def effect_table(effects: Sequence[Effect]) -> str:
         cells = [effect.variation.label, *(f"{effect.scores[task]:.3f}" for task in tasks)]
         lines.append(f"| {' | '.join([*cells, f'{effect.seconds:.2f}'])} |")
     return "\n".join(lines)
+
+
+def effects_json(effects: Sequence[Effect]) -> str:
+    """JSON text: a list with the kind, the change, the scores and seconds a picture."""
+    rows = [
+        {
+            "kind": effect.variation.kind,
+            "change": effect.variation.label,
+            "scores": {task: round(value, 5) for task, value in effect.scores.items()},
+            "seconds": round(effect.seconds, 4),
+        }
+        for effect in effects
+    ]
+    return json.dumps(rows, indent=1) + "\n"
+
+
+def plot_effects(effects: Sequence[Effect], path: str | Path) -> None:
+    """Each task's score along each kind of change, one panel a kind; the dashed line is the task's
+    own setting. Needs matplotlib; raises ImportError without it."""
+    from matplotlib.figure import Figure
+
+    own = next(effect for effect in effects if effect.variation.kind == "own")
+    kinds = list(dict.fromkeys(e.variation.kind for e in effects if e is not own))
+    figure = Figure(figsize=(5.0, 2.6 * len(kinds)), layout="constrained")
+    panels = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
+    for panel, kind in zip(panels, kinds, strict=True):
+        rows = [effect for effect in effects if effect.variation.kind == kind]
+        for number, task in enumerate(own.scores):
+            values = [effect.scores[task] for effect in rows]
+            label = f"{task} {TASKS.get(task, '')}".strip()
+            panel.plot(range(len(rows)), values, "o-", color=f"C{number}", label=label)
+            panel.axhline(own.scores[task], color=f"C{number}", linestyle="--", linewidth=0.7)
+        panel.set_xticks(range(len(rows)), [e.variation.label for e in rows], fontsize=6)
+        panel.set_title(kind, fontsize=9)
+        panel.tick_params(axis="y", labelsize=7)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=7)
+    figure.savefig(path, dpi=130)

@@ -55,11 +55,45 @@ def test_evaluate_prints_and_writes_scores(small, tmp_path, capsys):
     assert (tmp_path / "scores.png").is_file() or "no plots: matplotlib is not" in err
 
 
-def test_evaluate_varies_settings(small, capsys, monkeypatch):
+def test_evaluate_goes_on_where_it_stopped(small, tmp_path, capsys, monkeypatch):
+    words = ("--count", 2, "--wide", 0, "--phrasings", "seen", "--out", tmp_path, "--resume")
+    assert execute("evaluate", "--tasks", "mask", *words) == 0
+    scored = []
+    real = scoring.score_task
+
+    def watch(bundle, task, *rest):
+        scored.append(task)
+        return real(bundle, task, *rest)
+
+    monkeypatch.setattr(scoring, "score_task", watch)
+    capsys.readouterr()
+    assert execute("evaluate", "--tasks", "depth,mask", *words) == 0
+    assert scored == ["depth"]
+    assert "| mask | 2 | 2 | iou | " in capsys.readouterr().out
+    assert set(json.loads((tmp_path / "scores.json").read_text())["tasks"]) == {"mask", "depth"}
+    with pytest.raises(PixWizardError, match=r"scores made otherwise \(seed\)"):
+        execute("evaluate", "--tasks", "mask", *words, "--seed", 5)
+    with pytest.raises(PixWizardError, match="--resume needs --out"):
+        execute("evaluate", "--tasks", "mask", "--resume")
+
+
+def test_evaluate_tells_masks_apart_by_phrase(small, capsys):
+    words = ("--tasks", "mask", "--count", 6, "--wide", 0, "--phrasings", "seen", "--referring")
+    assert execute("evaluate", *words) == 0
+    out = capsys.readouterr().out
+    assert "| masks | scenes | mean IoU | found |" in out
+    rows = [line.split(" | ") for line in out.splitlines() if " in view | " in line]
+    assert sum(int(row[1]) for row in rows) == 6
+
+
+def test_evaluate_varies_settings(small, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(effects, "KINDS", ("words",))
     monkeypatch.setattr(effects, "TASKS", {"depth": "rmse", "mask": "iou"})
     words = ("--tasks", "depth,mask", "--count", 1, "--wide", 0, "--effects", "--effect-count", 2)
-    assert execute("evaluate", *words) == 0
+    assert execute("evaluate", *words, "--out", tmp_path) == 0
+    rows = json.loads((tmp_path / "effects.json").read_text())
+    assert [row["kind"] for row in rows] == ["own", "words"]
+    assert set(rows[0]["scores"]) == {"depth", "mask"}
     out = capsys.readouterr().out
     assert "| change | depth rmse | mask iou | s a picture |" in out
     assert "| another picture's words | " in out
