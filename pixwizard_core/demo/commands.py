@@ -257,7 +257,7 @@ def _train_bundle(arguments: argparse.Namespace) -> int:
         config = config.with_values({"with_setup": False})
 
     def on_row(row: dict, run) -> None:
-        budget = config.train
+        budget = run.settings
         goal = f"{budget.steps} steps" if budget.steps else f"{budget.minutes:g} min"
         print(
             f"step {row['step']:>6}  {row['minutes']:7.2f} min of {goal}  "
@@ -278,12 +278,13 @@ def _changes(arguments: argparse.Namespace) -> dict:
         return {name: value for name, value in values.items() if value is not None}
 
     data = given("scenes")
+    budget = {"steps": 0} if arguments.minutes and not arguments.steps else {}
     if arguments.tasks:
         data["tasks"] = _tasks(arguments.tasks)
     return {
         **given("seed", "device", "compile", "workers", "start"),
         "data": data,
-        "train": given("minutes", "steps", "batch"),
+        "train": {**budget, **given("minutes", "steps", "batch")},
     }
 
 

@@ -7,6 +7,7 @@ also keeps a checkpoint, from which the same run goes on when it was stopped.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,17 +20,26 @@ from torch import Tensor
 from .. import checkpoint
 from ..bundle import MODEL_FILE
 from ..config import TINY
-from ..encoders.tiny import BUNDLE, build_tiny_encoders, load_encoders, save_encoders
+from ..encoders.tiny import (
+    BUNDLE,
+    VAE_FILE,
+    build_tiny_encoders,
+    load_encoders,
+    save_encoders,
+)
 from ..errors import PixWizardError
 from ..model import PixWizard
 from . import fast_ops
 from .dataset import build
 from .examples import WORLD_TASKS
 from .scoring import TASKS_KEY
-from .train_config import TrainConfig
+from .train_config import BUNDLED, TrainConfig, read_config
 from .training import Run, Sampler, Trainee, compile_blocks, initialise, train
 
+TOKENIZER_FILE = "tokenizer.json"
 EXPORT_SECONDS = 120.0
+CONFIG_ENDINGS = (".toml", ".json")
+OnRow = Callable[[dict, Run], None]  # a row of the log, and the run it is of
 STATE_FILE, LOG_FILE = "training.pt", "train.jsonl"
 
 
@@ -54,6 +64,21 @@ def start_from(trainee: Trainee, folder: Path) -> None:
         part.load_state_dict(trained.state_dict())
 
 
+def weights_to_start_from(config: TrainConfig, work: Path, on_row: OnRow) -> Path:
+    """The folder that a configuration's start names. A first stage that it names is trained, in a
+    folder of its own in work, on the same machine, and goes on from there when it was stopped."""
+    if config.start == "bundled":
+        return BUNDLE
+    named = Path(config.start)
+    if named.suffix not in CONFIG_ENDINGS:
+        return named
+    first = read_config(named if named.is_file() else BUNDLED.with_name(config.start))
+    first = replace(first, device=config.device, workers=config.workers)
+    folder = work / named.stem
+    train_bundle(first, folder, folder / "work", on_row)
+    return folder
+
+
 @torch.no_grad()
 def look(trainee: Trainee, pictures: Tensor) -> Tensor:
     """Image tokens of pictures (B, 3, H, W) in -1..1, with no gradient."""
@@ -62,7 +87,8 @@ def look(trainee: Trainee, pictures: Tensor) -> Tensor:
 
 
 def export(run: Run, folder: Path, tasks: Sequence[str] = ()) -> None:
-    """Write the averaged weights, float16, as the extension ships them. tasks: what was learned."""
+    """Write the averaged weights, float16, as the extension ships them, and beside them the files
+    that training leaves alone, so that the folder is a whole bundle. tasks: what was learned."""
     average, settings = run.average, run.settings
     notes = {
         "steps": str(run.step),
@@ -74,13 +100,16 @@ def export(run: Run, folder: Path, tasks: Sequence[str] = ()) -> None:
     weights = {name: value.half() for name, value in average.model.state_dict().items()}
     checkpoint.save(folder / "dit.safetensors", weights, average.model.config, notes)
     save_encoders(average.text, average.vision, folder)
+    for name in (VAE_FILE, TOKENIZER_FILE):
+        if not (folder / name).exists():
+            shutil.copyfile(BUNDLE / name, folder / name)
 
 
 def train_bundle(
     config: TrainConfig,
     out: Path,
     work: Path,
-    on_row: Callable[[dict, Run], None] = lambda row, run: None,
+    on_row: OnRow = lambda row, run: None,
 ) -> Run:
     """Make the samples, train, and write dit, text and clip.safetensors and train.jsonl into out.
 
@@ -93,6 +122,9 @@ def train_bundle(
     device = config.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    state, trainee = work / STATE_FILE, new_trainee(config.seed, device)
+    if config.start and not state.exists():
+        start_from(trainee, weights_to_start_from(config, work, on_row))
     samples = build(config.data, work / "samples", device, config.workers)
     settings = config.train
     if config.with_setup:
@@ -102,11 +134,7 @@ def train_bundle(
                 f"making the samples took all of the {config.train.minutes:g} minutes; "
                 "give more time, or fewer scenes"
             )
-    trainee = new_trainee(config.seed, device)
-    if config.start:
-        start_from(trainee, BUNDLE if config.start == "bundled" else Path(config.start))
     run = Run(trainee, settings)
-    state = work / STATE_FILE
     if state.exists():
         run.load(torch.load(state, map_location=device, weights_only=True))
     if config.compile:

@@ -19,9 +19,9 @@ BUNDLED = Path(__file__).with_name("tiny.toml")
 class TrainConfig:
     """One run. seed: of scenes, first weights and noise. device: "auto" takes a GPU where there is
     one. compile: compile the blocks, which pays on a GPU. with_setup: the minutes include making
-    the samples. workers: processes that make them. start: a folder with dit, text and clip files
-    to go on from, "bundled" for the extension's own, "" to begin with random weights. data: the
-    samples. train: the schedule.
+    the samples. workers: processes that make them. start: where the weights come from: "" draws
+    them, "bundled" takes the extension's, a folder its dit, text and clip files, and another
+    settings file trains that first. data: the samples. train: the schedule.
     """
 
     seed: int = 0

@@ -173,8 +173,9 @@ def test_flags_go_before_the_file():
     assert config.train.batch == read_config(BUNDLED).train.batch
 
 
-def test_train_makes_samples_trains_and_writes_weights(tmp_path, capsys, monkeypatch):
-    from pixwizard_core.bundle import load_model
+@pytest.fixture
+def small_training(monkeypatch):
+    """Training of a smaller transformer on smaller pictures."""
     from pixwizard_core.demo import dataset, train
     from tests.support.tiny import tiny_config
 
@@ -182,6 +183,31 @@ def test_train_makes_samples_trains_and_writes_weights(tmp_path, capsys, monkeyp
     monkeypatch.setattr(train, "TINY", tiny_config(sample_tokens=16, **sizes))
     monkeypatch.setattr(dataset, "BUCKETS", ((32, 32),))
     monkeypatch.setattr(dataset, "BUCKET_SHARES", (1.0,))
+
+
+def test_train_runs_a_first_stage_and_goes_on_from_it(small_training, tmp_path, capsys):
+    stage = {"device": "cpu", "data": {"scenes": 3, "tasks": ["depth"]}, "train": {"batch": 2}}
+    first = tmp_path / "one.json"
+    first.write_text(json.dumps({**stage, "train": {"batch": 2, "steps": 1}}), encoding="utf-8")
+    second = tmp_path / "two.json"
+    second.write_text(json.dumps({**stage, "start": str(first)}), encoding="utf-8")
+    words = ("train", "--config", second, "--out", tmp_path / "out", "--steps", 2)
+    assert execute(*words) == 0
+    out = capsys.readouterr().out
+    assert [f"of {count} steps" in out for count in (1, 2, 3)] == [True, True, False]
+    for folder in (tmp_path / "out", tmp_path / "out" / "work" / "one"):
+        assert (folder / "dit.safetensors").is_file()
+
+
+def test_minutes_on_the_command_line_take_the_place_of_steps():
+    changes = commands._changes(parse("train", "--out", "x", "--minutes", 3))
+    train = read_config(BUNDLED).with_values(changes).train
+    assert (train.minutes, train.steps) == (3.0, 0)
+
+
+def test_train_makes_samples_trains_and_writes_weights(small_training, tmp_path, capsys):
+    from pixwizard_core.bundle import load_model
+
     words = ("--out", tmp_path, "--scenes", 4, "--tasks", "depth,mask", "--batch", 4)
     words = ("train", *words, "--device", "cpu", "--workers", 1, "--start", "", "--no-compile")
     assert execute(*words, "--steps", 2) == 0
