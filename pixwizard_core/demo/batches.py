@@ -22,9 +22,10 @@ class TrainSettings:
     place, 0 for none. boost_until: share of the run in which small tasks are drawn more often (the
     paper's first stage). text2image_share: share of samples that paint from words alone in the
     second stage; the paper's is 0.5, 0 keeps the world's. drop_*: share of samples that lose the
-    text, the image, or both. shares: task -> how often it is drawn, in the place of the world's
-    own share. freeze_vision: leave the image encoder as it is, so that each picture goes through
-    it once in the whole run.
+    text, the image, or both. focus: how much more the places count that a task changes, until that
+    share of the run; all places alike then take away the bias of it. shares: task -> how often it
+    is drawn, in the place of the world's own share. freeze_vision: leave the image encoder as it
+    is, so that each picture goes through it once in the whole run.
     garble_words: largest share of a sentence's words that are replaced by random ones, so that
     sentences never seen are understood by the words they share with seen ones.
     """
@@ -43,6 +44,8 @@ class TrainSettings:
     drop_text: float = 0.05
     drop_image: float = 0.05
     drop_both: float = 0.05
+    focus: float = 0.0
+    focus_until: float = 0.7
     garble_words: float = 0.0
     freeze_vision: bool = False
     shares: Mapping[str, float] = field(default_factory=dict)

@@ -26,6 +26,8 @@ from ..model import PixWizard, gumbel_noise
 from .batches import Batch, Sampler, TrainSettings
 from .dataset import TASK_IDS
 
+CHANGE_SCALE = 0.5  # difference of latents that counts as a change; their spread is about 1
+
 
 class Trainee(nn.Module):
     """All that is trained together: the transformer and its text and image encoders."""
@@ -79,10 +81,25 @@ def conditions(trainee: Trainee, batch: Batch, noise: Tensor) -> Condition:
     return Condition(features.text, features.mask, features.pooled, tokens, keep, latent)
 
 
+def change_weights(source: Tensor, target: Tensor, focus: float) -> Tensor:
+    """Weights (B, 1, h, w) of a loss, of mean 1 in every sample: places where the target differs
+    from the source, latents (B, 4, h, w), count up to 1 + focus times as much as others.
+
+    An edit changes few places, and learns slowly while all the others count alike.
+    """
+    change = (target - source).abs().mean(1, keepdim=True)
+    weights = 1 + focus * torch.tanh(change / CHANGE_SCALE)
+    return weights / weights.mean((2, 3), keepdim=True)
+
+
 def flow_loss(
-    trainee: Trainee, batch: Batch, settings: TrainSettings, generator: torch.Generator
+    trainee: Trainee,
+    batch: Batch,
+    settings: TrainSettings,
+    generator: torch.Generator,
+    focus: float = 0.0,
 ) -> Tensor:
-    """Squared velocity error per sample (B,), and the times it was taken at."""
+    """Squared velocity error per sample (B,). focus: see change_weights."""
     device, count = batch.target.device, len(batch.target)
     noise = torch.randn(batch.target.shape, generator=generator, device=generator.device)
     noise = noise.to(device)
@@ -93,7 +110,10 @@ def flow_loss(
     shape = (len(trainee.model.layers), count, condition.image_tokens.shape[1])
     gumbel = gumbel_noise(shape, generator, device)
     velocity = trainee.model(mixed, t, condition, gumbel=gumbel, straight_through=True)
-    return (velocity.float() - (batch.target - noise)).square().mean((1, 2, 3))
+    errors = (velocity.float() - (batch.target - noise)).square()
+    if focus:
+        errors = errors * change_weights(batch.source, batch.target, focus)
+    return errors.mean((1, 2, 3))
 
 
 def learning_rate(settings: TrainSettings, step: int, progress: float) -> float:
@@ -138,7 +158,8 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, self.step, self.progress)
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            losses = flow_loss(self.trainee, batch, self.settings, self.noise)
+            focus = self.settings.focus if self.progress < self.settings.focus_until else 0.0
+            losses = flow_loss(self.trainee, batch, self.settings, self.noise, focus)
         self.optimizer.zero_grad(set_to_none=True)
         losses.mean().backward()
         nn.utils.clip_grad_norm_(self.trainee.parameters(), self.settings.clip)

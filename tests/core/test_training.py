@@ -8,7 +8,7 @@ import torch
 
 from pixwizard_core.bundle import load_tiny
 from pixwizard_core.config import PRESETS
-from pixwizard_core.demo import fast_ops, train
+from pixwizard_core.demo import fast_ops, train, training
 from pixwizard_core.demo.batches import Looked, garble, task_weights
 from pixwizard_core.demo.dataset import TASK_IDS, Samples, asked, plan, produce
 from pixwizard_core.demo.examples import WORLD_TASKS
@@ -17,6 +17,7 @@ from pixwizard_core.demo.training import (
     Sampler,
     Trainee,
     TrainSettings,
+    change_weights,
     draw_times,
     flow_loss,
     initialise,
@@ -199,6 +200,29 @@ def test_shares_of_the_settings_come_before_the_worlds(sampler):
     settings = dataclasses.replace(SETTINGS, batch=50, shares=only)
     batch = sampler.draw(settings, 0.0, torch.Generator().manual_seed(0))
     assert set(batch.task.tolist()) == {TASK_IDS.index("mask")}
+
+
+def test_changed_places_count_more_and_every_sample_as_much():
+    source = torch.zeros(2, 4, 4, 4)
+    target = source.clone()
+    target[0, :, 1, 2] = 3.0  # one place of sixteen, by far more than the scale
+    weights = change_weights(source, target, 8.0)
+    assert weights.mean((1, 2, 3)).tolist() == pytest.approx([1.0, 1.0])
+    assert float(weights[0, 0, 1, 2] / weights[0, 0, 0, 0]) == pytest.approx(9.0, rel=1e-3)
+    assert torch.equal(weights[1], torch.ones(1, 4, 4))
+
+
+def test_focus_ends_with_its_share_of_the_run(sampler, monkeypatch):
+    seen = []
+
+    def watch(trainee, batch, settings, generator, focus):
+        seen.append(focus)
+        return flow_loss(trainee, batch, settings, generator, focus)
+
+    monkeypatch.setattr(training, "flow_loss", watch)
+    settings = dataclasses.replace(SETTINGS, focus=4.0, focus_until=0.5, steps=2)
+    steps(Run(new_trainee(), settings), sampler, 2)
+    assert seen == [4.0, 0.0]
 
 
 def test_stages_favour_slow_tasks_first_and_then_text_to_image():
