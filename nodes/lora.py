@@ -7,11 +7,12 @@ from pathlib import Path
 
 import comfy.lora
 import comfy.lora_convert
-import comfy.utils
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..pixwizard_core.errors import CheckpointError
+from ..pixwizard_core.finite import require_finite
+from ..pixwizard_core.weightfile import open_weights
 from .host import model_files, resolve, schema, supported
 
 HOST = "diffusion_model."  # where the host keeps the network
@@ -100,7 +101,8 @@ def _check_size(name: str, patch, weight: Tensor, file: str) -> None:
 
 def load_lora(model, path: Path, strength: float, *, strict: bool = True):
     """A clone of a MODEL with a LoRA file on it. Raises CheckpointError (see read_patches)."""
-    lora = comfy.utils.load_torch_file(str(path), safe_load=True)
+    file = open_weights(path)  # the host's reader has messages that help nobody
+    lora = {name: require_finite(file.fetch(name), name, path.name) for name in file.shapes}
     patches = read_patches(lora, model.model.state_dict(), path.name, strict)
     model = model.clone()
     model.add_patches(patches, strength)

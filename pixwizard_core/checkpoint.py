@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .config import PRESETS, ModelConfig
 from .errors import CheckpointError
+from .finite import require_finite
 from .locate import ORIGIN, locate
 from .model import PixWizard
 from .recognise import PIXWIZARD, config_from_shapes, find_prefix, recognise
@@ -98,7 +99,15 @@ def open_checkpoint(path: str | Path, config: ModelConfig | None = None) -> Chec
         info = replace(info, config=config, config_source="caller")
     shapes = {name: weights.shapes[stored] for name, stored in names.items()}
     check_shapes(file.name, shapes, expected_shapes(info.config))
+    whole = [name for name, stored in names.items() if not weights.dtypes[stored].is_floating_point]
+    if whole:
+        raise CheckpointError(
+            f"{file.name}: {len(whole)} weights are stored as whole numbers, first {whole[0]} as "
+            f"{weights.dtypes[names[whole[0]]]}; quantised files of that kind are not read here"
+        )
     scales = _scales(weights)
+    for stored, scale in scales.items():
+        _check_scale(file.name, scale, weights.shapes[scale], weights.shapes[stored])
     dtypes = {
         name: torch.bfloat16 if stored in scales else weights.dtypes[stored]
         for name, stored in names.items()
@@ -109,7 +118,7 @@ def open_checkpoint(path: str | Path, config: ModelConfig | None = None) -> Chec
         tensor = weights.fetch(stored)
         if stored in scales:
             tensor = (tensor.float() * weights.fetch(scales[stored]).float()).to(torch.bfloat16)
-        return tensor
+        return require_finite(tensor, name, file.name)
 
     return Checkpoint(info, shapes, dtypes, fetch, weights.metadata)
 
@@ -231,7 +240,7 @@ def _configuration(weights: WeightFile, prefix: str) -> tuple[ModelConfig, str]:
     if CONFIG_KEY in weights.metadata:
         try:
             values = json.loads(weights.metadata[CONFIG_KEY])
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise CheckpointError(
                 f"{weights.path.name}: the header entry {CONFIG_KEY} is not JSON ({error})"
             ) from error
@@ -269,6 +278,17 @@ def _scales(weights: WeightFile) -> dict[str, str]:
             if name.endswith(suffix) and weights.dtypes.get(owner) in FP8_DTYPES:
                 pairs[owner] = name
     return pairs
+
+
+def _check_scale(source: str, name: str, scale: tuple[int, ...], weight: tuple[int, ...]) -> None:
+    """Raise CheckpointError unless multiplying by the scale leaves the weight's shape."""
+    padded = (1,) * (len(weight) - len(scale)) + tuple(scale)
+    pairs = zip(padded, weight, strict=False)
+    if len(padded) != len(weight) or any(side not in (1, whole) for side, whole in pairs):
+        raise CheckpointError(
+            f"{source}: the fp8 scale {name} of shape {tuple(scale)} does not fit its weight, "
+            f"{tuple(weight)}"
+        )
 
 
 def _size(shape: tuple[int, ...]) -> int:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, fields
 
 from .errors import CheckpointError
 
+# Far beyond any model of this kind; a file that says more is damaged or means harm.
+LARGEST, LARGEST_OF = 1 << 17, {"n_layers": 1024, "patch_size": 64, "in_channels": 1024}
 MAX_COND_DIM = 1024  # the reference caps the width of its timestep, task and image embeddings
 
 
@@ -46,8 +48,19 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type == "int" and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{field.name} must be a positive integer. Got: {value!r}")
+            largest = LARGEST_OF.get(field.name, LARGEST)
+            if field.type == "int" and (type(value) is not int or not 1 <= value <= largest):
+                raise ValueError(
+                    f"{field.name} must be a positive integer up to {largest}. Got: {value!r:.40}"
+                )
+            if field.type == "bool" and type(value) is not bool:
+                raise ValueError(f"{field.name} must be true or false. Got: {value!r:.40}")
+        if not isinstance(self.norm_eps, float) or not 0 < self.norm_eps < 1:
+            raise ValueError(f"norm_eps must be between 0 and 1. Got: {self.norm_eps!r:.40}")
+        if self.sample_tokens > self.image_tokens:
+            raise ValueError(
+                f"sample_tokens {self.sample_tokens} is more than image_tokens {self.image_tokens}"
+            )
         if self.dim % self.n_heads:
             raise ValueError(f"dim {self.dim} is not divisible by n_heads {self.n_heads}")
         if self.head_dim % 4:

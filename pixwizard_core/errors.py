@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+LONGEST_MESSAGE = 1000  # characters; names in a file may be of any number and length
+
 
 class PixWizardError(Exception):
-    """Base of every error that user input or a user's file can cause."""
+    """Base of every error that user input or a user's file can cause.
+
+    Its text is one printable line of at most LONGEST_MESSAGE characters, whatever it quotes.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class CanvasError(PixWizardError):
@@ -29,3 +37,20 @@ class DecodeError(PixWizardError):
 
 class InstructionError(PixWizardError):
     """An instruction with an unknown task or a field missing."""
+
+
+def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Text as one printable line; of a long one the middle is left out."""
+    text = "".join(_printable(c) for c in _clipped(text, longest))
+    return _clipped(text, longest)
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else ascii(character)[1:-1]
+
+
+def _clipped(text: str, longest: int) -> str:
+    half = longest // 2 - 2
+    return text if len(text) <= longest else f"{text[:half]} … {text[-half:]}"

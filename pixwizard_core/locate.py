@@ -57,7 +57,8 @@ def _in_folder(folder: Path) -> tuple[Path, str, list[str]]:
     notes = []
     if (folder / ARGUMENTS_NAME).is_file():
         fields = read_namespace(folder / ARGUMENTS_NAME)
-        told = [f"{key} {fields[key]}" for key in ("model", "image_size", "vae") if key in fields]
+        shown = [key for key in ("model", "image_size", "vae") if key in fields]
+        told = [f"{key} {fields[key]!s:.80}" for key in shown]
         notes.append(f"{ARGUMENTS_NAME}: {', '.join(told) or 'no known fields'}")
     return file, "released folder", notes
 

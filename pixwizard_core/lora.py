@@ -7,6 +7,7 @@ What it adds to the layer's weight is strength * alpha / rank * B A.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import CheckpointError
+from .finite import require_finite
 from .weightfile import open_weights, write_safetensors
 
 PREFIX = "diffusion_model."
@@ -214,8 +216,20 @@ def read_lora(path: str | Path) -> dict[str, tuple[Tensor, Tensor, float]]:
         missing = [layer + end for end in (DOWN, UP) if layer + end not in halves]
         if missing:
             raise CheckpointError(f"{path.name} is incomplete: {missing[0]} is missing")
-        down, up = file.fetch(layer + DOWN).float(), file.fetch(layer + UP).float()
-        alpha = file.fetch(layer + ALPHA).item() if layer + ALPHA in file.shapes else len(down)
+        shapes = [file.shapes[layer + end] for end in (DOWN, UP)]
+        alpha_shape = file.shapes.get(layer + ALPHA, ())
+        if any(len(shape) != 2 or 0 in shape for shape in shapes) or math.prod(alpha_shape) != 1:
+            raise CheckpointError(
+                f"{path.name}: {layer} is no pair of matrices with one alpha (shapes {shapes[0]}, "
+                f"{shapes[1]}, {alpha_shape}); the file is damaged or of another kind"
+            )
+        down, up = (
+            require_finite(file.fetch(layer + end), layer + end, path.name).float()
+            for end in (DOWN, UP)
+        )
+        alpha = float(len(down))
+        if layer + ALPHA in file.shapes:
+            alpha = require_finite(file.fetch(layer + ALPHA), layer + ALPHA, path.name).item()
         found[layer.removeprefix(PREFIX)] = (down, up, alpha / len(down))
     return found
 

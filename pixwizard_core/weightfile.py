@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .errors import CheckpointError
+from .pickle_scan import damaged, scan
 
 DTYPE_NAMES = {
     torch.float64: "F64",
@@ -34,6 +35,7 @@ DTYPE_NAMES = {
 }
 DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
+MOST_TENSORS = 30_000  # in a file
 # Training scripts wrap the weights in a dict; the first of these that holds tensors is taken.
 WRAPPERS = ("ema", "state_dict", "model", "module")
 
@@ -60,8 +62,14 @@ def open_weights(path: Path) -> WeightFile:
     Raises CheckpointError for a file that is neither safetensors nor a plain PyTorch pickle, is
     damaged, or asks for anything but tensors to be unpickled.
     """
-    with path.open("rb") as file:
-        start = file.read(9)
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "not there, or no ordinary file"
+        raise CheckpointError(f"{path.name} is {what}; a weight file is wanted")
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     if start[:2] == b"PK" or start[:1] == b"\x80":
         return _open_pickle(path)
     if len(start) == 9 and start[8:9] == b"{":
@@ -76,10 +84,15 @@ def _open_safetensors(path: Path) -> WeightFile:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
+            if len(file.keys()) > MOST_TENSORS:
+                raise CheckpointError(
+                    f"{path.name} is refused: it holds {len(file.keys())} tensors; no model that "
+                    f"is read here has more than {MOST_TENSORS}"
+                )
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
             stored = {name: part.get_dtype() for name, part in slices.items()}
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, OverflowError) as error:
         raise CheckpointError(
             f"{path.name} is damaged or cut short ({error}); copy or download it again"
         ) from error
@@ -90,9 +103,15 @@ def _open_safetensors(path: Path) -> WeightFile:
 
     def fetch(name: str) -> Tensor:
         nonlocal handle
-        if handle is None:
-            handle = safe_open(path, framework="pt")
-        return handle.get_tensor(name)
+        try:
+            if handle is None:
+                handle = safe_open(path, framework="pt")
+            tensor = handle.get_tensor(name)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise CheckpointError(f"{path.name} changed while it was read ({error})") from error
+        if tuple(tensor.shape) != shapes[name]:
+            raise CheckpointError(f"{path.name} changed while it was read; load it again")
+        return tensor
 
     dtypes = {name: DTYPES[code] for name, code in stored.items()}
     return WeightFile(path, "safetensors", shapes, dtypes, fetch, metadata)
@@ -105,6 +124,12 @@ def _open_pickle(path: Path) -> WeightFile:
         raise CheckpointError(
             f"{path.name} holds a {type(content).__name__} without tensors, not model weights"
         )
+    for name, tensor in tensors.items():
+        if tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"{path.name} is refused: {name} claims the shape {tuple(tensor.shape)}, for which "
+                "the file holds too few numbers"
+            )
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
     return WeightFile(path, "pickle", shapes, dtypes, lambda name: tensors[name].detach())
@@ -115,8 +140,10 @@ def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
 
     Raises CheckpointError, having run nothing, when the file names any other class or function.
     """
+    allow = list(allow)
+    scan(path, (f"{kind.__module__} {kind.__qualname__}" for kind in allow))
     try:
-        with torch.serialization.safe_globals(list(allow)):
+        with torch.serialization.safe_globals(allow):
             # Only the zip layout can be mapped; the older one is read into memory.
             return torch.load(
                 path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None
@@ -131,10 +158,7 @@ def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
             "converted to .safetensors"
         ) from error
     except Exception as error:  # a broken pickle can fail in any way; none of them runs its code
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise CheckpointError(
-            f"{path.name} is damaged or not a PyTorch file ({reason}); copy or download it again"
-        ) from error
+        raise damaged(path, error) from error
 
 
 def read_namespace(path: Path) -> dict[str, object]:
@@ -153,7 +177,8 @@ def _tensors_of(content: object) -> dict[str, Tensor]:
     for key in WRAPPERS:
         inner = content.get(key)
         if isinstance(inner, dict) and any(isinstance(value, Tensor) for value in inner.values()):
-            return _tensors_of(inner)
+            content = inner
+            break
     return {
         name: value
         for name, value in content.items()

@@ -102,8 +102,13 @@ def filled(
     Built without memory first, so that it never exists twice. Raises EncoderError that counts the
     missing, unknown and misshapen tensors and names the first ones.
     """
-    with torch.device("meta"):
-        model = build(kind, config)
+    try:
+        with torch.device("meta"):
+            model = build(kind, config)
+    except (ValueError, TypeError, KeyError, ZeroDivisionError, RuntimeError) as problem:
+        raise EncoderError(
+            f"{weights.source}: no {kind} model can be built from its settings ({problem})"
+        ) from problem
     own = model.state_dict()
     own = {name: value for name, value in own.items() if not name.endswith("position_ids")}
     prefix = key_prefix(kind, list(own))

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from ..errors import CheckpointError, EncoderError
+from ..finite import require_finite
 from ..weightfile import WeightFile, open_weights
 from .architectures import CLIP_L_TEXT, CLIP_L_VISION, GEMMA_2B, Weights, filled
 from .text import TextEncoder, Tokenizers
@@ -52,6 +53,10 @@ ROOTS = {
     "clip_text": ("text_model.", "text_projection."),
     "clip_vision": ("vision_model.",),
 }
+OPTIONAL = ("initializer_range",)
+ACTIVATIONS = ("gelu_pytorch_tanh", "gelu", "quick_gelu")
+LARGEST = 1 << 19  # of a number among the settings: a vocabulary of twice Gemma's
+LARGEST_OF = {"num_hidden_layers": 1024}
 LEFT_OUT = ("lm_head.weight", "position_ids", "rotary_emb.inv_freq")  # computed, or never used
 
 
@@ -84,9 +89,7 @@ def folder_files(folder: Path) -> list[Path]:
     """What to read in a Hugging Face folder: the shards of its index, or else the weight files."""
     for kind, names in (("safetensors", "model*.safetensors"), ("bin", "pytorch_model*.bin")):
         for index in sorted(folder.glob(f"*.{kind}.index.json")):
-            shards = sorted(
-                set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-            )
+            shards = shard_names(index)
             absent = [name for name in shards if not (folder / name).is_file()]
             if absent:
                 raise EncoderError(
@@ -97,6 +100,21 @@ def folder_files(folder: Path) -> list[Path]:
         if found := sorted(folder.glob(names)) or sorted(folder.glob(f"*.{kind}")):
             return found
     raise EncoderError(f"{folder} holds no .safetensors or .bin weights")
+
+
+def shard_names(index: Path) -> list[str]:
+    """Names of the files an index lists, all in its own folder. Raises EncoderError."""
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        plain = all(name and Path(name).name == name and "\\" not in name for name in names)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise EncoderError(f"{index.name} is not an index of weight files ({problem!r})") from None
+    if not plain or not names:
+        raise EncoderError(
+            f"{index.name} names weight files outside its folder, or none; copy all files of the "
+            "model again"
+        )
+    return sorted(names)
 
 
 def read_source(kind: str, path: str | Path) -> Source:
@@ -118,7 +136,7 @@ def read_source(kind: str, path: str | Path) -> Source:
 
     def fetch(name: str) -> torch.Tensor:
         file, inner = owner[name]
-        return file.fetch(inner)
+        return require_finite(file.fetch(inner), inner, file.path.name)
 
     weights = Weights(path.name, shapes, fetch)
     folder = path if path.is_dir() else path.parent
@@ -126,11 +144,43 @@ def read_source(kind: str, path: str | Path) -> Source:
         file.metadata[HEADER_KEYS[kind]] for file in files if HEADER_KEYS[kind] in file.metadata
     ]
     if headers:
-        return Source(json.loads(headers[0]), weights, folder, own=True)
+        return Source(read_settings(kind, headers[0], path.name), weights, folder, own=True)
     trouble = mismatch(kind, every)
     if trouble:
         raise EncoderError(f"{path.name} is {trouble}. {WANTED[kind]}")
     return Source(OFFICIAL[kind], weights, folder, own=False)
+
+
+def read_settings(kind: str, text: str, source: str) -> dict:
+    """An encoder's settings from a file's header: those of the official one in other numbers.
+
+    Raises EncoderError for anything else.
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise EncoderError(f"{source}: the settings in its header are no JSON") from problem
+    official = OFFICIAL[kind]
+    if not isinstance(values, dict) or not values or set(values) - {*official, *OPTIONAL}:
+        raise EncoderError(
+            f"{source}: the settings in its header are not those of {kind}; the file is damaged "
+            "or needs a newer release"
+        )
+    wrong = [name for name, value in values.items() if not plausible(name, value, official)]
+    if wrong:
+        told = f"{wrong[0]} = {values[wrong[0]]!r:.60}"
+        raise EncoderError(f"{source}: the settings in its header make no sense ({told})")
+    return {**official, **values}
+
+
+def plausible(name: str, value: object, official: Mapping[str, object]) -> bool:
+    """Whether a setting is of the kind and size that an encoder can have."""
+    if isinstance(official.get(name, 0.0), str):
+        return value in ACTIVATIONS
+    if isinstance(official.get(name, 0.0), float):
+        return isinstance(value, float) and 0 < value < 1
+    least = 0 if name.endswith("_token_id") else 1
+    return type(value) is int and least <= value <= LARGEST_OF.get(name, LARGEST)
 
 
 def rename(kind: str, name: str) -> str:

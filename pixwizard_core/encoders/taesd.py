@@ -17,6 +17,7 @@ from ..errors import EncoderError
 
 LATENT_SCALE = 0.13025  # host latents (SDXL convention) times this are model-space latents
 WIDTH = 64
+MOST_CHANNELS = 64  # of a latent
 HEADER_KEY = "pixwizard.autoencoder"
 
 
@@ -165,6 +166,11 @@ def autoencoder_from(tensors: dict[str, Tensor], name: str = "autoencoder") -> A
         raise EncoderError(
             f"{name}: no key taesd_decoder.1.weight among {len(tensors)} keys "
             f"(first {next(iter(tensors), 'none')}); this is not an autoencoder in the TAESD layout"
+        )
+    if first.ndim != 4 or not 1 <= first.shape[1] <= MOST_CHANNELS:
+        raise EncoderError(
+            f"{name}: taesd_decoder.1.weight is {tuple(first.shape)}; an autoencoder of 1 to "
+            f"{MOST_CHANNELS} latent channels is wanted"
         )
     model = Autoencoder(first.shape[1])
     scalars = {key: value for key, value in model.state_dict().items() if key.startswith("vae_")}

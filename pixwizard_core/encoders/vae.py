@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, EncoderError
-from ..weightfile import open_weights
+from ..finite import require_finite
+from ..weightfile import WeightFile, open_weights
 from .taesd import LATENT_SCALE, Autoencoder, autoencoder_from
 
 VAE_WANTED = (
@@ -95,15 +96,24 @@ def load_latent_coder(
         raise EncoderError(f"there is no VAE at {path}. {VAE_WANTED}")
     try:
         weights = open_weights(file)
+        return _coder_of(weights, device=device, dtype=dtype, posterior=posterior)
     except CheckpointError as problem:
         raise EncoderError(str(problem)) from problem
+
+
+def _coder_of(weights: WeightFile, *, device, dtype, posterior) -> LatentCoder:
+    file = weights.path
+
+    def fetch(name: str) -> Tensor:
+        return require_finite(weights.fetch(name), name, file.name)
+
     if "taesd_decoder.1.weight" in weights.shapes:
-        tensors = {name: weights.fetch(name) for name in weights.shapes}
+        tensors = {name: fetch(name) for name in weights.shapes}
         model = autoencoder_from(tensors, file.name).requires_grad_(False)
         return TaesdCoder(model.to(device, dtype))
     names = {name.removeprefix("first_stage_model."): name for name in weights.shapes}
     tensors = {
-        short: weights.fetch(name)
+        short: fetch(name)
         for short, name in names.items()
         if short.startswith(("encoder.", "decoder.", "quant_conv.", "post_quant_conv."))
     }
@@ -123,8 +133,8 @@ def sdxl_vae(tensors: dict[str, Tensor], name: str) -> Any:
     """A diffusers AutoencoderKL from tensors under diffusers' or the original names."""
     first = tensors.get("encoder.conv_in.weight")
     mean = tensors.get("quant_conv.weight")
-    if first is None or mean is None or mean.shape[0] != 8:
-        found = "no quant_conv" if mean is None else f"{mean.shape[0] // 2} latent channels"
+    if first is None or mean is None or mean.shape[:1] != (8,):
+        found = "no quant_conv" if mean is None else f"{sum(mean.shape[:1]) // 2} latent channels"
         raise EncoderError(
             f"{name} is not a 4-channel Stable Diffusion VAE ({found}). {VAE_WANTED}"
         )
@@ -137,11 +147,17 @@ def sdxl_vae(tensors: dict[str, Tensor], name: str) -> Any:
         ) from problem
     vae = AutoencoderKL(**SDXL_VAE)
     if "encoder.down.0.block.0.norm1.weight" in tensors:
-        tensors = convert_ldm_vae_checkpoint(tensors, dict(vae.config))
+        try:
+            tensors = convert_ldm_vae_checkpoint(tensors, dict(vae.config))
+        except (KeyError, ValueError, IndexError, RuntimeError) as problem:
+            raise EncoderError(f"{name} lacks weights of the SDXL VAE ({problem})") from problem
     own = vae.state_dict()
-    if problems := sorted(set(own) ^ set(tensors)):
+    problems = set(own) ^ set(tensors)
+    problems |= {key for key in set(own) & set(tensors) if own[key].shape != tensors[key].shape}
+    if problems := sorted(problems):
         raise EncoderError(
-            f"{name}: {len(problems)} VAE weights missing or unknown, first {problems[0]}"
+            f"{name}: {len(problems)} VAE weights missing, unknown or misshapen, "
+            f"first {problems[0]}"
         )
     vae.load_state_dict({key: value.float() for key, value in tensors.items()})
     return vae.eval().requires_grad_(False)

@@ -30,10 +30,14 @@ MAY_IMPORT = {
     "canvas": {"buckets", "errors", "images", "resample"},
     "decode": {"errors", "images", "tasks"},
     "recognise": {"config", "errors"},
-    "weightfile": {"errors"},
+    "finite": {"errors"},
+    "pickle_scan": {"errors"},
+    "weightfile": {"errors", "pickle_scan"},
     "strict": {"errors"},
     "locate": {"errors", "weightfile"},
-    "checkpoint": {"config", "errors", "locate", "model", "recognise", "strict", "weightfile"},
+    "checkpoint": {
+        *("config", "errors", "finite", "locate", "model", "recognise", "strict", "weightfile")
+    },
     "generate": {"conditioning", "errors", "model", "sampling"},
 }
 FORBIDDEN_WORDS = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/|\.\./shared", re.IGNORECASE)
