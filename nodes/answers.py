@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from comfy_api.latest import io
 
 from ..pixwizard_core.decode import edges, masks
@@ -180,8 +181,9 @@ class DecodeNormals(io.ComfyNode):
         flip_x = choice(red, ("right", "left"), "direction of red") == "left"
         normals = decode_normals(at_source_size(image, canvas))
         if canvas is not None:
-            unseen = ~canvas.covered().to(normals.device)
-            normals[:, :, unseen] = normals.new_tensor([0.0, 0.0, 1.0])[:, None]
+            seen = canvas.covered().to(normals.device).expand(len(normals), -1, -1)[:, None]
+            viewer = normals.new_tensor([0.0, 0.0, 1.0]).view(3, 1, 1)
+            normals = torch.where(seen, normals, viewer)
         return io.NodeOutput(from_image_01(paint_normals(normals, flip_x=flip_x, flip_y=flip_y)))
 
 

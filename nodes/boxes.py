@@ -7,6 +7,7 @@ from comfy_api.latest import io
 
 from ..pixwizard_core.decode import dialects
 from ..pixwizard_core.decode.boxes import Box, decode_boxes
+from ..pixwizard_core.lettering import write_tags
 from ..pixwizard_core.tasks import COLOURS
 from . import views
 from .decode import canvas_input
@@ -20,7 +21,7 @@ BoundingBox = io.Custom("BOUNDING_BOX")
 
 def at_source(boxes, canvas):
     """The boxes of one picture in whole px of the source, at least 1 px a side."""
-    if canvas is None or not boxes:
+    if not boxes:
         return boxes
     moved = canvas.restore_boxes(torch.tensor([box.xyxy_px for box in boxes]).float())
     low, high = moved[:, :2].round().int().tolist(), moved[:, 2:].round().int().tolist()
@@ -30,6 +31,14 @@ def at_source(boxes, canvas):
         x1, y1 = min(x1, size.width - 1), min(y1, size.height - 1)
         found.append(Box((x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)), box.score))
     return found
+
+
+def annotated(shown, found, label, colour):
+    """The pictures with outlines and, where there is a name, tags of name and score."""
+    drawn = dialects.draw(shown, found, colour)
+    name = label.strip()
+    words = [[f"{name} {box.score:.2f}" if name else "" for box in boxes] for boxes in found]
+    return write_tags(drawn, [[box.xyxy_px for box in boxes] for boxes in found], words, colour)
 
 
 class DecodeBoxes(io.ComfyNode):
@@ -56,13 +65,22 @@ class DecodeBoxes(io.ComfyNode):
                     "0 to 1.",
                 ),
                 io.String.Input(
-                    "label", default="object", tooltip="Name of what the boxes are around."
+                    "label",
+                    default="object",
+                    tooltip="Name of what the boxes are around, also written into the picture; "
+                    "empty writes nothing.",
                 ),
                 source_image(),
                 canvas_input(),
             ],
             outputs=[
-                BBox.Output("bboxes", display_name="bboxes", tooltip="[[x1, y1, x2, y2], ...]"),
+                BBox.Output(
+                    "bboxes",
+                    display_name="bboxes",
+                    is_output_list=True,
+                    tooltip="[[x1, y1, x2, y2], ...], one for each picture: nodes that take "
+                    "BBOX know nothing of batches and run once for each.",
+                ),
                 BoundingBox.Output(
                     "bounding_boxes",
                     display_name="bounding_boxes",
@@ -93,7 +111,8 @@ class DecodeBoxes(io.ComfyNode):
         asked = source_as_answer(source, answer, canvas)
         colour = choice(colour, COLOURS, "colour")
         found = decode_boxes(answer, colour, asked, min_score=min_score)
-        found = [at_source(boxes, canvas) for boxes in found]
+        if canvas is not None:
+            found = [at_source(boxes, canvas.of(i)) for i, boxes in enumerate(found)]
         shown = shown_source(source, answer, canvas).expand(len(found), -1, -1, -1)
         height, width = shown.shape[-2:]
         dicts = [dialects.to_bounding_boxes(boxes, label) for boxes in found]
@@ -101,12 +120,12 @@ class DecodeBoxes(io.ComfyNode):
         text = dialects.to_json(data)
         masks = torch.stack([dialects.to_mask(boxes, width, height) for boxes in found])
         return io.NodeOutput(
-            [box for boxes in found for box in dialects.to_bbox(boxes)],
+            [dialects.to_bbox(boxes) for boxes in found],
             dicts[0] if len(dicts) == 1 else dicts,
             [dialects.to_segs(boxes, label, width, height) for boxes in found],
             text,
             from_mask(masks),
-            from_image_01(dialects.draw(shown, found, colour)),
+            from_image_01(annotated(shown, found, label, colour)),
             sum(map(len, found)),
             ui={"text": [text], "pixwizard_boxes": data, **views.boxes(shown, data, colour)},
         )

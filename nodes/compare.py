@@ -8,16 +8,15 @@ import math
 from comfy_api.latest import io
 
 from ..pixwizard_core.decode.depth import METRES, to_metres
-from ..pixwizard_core.decode.dialects import read_boxes
+from ..pixwizard_core.decode.dialects import read_pictures
 from ..pixwizard_core.decode.masks import decode_mask
 from ..pixwizard_core.decode.normals import decode_normals
 from ..pixwizard_core.decode.segments import decode_segments
 from ..pixwizard_core.errors import CanvasError
 from ..pixwizard_core.evaluation import compare as scores
 from . import views
-from .decode import PALETTES
 from .host import choice, schema
-from .inputs import SHADES, metres_input, near_combo
+from .inputs import SHADES, metres_input, near_combo, palette_combo, palette_of, palette_text
 from .tensors import as_masks, to_image_01, to_mask
 
 AnyBoxes = io.Custom("BBOX,BOUNDING_BOX,STRING")
@@ -88,12 +87,7 @@ class Compare(io.ComfyNode):
                     tooltip="Depth only: fit each prediction by scale and shift first, which is "
                     "usual for relative depth.",
                 ),
-                io.Combo.Input(
-                    "palette",
-                    options=list(PALETTES),
-                    default=next(iter(PALETTES)),
-                    tooltip="Segmentation only: colours of the classes.",
-                ),
+                palette_combo("Segmentation only: colours of the classes."),
                 io.Image.Input("prediction", optional=True, tooltip="Picture to judge, 0 to 1."),
                 io.Image.Input(
                     "truth", optional=True, tooltip="True picture of the same size; one serves all."
@@ -103,8 +97,8 @@ class Compare(io.ComfyNode):
                 AnyBoxes.Input(
                     "prediction_boxes",
                     optional=True,
-                    tooltip="Boxes of one picture to judge: BBOX as xyxy px, BOUNDING_BOX, or JSON "
-                    "text.",
+                    tooltip="Boxes to judge: BBOX as xyxy px, BOUNDING_BOX, or JSON text. Lists of "
+                    "lists are taken picture by picture.",
                 ),
                 AnyBoxes.Input(
                     "truth_boxes", optional=True, tooltip="True boxes, in any of these forms."
@@ -115,6 +109,7 @@ class Compare(io.ComfyNode):
                     tooltip="Pixels that count, 1 = counts; for depth, normals, segmentation and "
                     "pictures.",
                 ),
+                palette_text(),
             ],
             outputs=[
                 io.String.Output("report", display_name="report"),
@@ -126,6 +121,7 @@ class Compare(io.ComfyNode):
     def execute(
         cls, kind, near_m, far_m, near, align, palette, prediction=None, truth=None,
         prediction_mask=None, truth_mask=None, prediction_boxes=None, truth_boxes=None, valid=None,
+        palette_text="",
     ):  # fmt: skip
         kind = choice(kind, KINDS, "kind")
         if kind == "boxes":
@@ -133,8 +129,8 @@ class Compare(io.ComfyNode):
                 raise CanvasError(
                     "comparing boxes needs both; connect prediction_boxes and truth_boxes"
                 )
-            found = scores.compare_boxes(read_boxes(prediction_boxes), read_boxes(truth_boxes))
-            return answer(kind, found)
+            found = (read_pictures(boxes) for boxes in (prediction_boxes, truth_boxes))
+            return answer(kind, scores.compare_boxes(*found))
         if kind in ("mask", "edges"):
             both = bools(prediction, truth, prediction_mask, truth_mask, kind)
             compare = scores.compare_masks if kind == "mask" else scores.compare_edges
@@ -153,11 +149,9 @@ class Compare(io.ComfyNode):
             normals = (decode_normals(x) for x in (one, other))
             return answer(kind, scores.compare_normals(*normals, seen), one, other)
         if kind == "segmentation":
-            colours = PALETTES[choice(palette, PALETTES, "palette")]()
+            colours = palette_of(palette, palette_text)
             labels = (decode_segments(x, colours).labels for x in (one, other))
-            return answer(
-                kind, scores.compare_labels(*labels, len(colours), seen), one, other
-            )
+            return answer(kind, scores.compare_labels(*labels, len(colours), seen), one, other)
         return answer(kind, scores.compare_pictures(one, other, seen), one, other)
 
 

@@ -8,14 +8,21 @@ from dataclasses import asdict
 from comfy_api.latest import io
 
 from ..pixwizard_core.decode import depth as depths
-from ..pixwizard_core.decode import masks, palette, segments
+from ..pixwizard_core.decode import masks, segments
 from ..pixwizard_core.decode.common import same_size
 from ..pixwizard_core.decode.overlay import overlay
-from ..pixwizard_core.demo.world import PALETTE
 from ..pixwizard_core.errors import CanvasError
 from . import sockets, views
+from .exact import to_values
 from .host import choice, schema
-from .inputs import answer_image, cleanup_inputs
+from .inputs import (
+    answer_image,
+    cleanup_inputs,
+    metres_input,
+    palette_combo,
+    palette_of,
+    palette_text,
+)
 from .page_data import objects_found
 from .tensors import (
     MAX_OBJECTS,
@@ -28,10 +35,8 @@ from .tensors import (
     to_mask,
 )
 
-PALETTES = {
-    "ADE20K (150 classes)": palette.ade20k,
-    "PixWizard Tiny world": lambda: palette.Palette.from_mapping("PixWizard Tiny world", PALETTE),
-}
+THRESHOLDS = ("fixed", "otsu")
+STRETCHES = ("none", "image", "batch", "fixed")
 
 
 def canvas_input():
@@ -49,14 +54,20 @@ def at_source_size(image, canvas):
     return image_01 if canvas is None else canvas.restore_image(image_01)
 
 
+def level_input(name: str, default: float, tooltip: str):
+    return io.Float.Input(
+        name, default=default, min=0.0, max=1.0, step=0.001, optional=True, tooltip=tooltip
+    )
+
+
 class DecodeDepth(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return schema(
             "DecodeDepth",
             display_name="PixWizard Decode Depth",
-            description="Depth as numbers in a grey picture (float32, near = 1), and the same in "
-            "colours.",
+            description="Depth as numbers in a grey picture (float32, near = 1), the same in "
+            "colours, in metres, and stretched as depth ControlNets expect it.",
             search_aliases=["depth map", "colorize depth"],
             is_output_node=True,
             inputs=[
@@ -70,10 +81,11 @@ class DecodeDepth(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "normalise",
-                    options=list(depths.NORMALISATIONS[:3]),
+                    options=list(STRETCHES),
                     default="none",
                     tooltip="Stretch to 0..1: none keeps the model's values, image stretches "
-                    "each picture by itself, batch all by one range (no flicker in video).",
+                    "each picture by itself, batch all by one range (no flicker in video), fixed "
+                    "takes low to high.",
                 ),
                 io.Combo.Input(
                     "colour_map",
@@ -81,21 +93,59 @@ class DecodeDepth(io.ComfyNode):
                     default="spectral_r",
                     tooltip="Colours of the second output. A name ending in _r runs backwards.",
                 ),
+                level_input("low", 0.0, "With fixed: depth that becomes 0, 0 to 1."),
+                level_input("high", 1.0, "With fixed: depth that becomes 1, 0 to 1."),
+                io.Float.Input(
+                    "clip_percent",
+                    default=0.0,
+                    min=0.0,
+                    max=49.0,
+                    step=0.1,
+                    optional=True,
+                    tooltip="With image and batch: percent of the darkest and of the brightest "
+                    "pixels that the range leaves out, 0 to 49. 1 or 2 ignore stray pixels.",
+                ),
+                metres_input("near", depths.METRES[0], optional=True),
+                metres_input("far", depths.METRES[1], optional=True),
             ],
             outputs=[
                 io.Image.Output("depth", display_name="depth"),
                 io.Image.Output("picture", display_name="picture"),
+                io.Image.Output(
+                    "metres",
+                    display_name="metres",
+                    tooltip="Metres as floats, from the model's own values, whatever near and "
+                    "normalise say; beyond 1, so for nodes that reckon with it.",
+                ),
+                io.Image.Output(
+                    "controlnet",
+                    display_name="controlnet",
+                    tooltip="White is near, stretched to all of 0..1: what depth ControlNets "
+                    "were trained with.",
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, image, near, normalise, colour_map, canvas=None):
-        invert = choice(near, ("white", "black"), "near") == "black"
-        depth = depths.decode_depth(at_source_size(image, canvas), invert=invert)
-        depth = depths.normalise(depth, choice(normalise, depths.NORMALISATIONS[:3], "normalise"))
+    def execute(
+        cls, image, near, normalise, colour_map, canvas=None, low=0.0, high=1.0, clip_percent=0.0,
+        near_m=depths.METRES[0], far_m=depths.METRES[1],
+    ):  # fmt: skip
+        black = choice(near, ("white", "black"), "near") == "black"
+        mode = choice(normalise, STRETCHES, "normalise")
+        painted = depths.decode_depth(at_source_size(image, canvas))
+        seen = None if canvas is None else canvas.covered().to(painted.device)
+        limits = {"percentiles": (clip_percent, 100 - clip_percent), "seen": seen}
+        depth = 1 - painted if black else painted
+        depth = depths.normalise(depth, mode, low=low, high=high, **limits)
+        stretch = mode if mode in ("image", "batch") else "image"
         colours = depths.colourise(depth, colour_map)
         return io.NodeOutput(
-            from_image_01(depth), from_image_01(colours), ui=views.measured(colours, depth, "")
+            from_image_01(depth),
+            from_image_01(colours),
+            to_values(depths.to_metres(painted, near_m, far_m)),
+            from_image_01(depths.normalise(painted, stretch, **limits)),
+            ui=views.measured(colours, depth, ""),
         )
 
 
@@ -128,6 +178,14 @@ class DecodeMask(io.ComfyNode):
                     tooltip="The picture Fit to Canvas got, to lay the mask on; without it the "
                     "answer is used.",
                 ),
+                io.Combo.Input(
+                    "threshold_by",
+                    options=list(THRESHOLDS),
+                    default=THRESHOLDS[0],
+                    optional=True,
+                    tooltip="fixed: the threshold above. otsu: for each picture the grey level "
+                    "that parts its dark from its bright pixels best.",
+                ),
             ],
             outputs=[
                 io.Mask.Output("mask", display_name="mask"),
@@ -149,9 +207,11 @@ class DecodeMask(io.ComfyNode):
         feather,
         canvas=None,
         source=None,
+        threshold_by="fixed",
     ):
         answer = at_source_size(image, canvas)
-        selected = masks.decode_mask(answer, threshold)
+        by_otsu = choice(threshold_by, THRESHOLDS, "way to threshold") == "otsu"
+        selected = masks.decode_mask(answer, "otsu" if by_otsu else threshold)
         selected = masks.clean(selected, masks.Cleanup(fill_holes, min_area, largest_only, grow))
         soft = masks.clean(selected, masks.Cleanup(feather=feather))
         apart = separate_objects(selected)
@@ -172,17 +232,14 @@ class DecodeSegmentation(io.ComfyNode):
             "DecodeSegmentation",
             display_name="PixWizard Decode Segmentation",
             description="Classes by the nearest colour of a palette: a clean class picture, the "
-            "legend as JSON, and a mask of the classes you name.",
+            "legend as JSON, a mask of the classes you name, and one mask for each class there is.",
             search_aliases=["semantic", "ade20k", "class mask"],
             is_output_node=True,
             inputs=[
                 answer_image(),
                 canvas_input(),
-                io.Combo.Input(
-                    "palette",
-                    options=list(PALETTES),
-                    default=next(iter(PALETTES)),
-                    tooltip="Colours the model paints classes in: ADE20K for the released model.",
+                palette_combo(
+                    "Colours the model paints classes in: ADE20K for the released model."
                 ),
                 io.String.Input(
                     "classes",
@@ -190,29 +247,68 @@ class DecodeSegmentation(io.ComfyNode):
                     tooltip="Classes of the mask, names separated by commas; * and ? stand for "
                     "any text, a single * for every class but the background.",
                 ),
+                io.Float.Input(
+                    "max_distance",
+                    default=0.0,
+                    min=0.0,
+                    max=442.0,
+                    step=1.0,
+                    optional=True,
+                    tooltip="Colours farther than this from every class become background, in "
+                    "steps of 8-bit RGB, 0 to 442; about 60 drops the blends along borders. 0 is "
+                    "off.",
+                ),
+                io.Int.Input(
+                    "min_area",
+                    default=0,
+                    min=0,
+                    max=1 << 24,
+                    optional=True,
+                    tooltip="Regions smaller than this, in square px of the source, join the class "
+                    "around them; 0 keeps all.",
+                ),
+                palette_text(),
             ],
             outputs=[
                 io.Image.Output("picture", display_name="picture"),
                 io.Mask.Output("mask", display_name="mask"),
                 io.String.Output("legend", display_name="legend"),
+                io.Mask.Output(
+                    "class_masks",
+                    display_name="class_masks",
+                    is_output_list=True,
+                    tooltip="A list with one mask for each class there is but the background, "
+                    "largest first; one empty mask when there is none.",
+                ),
+                io.String.Output(
+                    "class_names",
+                    display_name="class_names",
+                    is_output_list=True,
+                    tooltip="The names of the classes in class_masks.",
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, image, palette, classes, canvas=None):
-        colours = PALETTES[choice(palette, PALETTES, "palette")]()
-        answer = to_image_01(image)
-        labels = segments.decode_segments(answer, colours).labels
+    def execute(
+        cls, image, palette, classes, canvas=None, max_distance=0.0, min_area=0, palette_text=""
+    ):
+        colours = palette_of(palette, palette_text)
+        labels = segments.decode_segments(to_image_01(image), colours, max_distance or None).labels
         labels = labels if canvas is None else canvas.restore_labels(labels)
-        mask = segments.class_mask(labels, classes, colours)
-        entries = [asdict(entry) for entry in segments.legend(labels, colours)]
+        labels = segments.drop_speckles(labels, min_area) if min_area > 1 else labels
+        entries = segments.legend(labels, colours)
+        present = [entry for entry in entries if entry.index]
+        legend = [asdict(entry) for entry in entries]
         painted = segments.paint(labels, colours)
-        names = {entry["index"]: entry["name"] for entry in entries}
+        names = {entry.index: entry.name for entry in entries}
         return io.NodeOutput(
             from_image_01(painted),
-            from_mask(mask),
-            json.dumps(entries),
-            ui={"pixwizard_legend": entries, **views.classes(painted, labels, names)},
+            from_mask(segments.class_mask(labels, classes, colours)),
+            json.dumps(legend),
+            [from_mask(labels == e.index) for e in present] or [from_mask(labels < 0)],
+            [entry.name for entry in present] or [""],
+            ui={"pixwizard_legend": legend, **views.classes(painted, labels, names)},
         )
 
 

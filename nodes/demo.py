@@ -1,5 +1,5 @@
-"""A procedural scene with its exact depth and mask: something to try every task on without a
-file."""
+"""A procedural scene with the true answers to most tasks: something to try them on, and to measure
+them by, without a file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ import random
 import torch
 from comfy_api.latest import io
 
+from ..pixwizard_core.decode.masks import mask_boxes
+from ..pixwizard_core.demo import pictures
+from ..pixwizard_core.demo.example_tasks import SPOILS
 from ..pixwizard_core.demo.scenes import MAX_OBJECTS
 from ..pixwizard_core.demo.world import Scenes, Views, captions, refer, render, sample_scenes
-from .host import schema
+from .host import choice, schema
 from .tensors import from_image_01, from_mask
+
+UNSPOILED = "none"
+DAMAGES = (UNSPOILED, *SPOILS)
+BBox = io.Custom("BBOX")
 
 
 def name_an_object(scenes: Scenes, views: Views, seed: int) -> tuple[str, int]:
@@ -34,7 +41,8 @@ class DemoScene(io.ComfyNode):
             "DemoScene",
             display_name="PixWizard Demo Scene",
             description="A rendered room with coloured objects, the kind of picture PixWizard "
-            "Tiny was trained on, with its true depth and the true mask of one named object.",
+            "Tiny was trained on, with the true answers: depth, normals, classes, the mask and box "
+            "of one named object, the scene without it; and the scene damaged, for restoration.",
             search_aliases=["example", "test image", "synthetic"],
             inputs=[
                 io.Int.Input(
@@ -69,6 +77,14 @@ class DemoScene(io.ComfyNode):
                     step=16,
                     tooltip="Height in px, 32 to 2048.",
                 ),
+                io.Combo.Input(
+                    "damage",
+                    options=list(DAMAGES),
+                    default=UNSPOILED,
+                    optional=True,
+                    tooltip="What to do to the picture that goes out as damaged, named after the "
+                    "task that repairs it.",
+                ),
             ],
             outputs=[
                 io.Image.Output("image", display_name="image"),
@@ -76,21 +92,53 @@ class DemoScene(io.ComfyNode):
                 io.String.Output("target", display_name="target"),
                 io.Image.Output("depth", display_name="depth"),
                 io.Mask.Output("mask", display_name="mask"),
+                io.Image.Output("normals", display_name="normals"),
+                io.Image.Output(
+                    "classes",
+                    display_name="classes",
+                    tooltip="Class colours of the palette PixWizard Tiny world.",
+                ),
+                io.Image.Output(
+                    "without",
+                    display_name="without",
+                    tooltip="The scene without the named object: the true answer to its removal.",
+                ),
+                io.Image.Output(
+                    "damaged",
+                    display_name="damaged",
+                    tooltip="The picture with the damage chosen; the picture itself for none.",
+                ),
+                BBox.Output(
+                    "bboxes",
+                    display_name="bboxes",
+                    tooltip="[[x1, y1, x2, y2]] of the named object in px; empty when none is.",
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, seed, objects, width, height):
+    def execute(cls, seed, objects, width, height, damage=UNSPOILED):
+        damage = choice(damage, DAMAGES, "damage")
         generator = torch.Generator().manual_seed(seed)
         scenes = sample_scenes(1, generator, max_objects=objects)
         views = render(scenes, height, width)
         target, number = name_an_object(scenes, views, seed)
+        mask = (views.instances == number) & (number >= 0)
+        emptied = scenes.without(torch.tensor([number])) if number >= 0 else scenes
+        spoiled = views.rgb
+        if damage != UNSPOILED:
+            spoiled = SPOILS[damage](views, torch.Generator().manual_seed(seed))
         return io.NodeOutput(
             from_image_01(views.rgb),
             captions(scenes, views)[0],
             target,
             from_image_01(views.depth_01),
-            from_mask((views.instances == number) & (number >= 0)),
+            from_mask(mask),
+            from_image_01(pictures.normal_picture(views)),
+            from_image_01(pictures.segmentation_picture(views)),
+            from_image_01(render(emptied, height, width).rgb),
+            from_image_01(spoiled),
+            mask_boxes(mask).tolist() if number >= 0 else [],
         )
 
 

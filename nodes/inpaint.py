@@ -66,6 +66,13 @@ class PrepareInpaint(io.ComfyNode):
                     tooltip="With crop: how much to show around the mask on each side, in "
                     "multiples of the mask's longer side, 0 to 10.",
                 ),
+                io.Boolean.Input(
+                    "one_crop",
+                    default=False,
+                    optional=True,
+                    tooltip="With crop and a batch: one rectangle around all masks, which keeps "
+                    "the frames of a video steady. Off: each picture is shown around its own mask.",
+                ),
             ],
             outputs=[
                 io.Image.Output("prepared", display_name="image"),
@@ -76,13 +83,14 @@ class PrepareInpaint(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, mask, fill, grow, centre, fit, crop, context):
+    def execute(cls, image, mask, fill, grow, centre, fit, crop, context, one_crop=False):
         prepared = core.prepare_inpaint(
             to_image_01(image),
             as_masks(mask),
             fill=choice(fill, FILLS, "fill"),
             grow=grow,
             context=context if crop else None,
+            one_crop=one_crop,
             centres=centres_of(centre),
             fit=choice(fit, FITS, "fit"),
         )

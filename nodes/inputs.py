@@ -5,12 +5,19 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..pixwizard_core import canvas as canvases
+from ..pixwizard_core.decode import palette as palettes
 from ..pixwizard_core.decode.masks import Cleanup
+from ..pixwizard_core.demo.world import PALETTE
 from ..pixwizard_core.errors import DecodeError
 from ..pixwizard_core.tasks import COLOURS
+from .host import choice
 from .tensors import to_image_01
 
 SHADES = ("white", "black")
+PALETTES = {
+    "ADE20K (150 classes)": palettes.ade20k,
+    "PixWizard Tiny world": lambda: palettes.Palette.from_mapping("PixWizard Tiny world", PALETTE),
+}
 
 
 def answer_image():
@@ -46,7 +53,7 @@ def near_combo(what: str = "near things"):
     )
 
 
-def metres_input(name: str, default: float):
+def metres_input(name: str, default: float, *, optional: bool = False):
     shade = {"near": "nearest", "far": "farthest"}[name]
     return io.Float.Input(
         f"{name}_m",
@@ -54,9 +61,34 @@ def metres_input(name: str, default: float):
         min=0.0,
         max=100000.0,
         step=0.01,
+        optional=optional,
         tooltip=f"Distance of the {shade} shade in metres, 0 to 100000. Depth of the model is "
         "relative; indoors 0 and 10 m are usual.",
     )
+
+
+def palette_combo(tooltip: str):
+    return io.Combo.Input(
+        "palette", options=list(PALETTES), default=next(iter(PALETTES)), tooltip=tooltip
+    )
+
+
+def palette_text():
+    return io.String.Input(
+        "palette_text",
+        default="",
+        multiline=True,
+        optional=True,
+        tooltip='Your own classes instead of the palette, as JSON {"sky": [6, 230, 230]} or as CSV '
+        "with the first line name,r,g,b or name,colour (#rrggbb). Empty for none.",
+    )
+
+
+def palette_of(name: str, text: str = ""):
+    """The palette chosen, or the one written down. Raises InstructionError or DecodeError."""
+    if text.strip():
+        return palettes.read_palette(text, "your palette")
+    return PALETTES[choice(name, PALETTES, "palette")]()
 
 
 def centre_and_fit():

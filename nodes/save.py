@@ -12,9 +12,8 @@ from ..pixwizard_core.data_files import DEPTH_WRITERS, DepthScale, save_depth, s
 from ..pixwizard_core.decode.depth import METRES
 from ..pixwizard_core.decode.segments import decode_segments
 from ..pixwizard_core.errors import CanvasError
-from .decode import PALETTES
 from .host import choice, schema
-from .inputs import SHADES, metres_input, near_combo
+from .inputs import SHADES, metres_input, near_combo, palette_combo, palette_of, palette_text
 from .tensors import to_image_01
 
 
@@ -136,19 +135,15 @@ class SaveLabels(io.ComfyNode):
                     tooltip="Class picture from Decode Segmentation, or as the model painted it.",
                 ),
                 prefix_input("labels/PixWizard"),
-                io.Combo.Input(
-                    "palette",
-                    options=list(PALETTES),
-                    default=next(iter(PALETTES)),
-                    tooltip="Colours of the classes; the nearest one wins.",
-                ),
+                palette_combo("Colours of the classes; the nearest one wins."),
+                palette_text(),
             ],
             outputs=[io.String.Output("files", display_name="files")],
         )
 
     @classmethod
-    def execute(cls, image, filename_prefix, palette):
-        colours = PALETTES[choice(palette, PALETTES, "palette")]()
+    def execute(cls, image, filename_prefix, palette, palette_text=""):
+        colours = palette_of(palette, palette_text)
         labels = decode_segments(to_image_01(image), colours).labels
         folder = Folder(filename_prefix, labels.shape[-1], labels.shape[-2])
         for one in labels:

@@ -141,6 +141,10 @@ class Canvas:
         self.view.cut(seen)[:] = True
         return seen
 
+    def of(self, index: int) -> Canvas:
+        """The canvas of one picture of a batch: the same for all."""
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers for JSON; from_dict() reads it back."""
         return asdict(self)

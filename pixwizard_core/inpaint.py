@@ -6,6 +6,7 @@ hole is punched after the picture was fitted, and covers every pixel that it tou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from torch import Tensor
 from . import images
 from .buckets import CENTRES, Size, choose, whole_cells
 from .canvas import Canvas, Rect, plan
+from .canvas_batch import CanvasBatch
 from .decode.morphology import grow as grow_mask
 from .errors import CanvasError
 from .resample import resample
@@ -48,7 +50,7 @@ class Prepared:
 
     picture: Tensor
     hole: Tensor
-    canvas: Canvas
+    canvas: Canvas | CanvasBatch
     source: Tensor
     mask: Tensor
 
@@ -60,6 +62,7 @@ def prepare_inpaint(
     fill: str = "black",
     grow: int = 0,
     context: float | None = None,
+    one_crop: bool = False,
     centres: Sequence[int] = CENTRES,
     fit: str = "stretch",
 ) -> Prepared:
@@ -68,9 +71,10 @@ def prepare_inpaint(
     image_01: (B, 1..4, H, W). mask: any mask of the picture, or None for nothing selected. grow: px
     of the source to widen the mask by, negative narrows. context: work only on the surroundings of
     the mask, so small things get all of the model's pixels: the selected rectangle plus this share
-    of its longer side all around, one rectangle for the whole batch; None works on all of the
-    picture. centres, fit: see canvas.plan(); with a context fit does not matter. Raises CanvasError
-    for input that cannot be used.
+    of its longer side all around; None works on all of the picture. one_crop: one rectangle around
+    all masks of the batch, which keeps frames of a video steady, instead of one for each picture.
+    All get the same model size either way. centres, fit: see canvas.plan(); with a context fit does
+    not matter. Raises CanvasError for input that cannot be used.
     """
     level = _fill(fill)
     images.check_image(image_01)
@@ -89,7 +93,8 @@ def prepare_inpaint(
     selected = selected.expand(batch, -1, -1)
     canvas = plan(width, height, centres, fit)
     if context is not None and bool(selected.any()):
-        canvas = _around(selected.any(0), context, centres)
+        shown = selected.any(0, keepdim=True) if one_crop else selected
+        canvas = _around(shown, context, centres)
     return _punched(image_01, selected, canvas, level)
 
 
@@ -183,8 +188,11 @@ def _punched(source: Tensor, mask: Tensor, canvas: Canvas, level: float) -> Prep
     return Prepared(picture, hole, canvas, source, mask)
 
 
-def _hole(mask: Tensor, canvas: Canvas) -> Tensor:
+def _hole(mask: Tensor, canvas: Canvas | CanvasBatch) -> Tensor:
     """Model pixels (B, model) that anything selected touches, so that nothing of it shows."""
+    if isinstance(canvas, CanvasBatch):
+        holes = [_hole(one[None], canvas.of(i)) for i, one in enumerate(mask)]
+        return torch.cat(holes)
     content, model = canvas.content, canvas.model
     shown = resample(canvas.view.cut(mask).float(), content.height, content.width, "triangle")
     margins = (content.left, model.width - content.right,
@@ -192,10 +200,42 @@ def _hole(mask: Tensor, canvas: Canvas) -> Tensor:
     return F.pad(shown[:, None], margins, "replicate")[:, 0] > TOUCHED
 
 
-def _around(selected: Tensor, context: float, centres: Sequence[int]) -> Canvas:
-    """A canvas that shows the surroundings of what (H, W) selects, undistorted where they fit."""
+def _around(selected: Tensor, context: float, centres: Sequence[int]) -> Canvas | CanvasBatch:
+    """A canvas that shows the surroundings of what (B, H, W) selects, undistorted where they fit:
+    one for all pictures when they agree. A picture that selects nothing is shown whole."""
     if context < 0:
         raise CanvasError(f"the context cannot be negative. Got: {context}")
+    size = Size(selected.shape[2], selected.shape[1])
+    found = [_surroundings(one, context) if bool(one.any()) else None for one in selected]
+    wanted = [one for one in found if one is not None]
+    # The middle of the shapes decides for all, for a batch is sampled at one size.
+    *chosen, centre = choose(
+        round(_middle([one.width for one in wanted])),
+        round(_middle([one.height for one in wanted])),
+        centres,
+    )
+    model = Size(*chosen)
+    canvases = tuple(
+        Canvas(
+            size,
+            model,
+            "crop",
+            Rect(0, 0, *size) if one is None else _widened(one, size, model),
+            Rect(0, 0, *model),
+            centre,
+        )
+        for one in found
+    )
+    return canvases[0] if len(set(canvases)) == 1 else CanvasBatch(canvases)
+
+
+def _middle(lengths: list[int]) -> float:
+    """The geometric mean, so that a shape and its opposite meet in a square."""
+    return math.exp(sum(map(math.log, lengths)) / len(lengths))
+
+
+def _surroundings(selected: Tensor, context: float) -> Rect:
+    """The rectangle of what (H, W) selects with its context; it may reach beyond the picture."""
     height, width = selected.shape
     columns, rows = selected.any(0).nonzero()[:, 0], selected.any(1).nonzero()[:, 0]
     left, right = int(columns[0]), int(columns[-1]) + 1
@@ -203,13 +243,16 @@ def _around(selected: Tensor, context: float, centres: Sequence[int]) -> Canvas:
     margin = round(context * max(right - left, bottom - top))
     wide = min(width, max(MIN_CROP_PX, right - left + 2 * margin))
     high = min(height, max(MIN_CROP_PX, bottom - top + 2 * margin))
-    *chosen, centre = choose(wide, high, centres)
-    model = Size(*chosen)
+    x, y = (left + right - wide) // 2, (top + bottom - high) // 2
+    return Rect(x, y, x + wide, y + high)
+
+
+def _widened(rect: Rect, size: Size, model: Size) -> Rect:
+    """The rectangle grown to the model's shape around its middle, as far as the picture goes."""
     wide, high = (
-        min(width, max(wide, round(high * model.width / model.height))),
-        min(height, max(high, round(wide * model.height / model.width))),
+        min(size.width, max(rect.width, round(rect.height * model.width / model.height))),
+        min(size.height, max(rect.height, round(rect.width * model.height / model.width))),
     )
-    x = min(max(0, (left + right - wide) // 2), width - wide)
-    y = min(max(0, (top + bottom - high) // 2), height - high)
-    view = Rect(x, y, x + wide, y + high)
-    return Canvas(Size(width, height), model, "crop", view, Rect(0, 0, *model), centre)
+    x = min(max(0, (rect.left + rect.right - wide) // 2), size.width - wide)
+    y = min(max(0, (rect.top + rect.bottom - high) // 2), size.height - high)
+    return Rect(x, y, x + wide, y + high)

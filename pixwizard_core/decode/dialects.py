@@ -116,16 +116,37 @@ def read_boxes(value: Any) -> Tensor:
     Lists of four numbers are taken as xyxy. Boxes of several pictures are put in one row. Raises
     DecodeError for anything else.
     """
+    return torch.cat(read_pictures(value))
+
+
+def read_pictures(value: Any) -> list[Tensor]:
+    """Boxes in any of these forms as (N, 4) float xyxy for each picture.
+
+    A list of lists of boxes, or of {bboxes: [...]}, is one of several pictures; anything else
+    belongs to one. Raises DecodeError for what is no list of boxes.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else []
         except json.JSONDecodeError as error:
             raise DecodeError(f"the boxes are not valid JSON: {error}") from None
-    rows = _rows(value)
-    boxes = torch.tensor(rows, dtype=torch.float32).view(-1, 4)
-    if not bool(torch.isfinite(boxes).all()):
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    several = isinstance(value, (list, tuple)) and any(map(_of_a_picture, value))
+    found = [
+        torch.tensor(_rows(one), dtype=torch.float32).view(-1, 4)
+        for one in (value if several else [value])
+    ]
+    if not all(bool(torch.isfinite(boxes).all()) for boxes in found):
         raise DecodeError("a box holds values that are not finite")
-    return boxes
+    return found
+
+
+def _of_a_picture(value: Any) -> bool:
+    """Whether this holds the boxes of one picture, rather than being a box."""
+    if isinstance(value, dict):
+        return "bboxes" in value
+    return isinstance(value, (list, tuple)) and not any(isinstance(v, (int, float)) for v in value)
 
 
 def _rows(value: Any) -> list[list[float]]:

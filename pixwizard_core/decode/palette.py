@@ -50,8 +50,8 @@ class Palette:
 
     @classmethod
     def from_mapping(cls, title: str, colours: Mapping[str, object]) -> Palette:
-        """From name to colour, either three numbers 0..255 or "#rrggbb"; the background comes first,
-        black when it is not named."""
+        """From name to colour, either three numbers 0..255 or "#rrggbb"; the background comes
+        first, black when it is not named."""
         rows = [(name.strip(), _colour(value)) for name, value in colours.items()]
         behind = [row for row in rows if row[0].lower() == BACKGROUND] or [(BACKGROUND, BLACK)]
         rows = behind[:1] + [row for row in rows if row[0].lower() != BACKGROUND]

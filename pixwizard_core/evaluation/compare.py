@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from ..errors import DecodeError
 from . import metrics
 
 Scores = dict[str, float]
@@ -72,22 +75,36 @@ def compare_edges(prediction: Tensor, truth: Tensor, tolerance_px: int = 2) -> S
     return {"edge_f1": metrics.edge_f1(prediction, truth, tolerance_px)}
 
 
-def compare_boxes(prediction_xyxy: Tensor, truth_xyxy: Tensor, enough: float = 0.5) -> Scores:
-    """Boxes (N, 4) and (M, 4) of one picture, matched best pair first.
+def compare_boxes(
+    prediction_xyxy: Sequence[Tensor], truth_xyxy: Sequence[Tensor], enough: float = 0.5
+) -> Scores:
+    """Boxes (N, 4) and (M, 4) of each picture, matched within it, best pair first.
 
-    box_iou: mean over the truth's boxes, 0 for one that was missed. precision and recall: pairs
-    with an IoU of at least `enough`. Without boxes on either side all three are NaN.
+    One picture's boxes serve many. box_iou: mean over the truth's boxes, 0 for one that was missed.
+    precision and recall: pairs with an IoU of at least `enough`. Without boxes on either side all
+    three are NaN. Raises DecodeError when the numbers of pictures differ.
     """
-    overlaps = pairwise_iou(prediction_xyxy, truth_xyxy)
-    found = _matched(overlaps)
-    good = int((found >= enough).sum())
-    predicted, wanted = overlaps.shape
+    count = max(len(prediction_xyxy), len(truth_xyxy))
+    if any(len(side) not in (1, count) for side in (prediction_xyxy, truth_xyxy)):
+        raise DecodeError(
+            f"boxes of {len(prediction_xyxy)} pictures cannot be compared with boxes of "
+            f"{len(truth_xyxy)}; give as many, or those of one"
+        )
+    total, good, predicted, wanted = 0.0, 0, 0, 0
+    for i in range(count):
+        overlaps = pairwise_iou(
+            prediction_xyxy[i % len(prediction_xyxy)], truth_xyxy[i % len(truth_xyxy)]
+        )
+        found = _matched(overlaps)
+        total += float(found.sum())
+        good += int((found >= enough).sum())
+        predicted += overlaps.shape[0]
+        wanted += overlaps.shape[1]
+    nothing = 0.0 if predicted or wanted else metrics.NOTHING
     return {
-        "box_iou": float(found.sum()) / wanted
-        if wanted
-        else (0.0 if predicted else metrics.NOTHING),
-        "precision": good / predicted if predicted else (0.0 if wanted else metrics.NOTHING),
-        "recall": good / wanted if wanted else (0.0 if predicted else metrics.NOTHING),
+        "box_iou": total / wanted if wanted else nothing,
+        "precision": good / predicted if predicted else nothing,
+        "recall": good / wanted if wanted else nothing,
     }
 
 

@@ -12,7 +12,7 @@ from tests.support.paths import CORE, ROOT
 
 HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "server", "execution", "nodes"}
 PICTURE_PACKAGES = {"PIL", "cv2", "imageio", "matplotlib"}
-MAY_OPEN_PICTURES = ("cli", "demo.", "evaluation.", "picture_files")
+MAY_OPEN_PICTURES = ("cli", "demo.", "evaluation.", "lettering", "picture_files")
 OPTIONAL = ("comfy", "kornia", "diffusers", "PIL", "tqdm", "matplotlib", "scipy", "transformers")
 
 # Part of the core -> parts it may import besides itself. None: anything in the core.
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "images": {"errors", "resample"},
     "resample": {"errors"},
     "canvas": {"buckets", "errors", "images", "resample"},
+    "canvas_batch": {"buckets", "canvas", "errors"},
     "decode": {"errors", "images", "tasks"},
     "recognise": {"config", "errors"},
     "finite": {"errors"},

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from pixwizard_core.errors import DecodeError
 from pixwizard_core.evaluation import compare
 
 
@@ -72,19 +73,19 @@ def test_pictures_that_are_the_same_and_that_are_not():
 def test_boxes_are_matched_best_first():
     truth = torch.tensor([[0.0, 0, 10, 10], [20, 20, 30, 40]])
     prediction = torch.tensor([[20.0, 20, 30, 30], [0, 0, 10, 10], [50, 50, 60, 60]])
-    assert compare.compare_boxes(prediction, truth) == {
+    assert compare.compare_boxes([prediction], [truth]) == {
         "box_iou": pytest.approx(0.75),
         "precision": pytest.approx(2 / 3),
         "recall": 1.0,
     }
-    assert compare.compare_boxes(prediction[:1], truth)["box_iou"] == pytest.approx(0.25)
+    assert compare.compare_boxes([prediction[:1]], [truth])["box_iou"] == pytest.approx(0.25)
 
 
 def test_no_boxes_where_there_are_none_is_no_score():
     none, one = torch.zeros(0, 4), torch.tensor([[0.0, 0, 4, 4]])
-    assert all(math.isnan(score) for score in compare.compare_boxes(none, none).values())
-    assert compare.compare_boxes(none, one) == {"box_iou": 0, "precision": 0, "recall": 0}
-    assert compare.compare_boxes(one, none) == {"box_iou": 0, "precision": 0, "recall": 0}
+    assert all(math.isnan(score) for score in compare.compare_boxes([none], [none]).values())
+    assert compare.compare_boxes([none], [one]) == {"box_iou": 0, "precision": 0, "recall": 0}
+    assert compare.compare_boxes([one], [none]) == {"box_iou": 0, "precision": 0, "recall": 0}
 
 
 def test_edges_one_pixel_off_still_count():
@@ -92,3 +93,19 @@ def test_edges_one_pixel_off_still_count():
     truth[:, 4] = True
     assert compare.compare_edges(truth.roll(1, 1), truth) == {"edge_f1": 1.0}
     assert compare.compare_edges(truth.roll(1, 1), truth, 0) == {"edge_f1": 0.0}
+
+
+def test_boxes_are_matched_within_their_picture():
+    left, right = torch.tensor([[0, 0, 4, 4]]), torch.tensor([[8, 8, 12, 12]])
+    both = compare.compare_boxes([left, right], [left, right])
+    assert both == {"box_iou": 1, "precision": 1, "recall": 1}
+    crossed = compare.compare_boxes([left, right], [right, left])
+    assert crossed == {"box_iou": 0, "precision": 0, "recall": 0}
+    half = {"box_iou": 0.5, "precision": 0.5, "recall": 0.5}
+    assert compare.compare_boxes([left, right], [left]) == half
+
+
+def test_boxes_of_other_numbers_of_pictures_are_refused():
+    one = torch.zeros(0, 4)
+    with pytest.raises(DecodeError, match="boxes of 2 pictures"):
+        compare.compare_boxes([one, one], [one] * 3)

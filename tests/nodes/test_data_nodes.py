@@ -92,6 +92,68 @@ def test_inpaint_and_composite_keep_every_bit_outside(nodes, width, height, crop
     assert not torch.equal(out, source)
 
 
+def two_places(width=240, height=160):
+    """Two pictures, and masks at opposite corners of them."""
+    mask = torch.zeros(2, height, width)
+    mask[0, 5:25, 8:30] = 1
+    mask[1, 120:150, 190:236] = 1
+    return image(width, height, 2), mask
+
+
+def test_crop_shows_each_picture_around_its_own_mask(nodes):
+    source, mask = two_places()
+    given = {"image": source, "mask": mask, "grow": 0, "centre": 128, "crop": True}
+    fitted, hole, canvas, painted = call(nodes["PrepareInpaint"], **given)
+    assert len(canvas) == 2
+    assert canvas.of(0).view.right < 120 < canvas.of(1).view.left
+    _, shared_hole, one, _ = call(nodes["PrepareInpaint"], **given, one_crop=True)
+    assert one.view.width > 200
+    assert (hole.flatten(1).mean(1) > 3 * shared_hole.flatten(1).mean(1)).all()
+    for name in ("DecodeDepth", "DecodeMask", "DecodeNormals", "DecodeEdges", "DecodeSegmentation"):
+        out = call(nodes[name], image=fitted, canvas=canvas)[0]
+        assert out.shape[:3] == (2, 160, 240), name
+    result = torch.zeros_like(fitted)
+    (out,) = call(
+        nodes["Composite"], source=source, result=result, mask=painted, canvas=canvas, feather=0.0
+    )
+    assert torch.equal(out[mask == 0], source[mask == 0])
+    assert not out[mask == 1].any()
+
+
+def test_crop_of_a_batch_in_which_one_mask_is_empty(nodes):
+    source, mask = two_places()
+    mask[1] = 0
+    fitted, hole, canvas, painted = call(
+        nodes["PrepareInpaint"], image=source, mask=mask, grow=0, centre=128, crop=True
+    )
+    assert not hole[1].any()
+    (out,) = call(nodes["Composite"], source=source, result=fitted * 0, mask=painted, canvas=canvas)
+    assert torch.equal(out[1], source[1])
+    assert not torch.equal(out[0], source[0])
+
+
+def test_crop_of_a_batch_refuses_another_number_of_results(nodes, errors):
+    source, mask = two_places()
+    fitted, _, canvas, painted = call(
+        nodes["PrepareInpaint"], image=source, mask=mask, centre=128, crop=True
+    )
+    three = fitted[:1].expand(3, -1, -1, -1)
+    with pytest.raises(errors.CanvasError, match="3 pictures for a canvas made for 2"):
+        call(nodes["Composite"], source=source, result=three, mask=painted, canvas=canvas)
+
+
+def test_boxes_in_crops_come_back_to_their_own_place(nodes):
+    source, mask = two_places()
+    fitted, _, canvas, _ = call(
+        nodes["PrepareInpaint"], image=0.4 * source, mask=mask, centre=128, crop=True
+    )
+    answer = 0.3 * torch.ones_like(fitted)
+    answer[:, 20:60, 30:90] = RED
+    answer[:, 24:56, 34:86] = 0.3
+    (one,), (other,) = call(nodes["DecodeBoxes"], image=answer, canvas=canvas)[0]
+    assert one[2] < 120 < other[0]
+
+
 def test_composite_keeps_values_beyond_the_range_and_transparency(nodes):
     source = image(20, 12, channels=4) * 3 - 1
     mask = some_mask(20, 12)
@@ -180,7 +242,7 @@ def outlined(width=128, height=96, box=(20, 30, 70, 80)):
 def test_boxes_come_out_in_every_form(nodes):
     source, answer = outlined()
     result = called(nodes["DecodeBoxes"], image=answer, source=source, label="ball")
-    bboxes, dicts, segs, text, mask, picture, count = result.args
+    (bboxes,), dicts, segs, text, mask, picture, count = result.args
     assert bboxes == [[20, 30, 70, 80]]
     assert dicts == [{"x": 20, "y": 30, "width": 50, "height": 50, "label": "ball", "score": 1.0}]
     ((size, (seg,)),) = segs
@@ -196,12 +258,23 @@ def test_boxes_come_out_in_every_form(nodes):
     assert result.ui["pixwizard_boxes"] == data
 
 
+def test_boxes_carry_their_name_in_the_picture(nodes):
+    source, answer = outlined()
+    named = call(nodes["DecodeBoxes"], image=answer, source=source, label="ball")[5]
+    bare = call(nodes["DecodeBoxes"], image=answer, source=source, label=" ")[5]
+    changed = (named != bare).any(-1)[0].nonzero()
+    assert len(changed)
+    (top, left), (bottom, right) = changed.amin(0).tolist(), changed.amax(0).tolist()
+    assert 15 <= top < bottom < 30  # above the box that begins at row 30
+    assert 20 <= left < right < 80
+
+
 def test_boxes_of_nothing_are_an_answer(nodes):
     source, _ = outlined()
     bboxes, dicts, segs, text, mask, picture, count = call(
         nodes["DecodeBoxes"], image=source, source=source
     )
-    assert (bboxes, dicts, segs, count) == ([], [], [((96, 128), [])], 0)
+    assert (bboxes, dicts, segs, count) == ([[]], [], [((96, 128), [])], 0)
     assert json.loads(text)[0]["bboxes"] == []
     assert mask.shape == (1, 96, 128)
     assert not mask.any()
@@ -214,7 +287,7 @@ def test_boxes_of_a_batch_are_kept_apart(nodes):
     bboxes, dicts, segs, text, mask, _, count = call(
         nodes["DecodeBoxes"], image=both, source=source
     )
-    assert bboxes == [[20, 30, 70, 80]]
+    assert bboxes == [[], [[20, 30, 70, 80]]]
     assert [len(boxes) for boxes in dicts] == [0, 1]
     assert [len(found) for _, found in segs] == [0, 1]
     assert [len(entry["bboxes"]) for entry in json.loads(text)] == [0, 1]
@@ -230,7 +303,7 @@ def test_boxes_come_back_to_the_source_size(nodes):
     answer[:, 23:57, 33:107] = fitted[:, 23:57, 33:107]
     height, width = fitted.shape[1:3]
     for given in (source, fitted):
-        bboxes, *_, mask, picture, count = call(
+        (bboxes,), *_, mask, picture, count = call(
             nodes["DecodeBoxes"], image=answer, source=given, canvas=canvas
         )
         assert count == 1
@@ -467,6 +540,34 @@ def test_compare_gives_the_scores_of_each_kind(nodes):
         "truth_boxes": '[{"x":0,"y":0,"width":4,"height":2}]',
     }
     assert compared(nodes, kind="boxes", **boxes)[1] == pytest.approx(0.5)
+
+
+def test_compare_takes_boxes_picture_by_picture(nodes):
+    source, answer = outlined()
+    both = torch.cat([source, answer])
+    bboxes, dicts, _, text, *_ = call(nodes["DecodeBoxes"], image=both, source=source)
+    for form in (dicts, text, bboxes):
+        data, score = compared(
+            nodes, kind="boxes", prediction_boxes=form, truth_boxes=[[], [[20, 30, 70, 80]]]
+        )
+        assert (data["box_iou"], data["precision"], data["recall"], score) == (1, 1, 1, 1)
+    swapped = [[[20, 30, 70, 80]], []]
+    assert compared(nodes, kind="boxes", prediction_boxes=text, truth_boxes=swapped)[1] == 0
+
+
+def test_compare_and_labels_take_the_users_palette(nodes, output):
+    text = '{"sky": [0, 0, 255], "grass": [0, 200, 0]}'
+    one = torch.zeros(1, 4, 6, 3)
+    one[:, :2, :, 2] = 1
+    one[:, 2:, :, 1] = 0.8
+    other = one.flip(1)
+    data, _ = compared(nodes, kind="segmentation", prediction=one, truth=other, palette_text=text)
+    assert data["pixel_accuracy"] == 0
+    (files,) = call(nodes["SaveLabels"], image=one, palette_text=text)
+    png, legend = json.loads(files)
+    names = [c["name"] for c in json.loads((output / legend).read_text())["classes"]]
+    assert sorted(names) == ["grass", "sky"]
+    assert sorted(set(np.array(Image.open(output / png)).flatten().tolist())) == [1, 2]
 
 
 def test_compare_counts_valid_pixels_only(nodes):

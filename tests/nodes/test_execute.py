@@ -124,17 +124,65 @@ def test_guidance_acts_inside_its_interval_only(extension):
 def test_decode_depth_is_the_mean_grey(nodes):
     painted = torch.zeros(1, 2, 2, 3)
     painted[0, 0, 0] = torch.tensor([0.3, 0.6, 0.9])
-    depth, picture = call(nodes["DecodeDepth"], image=painted)
+    depth, picture, *_ = call(nodes["DecodeDepth"], image=painted)
     assert depth[0, 0, 0].tolist() == pytest.approx([0.6, 0.6, 0.6])
     assert picture.shape == painted.shape
-    inverted, _ = call(nodes["DecodeDepth"], image=painted, near="black")
+    inverted, *_ = call(nodes["DecodeDepth"], image=painted, near="black")
     assert torch.allclose(inverted, 1 - depth)
+
+
+def grey_row(*levels):
+    return torch.tensor(levels).view(1, 1, -1, 1).expand(1, 1, -1, 3)
+
+
+def test_decode_depth_gives_metres_and_a_controlnet_picture_of_the_raw_values(nodes):
+    painted = grey_row(0.2, 0.4, 0.6)
+    for changes in ({}, {"near": "black", "normalise": "image"}):
+        _, _, metres, controlnet = call(
+            nodes["DecodeDepth"], image=painted, near_m=1.0, far_m=11.0, **changes
+        )
+        assert metres[0, 0, :, 0].tolist() == pytest.approx([9.0, 7.0, 5.0])
+        assert controlnet[0, 0, :, 0].tolist() == pytest.approx([0.0, 0.5, 1.0])
+
+
+def test_decode_depth_stretches_as_told(nodes):
+    painted = torch.cat([grey_row(0.2, 0.4, 0.6), grey_row(0.1, 0.3, 0.5)])
+
+    def stretched(**changes):
+        return (
+            call(nodes["DecodeDepth"], image=painted, **changes)[0][:, 0, :, 0].flatten().tolist()
+        )
+
+    assert stretched(normalise="image") == pytest.approx([0, 0.5, 1] * 2)
+    assert stretched(normalise="batch") == pytest.approx([0.2, 0.6, 1.0, 0.0, 0.4, 0.8])
+    fixed = stretched(normalise="fixed", low=0.2, high=0.6)
+    assert fixed == pytest.approx([0, 0.5, 1, 0, 0.25, 0.75], abs=1e-6)
+
+
+def test_decode_depth_ignores_stray_pixels_when_told(nodes):
+    painted = torch.linspace(0.3, 0.7, 101).view(1, 1, -1, 1).repeat(1, 1, 1, 3)
+    painted[..., 0, :] = 0.0
+    painted[..., 100, :] = 1.0
+    (depth, *_) = call(nodes["DecodeDepth"], image=painted, normalise="image", clip_percent=1.0)
+    assert float(depth[0, 0, 50, 0]) == pytest.approx(0.5)
+    assert float(depth[0, 0, 1, 0]) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_decode_depth_takes_its_range_from_what_the_model_saw(nodes):
+    _, _, canvas, width, height = call(
+        nodes["FitToCanvas"], image=image(256, 96), centre=96, fit="crop"
+    )
+    painted = torch.linspace(0.4, 0.6, width).view(1, 1, -1, 1).expand(1, height, -1, 3)
+    *_, controlnet = call(nodes["DecodeDepth"], image=painted, canvas=canvas)
+    seen = controlnet[0][canvas.covered()]
+    assert float(seen.min()) == pytest.approx(0, abs=1e-5)
+    assert float(seen.max()) == pytest.approx(1, abs=1e-5)
 
 
 def test_decode_depth_restores_the_source_size(nodes):
     _, _, canvas, width, height = call(nodes["FitToCanvas"], image=image(77, 51), centre=128)
-    depth, picture = call(nodes["DecodeDepth"], image=image(width, height), canvas=canvas)
-    assert depth.shape == picture.shape == (1, 51, 77, 3)
+    found = call(nodes["DecodeDepth"], image=image(width, height), canvas=canvas)
+    assert [one.shape for one in found] == [(1, 51, 77, 3)] * 4
 
 
 def two_blobs():
@@ -185,6 +233,16 @@ def test_decode_mask_lays_the_mask_on_the_source(nodes, errors):
         call(nodes["DecodeMask"], image=two_blobs()[:1], source=torch.zeros(1, 48, 64, 3))
 
 
+def test_decode_mask_finds_the_threshold_of_each_picture(nodes, errors):
+    dim = torch.cat([two_blobs()[:1] * 0.3, two_blobs()[:1] * 0.6])
+    dim = dim + 0.02
+    mask, *_ = call(nodes["DecodeMask"], image=dim, threshold_by="otsu")
+    assert [int(one.sum()) for one in mask] == [100 + 18 * 25] * 2
+    assert not call(nodes["DecodeMask"], image=dim)[0][0].any()
+    with pytest.raises(errors.InstructionError, match="fixed, otsu"):
+        call(nodes["DecodeMask"], image=dim, threshold_by="guess")
+
+
 def test_decode_mask_clean_up(nodes):
     assert call(nodes["DecodeMask"], image=two_blobs(), min_area=200)[2] == 1
     assert call(nodes["DecodeMask"], image=two_blobs(), largest_only=True)[0][0].sum() == 18 * 25
@@ -200,7 +258,7 @@ def test_decode_segmentation_names_the_classes(nodes, extension):
     painted = torch.zeros(1, 10, 10, 3)
     painted[:] = torch.tensor(world["floor"]) / 255
     painted[0, :3] = torch.tensor(world["ball"]) / 255 + 0.02
-    picture, mask, legend = call(
+    picture, mask, legend, masks, names = call(
         nodes["DecodeSegmentation"],
         image=painted.clamp(0, 1),
         palette="PixWizard Tiny world",
@@ -214,6 +272,53 @@ def test_decode_segmentation_names_the_classes(nodes, extension):
     assert mask[0, :3].all()
     assert not mask[0, 3:].any()
     assert picture[0, 0, 0].tolist() == pytest.approx([c / 255 for c in world["ball"]])
+    assert names == ["floor", "ball"]
+    assert torch.equal(masks[1], mask)
+    assert torch.equal(masks[0], 1 - mask)
+
+
+PALETTE_TEXT = "name,r,g,b\nsky,0,0,255\ngrass,0,200,0\n"
+
+
+def test_decode_segmentation_takes_the_users_palette(nodes, errors):
+    painted = torch.zeros(1, 4, 6, 3)
+    painted[:, :2, :, 2] = 1
+    painted[:, 2:, :, 1] = 0.8
+    _, mask, legend, masks, names = call(
+        nodes["DecodeSegmentation"], image=painted, palette_text=PALETTE_TEXT, classes="gr*"
+    )
+    assert [entry["name"] for entry in json.loads(legend)] == ["sky", "grass"] == names
+    assert torch.equal(mask[0], painted[0, ..., 1].round())
+    assert len(masks) == 2
+    with pytest.raises(errors.DecodeError, match="your palette"):
+        call(nodes["DecodeSegmentation"], image=painted, palette_text="no palette")
+
+
+def test_decode_segmentation_drops_speckles_and_far_colours(nodes):
+    painted = torch.zeros(1, 20, 20, 3)
+    painted[..., 2] = 1
+    painted[:, 5, 5] = torch.tensor([0.0, 0.8, 0.0])  # a speck
+    painted[:, 10:15, 10:15] = 0.5  # no class is near grey
+    given = {"image": painted, "palette_text": PALETTE_TEXT}
+    _, _, legend, _, names = call(nodes["DecodeSegmentation"], **given)
+    assert "grass" in names
+    _, mask, legend, _, names = call(
+        nodes["DecodeSegmentation"], **given, max_distance=100.0, min_area=4
+    )
+    assert names == ["sky"]
+    assert [entry["name"] for entry in json.loads(legend)] == ["sky", "background"]
+    assert not mask[0, 10:15, 10:15].any()
+    assert int(mask.sum()) == 400 - 25
+
+
+def test_decode_segmentation_of_background_alone_keeps_its_shapes(nodes):
+    _, mask, _, masks, names = call(
+        nodes["DecodeSegmentation"], image=torch.zeros(2, 5, 7, 3), palette_text=PALETTE_TEXT
+    )
+    assert not mask.any()
+    assert names == [""]
+    assert [one.shape for one in masks] == [(2, 5, 7)]
+    assert not masks[0].any()
 
 
 def test_decode_segmentation_refuses_an_unknown_class(nodes, errors):
@@ -222,7 +327,7 @@ def test_decode_segmentation_refuses_an_unknown_class(nodes, errors):
 
 
 def test_demo_scene_is_the_same_for_the_same_seed(nodes):
-    one, caption, target, depth, mask = call(nodes["DemoScene"], seed=3, width=96, height=64)
+    one, caption, target, depth, mask, *_ = call(nodes["DemoScene"], seed=3, width=96, height=64)
     assert one.shape == depth.shape == (1, 64, 96, 3)
     assert mask.shape == (1, 64, 96)
     assert caption
@@ -233,6 +338,39 @@ def test_demo_scene_is_the_same_for_the_same_seed(nodes):
     assert torch.equal(again[0], one)
     assert again[2] == target
     assert not torch.equal(call(nodes["DemoScene"], seed=4, width=96, height=64)[0], one)
+
+
+def test_demo_scene_tells_the_true_answers(nodes, extension):
+    one, *_, mask, normals, classes, without, damaged, bboxes = call(
+        nodes["DemoScene"], seed=3, width=96, height=64
+    )
+    assert normals.shape == classes.shape == without.shape == one.shape
+    assert torch.equal(damaged, one)
+    length = (normals * 2 - 1).norm(dim=-1)
+    assert torch.allclose(length, torch.ones_like(length), atol=1e-4)
+    palette = extension("pixwizard_core.demo.world").PALETTE
+    colours = {tuple(c) for c in (classes * 255).round().int().flatten(0, 2).tolist()}
+    assert colours <= {tuple(rgb) for rgb in palette.values()}
+    ((left, top, right, bottom),) = bboxes
+    rows, columns = mask[0].nonzero().unbind(1)
+    assert (left, right) == (int(columns.min()), int(columns.max()) + 1)
+    assert (top, bottom) == (int(rows.min()), int(rows.max()) + 1)
+    inside = mask[0] > 0
+    assert float((without - one).abs().amax(-1)[0][inside].mean()) > 0.05
+
+
+@pytest.mark.parametrize("damage", ["denoise", "dehaze", "watermark", "superres"])
+def test_demo_scene_damages_its_picture(nodes, damage):
+    given = {"seed": 3, "width": 96, "height": 64, "damage": damage}
+    one, *_, damaged, _ = call(nodes["DemoScene"], **given)
+    assert damaged.shape == one.shape
+    assert not torch.equal(damaged, one)
+    assert torch.equal(call(nodes["DemoScene"], **given)[-2], damaged)
+
+
+def test_demo_scene_knows_its_damages(nodes, errors):
+    with pytest.raises(errors.InstructionError, match="denoise"):
+        call(nodes["DemoScene"], damage="burn")
 
 
 def test_demo_scene_takes_the_largest_seed(nodes):
