@@ -22,7 +22,8 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 PICTURE = "(this|the) (picture|image|photo|scene|view)"
 SHOW = (
-    "(estimate|predict|compute|draw|paint|show[ me]|find|create|make|generate|render|give me|get)"
+    "(estimate|predict|compute|work out|draw|paint|show[ me]|find|detect|extract|create|make"
+    "|produce|generate|render|give me|get)"
 )
 
 
@@ -34,6 +35,7 @@ def _maps(noun: str, tail: str = "") -> tuple[str, ...]:
         f"{SHOW} (a|the|its) {noun}{tail}.",
         f"(turn|convert|change|transform) {PICTURE} (into|to) [a|its] {noun}{tail}.",
         f"(I want|I need|I would like|let me see) (the|a) {noun} [of {PICTURE}]{tail}.",
+        f"{SHOW} the {noun} (of|for) {PICTURE} and (paint|draw|show) it{tail}.",
         f"what is the {noun} of {PICTURE}?",
         f"{noun}[ of {PICTURE}]{tail}.",
     )
@@ -43,10 +45,10 @@ def _spoiled(noun: str, word: str, clear: str) -> tuple[str, ...]:
     """Ways to ask that a flaw be taken away. noun: of the flaw; word: what the picture is; clear:
     a verb of its own."""
     return (
-        f"(remove|take away|clear away|erase|delete|clean off|take out) [all][ the] {noun}"
-        f"[ (from|in|of) {PICTURE}].",
+        "(remove|take away|clear away|erase|delete|clean off|take out|get rid of) [all][ the] "
+        f"{noun}[ (from|in|of) {PICTURE}].",
         f"(make|show|give me|create) {PICTURE} without [the] {noun}.",
-        f"(clean|repair|fix|improve) (the|this) {word} (picture|image|photo).",
+        f"(clean|repair|fix|improve|restore) (the|this|my) {word} (picture|image|photo).",
         f"{clear} {PICTURE}.",
         f"(no|no more|less) {noun}, please.",
         f"(this|the) (picture|image|photo) (is|looks) {word}, (clean|fix|repair|mend) it.",
@@ -58,6 +60,7 @@ def _fill(what: str) -> tuple[str, ...]:
         f"(fill|fill in|complete|paint|inpaint|finish) {what}",
         f"(paint|draw|put) (something fitting|what is missing) (in|into|over) {what}",
         f"(make|create) what belongs (in|into) {what}",
+        f"(restore|repair|replace|close) {what}",
     )
 
 
@@ -69,19 +72,22 @@ def _from(noun: str) -> tuple[str, ...]:
         f"(this|the) {noun} (shows|is) {{caption}}. (Paint|Draw|Render|Make) (it|the picture).",
         f"{{caption}}, (following|guided by|drawn on|as in|from) (this|the) {noun}",
         f"{noun} to (picture|image|photo): {{caption}}",
+        f"(follow|use|take) (this|the|these) {noun} (and|to) (paint|draw|show|make) {{caption}}",
     )
 
 
-AROUND = "(the borders|the edges|the sides|the blank margin|the frame|what was cut off)"
-HOLE = "(the hole|the blank area|the missing part|the empty region|the masked area|the gap)"
+AROUND = "(the borders|the edges|the sides|the blank margin|the border|the frame|what was cut off)"
+HOLE = (
+    "(the hole|the blank area|the missing part|the empty region|the masked area|the gap|the patch)"
+)
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "depth": _maps(
-        "(depth|depth map|depth image|distance map|depths|distances)",
-        " (in grey|with near things bright|in shades of grey|as a grey picture)",
+        "(depth|depth map|depth image|distance map|map of distances|depths|distances)",
+        " (in grey|with near things bright|in shades of grey|from dark to bright|as a grey map)",
     ),
     "normal": _maps(
-        "(surface normals|normals|normal map|surface normal map|surface directions)",
+        "(surface normals|normals|normal map|surface normal map|surface directions|orientation)",
         " (in colour|as colours|coded in colours)",
     ),
     "segmentation": _maps(
@@ -99,6 +105,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "(find|locate|select|mask|mask out|pick out) {target}[ as a mask].",
         "(mark|paint|show|draw) {target} in white[ on black][ and the rest black].",
         "mask {target}.",
+        "(I need|I want|I would like) (a|the) mask (of|for|over) {target}.",
+        "(draw|make|show|give me) the [white] (silhouette|shape|outline) of {target}[ on black].",
         "mask of {target}.",
         "where is {target}? (Paint it white|Give me a mask|Answer with a mask).",
     ),
@@ -108,6 +116,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "(on|over) {target}.",
         "(find|locate|show) {target} and (tint|highlight) it [in] {colour}.",
         "{colour} (tint|overlay|shade) (on|over) {target}.",
+        "(cover|shade) {target} (in|with) [a] {colour} (tint|layer|shade).",
     ),
     "box": (
         "(draw|paint|make|place) a {colour} [bounding] (box|rectangle|frame) (around|on|about) "
@@ -115,7 +124,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "(find|locate|detect|show) {target} with a {colour} [bounding] (box|rectangle|frame).",
         "(detect|find) {target} and draw a {colour} [bounding] box.",
         "{colour} (box|rectangle|bounding box) around {target}.",
-        "(frame|enclose) {target} (in|with) {colour}.",
+        "(frame|enclose|box in|surround) {target} (in|with|by) {colour}[ lines].",
+        "(use|take) {colour} lines to (frame|box in|surround) {target}.",
     ),
     "edit": (
         "{caption}",
@@ -128,6 +138,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "change {target} to {colour}.",
         "(change|set|alter) the colour of {target} (to|into) {colour}.",
         "{target} should (be|become|turn) {colour}.",
+        "(I want|I would like) {target} (in|to become|to turn) {colour}.",
+        "(exchange|swap) the colour of {target} (with|by) {colour}.",
         "let {target} (be|become) {colour}.",
     ),
     "remove": (
@@ -136,22 +148,28 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "(make|paint|give me) {PICTURE} without {target}.",
         "{target} should (vanish|be gone|go away).",
         "no {target} please.",
+        "get rid of {target}[ in {PICTURE}].",
+        "show {PICTURE} without {target}.",
     ),
     "add": (
         "(add|insert|place|put|draw|paint) {target}[ (in|into|to) {PICTURE}].",
         "there should (be|stand) {target}[ in {PICTURE}].",
         "(I want|I would like) {target} in {PICTURE}.",
-        "(add|put in) {target}[ as well].",
+        "(add|put in|bring in) {target}[ as well].",
+        "(show|paint) {PICTURE} with {target}[ in it].",
     ),
     "replace": (
         "(replace|swap|substitute|trade) {target} (with|for|by) {caption}",
         "(put|paint|draw|place) {caption} (where {target} is|in place of {target})",
         "(make|turn) {target} into {caption}",
-        "instead of {target}, (draw|paint|put) {caption}",
+        "instead of {target}, (draw|paint|put|I want) {caption}",
+        "(exchange|trade) {target} (with|against) {caption}",
+        "where {target} is, (paint|draw|show) {caption}",
     ),
     "background": (
         "(change|set|turn|alter) the (background|backdrop) (to|into) {caption}",
-        "(replace|exchange) the (background|backdrop) (with|for|by) {caption}",
+        "(replace|exchange|swap) the (background|backdrop) (with|for|by) {caption}",
+        "(move|put|set) (the objects|everything) (in front of|before|against) {caption}",
         "(make|paint) the (background|backdrop|room) {caption}",
         "(put|place) {caption} (behind the objects|behind everything|in the background)",
         "(new background|background): {caption}",
@@ -161,12 +179,14 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "(turn|change|convert|transform) {PICTURE} (into|to) {caption}",
         "(style|in the style of|as): {caption}",
         "it should look like {caption}",
+        "(restyle|repaint|redraw) {PICTURE} (like|to be|into) {caption}",
     ),
     "inpaint": tuple(f"{text}[: {{caption}}]" for text in _fill(HOLE)),
     "outpaint": (
         *(f"{text}[: {{caption}}]" for text in _fill(AROUND)),
         "(extend|widen|continue|enlarge|outpaint) {PICTURE} [on all sides][: {caption}]",
         "(zoom out|make it wider|make it larger)[: {caption}]",
+        "(grow|stretch|carry on) {PICTURE} (outwards|beyond its frame)[: {caption}]",
     ),
     "denoise": _spoiled("(noise|grain|random noise)", "(noisy|grainy)", "(denoise|smooth)"),
     "derain": _spoiled("(rain|rain streaks|falling rain|drops)", "(rainy|wet|rained on)", "derain"),
@@ -192,6 +212,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "(sharp|large and sharp|high-resolution).",
         "(add|paint) [fine|more|missing] detail [to {PICTURE}].",
         "super-resolution[ of {PICTURE}].",
+        "(show|make|paint) a [sharp] high-resolution (version|copy) of {PICTURE}.",
+        "(restore|repair|fix) (the|my) (low-resolution|small|pixelated) (picture|image|photo).",
     ),
     "from_canny": _from("(canny edges|canny map|canny edge map|canny lines)"),
     "from_hed": _from("(hed map|hed edges|soft edges|hed boundaries)"),
@@ -206,6 +228,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "(paint|draw|create|generate|make|render) (a picture|an image|a photo|a scene) "
         "(of|with|that has) {caption}",
         "(a picture|an image|a photo|a scene) (of|with) {caption}",
+        "(show|give me|let me see) {caption}",
+        "(on|use) the (blank|empty) (canvas|page)[ and] (paint|draw) {caption}",
         "{caption}",
     ),
 }
