@@ -17,7 +17,7 @@ import folder_paths
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, max_pool2d
 
 from ..pixwizard_core.decode.common import Rgb, rgb_of
 
@@ -71,8 +71,10 @@ def overlay(picture_01: Tensor, mask: Tensor, colour: str | Rgb = "red") -> View
     ink = rgb_of(colour)
 
     def entry(i: int) -> dict:
-        alpha = _levels(_small(mask[i].float()))
-        cover = torch.stack([torch.full_like(alpha, part) for part in ink] + [alpha])
+        soft = _small(mask[i].float())
+        alpha, rim = _levels(soft), _rim(soft > 0.5).to(torch.uint8) * 255
+        colours = [torch.full_like(alpha, part).maximum(rim) for part in ink]
+        cover = torch.stack([*colours, alpha.maximum(rim)])
         return {
             "kind": "overlay",
             "picture": _file(_bytes(picture_01[i % len(picture_01)])),
@@ -130,6 +132,13 @@ def _small(maps: Tensor, exact: bool = False) -> Tensor:
     rows = maps.float().reshape(1, -1, height, width)
     mode = {"mode": "nearest-exact"} if exact else {"mode": "bilinear", "antialias": True}
     return interpolate(rows, size=size, **mode).reshape(*maps.shape[:-2], *size)
+
+
+def _rim(selected: Tensor) -> Tensor:
+    """The inner edge of a selection (H, W) bool, so that it shows on things of its own colour."""
+    thick = max(1, max(selected.shape) // 300)
+    outside = (~selected).float()[None, None]
+    return (max_pool2d(outside, 2 * thick + 1, 1, thick)[0, 0] > 0).logical_and(selected).cpu()
 
 
 def _levels(values_01: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ import { element, faint, hold } from "./elements.js";
 const STAGE_PX = { least: 110, first: 210 };
 const BAR_PX = 26;
 const SHARPNESS = 2; // canvas px for each CSS px: graphs are zoomed into
-const DEFAULT_SHARE = 0.5;
+/** @type {Record<string, number>} */
+const FIRST_SHARE = { overlay: 0.6, boxes: 1, pair: 0.5 };
 /** What the slider does, for the kinds that have one. @type {Record<string, string>} */
 const SLIDERS = { overlay: "opacity", boxes: "opacity", pair: "divider" };
 
@@ -129,7 +130,7 @@ export class PictureView {
 
   get share() {
     const kept = Number(this.node.properties?.[this.property]);
-    return kept >= 0 && kept <= 1 ? kept : DEFAULT_SHARE;
+    return kept >= 0 && kept <= 1 ? kept : (FIRST_SHARE[this.entry?.kind ?? ""] ?? 1);
   }
 
   set share(value) {

@@ -54,12 +54,15 @@ export async function open(browser, url, { vue }) {
     if (differs) await setting.set("Comfy.VueNodes.Enabled", on);
     return differs;
   }, vue);
-  if (changed) {
-    // Frontend 1.27 keeps drawing the first graph when it is switched over while running.
-    await page.reload({ waitUntil: "domcontentloaded" });
-    await ready(page);
-  }
+  // Frontend 1.27 keeps drawing the first graph when it is switched over while running.
+  if (changed) await reload(page);
   return { page, errors };
+}
+
+/** @param {import("playwright-core").Page} page */
+export async function reload(page) {
+  await page.reload({ waitUntil: "domcontentloaded" });
+  await ready(page);
 }
 
 /** @param {import("playwright-core").Page} page */
@@ -91,6 +94,49 @@ export async function load(page, workflow) {
     canvas.setDirty(true, true);
   }, workflow);
   await page.waitForTimeout(600);
+}
+
+/**
+ * The picture on the first node of a kind, to be used as a person does; null when it has none.
+ * @param {import("playwright-core").Page} page @param {string} kind
+ * @returns {Promise<any>}
+ */
+export async function nodeView(page, kind) {
+  const found = await page.evaluateHandle((type) => {
+    const node = globalThis.app.graph.nodes.find((/** @type {any} */ one) => one.type === type);
+    const widget = node?.widgets?.find((/** @type {any} */ one) => one.name === "result");
+    return widget?.element ?? null;
+  }, kind);
+  const view = found.asElement();
+  if (!view) return null;
+  const stage = await view.$(".pixwizard-picture");
+  const told = async () => (await view.$eval(".pixwizard-reading", (/** @type {any} */ e) => e.textContent)) ?? "";
+  return {
+    told,
+    /** What is told with the pointer there, in shares of the stage. */
+    async read(/** @type {number} */ across, /** @type {number} */ down) {
+      const box = await stage.boundingBox();
+      await page.mouse.move(box.x + across * box.width, box.y + down * box.height);
+      return told();
+    },
+    async slide(/** @type {string} */ name, /** @type {number} */ to) {
+      await page.mouse.move(5, 5);
+      const slider = await view.$(`input[aria-label=${name}]`);
+      await slider.evaluate((/** @type {any} */ input, /** @type {number} */ value) => {
+        input.value = String(value);
+        input.dispatchEvent(new Event("input", { bubbles: true }));
+      }, to);
+    },
+    /** Mean of what is painted: how much red there is beyond green and blue, 0..255. */
+    ink: () =>
+      stage.$eval("canvas", (/** @type {any} */ canvas) => {
+        const { width, height } = canvas;
+        const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+        let red = 0;
+        for (let i = 0; i < data.length; i += 4) red += data[i] - (data[i + 1] + data[i + 2]) / 2;
+        return { red: red / (data.length / 4) };
+      }),
+  };
 }
 
 /** Queue what is on the page and wait for the end. @param {import("playwright-core").Page} page

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.hosts import find_hosts, missing_reason, serve
+from tests.support.hosts import Host, find_frontends, find_hosts, missing_reason, serve
 
 HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -25,14 +25,25 @@ def everything() -> bool:
     return os.environ.get("PIXWIZARD_ALL") == "1"
 
 
-def hosts() -> list:
-    found = sorted(find_hosts(), key=lambda host: [int(part) for part in host.version.split(".")])
+def pages() -> list[tuple[Host, Path | None]]:
+    """Hosts with the page to serve; None is the host's own. Further pages go with the newest
+    host."""
+    hosts = sorted(find_hosts(), key=lambda host: [int(part) for part in host.version.split(".")])
+    found: list[tuple[Host, Path | None]] = [(host, None) for host in hosts]
+    found += [(hosts[-1], one) for one in find_frontends() if hosts]
     return found if everything() else found[-1:]
+
+
+def named(page) -> str:
+    if not page:
+        return "none"
+    host, frontend = page
+    return f"{host.version}-page-{frontend.name}" if frontend else host.version
 
 
 def missing() -> str | None:
     """What the browser tests lack here, as one line; None when nothing is missing."""
-    if not hosts():
+    if not pages():
         return missing_reason()
     if not (os.environ.get("CHROMIUM") or any(map(shutil.which, BROWSERS))):
         return "no Chromium (looked for: " + ", ".join(BROWSERS) + "; set CHROMIUM)"
@@ -43,16 +54,17 @@ def missing() -> str | None:
     return None
 
 
-@pytest.mark.parametrize("host", hosts() or [None], ids=lambda h: h.version if h else "none")
-def test_page(host, tmp_path):
+@pytest.mark.parametrize("page", pages() or [None], ids=named)
+def test_page(page, tmp_path):
     if reason := missing():
         pytest.skip(reason)
+    host, frontend = page
     settings = tmp_path / "user" / "default" / "comfy.settings.json"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps({"Comfy.TutorialCompleted": True}), encoding="utf-8")
     (tmp_path / "input").mkdir()
     Image.linear_gradient("L").convert("RGB").save(tmp_path / "input" / "example.png")
-    with serve(host, tmp_path) as server:
+    with serve(host, tmp_path, frontend) as server:
         given = {"PIXWIZARD_URL": server.url("")}
         given |= {} if everything() else {"PIXWIZARD_FEW": TEMPLATES}
         done = subprocess.run(

@@ -73,6 +73,8 @@ def test_mask_covers_its_picture(nodes, opened):
     (entry,) = result.ui["pixwizard_view"]
     alpha = opened(entry["cover"])[..., 3]
     assert np.array_equal(alpha, 255 * result.args[0][0].numpy())
+    assert opened(entry["cover"])[2, 3].tolist() == [255, 255, 255, 255]  # the rim is white
+    assert opened(entry["cover"])[3, 4].tolist() == [255, 0, 0, 255]
     shown = opened(entry["picture"])
     assert np.abs(shown - 255 * source[0].numpy()).max() <= 0.5 + 1e-3
 

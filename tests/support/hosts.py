@@ -190,8 +190,8 @@ def free_port() -> int:
 
 
 def find_frontends() -> list[Path]:
-    """Further versions of the page: COMFYUI_FRONTENDS, else the folders in ~/comfy/frontends. Each is
-    the static folder of a comfyui-frontend-package."""
+    """Further versions of the page: COMFYUI_FRONTENDS, else the folders in ~/comfy/frontends. Each
+    is the static folder of a comfyui-frontend-package."""
     named = os.environ.get("COMFYUI_FRONTENDS")
     usual = (Path.home() / "comfy" / "frontends").glob("*")
     folders = map(Path, named.split(os.pathsep)) if named else sorted(usual)
