@@ -193,7 +193,7 @@ def test_workflows_of_the_released_model_say_that_files_are_needed(path):
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_every_workflow_has_a_small_thumbnail(path):
-    assert path.with_suffix(".jpg").stat().st_size < 60_000
+    assert path.with_suffix(".jpg").stat().st_size < thumbnails.LARGEST
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ SIDE = 480  # px of each half
 GAP = 8
 DRAWING = 720  # px, width of a drawn graph
 PAPER = (24, 24, 24)
+LARGEST = 60_000  # bytes of a thumbnail
 
 
 def previews(server: Server, saved: dict) -> list[Image.Image]:
@@ -52,7 +53,10 @@ def side_by_side(one: Image.Image, other: Image.Image) -> Image.Image:
 
 def save(picture: Image.Image, path: Path) -> None:
     target = path.with_suffix(".jpg")
-    picture.save(target, quality=85, optimize=True)
+    for quality in range(85, 20, -10):  # noise takes many bytes
+        picture.save(target, quality=quality, optimize=True)
+        if target.stat().st_size < LARGEST:
+            break
     print(f"{target.relative_to(REPO)}: {target.stat().st_size // 1024} KiB")
 
 
