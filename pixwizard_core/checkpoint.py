@@ -19,7 +19,7 @@ from .config import PRESETS, ModelConfig
 from .errors import CheckpointError
 from .finite import require_finite
 from .locate import ORIGIN, locate
-from .model import PixWizard
+from .model import PixWizard, cpu_ops
 from .recognise import PIXWIZARD, config_from_shapes, find_prefix, recognise
 from .strict import check_shapes
 from .weightfile import FP8_DTYPES, WeightFile, open_weights, write_safetensors
@@ -143,7 +143,7 @@ def load_model(
     *,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
-    ops=torch.nn,
+    ops=cpu_ops,
     config: ModelConfig | None = None,
 ) -> PixWizard:
     """The model in eval mode with the file's weights on device.

@@ -1,8 +1,14 @@
-"""The command that measures: pixwizard bench."""
+"""The command that measures: pixwizard bench. Each kind of measurement is a flag."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+MIB = 2**20
 
 
 def add_bench_options(parser: argparse.ArgumentParser) -> None:
@@ -10,13 +16,32 @@ def add_bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--side", type=int, default=64, help="latent cells a side; 64 is 512 px")
     parser.add_argument("--text", type=int, default=64, help="tokens of the instruction")
     parser.add_argument("--pairs", type=int, default=5, help="measurements of each way, in turn")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="count processor time, on a machine that is busy"
+    )
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    """Print the time of a guided step: in the reference's order of work, and in ours."""
+    """Measure, print a table, and write the same as JSON when asked."""
+    from .bench.machine import load, machine, told
+
+    facts = machine(arguments.device)
+    print(told(facts), flush=True)
+    figures = _steps(arguments)
+    facts["load_after"] = load()
+    print(f"load afterwards {facts['load_after']}")
+    if arguments.json:
+        text = json.dumps({"machine": facts, **figures}, indent=2)
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+def _steps(arguments: argparse.Namespace) -> dict:
+    """Time and memory of a guided step: in the reference's order of work, and in ours."""
     import torch
 
-    from .bench import CPU_CONFIG, compare, random_model
+    from .bench.steps import CPU_CONFIG, compare, random_model
     from .cli_run import usable_device
     from .config import PRESETS
     from .errors import PixWizardError
@@ -30,12 +55,27 @@ def bench(arguments: argparse.Namespace) -> int:
     config = PRESETS.get(arguments.preset, CPU_CONFIG)
     device, dtype = usable_device(arguments.device), getattr(torch, arguments.dtype)
     model = random_model(config, device=device, dtype=dtype)
+    now = time.process_time if arguments.cpu_time else time.perf_counter
     sizes = {"side": arguments.side, "text": arguments.text, "pairs": arguments.pairs}
-    columns = ("ours s", "faster", "once s", "differ")
-    print(f"{'case':<15} {'reference s':>12} " + " ".join(f"{name:>8}" for name in columns))
-    for timing in compare(model, **sizes):
+    timings = compare(model, **sizes, now=now)
+    print(
+        f"{'case':<15} {'reference s':>12} {'same layers':>12} {'':>7} {'ours s':>8} {'':>7} "
+        f"{'once s':>7} {'MiB':>6} {'ours':>6} {'':>5} {'differ':>8}"
+    )
+    for one in timings:
         print(
-            f"{timing.case:<15} {timing.reference:>12.3f} {timing.ours:>8.3f} "
-            f"{timing.speedup:>7.2f}x {timing.prepare:>8.3f} {timing.difference:>8.1e}"
+            f"{one.case:<15} {one.reference:>12.3f} {one.same_layers:>12.3f} {one.by_order:>6.2f}x "
+            f"{one.ours:>8.3f} {one.speedup:>6.2f}x {one.prepare:>7.3f} "
+            f"{one.reference_bytes / MIB:>6.0f} {one.ours_bytes / MIB:>6.0f} "
+            f"{one.memory_share:>5.2f} {one.difference:>8.1e}"
         )
-    return 0
+    if arguments.cpu_time:
+        print("seconds are processor time, summed over the threads")
+    weights = sum(p.nbytes for p in model.parameters())
+    print(f"MiB are tensors beside the weights ({weights / MIB:.0f}), at the most")
+    return {"weights_bytes": weights, "steps": [_figures(one) for one in timings]}
+
+
+def _figures(timing) -> dict:
+    derived = ("by_order", "speedup", "memory_share")
+    return asdict(timing) | {name: getattr(timing, name) for name in derived}

@@ -46,7 +46,7 @@ class FeedForward(nn.Module):
         self.w3 = ops.Linear(dim, hidden, bias=False, **factory)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.w2(F.silu(self.w1(x)) * self.w3(x))
+        return self.w2(F.silu(self.w1(x), inplace=True).mul_(self.w3(x)))
 
 
 class FinalLayer(nn.Module):

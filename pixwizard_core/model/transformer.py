@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..conditioning import Condition, Latents, trim_text
 from ..config import ModelConfig
+from . import cpu_ops
 from .attention import Attention, sdpa
 from .block import Block
 from .layers import FinalLayer, TimeEmbedder
@@ -29,7 +30,8 @@ BlockHook = Callable[[int, Tensor, Callable[[Tensor], Tensor]], Tensor]
 class PixWizard(nn.Module):
     """Predicts the velocity (image minus noise) of a latent at time t (0 = noise, 1 = image).
 
-    ops: namespace with Linear, LayerNorm and RMSNorm (torch.nn, or a host's casting layers).
+    ops: namespace with Linear, LayerNorm and RMSNorm: torch.nn's, those that are faster on a CPU
+    (the default), or a host's casting layers.
     attention: see attention.Attention.
     """
 
@@ -37,7 +39,7 @@ class PixWizard(nn.Module):
         self,
         config: ModelConfig,
         *,
-        ops=nn,
+        ops=cpu_ops,
         attention: Attention = sdpa,
         device=None,
         dtype: torch.dtype | None = None,
@@ -141,7 +143,7 @@ class PixWizard(nn.Module):
                 pad_table(rope_table(*grid, self.config.head_dim, rope, t, device), longest)
                 for grid in grids
             ]
-            return torch.stack(tables, dim=1) if ragged else tables[0]
+            return torch.stack(tables) if ragged else tables[0]
 
         high = table(math.inf)
         low = high if rope.factor == 1.0 else table(-math.inf)

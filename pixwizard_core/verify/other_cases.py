@@ -41,11 +41,11 @@ def rope_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
     (top, bottom), (left, right) = case["rows"], case["cols"]
     scaling = RopeScaling(case["scale_factor"], case["scale_watershed"])
     table = rope_table(bottom, right, case["dim"], scaling, case["timestep"], vectors.device)
-    window = table.reshape(2, bottom, right, -1)[:, top:bottom, left:right]
+    window = table.view(bottom, right, -1, 2)[top:bottom, left:right]
     tolerance = allowed("rope", torch.float32)
     return [
         close(name, part, file.tensors[f"{case['name']}.{name}"], tolerance)
-        for name, part in zip(("real", "imag"), window, strict=True)
+        for name, part in zip(("real", "imag"), window.unbind(-1), strict=True)
     ]
 
 

@@ -156,7 +156,7 @@ def patch_checks(vectors: Vectors, file: VectorFile, model: PixWizard) -> list[C
         checks.append(equal("mask", [grid.length] * len(x), wanted.sum(1).tolist()))
     if "tensor_path.freqs_real" in tensors:
         table = rope_table(*grid, config.head_dim, RopeScaling(), 1.0, vectors.device)
-        for name, part in zip(("freqs_real", "freqs_imag"), table, strict=True):
+        for name, part in zip(("freqs_real", "freqs_imag"), table.unbind(-1), strict=True):
             wanted = tensors[f"tensor_path.{name}"][0]
             checks.append(close(name, part, wanted, allowed("rope", torch.float32)))
     if "tensor_path.tokens" in tensors:

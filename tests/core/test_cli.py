@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from pixwizard_core import __version__
 from pixwizard_core.cli import main, megabytes
@@ -80,12 +81,20 @@ def test_output_cut_short_ends_without_traceback():
     assert "Traceback" not in result.stderr
 
 
-def test_bench_prints_a_row_per_case(capsys):
-    assert main(["bench", "--side", "4", "--text", "8", "--pairs", "1"]) == 0
-    heading, *rows = capsys.readouterr().out.splitlines()
+def test_bench_prints_a_row_per_case_and_writes_the_figures(capsys, tmp_path):
+    out = tmp_path / "bench.json"
+    assert main(["bench", "--side", "4", "--text", "8", "--pairs", "1", "--json", str(out)]) == 0
+    machine, heading, *rows = capsys.readouterr().out.splitlines()
+    assert "torch" in machine
+    assert "load" in machine
     assert heading.split()[0] == "case"
+    rows = rows[:3]
     assert [row[:15].strip() for row in rows] == ["two branches", "three branches", "one branch"]
-    assert all(float(row.split()[-1]) < 1e-3 for row in rows)  # both ways agree
+    assert all(float(row.split()[-1]) < 1e-3 for row in rows)  # the ways agree
+    written = json.loads(out.read_text())
+    assert written["machine"]["torch"] == torch.__version__
+    assert [step["case"] for step in written["steps"]] == [row[:15].strip() for row in rows]
+    assert all(step["ours_bytes"] < step["reference_bytes"] for step in written["steps"])
 
 
 def test_bench_refuses_an_unknown_preset(capsys):

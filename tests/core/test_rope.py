@@ -5,11 +5,18 @@ import math
 import pytest
 import torch
 
-from pixwizard_core.model.rope import RopeScaling, frequencies, pad_table, rope_table, rotate
+from pixwizard_core.model.rope import (
+    RopeScaling,
+    frequencies,
+    pad_table,
+    rope_table,
+    rotate,
+    rotate_real,
+)
 
 
 def test_first_frequency_turns_one_radian_per_row_and_column():
-    cos, sin = rope_table(3, 2, 8, RopeScaling(), t=1.0)
+    cos, sin = rope_table(3, 2, 8, RopeScaling(), t=1.0).unbind(-1)
     row_two_col_one = 2 * 2 + 1
     assert cos[row_two_col_one, 0] == pytest.approx(math.cos(2.0))  # row
     assert sin[row_two_col_one, 1] == pytest.approx(math.sin(1.0))  # column
@@ -18,7 +25,7 @@ def test_first_frequency_turns_one_radian_per_row_and_column():
 
 
 def test_rotate_by_hand_a_quarter_turn():
-    table = torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]]])  # pair 0 turns 90 degrees, pair 1 stays
+    table = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])  # pair 0 turns 90 degrees, pair 1 stays
     x = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
     assert rotate(x, table).flatten().tolist() == [-2.0, 1.0, 3.0, 4.0]
 
@@ -52,6 +59,13 @@ def test_linear_below_the_watershed_and_ntk_from_it_on():
 def test_padding_repeats_the_last_position():
     table = rope_table(2, 2, 8, RopeScaling(), t=1.0)
     padded = pad_table(table, 6)
-    assert padded.shape == (2, 6, 4)
-    assert torch.equal(padded[:, 4], table[:, 3])
-    assert torch.equal(padded[:, 5], table[:, 3])
+    assert padded.shape == (6, 4, 2)
+    assert torch.equal(padded[4], table[3])
+    assert torch.equal(padded[5], table[3])
+
+
+def test_rotating_without_complex_numbers_agrees():
+    x, table = torch.randn(2, 6, 3, 8), rope_table(2, 3, 8, RopeScaling(), t=0.5)
+    pairs = x.unflatten(-1, (-1, 2))
+    real = rotate_real(pairs, table.unsqueeze(-3)).flatten(-2)
+    assert torch.allclose(rotate(x, table), real, atol=1e-6)

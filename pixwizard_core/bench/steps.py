@@ -1,8 +1,9 @@
-"""Time of a sampling step: as the reference computes it, and as this package does, side by side.
+"""Time and memory of a sampling step: as the reference computes it and as this package does.
 
 The reference runs three branches in one batch, recomputes text, image tokens and their scores at
 each step, and masks every attention. Here conditions are prepared once and branches that cancel are
-not run. Both use the same layers and weights, so the difference is the order of the work alone.
+not run. Both are timed with PyTorch's layers, so that the difference is the order of the work
+alone; ours with the layers it comes with as well. The weights are shared.
 """
 
 from __future__ import annotations
@@ -11,35 +12,55 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .conditioning import Condition, concatenate
-from .config import ModelConfig
-from .generate import GuidedVelocity, SampleSettings, branch_conditions
-from .model import PixWizard
-from .sampling import combine
+from ..conditioning import Condition, concatenate
+from ..config import ModelConfig
+from ..generate import GuidedVelocity, SampleSettings, branch_conditions
+from ..model import PixWizard
+from ..sampling import combine
+from .memory import peak_bytes
 
 CASES = {"two branches": (4.0, 1.0), "three branches": (4.0, 1.5), "one branch": (1.0, 1.0)}
 CPU_CONFIG = ModelConfig.build(dim=768, n_layers=8, n_heads=12, n_kv_heads=4)
 EMPTY_TEXT = 8  # tokens of the empty caption, padded to a multiple of 8 as the encoder does
 BRANCHES = ("full", "image_only", "none")
 
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per step, the median of pairs. difference: largest of the two guided velocities."""
+    """One case. Seconds per step are medians of rounds in which each way has its turn.
+
+    reference: in the reference's order of work. same_layers: in ours, on the same layers. ours: as
+    shipped. prepare: once a run. difference: largest of the guided velocities against the
+    reference's. *_bytes: most tensors alive at once beside the weights, ours with what is prepared.
+    """
 
     case: str
     reference: float
+    same_layers: float
     ours: float
     prepare: float
     difference: float
+    reference_bytes: int
+    ours_bytes: int
+
+    @property
+    def by_order(self) -> float:
+        return self.reference / self.same_layers
 
     @property
     def speedup(self) -> float:
         return self.reference / self.ours
+
+    @property
+    def memory_share(self) -> float:
+        return self.ours_bytes / self.reference_bytes
 
 
 def random_model(
@@ -102,36 +123,67 @@ def reference_step(
     return step
 
 
-def clock(function: Callable[[], Tensor]) -> tuple[float, Tensor]:
-    """Seconds of one call, with a GPU's queue emptied around it."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
+def clock(
+    function: Callable[[], Result], now: Callable[[], float] = time.perf_counter
+) -> tuple[float, Result]:
+    """Seconds of one call and what it gave, with a GPU's queue emptied around it.
+
+    now: the clock; time.process_time counts this process's work alone, on a machine that others use
+    at the same time.
+    """
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
+    wait()
+    start = now()
     result = function()
-    if result.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - start, result
+    wait()
+    return now() - start, result
+
+
+def with_layers(model: PixWizard, ops) -> PixWizard:
+    """The same weights in another namespace of layers."""
+    other = PixWizard(model.config, ops=ops, attention=model.attend, device="meta")
+    other.load_state_dict(model.state_dict(), assign=True)
+    return other.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def compare(model: PixWizard, *, side: int = 64, text: int = 64, pairs: int = 5) -> list[Timing]:
-    """Time each case in alternating pairs, after one warm-up of both. side: latent cells."""
+def compare(
+    model: PixWizard,
+    *,
+    side: int = 64,
+    text: int = 64,
+    pairs: int = 5,
+    now: Callable[[], float] = time.perf_counter,
+) -> list[Timing]:
+    """Time each case, each way in turn, after one warm-up. side: latent cells. now: see clock."""
     parameter = model.x_embedder.weight
     full, empty, noise = random_conditions(
         model.config, side, text, parameter.device, parameter.dtype
     )
-    timings = []
+    plain, timings = with_layers(model, nn), []
     for case, scales in CASES.items():
         settings = SampleSettings(steps=1, w_text=scales[0], w_image=scales[1], proportional=False)
-        before = reference_step(model, full, empty, noise, scales)
-        preparing = time.perf_counter()
-        ours = GuidedVelocity(model, full, empty, noise, settings, [0])
-        preparing = time.perf_counter() - preparing
-        difference = float((before(noise, 0.5) - ours(noise, 0.5)).abs().max())
+
+        def prepared(used: PixWizard, settings: SampleSettings = settings) -> GuidedVelocity:
+            return GuidedVelocity(used, full, empty, noise, settings, [0])
+
+        before = reference_step(plain, full, empty, noise, scales)
+        prepare, ours = clock(lambda: prepared(model), now)
+        ways = before, prepared(plain), ours
+        first, *others = (way(noise, 0.5) for way in ways)
         rounds = [
-            (clock(lambda: before(noise, 0.5))[0], clock(lambda: ours(noise, 0.5))[0])  # noqa: B023
-            for _ in range(pairs)
+            [clock(lambda w=way: w(noise, 0.5), now)[0] for way in ways] for _ in range(pairs)
         ]
-        reference, own = (statistics.median(column) for column in zip(*rounds, strict=True))
-        timings.append(Timing(case, reference, own, preparing, difference))
+        seconds = [statistics.median(column) for column in zip(*rounds, strict=True)]
+        weights = [*model.parameters()]
+        timings.append(
+            Timing(
+                case,
+                *seconds,
+                prepare,
+                max(float((first - other).abs().max()) for other in others),
+                peak_bytes(lambda: before(noise, 0.5), weights),  # noqa: B023
+                peak_bytes(lambda: prepared(model)(noise, 0.5), weights),
+            )
+        )
     return timings

@@ -1,0 +1,1 @@
+"""Measurements: what a step, its memory, a decoder, a file or fewer evaluations cost."""
