@@ -19,7 +19,7 @@ from . import (
     sample,
     save,
 )
-from .host import register_folders
+from .host import guarded, register_folders
 
 NODES: tuple[type[io.ComfyNode], ...] = (
     *load.NODES,
@@ -36,6 +36,10 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     *options.NODES,
     *lora.NODES,
 )
+
+
+for node in NODES:
+    guarded(node)
 
 
 class PixWizardExtension(ComfyExtension):

@@ -4,6 +4,7 @@ progress."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import os
 from pathlib import Path
@@ -42,6 +43,40 @@ def choice(value: str, options, what: str) -> str:
     if value not in options:
         raise InstructionError(f"unknown {what} {value!r}; choose one of {', '.join(options)}")
     return value
+
+
+def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
+    """The node with its numbers checked when it runs: the host looks at what is typed, not at what
+    comes through a link. execute raises InstructionError naming the input and its range."""
+    inner = node.execute.__func__
+    signature = inspect.signature(inner)
+
+    @functools.wraps(inner)
+    def execute(cls, *arguments, **named):
+        given = signature.bind(cls, *arguments, **named).arguments
+        for id, (low, high) in ranges(node).items():
+            if given.get(id) is not None:
+                in_range(given[id], low, high, id)
+        return inner(cls, *arguments, **named)
+
+    node.execute = classmethod(execute)
+    return node
+
+
+@functools.cache
+def ranges(node: type[io.ComfyNode]) -> dict[str, tuple[float, float]]:
+    """Least and largest value of each number that a node takes."""
+    limits = {
+        one.id: (getattr(one, "min", None), getattr(one, "max", None))
+        for one in node.define_schema().inputs
+    }
+    return {id: pair for id, pair in limits.items() if None not in pair}
+
+
+def in_range(value, low: float, high: float, what: str) -> None:
+    """Raise InstructionError unless value is a number from low to high."""
+    if not isinstance(value, (int, float)) or not low <= value <= high:
+        raise InstructionError(f"{what} must be a number from {low} to {high}. Got: {value!r:.60}")
 
 
 def register_folders() -> None:

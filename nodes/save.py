@@ -31,9 +31,12 @@ class Folder:
 
     def __init__(self, prefix: str, width: int, height: int) -> None:
         _check_prefix(prefix)
-        place, self.name, self.number, self.subfolder, _ = folder_paths.get_save_image_path(
-            prefix, folder_paths.get_output_directory(), width, height
-        )
+        try:
+            place, self.name, self.number, self.subfolder, _ = folder_paths.get_save_image_path(
+                prefix, folder_paths.get_output_directory(), width, height
+            )
+        except Exception as error:  # the host raises a bare Exception, the system what it likes
+            raise CanvasError(f"no file can be called {prefix!r:.80} here: {error}") from error
         self.place = Path(place)
         self.files: list[dict[str, str]] = []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .errors import CanvasError
+from .whole_file import whole_file
 
 SIXTEEN_BIT = 65535
 EIGHT_BIT = 255
@@ -94,18 +94,8 @@ def save_array(path: str | Path, values: Tensor) -> None:
 
 def replace_file(path: str | Path, data: bytes) -> None:
     """Write a file beside path and put it there in one step, so that no reader sees half of it."""
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise CanvasError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_file(Path(path), CanvasError) as file:
+        file.write(data)
 
 
 def _save(path: str | Path, image, texts: Texts) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pickle
 import struct
 import zipfile
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from .errors import CheckpointError
 from .pickle_scan import damaged, scan
+from .whole_file import whole_file
 
 DTYPE_NAMES = {
     torch.float64: "F64",
@@ -215,22 +215,13 @@ def write_safetensors(
         position += size
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(struct.pack("<Q", len(text)))
-            file.write(text)
-            for done, name in enumerate(order, 1):
-                tensor = fetch(name).to(device="cpu", dtype=dtypes[name]).contiguous()
-                if tuple(tensor.shape) != tuple(shapes[name]):
-                    raise ValueError(f"{name} is {tuple(tensor.shape)}, announced {shapes[name]}")
-                file.write(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
-                if on_tensor:
-                    on_tensor(done, len(order), name)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_file(path, CheckpointError) as file:
+        file.write(struct.pack("<Q", len(text)))
+        file.write(text)
+        for done, name in enumerate(order, 1):
+            tensor = fetch(name).to(device="cpu", dtype=dtypes[name]).contiguous()
+            if tuple(tensor.shape) != tuple(shapes[name]):
+                raise ValueError(f"{name} is {tuple(tensor.shape)}, announced {shapes[name]}")
+            file.write(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+            if on_tensor:
+                on_tensor(done, len(order), name)

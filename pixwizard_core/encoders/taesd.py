@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import EncoderError
+from ..whole_file import whole_file
 
 LATENT_SCALE = 0.13025  # host latents (SDXL convention) times this are model-space latents
 WIDTH = 64
@@ -122,7 +123,7 @@ def fold_normalisation(last: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
 
 def save_autoencoder(model: Autoencoder, path: str | Path, notes: dict | None = None) -> None:
     """Write a float16 file that a host's VAE loader reads. notes: JSON values for its header."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     scalars = ("vae_scale", "vae_shift")  # float32: rounding them would bend every latent
     tensors = {
@@ -138,7 +139,9 @@ def save_autoencoder(model: Autoencoder, path: str | Path, notes: dict | None = 
         "latent_scale": LATENT_SCALE,
         **(notes or {}),
     }
-    save_file(tensors, str(path), metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
+    data = save(tensors, {HEADER_KEY: json.dumps(header, sort_keys=True)})
+    with whole_file(Path(path), EncoderError) as file:
+        file.write(data)
 
 
 def load_autoencoder(

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..errors import EncoderError
+from ..whole_file import whole_file
 from .architectures import build, weights_of
 from .load import HEADER_KEYS, load_text_encoder, load_vision_encoder
 from .text import TextEncoder, Tokenizers
@@ -95,7 +97,7 @@ def save_encoders(text: TextEncoder, vision: VisionEncoder, folder: str | Path) 
     Names are Hugging Face's and the configurations stand in the headers, so a host can read them.
     The tokenizer is not written: it never changes with the weights.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder = Path(folder)
     for name, parts in (
@@ -107,7 +109,9 @@ def save_encoders(text: TextEncoder, vision: VisionEncoder, folder: str | Path) 
             header[HEADER_KEYS[kind]] = json.dumps(tiny_config(kind, model), sort_keys=True)
             for key, value in weights_of(kind, model).items():
                 tensors[key] = value.detach().to("cpu", torch.float16).contiguous()
-        save_file(tensors, str(folder / name), metadata=header)
+        data = save(tensors, header)
+        with whole_file(folder / name, EncoderError) as file:
+            file.write(data)
 
 
 def tiny_config(kind: str, model: nn.Module) -> dict:

@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "recognise": {"config", "errors"},
     "finite": {"errors"},
     "pickle_scan": {"errors"},
-    "weightfile": {"errors", "pickle_scan"},
+    "weightfile": {"errors", "pickle_scan", "whole_file"},
+    "whole_file": {"errors"},
     "strict": {"errors"},
     "locate": {"errors", "weightfile"},
     "checkpoint": {

@@ -26,6 +26,7 @@ class Socket:
     def __init__(self, io_type: str, id: str, **settings) -> None:
         self.io_type, self.id, self.settings = io_type, id, settings
         self.tooltip = settings.get("tooltip")
+        self.min, self.max = settings.get("min"), settings.get("max")
         self.optional = settings.get("optional", False)
         self.display_name = settings.get("display_name", id)
 

@@ -13,8 +13,7 @@ from pixwizard_core.encoders.load import load_vision_encoder, read_source
 from pixwizard_core.encoders.vae import load_latent_coder
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.lora import read_lora
-from tests.fire import conftest as limits
-from tests.fire import hostile_pickles, hostile_tensors
+from tests.fire import hostile_pickles, hostile_tensors, limits
 
 SECONDS = 10
 LOADERS = {

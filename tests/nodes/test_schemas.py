@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from pathlib import Path
 
@@ -60,8 +61,7 @@ def test_combos_default_to_one_of_their_options(nodes):
 
 def test_execute_takes_exactly_the_inputs(nodes):
     for name, node in nodes.items():
-        code = node.execute.__func__.__code__
-        taken = set(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])
+        taken = set(inspect.signature(node.execute).parameters)
         assert taken == {socket.id for socket in node.define_schema().inputs}, name
 
 
