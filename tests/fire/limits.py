@@ -1,4 +1,4 @@
-"""What every hostile case is held to: nothing left open, memory bounded, a sentence as the reason."""
+"""What every hostile case is held to: nothing left open, bounded memory, a sentence as reason."""
 
 from __future__ import annotations
 

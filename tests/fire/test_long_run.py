@@ -1,0 +1,86 @@
+"""Hundreds of prompts on one server: nothing grows, nothing stays behind, nothing changes.
+
+PIXWIZARD_PROMPTS=500 nice -n 10 pytest -c tests/pytest.ini tests/fire/test_long_run.py -m long -s
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from statistics import median
+
+import pytest
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+
+from tests.fire import live
+from tests.support.hosts import find_hosts, missing_reason, serve
+
+HOSTS = find_hosts()
+PROMPTS = int(os.environ.get("PIXWIZARD_PROMPTS", "500"))
+WARM_UP, WINDOW = 0.2, 0.1  # shares of the run
+MOST_GROWTH = 0.02  # of the memory after warm-up
+UNLOAD_EVERY, FORGET_EVERY, SAID_EVERY = 60, 20, 25
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.host,
+    pytest.mark.skipif(not HOSTS, reason=missing_reason()),
+]
+
+
+@pytest.mark.parametrize("host", HOSTS[:1], ids=lambda h: h.version)
+def test_hundreds_of_prompts_leave_nothing_behind(host, tmp_path):
+    live.write_lora(tmp_path / "models" / "loras")
+    with serve(host, tmp_path) as server:
+        prompts = live.prompts_of(server)
+        process, rows = live.process_of(server), []
+
+        def references():
+            found = {name: server.run(live.with_seed(p, 7)) for name, p in prompts.items()}
+            return {name: live.pictures(server, result) for name, result in found.items()}
+
+        first = references()
+        for number in range(PROMPTS):
+            name = live.TASKS[number % len(live.TASKS)]
+            prompt = live.with_seed(prompts[name], 1000 + number)
+            if number % 3 == 1:
+                prompt = live.with_lora(prompt, (1.0, -0.5)[number % 2])
+            live.pictures(server, server.run(prompt))
+            if number % UNLOAD_EVERY == UNLOAD_EVERY - 1:
+                server.post("/free", {"unload_models": True, "free_memory": True})
+            if number % FORGET_EVERY == FORGET_EVERY - 1:
+                server.post("/history", {"clear": True})  # the host's own memory of past prompts
+            rows.append(live.held(process))
+            if number % SAID_EVERY == SAID_EVERY - 1:
+                print(f"{number + 1}: {json.dumps(rows[-1])}", flush=True)
+        last = references()
+    changed = [name for name in prompts if not live.same(first[name], last[name])]
+    assert not changed, f"other pictures than at the start: {changed}"
+    warm, size = rows[int(PROMPTS * WARM_UP) :], max(1, int(PROMPTS * WINDOW))
+    early, late = warm[:size], warm[-size:]
+    growth = {key: median(r[key] for r in late) - median(r[key] for r in early) for key in early[0]}
+    print(f"{PROMPTS} prompts; from {early[-1]} to {late[-1]}; growth {growth}")
+    assert growth["rss"] <= MOST_GROWTH * median(r["rss"] for r in early), growth
+    assert growth["threads"] <= 0, growth
+    assert growth["files"] <= 0, growth
+
+
+@pytest.mark.parametrize("host", HOSTS[:1], ids=lambda h: h.version)
+def test_a_lora_leaves_no_trace(host, tmp_path):
+    """The same picture before a LoRA, after it, and after everything was unloaded."""
+    live.write_lora(tmp_path / "models" / "loras")
+    with serve(host, tmp_path) as server:
+        (prompt,) = live.prompts_of(server, ["depth"]).values()
+
+        def shown(given, seed=7):
+            server.run(live.with_seed(prompt, seed + 1))  # so that nothing is taken from the cache
+            return live.pictures(server, server.run(live.with_seed(given, seed)))
+
+        plain, changed = shown(prompt), shown(live.with_lora(prompt, 1.0))
+        assert not live.same(plain, changed), "the LoRA does nothing; this test would prove nothing"
+        assert live.same(plain, shown(prompt)), "something of the LoRA stayed"
+        server.post("/free", {"unload_models": True, "free_memory": True})
+        assert live.same(plain, shown(prompt)), "unloading changed the picture"
+        assert live.same(changed, shown(live.with_lora(prompt, 1.0)))
+        assert live.same(plain, shown(live.with_lora(prompt, 0.0)))
