@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -13,11 +15,13 @@ from pixwizard_core.decode.segments import (
     class_mask,
     class_masks,
     decode_segments,
+    drop_speckles,
     find_classes,
     legend,
     paint,
 )
 from pixwizard_core.errors import DecodeError
+from tests.support.paths import ROOT
 
 SMALL = Palette.from_mapping(
     "small", {"sky": [0, 0, 250], "grass": "#00c800", "skyline": (0, 0, 50)}
@@ -166,3 +170,45 @@ def test_palette_may_bring_its_own_background():
 def test_palette_refused(text, message):
     with pytest.raises(DecodeError, match=message):
         read_palette(text, "p")
+
+
+MEASURE = """
+import torch
+from pixwizard_core.decode import ade20k, decode_segments
+
+def told(name):
+    lines = open("/proc/self/status", encoding="ascii").read().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(name))) * 1024 / 1e6
+
+torch.set_num_threads(1)
+decode_segments(torch.rand(1, 3, 64, 64), ade20k())
+image = torch.rand(1, 3, 2048, 2048)
+before = told("VmRSS")
+found = decode_segments(image, ade20k())
+assert found.labels.shape == (1, 2048, 2048) and len(ade20k()) == 151
+print(told("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
+def test_segmentation_of_a_large_picture_stays_below_300_mb():
+    """2048 x 2048 px against 150 classes at once would be a table of 2.5 GB. The peak of resident
+    memory, over what the picture itself takes."""
+    told = subprocess.run(
+        [sys.executable, "-c", MEASURE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert 30 < float(told.stdout) < 300, told.stdout
+
+
+def test_speckles_join_the_class_around_them():
+    labels = torch.ones(2, 12, 12, dtype=torch.long)
+    labels[0, :, 6:] = 2
+    labels[0, 3, 3] = 5  # a speck of a third class
+    labels[0, 3, 9] = 1  # and one of a class that is elsewhere
+    labels[1, :, :] = 4
+    cleaned = drop_speckles(labels, 2)
+    assert cleaned[0].unique().tolist() == [1, 2]
+    assert cleaned[0, 3, 3] == 1
+    assert cleaned[0, 3, 9] == 2
+    assert torch.equal(cleaned[1], labels[1])
+    assert torch.equal(drop_speckles(labels, 1000), labels)  # nothing would be left to join

@@ -91,6 +91,45 @@ def test_inpaint_changes_the_masked_part_only(server, graph, crop):
     assert 5 < outputs[scores]["pixwizard_scores"][0]["psnr_db"] < 40
 
 
+ODD_SIZES = [(1, 1), (17, 4001), (4000, 17), (513, 769)]
+
+
+@pytest.mark.parametrize(("width", "height"), ODD_SIZES)
+def test_odd_pictures_keep_their_size_and_every_bit_outside_the_mask(server, graph, width, height):
+    """A file in, painted over on the canvas, and the saved file compared with it byte by byte."""
+    pixels = np.random.default_rng(7).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    name = f"odd_{width}x{height}.png"
+    Image.fromarray(pixels).save(server.base / "input" / name)
+    photo = [graph.add("LoadImage", image=name), 0]
+    wide, high = max(1, width // 3), max(1, height // 2)
+    empty = graph.add("SolidMask", value=0.0, width=width, height=height)
+    full = graph.add("SolidMask", value=1.0, width=wide, height=high)
+    mask = [
+        graph.add(
+            "MaskComposite", destination=[empty, 0], source=[full, 0], x=0, y=0, operation="add"
+        ),
+        0,
+    ]
+    whole = graph.add("FitToCanvas", image=photo, centre=128)
+    crop = graph.add("PrepareInpaint", image=photo, mask=mask, grow=0, centre=128, crop=True)
+    saved = {}
+    for way, (number, place) in {"whole": (whole, 2), "crop": (crop, 2)}.items():
+        painted = graph.add("ImageInvert", image=[number, 0])
+        after = graph.add(
+            "Composite",
+            source=photo, result=[painted, 0], mask=mask, canvas=[number, place], feather=2.0,
+        )  # fmt: skip
+        saved[way] = graph.add("SaveImage", images=[after, 0], filename_prefix=f"odd/{way}")
+    outputs = run(server, graph)
+    outside = np.ones((height, width), dtype=bool)
+    outside[:high, :wide] = False
+    for way, number in saved.items():
+        found = shown(server, outputs[number]["images"][0])
+        assert found.shape == pixels.shape, way
+        assert np.array_equal(found[outside], pixels[outside]), way
+        assert (found[~outside] != pixels[~outside]).any(), way
+
+
 def test_outpaint_and_blank_canvas_give_the_size_asked_for(server, graph):
     scene = graph.add("DemoScene", seed=3, width=176, height=112)
     picture = [graph.add("ImageCrop", image=[scene, 0], x=3, y=5, **SIZE), 0]

@@ -17,8 +17,14 @@ from PIL import Image
 from tests.support import workflow
 from tests.support.hosts import REPO
 
+FROZEN = {
+    name: sockets
+    for path in sorted((REPO / "tests" / "nodes").glob("frozen_*.json"))
+    for name, sockets in json.loads(path.read_text(encoding="utf-8")).items()
+}
 WORKFLOWS = workflow.shipped(REPO / "workflows", with_files=False)
 SCENE_SIZE = (160, 128)  # width and height that the shipped workflows render their scene at
+OUTPAINTED = (192, 128)  # the scene widened to 3:2
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +77,26 @@ def with_preview(prompt: dict, source: str, slot: int, mask: bool = False) -> di
     return changed
 
 
+def test_object_info_is_as_saved_workflows_know_it(info):
+    """The server's own list against the frozen one: ids, order of inputs, types and outputs."""
+    for name, known in FROZEN.items():
+        node = info[f"PixWizard_{name}"]
+        order = [
+            (group, one)
+            for group in ("required", "optional")
+            for one in node["input_order"].get(group, [])
+        ]
+        found = [[one, kind_of(node["input"][group][one])] for group, one in order]
+        assert found[: len(known["inputs"])] == known["inputs"], name
+        kinds = [kind for _, kind in known["outputs"]]
+        assert node["output"][: len(kinds)] == kinds, name
+
+
+def kind_of(spec: list) -> str:
+    """The type of an input of /object_info; older servers list a combo's options in its place."""
+    return "COMBO" if isinstance(spec[0], list) else spec[0]
+
+
 def test_server_offers_every_node(info):
     ours = {name for name in info if name.startswith("PixWizard_")}
     assert len(ours) >= 14
@@ -87,7 +113,13 @@ def test_workflow_runs(server, prompts, results, name):
     assert len(previews) >= 2
     for number in previews:
         height, width, _ = shown(server, result, number).shape
-        assert (width, height) == wanted, f"preview {number}"
+        source = prompts[name][prompts[name][number]["inputs"]["images"][0]]["class_type"]
+        if source in ("PixWizard_PrepareInpaint", "PixWizard_PrepareOutpaint"):
+            assert width % 16 == height % 16 == 0  # what the model sees
+        elif source == "PixWizard_Composite" and name == "demo_outpaint":
+            assert (width, height) == OUTPAINTED
+        else:
+            assert (width, height) == wanted, f"preview {number}"
 
 
 def photo_size(server) -> tuple[int, int]:
@@ -99,6 +131,69 @@ def scores_of(prompts: dict, results: dict, name: str) -> dict:
     assert results[name]["error"] is None, results[name]["error"]
     number = node_of(prompts[name], "Compare")
     return results[name]["outputs"][number]["pixwizard_scores"][0]
+
+
+@pytest.mark.parametrize("name", ["demo_remove", "demo_replace", "demo_add", "demo_inpaint"])
+def test_pixels_outside_the_mask_stay_as_they_were(server, prompts, name):
+    """The scene, the result and the mask that was composited, as the server's own PNGs."""
+    prompt = prompts[name]
+    scene, laid = node_of(prompt, "DemoScene"), node_of(prompt, "Composite")
+    prompt = with_preview(prompt, *prompt[laid]["inputs"]["mask"], mask=True)
+    result = server.run(prompt)
+    before = shown(server, result, preview_of(prompt, scene, 0))
+    after = shown(server, result, preview_of(prompt, laid, 0))
+    selected = shown(server, result, "see")[..., 0] > 0
+    changed = (before != after).any(-1)
+    assert 0 < selected.mean() < 0.6
+    assert not changed[~selected].any()
+    assert changed[selected].mean() > 0.5
+
+
+def test_outpainting_keeps_the_scene(server, prompts, results):
+    prompt, result = prompts["demo_outpaint"], results["demo_outpaint"]
+    before = shown(server, result, preview_of(prompt, node_of(prompt, "DemoScene"), 0))
+    after = shown(server, result, preview_of(prompt, node_of(prompt, "Composite"), 0))
+    margin = (OUTPAINTED[0] - SCENE_SIZE[0]) // 2
+    assert np.array_equal(after[:, margin:-margin], before)
+
+
+def test_restoring_brings_the_scene_nearer_to_the_truth(server, prompts, results):
+    scores = scores_of(prompts, results, "demo_restore")
+    prompt = copy.deepcopy(prompts["demo_restore"])
+    scene, compare = node_of(prompt, "DemoScene"), node_of(prompt, "Compare")
+    damaged = next(s for k, s in outputs_used(prompt) if k == scene and s != 0)
+    prompt[compare]["inputs"]["prediction"] = [scene, damaged]
+    spoiled = server.run(prompt)["outputs"][compare]["pixwizard_scores"][0]
+    assert scores["psnr_db"] > spoiled["psnr_db"] + 3, (scores, spoiled)
+
+
+def outputs_used(prompt: dict) -> list[tuple[str, int]]:
+    return [
+        (value[0], value[1])
+        for node in prompt.values()
+        for value in node["inputs"].values()
+        if isinstance(value, list)
+    ]
+
+
+def test_normals_are_near_the_truth(prompts, results):
+    assert scores_of(prompts, results, "normals")["mean_angle_deg"] < 30
+
+
+def test_segmentation_is_near_the_truth(prompts, results):
+    assert scores_of(prompts, results, "segmentation")["pixel_accuracy"] > 0.8
+
+
+def test_highlight_and_box_are_scored(prompts, results):
+    prompt, outputs = (
+        prompts["demo_highlight_and_box"],
+        results["demo_highlight_and_box"]["outputs"],
+    )
+    numbers = [k for k, node in prompt.items() if node["class_type"] == "PixWizard_Compare"]
+    found = {s["kind"]: s for n in numbers for s in outputs[n]["pixwizard_scores"]}
+    assert set(found) == {"mask", "boxes"}
+    assert found["mask"]["ciou"] > 0.2, found
+    assert 0 <= found["boxes"]["box_iou"] <= 1
 
 
 def test_both_ways_to_sample_agree(prompts, results):

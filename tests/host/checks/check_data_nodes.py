@@ -22,7 +22,7 @@ CACHE = (
     if "cache_args" in inspect.signature(execution.PromptExecutor.__init__).parameters
     else {}
 )
-SIZES = ((1, 1), (17, 4001), (513, 769))
+SIZES = ((1, 1), (17, 4001), (4000, 17), (513, 769))
 
 
 class Server:
@@ -175,6 +175,63 @@ def check_inpaint_and_composite_keep_every_bit_outside(setup):
             assert kept("before", 1).shape == kept("before").shape[:3]
 
 
+def check_odd_sizes_come_back_through_the_canvas(setup):
+    """Fit to Canvas, a painting of the model's size, the decoders, Composite: exact sizes, and
+    every bit kept outside the mask."""
+    for width, height in SIZES:
+        for fit in ("stretch", "pad", "crop"):
+            source = picture(width, height, channels=4 if fit == "pad" else 3)
+            mask = torch.zeros(1, height, width)
+            mask[:, : max(1, height // 2), : max(1, width // 3)] = 1
+            graph = Graph()
+            image = graph.give("source", source)
+            fitted = graph.ours("FitToCanvas", image=image, centre=128, fit=fit)
+            painted = graph.add("ImageInvert", image=[fitted, 0])
+            back = graph.ours(
+                "RestoreFromCanvas", canvas=[fitted, 2], image=[painted, 0], source=image
+            )
+            after = graph.ours(
+                "Composite",
+                source=image, result=[painted, 0], mask=graph.give("mask", mask),
+                canvas=[fitted, 2], feather=2.0,
+            )  # fmt: skip
+            graph.keep(back, 2, "back")
+            graph.keep(after, 1, "after")
+            for name, count in (("DecodeDepth", 4), ("DecodeMask", 2), ("DecodeNormals", 1)):
+                graph.keep(graph.ours(name, image=[painted, 0], canvas=[fitted, 2]), count, name)
+            graph.run()
+            assert kept("back").shape == (1, height, width, 3)
+            assert kept("back", 1).shape == (1, height, width)
+            assert kept("after").shape == source.shape
+            assert torch.equal(kept("after")[mask == 0], source[mask == 0])
+            for name in ("DecodeDepth", "DecodeMask", "DecodeNormals"):
+                assert kept(name).shape[1:3] == (height, width), name
+
+
+def check_crops_of_a_batch_go_back_to_their_own_places(setup):
+    source = picture(240, 160, 2)
+    mask = torch.zeros(2, 160, 240)
+    mask[0, 5:25, 8:30] = 1
+    mask[1, 120:150, 190:236] = 1
+    graph = Graph()
+    image = graph.give("source", source)
+    before = graph.ours(
+        "PrepareInpaint", image=image, mask=graph.give("mask", mask), grow=0, centre=128, crop=True
+    )
+    after = graph.ours(
+        "Composite",
+        source=image, result=[before, 0], mask=[before, 3], canvas=[before, 2], feather=0.0,
+    )  # fmt: skip
+    graph.keep(before, 2, "before")
+    graph.keep(after, 1, "after")
+    graph.run()
+    assert kept("before").shape[0] == 2
+    assert float(kept("before", 1).mean()) > 0.1
+    assert torch.equal(kept("after")[mask == 0], source[mask == 0])
+    for part in (kept("after")[0, 11:19, 14:24], kept("after")[1, 127:143, 198:228]):
+        assert float(part.max()) < 0.02  # the black hole, back at its own place
+
+
 def check_outpaint_and_blank_canvas(setup):
     given = picture(70, 50, 2)
     graph = Graph()
@@ -204,13 +261,13 @@ def check_boxes_reach_every_socket_and_the_history(setup):
     )
     graph.keep(number, 7, "boxes")
     score = graph.ours(
-        "Compare", kind="boxes", prediction_boxes=[number, 0], truth_boxes=[number, 3]
+        "Compare", kind="boxes", prediction_boxes=[number, 1], truth_boxes=[number, 3]
     )
     again = graph.ours(
-        "Compare", kind="boxes", prediction_boxes=[number, 1], truth_boxes=[number, 0]
+        "Compare", kind="boxes", prediction_boxes=[number, 3], truth_boxes=[number, 1]
     )
     outputs = graph.run()
-    assert kept("boxes", 0) == [[20, 30, 70, 80]]
+    assert Kept.VALUES["boxes.0"] == [[[20, 30, 70, 80]], []]  # one for each picture
     assert [len(boxes) for boxes in kept("boxes", 1)] == [1, 0]
     segs = Kept.VALUES["boxes.2"]  # one for each picture
     assert [(size, len(found)) for size, found in segs] == [((96, 128), 1), ((96, 128), 0)]
