@@ -16,9 +16,9 @@ from .common import Rgb, picture
 from .components import label, nearest_outside
 from .palette import Palette
 
-CHUNK_PX = (
-    8192  # pixels compared with the whole palette at a time; the table stays in the CPU's cache
-)
+CHUNK_PX = 4096  # colours compared with the whole palette at a time; they stay in the CPU's cache
+LEVELS = 256  # of each of red, green and blue
+INT32_CLASSES = 2**12  # a squared distance (below 2^18) and an index below this fit in 31 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +53,54 @@ def decode_segments(
     """
     answer = picture(image_01)
     batch, _, height, width = answer.shape
-    # Whole numbers up to 2 * 255^2 * 3 stay exact in float32, and even in TF32 products: no ties by
-    # rounding.
-    colours = torch.tensor(palette.colours, dtype=torch.float32, device=answer.device)
-    offset = (colours**2).sum(1)
-    labels = torch.empty(batch, height * width, dtype=torch.long, device=answer.device)
-    distance = torch.empty(batch, height * width, device=answer.device)
-    for i, one in enumerate(answer.flatten(2)):
-        for start in range(0, height * width, CHUNK_PX):
-            part = slice(start, start + CHUNK_PX)
-            points = (one[:, part].T * 255).round()
-            nearness, index = torch.addmm(-offset, points, 2 * colours.T).max(1)
-            labels[i, part] = index
-            distance[i, part] = ((points**2).sum(1) - nearness).clamp(min=0).sqrt()
+    labels = torch.empty(batch, height, width, dtype=torch.long, device=answer.device)
+    distance = torch.empty(batch, height, width, device=answer.device)
+    one_class = _power_above(len(palette))
+    for i, one in enumerate(answer):
+        found = _each_colour_once(one, palette)
+        labels[i], distance[i] = found % one_class, (found // one_class).float().sqrt_()
     if max_distance is not None:
         labels[distance > max_distance] = 0
-    shape = (batch, height, width)
-    return Segments(labels.view(shape), distance.view(shape), palette)
+    return Segments(labels, distance, palette)
+
+
+def _each_colour_once(image_01: Tensor, palette: Palette) -> Tensor:
+    """What nearest gives for each pixel of (3, H, W) in 0..1. Painted answers have far fewer
+    colours than pixels."""
+    red, green, blue = (image_01 * (LEVELS - 1)).round().int()
+    packed = (red * LEVELS + green) * LEVELS + blue
+    colours = packed.unique().long()
+    found = nearest(colours, palette)
+    table = found.new_empty(LEVELS**3)
+    table[colours] = found
+    return table.index_select(0, packed.flatten()).view_as(packed)
+
+
+def nearest(colours: Tensor, palette: Palette) -> Tensor:
+    """The nearest class of 8-bit colours (N,), packed as (red * 256 + green) * 256 + blue.
+
+    Returns (N,) whole numbers: the squared distance times _power_above(classes), plus the class; so
+    the smallest is the nearest class, and the first of those that are equally near.
+    """
+    one_class = _power_above(len(palette))
+    # Whole numbers of this size are exact in float64, in any order of summing: no ties by rounding.
+    place = colours.device if colours.device.type in ("cpu", "cuda") else torch.device("cpu")
+    classes = torch.tensor(palette.colours, dtype=torch.float64, device=place)
+    base = classes.square().sum(1) * one_class
+    base += torch.arange(len(palette), device=place)
+    kind = torch.int32 if one_class <= INT32_CLASSES else torch.int64
+    found = torch.empty(len(colours), dtype=kind, device=place)
+    for start in range(0, len(colours), CHUNK_PX):
+        part = colours[start : start + CHUNK_PX].to(place)
+        rgb = torch.stack([part >> 16, part >> 8 & 255, part & 255], 1).double()
+        smallest = torch.addmm(base, rgb, classes.T, alpha=-2 * one_class).amin(1)
+        found[start : start + CHUNK_PX] = smallest + rgb.square_().sum(1) * one_class
+    return found.to(colours.device)
+
+
+def _power_above(count: int) -> int:
+    """The smallest power of two that is at least count."""
+    return 1 << (count - 1).bit_length()
 
 
 def drop_speckles(labels: Tensor, min_area: int) -> Tensor:
