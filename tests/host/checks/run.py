@@ -7,6 +7,7 @@ with a Setup, and writes what came of each as JSON. With PART only checks whose 
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import importlib.util
 import json
@@ -79,7 +80,23 @@ def main() -> None:
     REPORT.write_text(json.dumps(report, default=str), encoding="utf-8")
 
 
+def counted(node, name: str, called: set[str]) -> None:
+    """Note in called whenever this node is executed, by the host or by a check."""
+    execute = node.execute.__func__
+
+    @functools.wraps(execute)
+    def noting(cls, *args, **kwargs):
+        called.add(name)
+        return execute(cls, *args, **kwargs)
+
+    node.execute = classmethod(noting)
+
+
 def run_checks(setup: Setup) -> dict:
+    called: set[str] = set()
+    for name, node in nodes.NODE_CLASS_MAPPINGS.items():
+        if name.startswith("PixWizard_"):
+            counted(node, name, called)
     report = {}
     for path in sorted(Path(__file__).parent.glob("check_*.py")):
         spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -89,7 +106,8 @@ def run_checks(setup: Setup) -> dict:
         for name, function in list(vars(module).items()):
             full = f"{path.stem}.{name}"
             if name.startswith("check_") and callable(function) and PART in full:
-                report[full] = outcome(function, setup)
+                called.clear()
+                report[full] = {**outcome(function, setup), "nodes": sorted(called)}
     return report
 
 
