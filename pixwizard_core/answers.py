@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .decode import Hints, colourise, decode, legend, mask_boxes, normalise, paint, paint_normals
-from .picture_files import save_grey16, save_labels, save_mask, save_picture
+from .picture_files import replace_file, save_grey16, save_labels, save_mask, save_picture
 
 Facts = dict[str, Any]
 
@@ -30,8 +30,7 @@ class Writer:
         return self.files[what]
 
     def json(self, what: str, content: Any) -> None:
-        text = json.dumps(content, indent=2) + "\n"
-        self.path(what, "json").write_text(text, encoding="utf-8")
+        replace_file(self.path(what, "json"), (json.dumps(content, indent=2) + "\n").encode())
 
 
 def write_answer(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from . import __version__, cli_bench, cli_run
+from . import __version__, cli_batch, cli_bench, cli_run
 from .cli_run import usable_device
 from .demo.commands import add_evaluate, add_train
 from .errors import PixWizardError
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pixwizard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
-        _add_demo, _add_run, _add_convert, _add_inspect, _add_verify, _add_bench,
+        _add_demo, _add_run, _add_batch, _add_convert, _add_inspect, _add_verify, _add_bench,
         add_evaluate, add_train,
     ):  # fmt: skip
         add(commands)
@@ -70,6 +70,11 @@ def _add_demo(commands) -> None:
 def _add_run(commands) -> None:
     text = "do a task on pictures and write what comes out"
     cli_run.add_run_options(_command(commands, "run", cli_run.run, text))
+
+
+def _add_batch(commands) -> None:
+    parser = _command(commands, "batch", cli_batch.batch, cli_batch.TEXT)
+    cli_batch.add_batch_options(parser)
 
 
 def _add_device(parser: argparse.ArgumentParser, dtypes: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from .progress import progress
 
 RELEASED_PARTS = ("model", "gemma", "clip", "vae")
 TEXT_TO_IMAGE = "text2image"
+SETTINGS = ("steps", "solver", "shift", "w_text", "w_image", "tokens")  # options of SampleSettings
 
 
 def add_demo_options(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +45,15 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--colour", default="", help="colour of a highlight, box or new paint")
     asked.add_argument("--size", default="512x512", help="WxH for text2image, without picture")
     asked.add_argument("--tasks", action="store_true", help="list the tasks and end")
+    add_setting_options(parser)
+    add_model_options(parser)
+
+
+def add_setting_options(parser: argparse.ArgumentParser) -> None:
+    """Where results go and how they are sampled."""
     how = parser.add_argument_group("how")
     how.add_argument("--out", type=Path, default=Path("pixwizard_out"), help="folder to write")
-    how.add_argument("--seed", type=int, default=0, help="picture number i uses seed + i")
+    how.add_argument("--seed", type=int, default=0, help="every picture's noise follows from it")
     how.add_argument("--steps", type=int, help="solver intervals")
     how.add_argument("--solver", help="euler, midpoint, heun, rk4 or dopri5")
     how.add_argument("--shift", type=float, help="time shift; 1 is none")
@@ -55,6 +62,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--tokens", help="topk (deterministic) or gumbel (drawn from the seed)")
     how.add_argument("--fit", default="stretch", help="stretch (default), pad or crop")
     how.add_argument("--centre", type=int, help="side in px of a square with the area to work at")
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Which model, and where it runs."""
     models = parser.add_argument_group("models (default: the small one that comes with PixWizard)")
     models.add_argument("--bundle", type=Path, help="folder of another small model")
     models.add_argument("--model", type=Path, help="released folder, .pth or .safetensors")
@@ -78,10 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
     sentence = _sentence(arguments)
     kind = find_task(arguments.task).decoder if arguments.task else "image"
     named = _pictures(arguments)
-    released = any(getattr(arguments, part) for part in RELEASED_PARTS)
+    released = released_parts(arguments)
     bundle = _load(arguments) if released else load_small(arguments.bundle, arguments.device)
     settings = _settings(arguments, bundle.settings_of(arguments.task or ""))
-    palette = ade20k() if released else _world_palette()
+    palette = ade20k() if released else world_palette()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for number, (stem, image_01) in enumerate(named):
         request = Request(
@@ -122,25 +133,35 @@ def load_small(folder: Path | None, device: str):
     return load_tiny(device=place) if folder is None else load_tiny(folder, device=place)
 
 
-def _load(arguments: argparse.Namespace):
-    """The released model from its four parts."""
-    import torch
-
-    from .bundle import load_released
-
+def released_parts(arguments: argparse.Namespace) -> list[Path]:
+    """The four parts of the released model, or nothing for a small one. Raises PixWizardError when
+    only some are given."""
+    parts = [getattr(arguments, part) for part in RELEASED_PARTS]
+    if not any(parts):
+        return []
     missing = [f"--{part}" for part in RELEASED_PARTS if not getattr(arguments, part)]
     if missing:
         raise PixWizardError(
             f"the released model has four parts; give also {', '.join(missing)} "
             "(gemma-2b, clip-vit-large-patch14-336, the SDXL VAE)"
         )
-    parts = [getattr(arguments, part) for part in RELEASED_PARTS]
+    return parts
+
+
+def _load(arguments: argparse.Namespace):
+    """The released model from its four parts."""
+    import torch
+
+    from .bundle import load_released
+
+    parts = released_parts(arguments)
     return load_released(
         *parts, device=usable_device(arguments.device), dtype=getattr(torch, arguments.dtype)
     )
 
 
-def _world_palette():
+def world_palette():
+    """The classes that the bundled model knows."""
     from .demo.scoring import world_palette
 
     return world_palette()
@@ -189,8 +210,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def _settings(arguments: argparse.Namespace, settings):
     """The model's own settings with what the command line says put in."""
-    names = ("steps", "solver", "shift", "w_text", "w_image", "tokens")
-    given = {name: getattr(arguments, name) for name in names}
+    given = {name: getattr(arguments, name) for name in SETTINGS}
     return replace(settings, **{name: v for name, v in given.items() if v is not None})
 
 

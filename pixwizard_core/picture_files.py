@@ -14,6 +14,7 @@ from .whole_file import whole_file
 
 SIXTEEN_BIT = 65535
 EIGHT_BIT = 255
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap the sides
 Rgb = tuple[int, int, int]
 Texts = Mapping[str, str] | None
 
@@ -42,6 +43,39 @@ def open_picture(path: str | Path) -> Tensor:
     rgba = _tensor(picture.convert("RGBA"), EIGHT_BIT)
     colour, alpha = rgba[:, :3], rgba[:, 3:]
     return colour * alpha + (1 - alpha)
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """(width, height) in px of an upright picture, from the head of its file alone.
+
+    Raises CanvasError for a file that is no picture.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            # Pillow decodes a whole PNG to find notes behind its pixels, where hardly any has them.
+            told = file.format != "PNG" or "exif" in file.info
+            turned = told and file.getexif().get(ORIENTATION, 1) in SIDEWAYS
+            return (file.height, file.width) if turned else (file.width, file.height)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise CanvasError(f"{Path(path).name} cannot be read as a picture ({reason})") from error
+
+
+def open_raw(path: str | Path) -> Tensor:
+    """The numbers of a file without any change: (H, W) or (H, W, C) of its own integer or float
+    type, 16-bit depths and class indices included. Raises CanvasError."""
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            values = np.array(file)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise CanvasError(f"{Path(path).name} cannot be read as a picture ({reason})") from error
+    return torch.from_numpy(values.astype("int64") if values.dtype.kind in "uib" else values)
 
 
 def open_mask(path: str | Path) -> Tensor:

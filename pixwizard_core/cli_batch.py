@@ -1,0 +1,238 @@
+"""The command that does a task on any number of pictures: pixwizard batch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import contextmanager
+
+from .cli_run import add_model_options, add_setting_options, released_parts, world_palette
+from .errors import PixWizardError
+
+TEXT = "do a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
+EXIT_FAILURES = 1
+SECONDS_PER_LINE = 10.0
+SHOWN_FAILURES = 20
+LOCAL_WORKERS = 4
+THREADS = 1
+
+
+def add_batch_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "inputs", nargs="*", metavar="IN",
+        help="pictures, folders, globs, videos, or lists (.csv, .jsonl) with a column path",
+    )  # fmt: skip
+    asked = parser.add_argument_group("what to do (a row of a list may say otherwise)")
+    asked.add_argument("--task", help="for example depth, mask, segmentation, box, inpaint, edit")
+    asked.add_argument("--instruction", help="your own words; with --task, how they are decoded")
+    for name in ("target", "caption", "colour"):
+        asked.add_argument(f"--{name}", default="", help="a word of the task's instruction")
+    frames = parser.add_argument_group("videos and frames")
+    frames.add_argument("--frames", action="store_true", help="each folder is a sequence of frames")
+    frames.add_argument("--every", type=int, default=1, help="take each n-th frame")
+    frames.add_argument(
+        "--temporal", type=float, metavar="START", nargs="?", const=0.0,
+        help="frames share their noise; above 0 (below 1) each starts so far towards the previous "
+        "result",
+    )  # fmt: skip
+    add_setting_options(parser)
+    add_engine_options(parser)
+    parser.add_argument("--collect", action="store_true", help="put the lists of shards together")
+    add_model_options(parser)
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Options of who does the work; none of them changes a result, save --batch."""
+    work = parser.add_argument_group("who does it (only --batch touches results, in the last bits)")
+    work.add_argument("--engine", default="local", choices=("local", "ray"))
+    work.add_argument("--workers", type=int, help="default: one a GPU, or a core up to 4")
+    work.add_argument("--threads", type=int, default=THREADS, help="of each worker on a CPU")
+    work.add_argument("--batch", type=int, default=1, help="pictures in a forward pass")
+    work.add_argument("--retries", type=int, default=2, help="after a fault that may pass")
+    work.add_argument("--shard", default="1/1", metavar="I/N", help="only part I of N")
+    ray = parser.add_argument_group("with --engine ray")
+    ray.add_argument("--ray-address", help="of a running cluster (default: one on this machine)")
+    ray.add_argument("--object-store-mb", type=int, default=128, help="memory Ray may share")
+
+
+def batch(arguments: argparse.Namespace) -> int:
+    """Do what is left to do, and say what failed."""
+    from .fleet.plan import identify
+    from .fleet.runner import collect
+    from .fleet.sources import find
+
+    if arguments.collect:
+        count, parquet = collect(arguments.out)
+        print(f"{count} items in {arguments.out / 'index.jsonl'}{' and .parquet' * parquet}")
+        return 0
+    if not arguments.inputs:
+        raise PixWizardError("give pictures, folders, globs, videos or lists to work on")
+    if arguments.every < 1:
+        raise PixWizardError(f"--every must be at least 1. Got: {arguments.every}")
+    job = job_of(arguments)
+    asked = {name: getattr(arguments, name) or "" for name in WORDS}
+    found = find(arguments.inputs, frames=arguments.frames, every=arguments.every)
+    with rate("looking at", "picture") as advance:
+        items, failures = identify(found, asked, lambda count: advance(count, len(found), 0))
+    return finish(carry_out(arguments, job, items, failures))
+
+
+WORDS = ("task", "instruction", "target", "caption", "colour")
+
+
+def job_of(arguments: argparse.Namespace):
+    """The Job that the options describe. Raises PixWizardError for a wrong value."""
+    from .cli_run import SETTINGS, usable_device
+    from .fleet.job import Job, ModelFiles, Temporal
+
+    _check_counts(arguments)
+    released = released_parts(arguments)
+    model = ModelFiles(
+        folder=str(arguments.bundle) if arguments.bundle else None,
+        released=tuple(map(str, released)) if released else None,
+        dtype=arguments.dtype,
+    )
+    usable_device(arguments.device)
+    start = getattr(arguments, "temporal", None)
+    given = {name: getattr(arguments, name) for name in SETTINGS}
+    return Job(
+        out=str(arguments.out.absolute()),
+        model=model,
+        model_hash=model.fingerprint(),
+        device=arguments.device,
+        seed=arguments.seed,
+        overrides={name: value for name, value in given.items() if value is not None},
+        fit=arguments.fit,
+        centre=arguments.centre,
+        batch=arguments.batch,
+        palette=None if released else world_palette(),
+        temporal=None if start is None else Temporal(start),
+        threads=arguments.threads,
+    )
+
+
+def _check_counts(arguments: argparse.Namespace) -> None:
+    for name in ("threads", "batch"):
+        if getattr(arguments, name) < 1:
+            raise PixWizardError(f"--{name} must be at least 1. Got: {getattr(arguments, name)}")
+    start = getattr(arguments, "temporal", None)
+    if start is not None and not 0 <= start < 1:
+        raise PixWizardError(f"--temporal is a time from 0 to below 1. Got: {start}")
+    if start is not None and arguments.batch > 1:
+        raise PixWizardError("--temporal does one frame after another; leave --batch at 1")
+
+
+def carry_out(arguments: argparse.Namespace, job, items, failures):
+    """Run the job with the engine asked for; the runner's Report."""
+    from .fleet.runner import run_fleet
+
+    workers = arguments.workers or default_workers(arguments.device)
+    shard = shard_of(arguments.shard)
+    with rate(arguments.engine, "picture") as advance:
+        return run_fleet(
+            job, items, engine_of(arguments, workers), workers=workers, shard=shard,
+            failures=failures, on_progress=advance,
+        )  # fmt: skip
+
+
+def default_workers(device: str) -> int:
+    """One for each GPU, or for each core that this process may use, at most LOCAL_WORKERS."""
+    import os
+
+    import torch
+
+    if device == "cuda":
+        return max(1, torch.cuda.device_count())
+    if device != "cpu":
+        return 1
+    usable = getattr(os, "sched_getaffinity", None)
+    return min(LOCAL_WORKERS, len(usable(0)) if usable else os.cpu_count() or 1)
+
+
+def engine_of(arguments: argparse.Namespace, workers: int):
+    """A function from job and chains to records."""
+    retries = max(0, arguments.retries)
+    if arguments.engine == "local":
+        from .fleet.local import run_local
+
+        return lambda job, chains: run_local(job, chains, workers, retries)
+    from .fleet.on_ray import RayOptions, run_on_ray
+
+    options = RayOptions(workers, arguments.ray_address, arguments.object_store_mb, retries)
+    return lambda job, chains: run_on_ray(job, chains, options, _told)
+
+
+def _told(event: str) -> None:
+    print(f"ray: {event}", file=sys.stderr, flush=True)
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """(i, n) of "i/n", counted from 1."""
+    part, _, of = text.partition("/")
+    if not (part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of)):
+        raise PixWizardError(f"--shard is I/N with I from 1 to N, such as 2/4. Got: {text}")
+    return int(part), int(of)
+
+
+def finish(report) -> int:
+    """Print what a run did; the exit status."""
+    counts = f"{report.done} done, {report.skipped} done before, {len(report.failures)} failed"
+    beside = " and index.parquet" if report.parquet else ""
+    print(f"{counts}; the list is {report.index}{beside}")
+    for failure in report.failures[:SHOWN_FAILURES]:
+        print(f"failed: {failure['path']}: {failure['error']}", file=sys.stderr)
+    if len(report.failures) > SHOWN_FAILURES:
+        more = len(report.failures) - SHOWN_FAILURES
+        print(f"and {more} more; all are in failures.jsonl beside the list", file=sys.stderr)
+    return EXIT_FAILURES if report.failures else 0
+
+
+@contextmanager
+def rate(label: str, unit: str):
+    """advance(done, total, failed) shows on stderr how far the work is, how fast it goes and how
+    long it takes: a bar with tqdm on a terminal, else a line now and then."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        tqdm = None
+    if tqdm is not None and sys.stderr.isatty():
+        bar = tqdm(desc=label, unit=f" {unit}", leave=False)
+
+        def advance(done: int, total: int, failed: int) -> None:
+            bar.total = total
+            if failed:
+                bar.set_postfix(failed=failed, refresh=False)
+            bar.update(done + failed - bar.n)
+
+        try:
+            yield advance
+        finally:
+            bar.close()
+        return
+    yield _lines(label, unit)
+
+
+def _lines(label: str, unit: str):
+    begun = shown = time.monotonic()
+
+    def advance(done: int, total: int, failed: int) -> None:
+        nonlocal shown
+        now, past = time.monotonic(), done + failed
+        if not past or (now - shown < SECONDS_PER_LINE and past < total):
+            return
+        shown = now
+        speed = past / max(now - begun, 1e-6)
+        left = (total - past) / speed
+        print(
+            f"{label}: {past} of {total} {unit}s, {failed} failed, {speed:.2f} a second, "
+            f"{_clock(left)} left", file=sys.stderr, flush=True,
+        )  # fmt: skip
+
+    return advance
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

@@ -1,0 +1,142 @@
+"""The list of results: one JSON object a line, added to as items finish, put in order at the end.
+
+A line that was cut off by a crash is dropped when the list is read again; its item is done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import PixWizardError
+from ..picture_files import replace_file
+
+Record = dict[str, Any]
+INDEX, FAILURES, PARQUET, LOCK = "index", "failures.jsonl", "index.parquet", ".lock"
+DONE, FAILED = "done", "failed"
+
+
+def index_path(out: Path, shard: tuple[int, int] = (1, 1)) -> Path:
+    """index.jsonl, or the shard's own list."""
+    part, of = shard
+    return out / (f"{INDEX}.jsonl" if of == 1 else f"{INDEX}-{part}-of-{of}.jsonl")
+
+
+def read_records(path: Path) -> list[Record]:
+    """What a list holds, without lines that are not whole."""
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and {"name", "key"} <= record.keys():
+            records.append(record)
+    return records
+
+
+def read_all(out: Path) -> dict[str, Record]:
+    """The newest record of each name in all lists of a folder."""
+    found = {}
+    lists = out.glob(f"{INDEX}*.jsonl")
+    for path in sorted(lists, key=lambda path: (path.stat().st_mtime_ns, path.name)):
+        found.update((record["name"], record) for record in read_records(path))
+    return found
+
+
+def is_kept(out: Path, record: Mapping[str, Any]) -> bool:
+    """Whether all files of a record are still there."""
+    return all((out / name).is_file() for name in record["files"].values())
+
+
+class Appender:
+    """Adds records to a list; each is on the disk when add() returns."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = path.open("a+b")
+        self._drop_torn_line()
+
+    def _drop_torn_line(self) -> None:
+        end = self.file.seek(0, os.SEEK_END)
+        self.file.seek(0)
+        whole = self.file.read().rfind(b"\n") + 1
+        if whole != end:
+            self.file.truncate(whole)
+
+    def add(self, record: Record) -> None:
+        self.file.write(as_line(record))
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def as_line(record: Record) -> bytes:
+    return json.dumps(record, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+
+
+def write_list(path: Path, records: Iterable[Record]) -> None:
+    """Put records, sorted by name, in the place of a list, in one step."""
+    ordered = sorted(records, key=lambda record: record["name"])
+    replace_file(path, b"".join(map(as_line, ordered)))
+
+
+def write_parquet(path: Path, records: Iterable[Record]) -> bool:
+    """The same as Parquet, with what is not plain as JSON text; False without pyarrow."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        return False
+    ordered = sorted(records, key=lambda record: record["name"])
+    nested = ("files", "data", "metrics")
+    rows = [{**r, **{k: json.dumps(r[k], sort_keys=True) for k in nested}} for r in ordered]
+    text, whole = pyarrow.string(), pyarrow.int64()
+    columns = {
+        **dict.fromkeys(("name", "key", "path", "sequence", "task", "instruction"), text),
+        **dict.fromkeys(("frame", "seed", "width", "height"), whole),
+        **dict.fromkeys(("model_width", "model_height"), whole),
+        **dict.fromkeys(nested, text),
+    }
+    table = pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(list(columns.items())))
+    buffer = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(table, buffer)
+    replace_file(path, buffer.getvalue().to_pybytes())
+    return True
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one run at a time works on a list; the lock ends with the process, however it ends.
+
+    Raises PixWizardError when another run holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(LOCK).open("a+b") as file:
+        try:
+            _lock(file)
+        except OSError:
+            raise PixWizardError(
+                f"another run is working on {path}; wait for it, or choose another --out or --shard"
+            ) from None
+        yield
+
+
+def _lock(file) -> None:
+    try:
+        import fcntl
+    except ImportError:
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,96 @@
+"""What is to be done with one picture, and who it is: its name, its content, its seed, its key.
+
+An item's result depends on the item and the job alone: never on its place in a list, on its
+neighbours, or on who does it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..canvas import Size
+
+FORMAT = 1  # of keys and of the index; raised when what is written for an item changes
+BLOCK = 1 << 20
+NAME_DIGITS = 8
+NO_SIZE = Size(0, 0)
+SEED_BITS = 31  # seeds fit where a signed 32-bit number is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture to do. name: where its results go below the output folder, without ending.
+
+    Names are unique. path: the file, absolute. frame: number in a video, else None. sequence: name
+    of the video or frame folder that it belongs to. content: hash of the file. size: of the upright
+    picture in px. seed: given by the user, else None. words: fields of the instruction that
+    decoding needs too (colour). truth: what an evaluation compares with, by its protocol; empty
+    otherwise.
+    """
+
+    name: str
+    path: str
+    task: str
+    instruction: str
+    frame: int | None = None
+    sequence: str = ""
+    content: str = ""
+    size: Size = NO_SIZE
+    seed: int | None = None
+    words: dict[str, str] = field(default_factory=dict)
+    truth: dict[str, Any] = field(default_factory=dict)
+
+    def own_seed(self, base: int) -> int:
+        """The seed given for this item, or one that follows from what it is and from base."""
+        if self.seed is not None:
+            return self.seed
+        return int(digest([base, self.content, self.frame, self.instruction]), 16) >> (
+            256 - SEED_BITS
+        )
+
+
+def digest(value: Any) -> str:
+    """SHA-256, in hexadecimal, of anything that JSON can hold."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256, in hexadecimal, of a file's bytes."""
+    total = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(BLOCK):
+            total.update(block)
+    return total.hexdigest()
+
+
+def with_names(items: Iterable[Item]) -> list[Item]:
+    """The items, in their order, with names that are unique and no file system confuses.
+
+    Where several want one name, each gets a piece of the hash of what it is at its end, so that a
+    name does not depend on the order. Items that are the same in everything are kept once.
+    """
+    items = list(items)
+    wanted = Counter(item.name.casefold() for item in items)
+    named: dict[str, Item] = {}
+    for item in items:
+        name = item.name
+        if wanted[name.casefold()] > 1:
+            own = [item.path, item.frame, item.task, item.instruction, item.seed, item.words]
+            name = f"{name}-{digest(own)[:NAME_DIGITS]}"
+        named[name] = replace(item, name=name)
+    return list(named.values())
+
+
+def safe_name(path: str | Path) -> str:
+    """A relative path without ending as a name below the output folder: no "..", nothing hidden,
+    and no dot that could be taken for an ending."""
+    parts = [part for part in PurePosixPath(Path(path).as_posix()).parts if part not in ("/", "..")]
+    cleaned = ["".join(c if c.isalnum() or c in "-_" else "_" for c in part) for part in parts]
+    return "/".join(part for part in cleaned if part) or "picture"

@@ -1,0 +1,165 @@
+"""What is the same for all items of a run: the model, the settings, and how results are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..decode.palette import Palette
+from ..generate import SampleSettings
+from .items import FORMAT, SEED_BITS, Item, digest, file_hash
+
+WHOLE_FILE = 1 << 28  # bytes; of larger weight files evenly spaced blocks are hashed
+SAMPLED_BLOCKS, SAMPLED_BYTES = 64, 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """Where a model is: the folder of a small one, or the four parts of the released one. folder
+    None is the bundled model."""
+
+    folder: str | None = None
+    released: tuple[str, str, str, str] | None = None  # model, gemma, clip, vae
+    dtype: str = "bfloat16"
+
+    def load(self, device: str):
+        """The pipeline.Bundle. Raises CheckpointError, EncoderError."""
+        import torch
+
+        from ..bundle import load_released, load_tiny
+
+        if self.released:
+            return load_released(*self.released, device=device, dtype=getattr(torch, self.dtype))
+        return load_tiny(device=device) if not self.folder else load_tiny(self.folder, device)
+
+    def settings_of(self, task_id: str) -> SampleSettings:
+        """The model's own settings for a task, without loading it."""
+        from ..presets import TINY_SETTINGS, TINY_TASK_SETTINGS
+
+        if self.released:
+            return SampleSettings()
+        return TINY_TASK_SETTINGS.get(task_id, TINY_SETTINGS)
+
+    @property
+    def centres(self) -> tuple[int, ...]:
+        """Sides in px of the squares whose areas the model was trained at."""
+        from ..bundle import RELEASED_CENTRES
+        from ..presets import TINY_CENTRE
+
+        return RELEASED_CENTRES if self.released else (TINY_CENTRE,)
+
+    def fingerprint(self) -> str:
+        """Hash of all weights and tokenizers, so that results of other weights are not taken for
+        these."""
+        from ..encoders.tiny import BUNDLE
+
+        places = self.released or (self.folder or str(BUNDLE),)
+        found = [_hash_place(Path(place)) for place in places]
+        return digest([*found, self.dtype if self.released else "float32"])
+
+    def token_count(self, sentence: str) -> int:
+        """Tokens of a sentence: texts of one length need no padding, whoever they are with."""
+        return _token_count(self, sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Temporal:
+    """Frames of one sequence after another. All start from the same noise, and each warm start
+    goes from time `start` on the way from that noise to the previous result; 0 shares the noise
+    only."""
+
+    start: float = 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything but the items. It can be pickled, and fully decides what each item results in.
+
+    overrides: SampleSettings fields instead of the model's own. batch: rows of every forward pass;
+    short groups are filled up, because the number of rows changes the last bits of a result.
+    save: write pictures and data, not the index alone. settings here that do not change results
+    (workers, threads, retries) belong to the engine.
+    """
+
+    out: str
+    model: ModelFiles = ModelFiles()
+    model_hash: str = ""
+    device: str = "cpu"
+    seed: int = 0
+    overrides: dict[str, Any] = field(default_factory=dict)
+    fit: str = "stretch"
+    centre: int | None = None
+    batch: int = 1
+    palette: Palette | None = None
+    temporal: Temporal | None = None
+    save: bool = True
+    threads: int = 1
+
+    def settings_of(self, task_id: str) -> SampleSettings:
+        return replace(self.model.settings_of(task_id), **self.overrides)
+
+    def seed_of(self, item: Item) -> int:
+        """The seed of an item's noise: its own, or its sequence's where frames share the noise."""
+        if self.temporal and item.seed is None:
+            sequence = [self.seed, item.sequence or item.name, item.task]
+            return int(digest(sequence), 16) >> (256 - SEED_BITS)
+        return item.own_seed(self.seed)
+
+    def key(self, item: Item, before: str = "") -> str:
+        """Names the result of an item under this job. before: key of the previous frame, where a
+        result depends on it."""
+        palette = self.palette and [self.palette.title, self.palette.names, self.palette.colours]
+        return digest(
+            {
+                "format": FORMAT,
+                "version": __version__,
+                "model": self.model_hash,
+                "device": self.device.split(":")[0],
+                "settings": asdict(self.settings_of(item.task)),
+                "canvas": [self.fit, self.centre, self.batch],
+                "palette": palette if item.task == "segmentation" else None,
+                "temporal": self.temporal and [asdict(self.temporal), before],
+                "save": self.save,
+                "content": [item.content, item.frame],
+                "asked": [item.task, item.instruction, item.words, self.seed_of(item)],
+                "truth": item.truth,
+            }
+        )
+
+
+def _hash_place(place: Path) -> str:
+    files = sorted(place.rglob("*")) if place.is_dir() else [place]
+    kinds = {".safetensors", ".json", ".pth", ".bin", ".model", ".txt"}
+    return digest([[path.name, _hash_weights(path)] for path in files if path.suffix in kinds])
+
+
+def _hash_weights(path: Path) -> str:
+    size = path.stat().st_size
+    if size <= WHOLE_FILE:
+        return file_hash(path)
+    total = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        for block in range(SAMPLED_BLOCKS):
+            file.seek((size - SAMPLED_BYTES) * block // (SAMPLED_BLOCKS - 1))
+            total.update(file.read(SAMPLED_BYTES))
+    return total.hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _token_count(model: ModelFiles, sentence: str) -> int:
+    from ..encoders.tokenizer import gemma_batch
+
+    return int(gemma_batch(_tokenizer(model), [sentence])[1].sum())
+
+
+@lru_cache(maxsize=2)
+def _tokenizer(model: ModelFiles):
+    from ..encoders.tiny import BUNDLE
+    from ..encoders.tokenizer import load_tokenizer
+
+    place = Path(model.released[1] if model.released else model.folder or BUNDLE)
+    return load_tokenizer(place if place.is_dir() else place.parent)

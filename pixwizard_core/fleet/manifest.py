@@ -1,0 +1,72 @@
+"""Lists of pictures with their own instructions: CSV with a heading, or one JSON object a line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import PixWizardError
+
+MANIFESTS = frozenset((".csv", ".jsonl", ".ndjson"))
+PATH = "path"
+FIELDS = ("task", "instruction", "target", "caption", "colour", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """path: absolute, or beside the manifest. words: those of FIELDS that the row fills in."""
+
+    path: Path
+    words: dict[str, str]
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """The rows of a manifest. Raises PixWizardError naming the row and what is wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PixWizardError(f"{path.name} is not UTF-8 text ({error.reason})") from error
+    rows = _csv_rows(text, path) if path.suffix.lower() == ".csv" else _json_rows(text, path)
+    return [_row(values, path, number) for number, values in rows]
+
+
+def _csv_rows(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text))
+    if PATH not in (reader.fieldnames or ()):
+        raise PixWizardError(
+            f"{path.name} has no column {PATH!r}; its first line must name columns: {PATH}, "
+            f"and any of {', '.join(FIELDS)}. Got: {', '.join(reader.fieldnames or ['nothing'])}"
+        )
+    return [(reader.line_num, row) for row in reader]
+
+
+def _json_rows(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise PixWizardError(f"{path.name}, line {number}: not JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise PixWizardError(f"{path.name}, line {number}: not a JSON object")
+        rows.append((number, row))
+    return rows
+
+
+def _row(values: dict[str, Any], path: Path, number: int) -> Row:
+    picture = values.get(PATH)
+    if not isinstance(picture, str) or not picture.strip():
+        raise PixWizardError(f"{path.name}, line {number}: no {PATH}")
+    filled = [name for name in FIELDS if values.get(name) not in ("", None)]
+    words = {name: str(values[name]).strip() for name in filled}
+    if "seed" in words and not words["seed"].lstrip("-").isdecimal():
+        raise PixWizardError(
+            f"{path.name}, line {number}: the seed is a whole number. Got: {words['seed']!r}"
+        )
+    return Row(path.parent / picture.strip(), words)

@@ -1,0 +1,115 @@
+"""A whole run: what is left, done by an engine, listed as it finishes, and put in order."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .index import (
+    DONE,
+    FAILURES,
+    PARQUET,
+    Appender,
+    Record,
+    index_path,
+    locked,
+    read_all,
+    write_list,
+    write_parquet,
+)  # fmt: skip
+from .items import Item
+from .job import Job
+from .latents import FOLDER
+from .plan import Chain, Failure, chains_of, in_shard
+
+Engine = Callable[[Job, Sequence[Chain]], Iterator[Record]]
+
+
+@dataclass
+class Report:
+    """What a run did. records: of all its items, done now or before. index: the list."""
+
+    index: Path
+    done: int = 0
+    skipped: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    parquet: bool = False
+
+
+def run_fleet(
+    job: Job,
+    items: Sequence[Item],
+    engine: Engine,
+    *,
+    workers: int = 1,
+    shard: tuple[int, int] = (1, 1),
+    failures: Sequence[Failure] = (),
+    on_progress: Callable[[int, int, int], None] = lambda done, total, failed: None,
+) -> Report:
+    """Do the items that are not done yet. failures: what could not even be looked at.
+
+    on_progress(done, total, failed) counts what this run has to do. Raises PixWizardError when
+    another run works on the same list.
+    """
+    out = Path(job.out)
+    path = index_path(out, shard)
+    with locked(path):
+        mine = [item for item in items if in_shard(item, shard, bool(job.temporal))]
+        chains, before = chains_of(mine, job, read_all(out), workers)
+        report = Report(path, skipped=len(before), failures=list(failures))
+        total = sum(len(batch) for chain in chains for batch in chain)
+        on_progress(0, total, 0)
+        records = {record["name"]: record for record in before}
+        _work_off(job, chains, engine, path, report, records, total, on_progress)
+        report.records = sorted(records.values(), key=lambda record: record["name"])
+        report.failures.sort(key=lambda failure: failure["name"])
+        _settle(out, path, shard, report)
+    return report
+
+
+def _work_off(job, chains, engine, path, report, records, total, on_progress) -> None:
+    if not chains:
+        return
+    listed, failed = Appender(path), 0
+    try:
+        for record in engine(job, chains):
+            if record["status"] == DONE:
+                listed.add(record)
+                records[record["name"]] = record
+                report.done += 1
+            else:
+                report.failures.append({name: record[name] for name in ("name", "path", "error")})
+                failed += 1
+            on_progress(report.done, total, failed)
+    finally:
+        listed.close()
+
+
+def _settle(out: Path, path: Path, shard: tuple[int, int], report: Report) -> None:
+    """Put the list in order: this run's items, and what earlier runs listed of others."""
+    if shard == (1, 1):
+        report.parquet = _collect(out, report.records)
+    else:
+        write_list(path, report.records)
+    if report.failures:
+        write_list(out / FAILURES, report.failures)
+        return
+    (out / FAILURES).unlink(missing_ok=True)
+    if shard == (1, 1):
+        shutil.rmtree(out / FOLDER, ignore_errors=True)
+
+
+def _collect(out: Path, records: Sequence[Record]) -> bool:
+    known = {**read_all(out), **{record["name"]: record for record in records}}
+    write_list(index_path(out), known.values())
+    return write_parquet(out / PARQUET, known.values())
+
+
+def collect(out: Path) -> tuple[int, bool]:
+    """Put the lists of all shards together: (items, whether as Parquet too)."""
+    with locked(index_path(out)):
+        known = read_all(out)
+        return len(known), _collect(out, [])

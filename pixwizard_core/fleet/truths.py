@@ -1,0 +1,114 @@
+"""Truth files of datasets as tensors. What a file means is said beside its path, in its item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import CanvasError, PixWizardError
+from ..picture_files import open_picture, open_raw
+
+
+def read_truth(truth: dict[str, Any]) -> Tensor:
+    """The truth of one picture, without batch axis; see READERS for what each kind gives.
+
+    Raises CanvasError for a file that is missing or damaged.
+    """
+    if "file" in truth and not Path(truth["file"]).is_file():
+        raise CanvasError(f"the truth {truth['file']} is missing")
+    return READERS[truth["kind"]](truth)
+
+
+def _metres(truth: dict[str, Any]) -> Tensor:
+    return open_raw(truth["file"]).double() / truth["per_metre"]
+
+
+def _rotated_metres(truth: dict[str, Any]) -> Tensor:
+    """SUN RGB-D turns each 16-bit millimetre value by three bits."""
+    values = open_raw(truth["file"])
+    return ((values >> 3) | ((values << 13) & 0xFFFF)).double() / truth["per_metre"]
+
+
+def _normals(truth: dict[str, Any]) -> Tensor:
+    """RGB for x, y, z from -1 to 1; black, or grey in all channels, is unknown. flip: axes whose
+    sign differs from ours (x right, y up, z towards the viewer)."""
+    values = open_raw(truth["file"])[..., :3].movedim(-1, 0)
+    normals = values.double() / 255 * 2 - 1
+    unknown = (values == 0).all(0) | ((values - 128).abs() <= 1).all(0)
+    normals = normals * normals.new_tensor(truth["sign"])[:, None, None]
+    normals = normals / normals.norm(dim=0, keepdim=True).clamp(min=1e-6)
+    return torch.where(unknown, 0.0, normals).float()
+
+
+def _array(truth: dict[str, Any]) -> Tensor:
+    import numpy as np
+
+    return torch.from_numpy(np.load(truth["file"], allow_pickle=False))
+
+
+def _coco_mask(truth: dict[str, Any]) -> Tensor:
+    """COCO polygons or run lengths; several objects are one mask, none an empty one."""
+    height, width = truth["size"]
+    mask = torch.zeros(height, width, dtype=torch.bool)
+    coding = _pycocotools()
+    for shape in truth["shapes"]:
+        if isinstance(shape, list):
+            coded = coding.merge(coding.frPyObjects(shape, height, width)) if shape else None
+        elif isinstance(shape["counts"], list):
+            coded = coding.frPyObjects(shape, height, width)
+        else:
+            coded = shape
+        if coded is not None:
+            mask |= torch.from_numpy(coding.decode(coded)).bool()
+    return mask
+
+
+def _pycocotools():
+    try:
+        from pycocotools import mask
+    except ImportError:
+        raise PixWizardError(
+            "the masks of COCO annotations take pycocotools: pip install pycocotools"
+        ) from None
+    return mask
+
+
+def _picture(truth: dict[str, Any]) -> Tensor:
+    return open_picture(truth["file"])[0]
+
+
+def _matlab_block(truth: dict[str, Any]) -> Tensor:
+    scene, block = truth["block"]
+    values = matlab_array(truth["file"])[scene, block]
+    return torch.from_numpy(values.copy()).movedim(-1, 0).float() / 255
+
+
+@lru_cache(maxsize=2)
+def matlab_array(path: str):
+    """The one array of a MATLAB file. Raises PixWizardError without SciPy."""
+    try:
+        from scipy.io import loadmat
+    except ImportError:
+        raise PixWizardError(f"{Path(path).name} takes SciPy: pip install scipy") from None
+    arrays = [value for name, value in loadmat(path).items() if not name.startswith("__")]
+    if len(arrays) != 1:
+        raise CanvasError(f"{Path(path).name} should hold one array. Got: {len(arrays)}")
+    return arrays[0]
+
+
+READERS: dict[str, Callable[[dict[str, Any]], Tensor]] = {
+    "metres": _metres,  # (H, W) float64, 0 unknown
+    "rotated_metres": _rotated_metres,  # the same
+    "normals": _normals,  # (3, H, W) unit vectors, 0 unknown
+    "labels": lambda truth: open_raw(truth["file"]),  # (H, W) class indices, 0 unknown
+    "mask": lambda truth: open_picture(truth["file"])[0].mean(0) > 0.5,  # (H, W) bool
+    "coco": _coco_mask,  # (H, W) bool
+    "picture": _picture,  # (3, H, W) in 0..1
+    "array": _array,  # what it holds
+    "matlab_block": _matlab_block,  # (3, H, W) in 0..1
+}

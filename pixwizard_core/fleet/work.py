@@ -1,0 +1,189 @@
+"""One worker: reads pictures, paints answers, writes results. Every engine runs this and no other
+code on items, which is why their results agree.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..answers import write_answer
+from ..decode import Hints, ade20k
+from ..errors import PixWizardError
+from ..picture_files import open_picture
+from ..tasks import find_task
+from .forward import RememberedTexts, paint, paint_frame
+from .index import DONE, FAILED, Record
+from .items import Item
+from .job import Job
+from .latents import LatentStore
+from .plan import Batch, Chain, Todo, canvas_of
+from .protocols import score
+from .video import VideoReader
+
+READ_AHEAD, WRITE_BEHIND = 2, 4  # batches
+Answer = Tensor | Exception
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """A model with what it takes to turn items into results. device: overrides the job's."""
+
+    def __init__(self, job: Job, retries: int = 2, device: str | None = None, bundle=None) -> None:
+        torch.set_num_threads(job.threads)
+        bundle = bundle or job.model.load(device or job.device)
+        self.bundle = replace(bundle, text=RememberedTexts(bundle.text))
+        self.job, self.retries = job, retries
+        self.videos = VideoReader()
+        self.latents = LatentStore(Path(job.out))
+
+    def read(self, batch: Batch) -> list[Answer]:
+        """The pictures (1, 3, H, W) of a batch, or why one cannot be read."""
+        return [self._read(todo.item) for todo in batch]
+
+    def _read(self, item: Item) -> Answer:
+        def attempt() -> Tensor:
+            if item.frame is not None:
+                return self.videos.read(item.path, item.frame)
+            return open_picture(item.path)
+
+        return self._tried(attempt)
+
+    def paint(self, batch: Batch, images: Sequence[Answer]) -> list[Answer]:
+        """The answers of a batch, or why there is none. When a batch fails as a whole its items are
+        tried one by one, so that one bad item costs no other its result."""
+        good = [i for i, image in enumerate(images) if isinstance(image, Tensor)]
+        answers: list[Answer] = list(images)
+        if self.job.temporal and not good:
+            self._carry(batch[0])
+        if good:
+            painted = self._tried(lambda: self._paint([batch[i] for i in good],
+                                                      [images[i] for i in good]))  # fmt: skip
+            for place, i in enumerate(good):
+                if isinstance(painted, list):
+                    answers[i] = painted[place]
+                elif len(good) == 1:
+                    answers[i] = painted
+                else:
+                    alone = self._tried(lambda i=i: self._paint([batch[i]], [images[i]]))
+                    answers[i] = alone[0] if isinstance(alone, list) else alone
+        return answers
+
+    def _paint(self, todos: Sequence[Todo], images: Sequence[Tensor]) -> list[Tensor]:
+        job, items = self.job, [todo.item for todo in todos]
+        canvases = [canvas_of(item, job) for item in items]
+        settings = job.settings_of(items[0].task)
+        seeds = [job.seed_of(item) for item in items]
+        if job.temporal:
+            return [self._frame(todos[0], images[0])]
+        sentences = [item.instruction for item in items]
+        return paint(self.bundle, canvases, images, sentences, seeds, settings, job.batch)
+
+    def _frame(self, todo: Todo, image: Tensor) -> Tensor:
+        item, job = todo.item, self.job
+        start = job.temporal.start
+        before = self.latents.load(todo.before) if todo.before and start > 0 else None
+        answer, latent = paint_frame(
+            self.bundle, canvas_of(item, job), image, item.instruction, job.seed_of(item),
+            job.settings_of(item.task), start, before,
+        )  # fmt: skip
+        if start > 0:
+            self.latents.save(todo.key, latent)
+        return answer
+
+    def _carry(self, todo: Todo) -> None:
+        """Let the frame after one without a result start from the one before it."""
+        latent = self.latents.load(todo.before) if todo.before else None
+        if latent is not None:
+            self.latents.save(todo.key, latent)
+
+    def write(
+        self, batch: Batch, images: Sequence[Answer], answers: Sequence[Answer]
+    ) -> list[Record]:
+        """Write the results of a batch; their records, in order."""
+        rows = zip(batch, images, answers, strict=True)
+        return [self._write(*row) for row in rows]
+
+    def _write(self, todo: Todo, image: Answer, answer: Answer) -> Record:
+        if isinstance(answer, Tensor):
+            record = self._tried(lambda: self._record(todo, image, answer))
+            if isinstance(record, dict):
+                return record
+            answer = record
+        return failed(todo, answer)
+
+    def _record(self, todo: Todo, image: Tensor, answer: Tensor) -> Record:
+        job, item = self.job, todo.item
+        out, canvas = Path(job.out), canvas_of(item, job)
+        files: dict[str, str] = {}
+        facts: dict[str, Any] = {}
+        if job.save:
+            hints = Hints(image, item.words.get("colour", "red"), job.palette or ade20k())
+            place = (out / item.name).parent
+            stem = Path(item.name).name
+            kind = find_task(item.task).decoder
+            written, facts = write_answer(place, stem, kind, answer, hints)
+            files = {what: path.relative_to(out).as_posix() for what, path in written.items()}
+        return {
+            "name": item.name, "key": todo.key, "status": DONE, "path": item.path,
+            "frame": item.frame, "sequence": item.sequence, "task": item.task,
+            "instruction": item.instruction, "seed": job.seed_of(item),
+            "width": item.size.width, "height": item.size.height,
+            "model_width": canvas.model.width, "model_height": canvas.model.height,
+            "files": files, "data": facts,
+            "metrics": score(item.truth, answer, image, job.palette) if item.truth else {},
+        }  # fmt: skip
+
+    def _tried(self, attempt) -> Any:
+        """What attempt() gives, after as many tries as the job allows, or the error of the last. A
+        user's mistake is not tried again: it stays one."""
+        for number in range(self.retries + 1):
+            try:
+                return attempt()
+            except PixWizardError as error:
+                return error
+            except (OSError, RuntimeError, ValueError, MemoryError) as error:
+                log.warning("attempt %d of %d failed: %s", number + 1, self.retries + 1, error)
+                last = error
+        return last
+
+
+def failed(todo: Todo, error: BaseException) -> Record:
+    """The record of an item without a result."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return {"name": todo.item.name, "key": todo.key, "status": FAILED, "path": todo.item.path,
+            "error": reason}  # fmt: skip
+
+
+def work(worker: Worker, chain: Chain) -> Iterator[Record]:
+    """Do a chain's batches in order: one thread reads ahead, this one paints, one writes."""
+    todo, reads, writes = iter(chain), deque(), deque()
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+
+        def read_ahead() -> None:
+            while len(reads) < READ_AHEAD and (batch := next(todo, None)):
+                reads.append((batch, reader.submit(worker.read, batch)))
+
+        read_ahead()
+        while reads:
+            batch, read = reads.popleft()
+            images = read.result()
+            read_ahead()
+            answers = worker.paint(batch, images)
+            writes.append(writer.submit(worker.write, batch, images, answers))
+            while writes and (writes[0].done() or len(writes) > WRITE_BEHIND):
+                yield from _result(writes.popleft())
+        while writes:
+            yield from _result(writes.popleft())
+
+
+def _result(future: Future) -> Iterator[Record]:
+    yield from (record for record in future.result())  # a generator, which Ray can drive

@@ -1,0 +1,140 @@
+"""Finding pictures: folders, globs, lists, frames; their names, and what lists may say."""
+
+import pytest
+import torch
+
+from pixwizard_core.errors import InstructionError, PixWizardError
+from pixwizard_core.fleet.items import Item, safe_name, with_names
+from pixwizard_core.fleet.manifest import read_manifest
+from pixwizard_core.fleet.plan import identify, in_shard
+from pixwizard_core.fleet.sources import find
+from pixwizard_core.picture_files import save_picture
+from tests.support.fleet import items_of, write_pictures
+
+SIZE = (8, 16)
+
+
+def picture(path, size=SIZE, shade=0.5):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_picture(path, torch.full((3, *size), shade))
+    return path
+
+
+def names(found) -> list[str]:
+    return [one.name for one in found]
+
+
+def test_find_takes_folders_with_all_below_but_nothing_hidden(tmp_path):
+    for name in ("b.png", "sub/a.jpg", ".git/c.png", "notes.txt"):
+        picture(tmp_path / name) if name != "notes.txt" else (tmp_path / name).write_text("x")
+    assert names(find([str(tmp_path)])) == ["b", "sub/a"]
+
+
+def test_find_takes_globs_and_names_from_their_fixed_part(tmp_path):
+    picture(tmp_path / "x" / "one.png")
+    picture(tmp_path / "y" / "two.png")
+    assert names(find([f"{tmp_path}/*/*.png"])) == ["x/one", "y/two"]
+
+
+def test_find_orders_frames_by_number(tmp_path):
+    for number in (10, 2, 1):
+        picture(tmp_path / "shot" / f"f{number}.png")
+    found = find([str(tmp_path / "shot")], frames=True, every=2)
+    assert names(found) == ["shot/f1", "shot/f10"]
+    assert [one.sequence for one in found] == ["shot", "shot"]
+
+
+@pytest.mark.parametrize("given", ["gone.png", "gone/*.png"])
+def test_find_refuses_what_is_not_there(given, tmp_path):
+    with pytest.raises(PixWizardError, match=r"there is no .*gone"):
+        find([str(tmp_path / given)])
+
+
+def test_find_refuses_a_folder_without_pictures(tmp_path):
+    with pytest.raises(PixWizardError, match="there is no picture or video in"):
+        find([str(tmp_path)])
+
+
+def test_manifest_rows_override_what_is_asked(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text(
+        "path,task,target,seed\na.png,mask,the ball,7\na.png,,,\n", encoding="utf-8"
+    )
+    items, failures = identify(find([str(tmp_path / "list.csv")]), {"task": "depth"})
+    assert failures == []
+    assert [item.task for item in items] == ["mask", "depth"]
+    assert items[0].instruction == "Make a black and white mask of the ball."
+    assert [item.seed for item in items] == [7, None]
+    assert [item.name for item in items] == ["a_mask", "a_depth"]
+
+
+def test_manifest_of_json_lines_keeps_own_words(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "list.jsonl").write_text(
+        '{"path": "a.png", "instruction": "Make it night."}\n\n', encoding="utf-8"
+    )
+    (item,), _ = identify(find([str(tmp_path / "list.jsonl")]), {"task": "", "instruction": ""})
+    assert (item.task, item.instruction) == ("custom", "Make it night.")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("l.csv", "file\na.png\n", "no column 'path'"),
+        ("l.jsonl", "{bad\n", "line 1: not JSON"),
+        ("l.jsonl", "[1]\n", "line 1: not a JSON object"),
+        ("l.jsonl", '{"task": "depth"}\n', "line 1: no path"),
+        ("l.csv", "path,seed\na.png,x\n", "line 2: the seed is a whole number. Got: 'x'"),
+    ],
+)
+def test_manifest_names_the_wrong_row(name, text, message, tmp_path):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(PixWizardError, match=message):
+        read_manifest(tmp_path / name)
+
+
+def test_identify_lists_what_cannot_be_read_and_goes_on(tmp_path):
+    picture(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    items, failures = identify(find([str(tmp_path)]), {"task": "depth"})
+    assert [item.name for item in items] == ["good_depth"]
+    assert items[0].size == (16, 8)
+    assert failures[0]["name"] == "bad"
+    assert "cannot be read as a picture" in failures[0]["error"]
+
+
+def test_identify_needs_something_to_ask(tmp_path):
+    picture(tmp_path / "a.png")
+    with pytest.raises(InstructionError, match="nothing is asked of it"):
+        identify(find([str(tmp_path)]), {"task": "", "instruction": ""})
+
+
+def test_names_that_meet_are_told_apart_whatever_the_order():
+    one = Item("a_depth", "x/a.png", "depth", "Depth.")
+    other = Item("A_depth", "y/A.jpg", "depth", "Depth.")
+    forward, backward = with_names([one, other]), with_names([other, one])
+    assert {i.path: i.name for i in forward} == {i.path: i.name for i in backward}
+    assert len({i.name.casefold() for i in forward}) == 2
+    assert with_names([one, one]) == [with_names([one, one])[0]]
+
+
+def test_safe_name_stays_inside():
+    assert safe_name("../../etc/pass wd.d") == "etc/pass_wd_d"
+    assert safe_name("..") == "picture"
+
+
+def test_seed_follows_from_the_picture_not_from_its_place(tmp_path):
+    folder = write_pictures(tmp_path / "in", 3)
+    seeds = {item.name: item.own_seed(0) for item in items_of(folder)}
+    (folder / "a0.png").unlink()
+    fewer = {item.name: item.own_seed(0) for item in items_of(folder)}
+    assert fewer == {name: seeds[name] for name in fewer}
+    assert len(set(seeds.values())) == 3
+    assert items_of(folder)[0].own_seed(1) != fewer[items_of(folder)[0].name]
+
+
+def test_shards_part_the_items(tmp_path):
+    items = items_of(write_pictures(tmp_path / "in", 9))
+    parts = [[i.name for i in items if in_shard(i, (n, 3), False)] for n in (1, 2, 3)]
+    assert sorted(name for part in parts for name in part) == sorted(item.name for item in items)
+    assert max(map(len, parts)) < 9
