@@ -70,10 +70,14 @@ def open_weights(path: Path) -> WeightFile:
             start = file.read(9)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    if start[:2] == b"PK" or start[:1] == b"\x80":
+    # The length that safetensors begins with may look like the start of a pickle or an archive.
+    pickled = start[:2] == b"PK" or start[:1] == b"\x80"
+    if start[8:9] == b"{":
+        fits = 8 + int.from_bytes(start[:8], "little") <= path.stat().st_size
+        if fits or not pickled:
+            return _open_safetensors(path)
+    if pickled:
         return _open_pickle(path)
-    if len(start) == 9 and start[8:9] == b"{":
-        return _open_safetensors(path)
     raise CheckpointError(
         f"{path.name} is not a weight file (it begins with {start[:8]!r}); "
         "a .safetensors or PyTorch .pth file is wanted"

@@ -7,6 +7,7 @@ import pickle
 import zipfile
 
 import pytest
+import safetensors.torch
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -351,3 +352,15 @@ def test_ema_is_preferred_in_a_folder(tmp_path, weights):
     torch.save(weights, tmp_path / "consolidated.00-of-01.pth")
     torch.save(weights, tmp_path / "consolidated_ema.00-of-01.pth")
     assert inspect(tmp_path).path.name == "consolidated_ema.00-of-01.pth"
+
+
+@pytest.mark.parametrize("start", [b"\x80", b"PK"])
+def test_header_length_that_looks_like_a_pickle_is_no_pickle(tmp_path, weights, start):
+    """A safetensors file begins with the length of its header, which can be any number."""
+    cycle = 1 << (8 * len(start))
+    bare = int.from_bytes(safetensors.torch.save(weights, {"padding": ""})[:8], "little")
+    missing = (int.from_bytes(start, "little") - bare) % cycle
+    raw = safetensors.torch.save(weights, {"padding": "x" * missing})
+    (tmp_path / "w.safetensors").write_bytes(raw)
+    assert raw.startswith(start)
+    assert inspect(tmp_path / "w.safetensors").n_tensors == len(weights)

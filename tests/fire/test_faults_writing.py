@@ -1,0 +1,162 @@
+"""Killed, out of space, not allowed: what is on the disk is whole, and the reason is said."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from pixwizard_core import whole_file
+from pixwizard_core.errors import PixWizardError
+from pixwizard_core.exr import encode_exr
+from tests.fire import limits
+from tests.fire.writer import KINDS, SIDE
+from tests.support.paths import ROOT
+
+KILLS = 3  # of each kind of file in the fast suite; `-m long` kills each of them LONG_KILLS times
+LONG_KILLS = 25
+
+
+def readable(path: Path) -> None:
+    """Read a file to its end. Raises when it is torn."""
+    if path.suffix == ".safetensors":
+        assert load_file(path)
+    elif path.suffix == ".png":
+        with Image.open(path) as file:
+            file.load()
+            assert file.size == (SIDE, SIDE)
+    elif path.suffix == ".npy":
+        assert np.load(path).shape == (SIDE, SIDE)
+    elif path.suffix == ".json":
+        json.loads(path.read_text(encoding="utf-8"))
+    elif path.suffix == ".exr":
+        empty = encode_exr({"Y": torch.zeros(SIDE, SIDE), "Z": torch.zeros(SIDE, SIDE)}, {})
+        data = path.read_bytes()
+        assert data[:4] == empty[:4]
+        assert len(data) >= len(empty) * 0.9
+    else:
+        raise AssertionError(f"nobody knows how to read {path.name}")
+
+
+def kill_while_writing(kind: str, folder: Path, kills: int) -> int:
+    """Kill -9 a writer at moments drawn from a seed. Returns how many parts it left."""
+    rng, parts = random.Random(kind), 0
+    for _ in range(kills):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fire.writer", kind, str(folder)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(rng.uniform(0, 0.3))
+            process.send_signal(signal.SIGKILL)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        assert shown
+        for path in shown:
+            readable(path)
+        left = [path for path in folder.iterdir() if path.name.startswith(".")]
+        assert all(path.name.endswith(".part") for path in left)
+        parts += len(left)
+        for path in left:
+            path.unlink()
+    return parts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["convert", "labels"])
+def test_killed_while_writing_leaves_whole_files(tmp_path, kind):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    kill_while_writing(kind, folder, KILLS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_while_writing_leaves_whole_files_long(tmp_path, kind):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    parts = kill_while_writing(kind, folder, LONG_KILLS)
+    print(f"\n{kind}: {LONG_KILLS} kills, {parts} in the middle of a file, none torn")
+
+
+@pytest.fixture
+def small_files():
+    """Files of this process cannot grow beyond 32 KiB, which is what a full disk looks like."""
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (32 << 10, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def refused(kind: str, folder: Path, *words: str) -> None:
+    """A second write fails; the files of the first stay as they are, and nothing is left over."""
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(PixWizardError) as caught:
+        KINDS[kind](folder, 1)
+    limits.check_message(caught.value)
+    for word in ("cannot write", *words):
+        assert word in str(caught.value)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+WRITERS = [
+    kind for kind in KINDS if kind not in ("depth_png", "depth_exr", "labels")
+]  # those fit into 32 KiB
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_file_that_cannot_grow_leaves_the_old_one(tmp_path, small_files, kind):
+    (tmp_path / "out").mkdir()
+    KINDS[kind](tmp_path / "out", 0)
+    small_files()
+    refused(kind, tmp_path / "out", "File too large", "free some space")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_full_disk_leaves_the_old_file(tmp_path, monkeypatch, kind, call):
+    """Some systems find out only when the file is flushed, or renamed."""
+    (tmp_path / "out").mkdir()
+    KINDS[kind](tmp_path / "out", 0)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(whole_file.os, call, full)
+    refused(kind, tmp_path / "out", "No space left on device", "another name or folder")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_read_only_folder_is_named(tmp_path, monkeypatch, kind):
+    """As any other user would meet it; the superuser may write everywhere."""
+    (tmp_path / "out").mkdir()
+    KINDS[kind](tmp_path / "out", 0)
+    opened = Path.open
+
+    def denied(self, mode="r", *arguments, **named):
+        if "w" in mode:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return opened(self, mode, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", denied)
+    refused(kind, tmp_path / "out", "Permission denied")
