@@ -13,6 +13,7 @@ from .page_data import for_page, task_table
 from .tensors import from_image_01, from_mask, to_image_01, to_mask
 
 TASK_IDS = (*tasks.TASKS, tasks.FREE_TEXT)
+MAX_SEED = 2**31 - 1
 MAX_PHRASING = max(len(task.phrasings) for task in tasks.TASKS.values()) - 1
 
 
@@ -102,14 +103,28 @@ class Instruction(io.ComfyNode):
                     tooltip=f"Which wording of the task to use, 0 to {MAX_PHRASING}; all mean the "
                     "same.",
                 ),
+                io.Int.Input(
+                    "phrasing_seed",
+                    default=-1,
+                    min=-1,
+                    max=MAX_SEED,
+                    optional=True,
+                    tooltip="Picks the wording instead of phrasing: consecutive seeds walk through "
+                    "those the model was trained with. -1 is off.",
+                ),
             ],
             outputs=[io.String.Output("instruction", display_name="instruction")],
         )
 
     @classmethod
-    def execute(cls, task, caption, target, colour, phrasing):
+    def execute(cls, task, caption, target, colour, phrasing, phrasing_seed=-1):
         sentence = tasks.instruction(
-            task, caption=caption, colour=colour, target=target, phrasing=phrasing
+            task,
+            caption=caption,
+            colour=colour,
+            target=target,
+            phrasing=phrasing,
+            seed=phrasing_seed if phrasing_seed >= 0 else None,
         )
         return io.NodeOutput(sentence)
 

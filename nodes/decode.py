@@ -210,12 +210,13 @@ class DecodeMask(io.ComfyNode):
         threshold_by="fixed",
     ):
         answer = at_source_size(image, canvas)
+        behind = answer if source is None else same_size(answer, to_image_01(source))
+        answer = answer.expand(max(len(answer), len(behind)), -1, -1, -1)
         by_otsu = choice(threshold_by, THRESHOLDS, "way to threshold") == "otsu"
         selected = masks.decode_mask(answer, "otsu" if by_otsu else threshold)
         selected = masks.clean(selected, masks.Cleanup(fill_holes, min_area, largest_only, grow))
         soft = masks.clean(selected, masks.Cleanup(feather=feather))
         apart = separate_objects(selected)
-        behind = answer if source is None else same_size(answer, to_image_01(source))
         return io.NodeOutput(
             from_mask(soft),
             stack_masks(apart, selected),

@@ -29,6 +29,7 @@ def task_table() -> dict:
                 "fields": list(row.fields),
                 "optional": list(row.optional),
                 "phrasings": list(row.phrasings),
+                "trained": list(row.trained),
             }
             for row in rows
         },

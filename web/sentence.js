@@ -4,7 +4,8 @@
 
 /**
  * One row of the task table, as the schema of the Instruction node carries it.
- * @typedef {{title: string, fields: string[], optional: string[], phrasings: string[]}} Task
+ * @typedef {{title: string, fields: string[], optional: string[], phrasings: string[],
+ *   trained: number[]}} Task
  */
 
 const OPTIONAL_PART = /\[([^\]]*)\]/g;
@@ -30,6 +31,14 @@ function word(field, value) {
  */
 export function missing(task, values) {
   return task.fields.filter((f) => !word(f, values[f]) && !task.optional.includes(f));
+}
+
+/**
+ * The number of the wording that is used: a seed picks among the trained ones, and wins.
+ * @param {Task} task @param {number} phrasing @param {number} seed negative for none
+ */
+export function chosen(task, phrasing, seed) {
+  return seed < 0 ? phrasing : task.trained[seed % task.trained.length] ?? 0;
 }
 
 /**

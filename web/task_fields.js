@@ -3,7 +3,7 @@
 
 import { app } from "/scripts/app.js";
 import { element, faint, panel, swatch } from "./elements.js";
-import { missing, sentence } from "./sentence.js";
+import { chosen, missing, sentence } from "./sentence.js";
 import { chain, fit, linked, pageWidget, show, widgetOf } from "./widgets.js";
 
 /**
@@ -59,7 +59,7 @@ class TaskFields {
     this.view = panel("instruction");
     this.height = MIN_HEIGHT_PX;
     pageWidget(node, "preview", this.view, () => this.height, false);
-    for (const name of ["task", "phrasing", ...this.fields]) {
+    for (const name of ["task", "phrasing", "phrasing_seed", ...this.fields]) {
       chain(widgetOf(node, name), "callback", () => this.update(true));
     }
     chain(node, "onConfigure", () => this.update(false));
@@ -95,10 +95,16 @@ class TaskFields {
 
   /** @param {import("./sentence.js").Task} task */
   lines(task) {
-    const number = Number(widgetOf(this.node, "phrasing")?.value ?? 0);
+    const number = chosen(
+      task,
+      linked(this.node, "phrasing") ? 0 : Number(widgetOf(this.node, "phrasing")?.value ?? 0),
+      linked(this.node, "phrasing_seed")
+        ? -1
+        : Number(widgetOf(this.node, "phrasing_seed")?.value ?? -1),
+    );
     const values = valuesOf(this.node, this.fields);
     const lacking = missing(task, values);
-    const shown = sentence(task, linked(this.node, "phrasing") ? 0 : number, {
+    const shown = sentence(task, number, {
       ...values,
       ...Object.fromEntries(lacking.map((f) => [f, `‹${f}?›`])),
     });

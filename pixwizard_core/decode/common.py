@@ -21,10 +21,11 @@ def picture(image_01: Tensor, what: str = "answer picture") -> Tensor:
 
 
 def same_size(image_01: Tensor, source_01: Tensor) -> Tensor:
-    """The source as RGB, checked to belong to the answer; one source serves a batch. Raises
-    DecodeError."""
+    """The source as RGB, checked to belong to the answer; one source or one answer serves a batch.
+    Raises DecodeError."""
     source = picture(source_01, "source picture")
-    if source.shape[-2:] != image_01.shape[-2:] or source.shape[0] not in (1, image_01.shape[0]):
+    counts_fit = 1 in (len(source), len(image_01)) or len(source) == len(image_01)
+    if source.shape[-2:] != image_01.shape[-2:] or not counts_fit:
         raise DecodeError(
             f"the source picture is {_size(source)}, the answer {_size(image_01)}; restore the "
             "answer to the source's size first, or give the source as it was fitted"

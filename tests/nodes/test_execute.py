@@ -85,6 +85,12 @@ def test_instruction_fills_the_fields_of_the_task(nodes):
     assert "the red ball" in sentence
     other = call(nodes["Instruction"], task="mask", target="the red ball", phrasing=1)[0]
     assert other != sentence
+    seeded = [
+        call(nodes["Instruction"], task="mask", target="the red ball", phrasing_seed=seed)[0]
+        for seed in range(6)
+    ]
+    assert len(set(seeded)) == 6
+    assert seeded[0] == sentence
 
 
 def test_instruction_names_the_missing_field(nodes, errors):

@@ -54,6 +54,28 @@ def test_page_shows_the_sentence_that_is_sent(nodes, given):
         assert shown[task_id] == wanted, task_id
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_page_picks_the_wording_that_the_server_picks(nodes):
+    rows = told(nodes)["tasks"]
+    script = (
+        f"import {{chosen, sentence}} from '{(REPO / 'web' / 'sentence.js').as_uri()}';"
+        "const [row, given] = JSON.parse(process.argv[1]);"
+        "console.log(JSON.stringify([-1, 0, 1, 7, 12345].map((seed) => "
+        "sentence(row, chosen(row, 3, seed), given))));"
+    )
+    for task_id in ("depth", "box", "custom"):
+        given = FIELDS["full"]
+        content = json.dumps([rows[task_id], given])
+        command = ["node", "--input-type=module", "-e", script, content]
+        shown = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        free = task_id == tasks.FREE_TEXT  # which has one wording only
+        wanted = [
+            None if free else tasks.instruction(task_id, phrasing=3, **given),
+            *(tasks.instruction(task_id, seed=seed, **given) for seed in (0, 1, 7, 12345)),
+        ]
+        assert shown == wanted, task_id
+
+
 def test_mask_tells_the_area_of_each_object(nodes):
     picture = torch.zeros(1, 8, 10, 3)
     picture[:, 1:3, 1:3] = 1  # 4 px
