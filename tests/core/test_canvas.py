@@ -10,6 +10,7 @@ import torch
 
 from pixwizard_core.buckets import REFERENCE_256, whole_cells
 from pixwizard_core.canvas import FITS, Canvas, Rect, Size, bucket_table, choose, plan
+from pixwizard_core.canvas_batch import CanvasBatch
 from pixwizard_core.errors import CanvasError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "sizes.json").read_text())
@@ -234,3 +235,41 @@ def test_wrong_size_is_named():
     crop = plan(60, 30, fit="crop", model=(32, 32))
     with pytest.raises(CanvasError, match="2 sources for 3 pictures"):
         crop.restore_image(torch.rand(3, 3, 32, 32), torch.rand(2, 3, 30, 60))
+
+
+def two_views():
+    """Two crops of a 40 x 30 picture at one model size."""
+    whole = Rect(0, 0, 32, 32)
+    return [
+        Canvas(Size(40, 30), Size(32, 32), "crop", view, whole)
+        for view in (Rect(0, 0, 20, 20), Rect(18, 8, 40, 30))
+    ]
+
+
+def test_batch_of_canvases_goes_picture_by_picture():
+    one, other = two_views()
+    both = CanvasBatch((one, other))
+    painted, source = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 30, 40)
+    restored = both.restore_image(painted, source)
+    assert torch.equal(restored[:1], one.restore_image(painted[:1], source[:1]))
+    assert torch.equal(restored[1:], other.restore_image(painted[1:], source[1:]))
+    mask = painted[:, 0] > 0.5
+    assert torch.equal(both.restore_mask(mask)[1:], other.restore_mask(mask[1:]))
+    assert torch.equal(both.restore_labels(mask.long())[:1], one.restore_labels(mask[:1].long()))
+    assert torch.equal(both.fit_image(source)[1:], other.fit_image(source[1:]))
+    assert torch.equal(both.covered(), torch.stack([one.covered(), other.covered()]))
+    assert (both.source, both.model, len(both), both.of(1)) == (one.source, one.model, 2, other)
+
+
+def test_one_picture_goes_to_the_place_of_each_canvas():
+    both = CanvasBatch(tuple(two_views()))
+    restored = both.restore_image(torch.ones(1, 3, 32, 32))
+    assert torch.equal(restored[:, 0] > 0, both.covered())
+
+
+def test_batch_of_canvases_refuses_other_counts_and_sizes():
+    one, other = two_views()
+    with pytest.raises(CanvasError, match="3 pictures for a canvas made for 2"):
+        CanvasBatch((one, other)).restore_image(torch.ones(3, 3, 32, 32))
+    with pytest.raises(CanvasError, match="share their source"):
+        CanvasBatch((one, plan(40, 30, (128,))))

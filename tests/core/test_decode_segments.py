@@ -146,6 +146,12 @@ def test_palette_files(text):
     assert palette.colours == ((0, 0, 0), (255, 0, 0), (0, 0, 255))
 
 
+def test_palette_keeps_the_colour_of_a_background_named_later():
+    palette = read_palette("name,colour\nsky,#0000ff\nBackground,#ffffff\n")
+    assert palette.names == ("Background", "sky")
+    assert palette.colours == ((255, 255, 255), (0, 0, 255))
+
+
 def test_palette_may_bring_its_own_background():
     palette = read_palette('{"Background": "#ffffff", "cat": [1, 2, 3]}')
     assert palette.names == ("Background", "cat")
