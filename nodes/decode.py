@@ -36,6 +36,7 @@ from .tensors import (
 )
 
 THRESHOLDS = ("fixed", "otsu")
+MAX_CLASS_PX = 1 << 26  # of all masks of classes together, 4 bytes each
 STRETCHES = ("none", "image", "batch", "fixed")
 
 
@@ -279,7 +280,7 @@ class DecodeSegmentation(io.ComfyNode):
                     display_name="class_masks",
                     is_output_list=True,
                     tooltip="A list with one mask for each class there is but the background, "
-                    "largest first; one empty mask when there is none.",
+                    "largest first, as many as fit into 256 MB; one empty mask when there is none.",
                 ),
                 io.String.Output(
                     "class_names",
@@ -299,7 +300,8 @@ class DecodeSegmentation(io.ComfyNode):
         labels = labels if canvas is None else canvas.restore_labels(labels)
         labels = segments.drop_speckles(labels, min_area) if min_area > 1 else labels
         entries = segments.legend(labels, colours)
-        present = [entry for entry in entries if entry.index]
+        fitting = max(1, MAX_CLASS_PX // labels.numel())
+        present = [entry for entry in entries if entry.index][:fitting]
         legend = [asdict(entry) for entry in entries]
         painted = segments.paint(labels, colours)
         names = {entry.index: entry.name for entry in entries}

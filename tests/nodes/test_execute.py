@@ -317,6 +317,22 @@ def test_decode_segmentation_drops_speckles_and_far_colours(nodes):
     assert int(mask.sum()) == 400 - 25
 
 
+def test_decode_segmentation_keeps_the_masks_of_classes_within_bounds(
+    nodes, extension, monkeypatch
+):
+    """150 classes of a large picture would take gigabytes."""
+    monkeypatch.setattr(extension("nodes.decode"), "MAX_CLASS_PX", 2 * 20 * 20)
+    colours = extension("pixwizard_core.decode.palette").ade20k().colours
+    painted = torch.zeros(1, 20, 20, 3)
+    for row, rgb in enumerate(colours[1:6]):
+        painted[:, 4 * row :] = torch.tensor(rgb) / 255
+    painted[:, 16:19] = torch.tensor(colours[4]) / 255  # which makes the fourth the largest
+    _, _, legend, masks, names = call(nodes["DecodeSegmentation"], image=painted)
+    assert len(masks) == len(names) == 2
+    assert names == [entry["name"] for entry in json.loads(legend)[:2]]
+    assert len(json.loads(legend)) == 5
+
+
 def test_decode_segmentation_of_background_alone_keeps_its_shapes(nodes):
     _, mask, _, masks, names = call(
         nodes["DecodeSegmentation"], image=torch.zeros(2, 5, 7, 3), palette_text=PALETTE_TEXT
@@ -381,3 +397,15 @@ def test_demo_scene_knows_its_damages(nodes, errors):
 
 def test_demo_scene_takes_the_largest_seed(nodes):
     assert call(nodes["DemoScene"], seed=0xFFFFFFFFFFFFFFFF)[0].shape == (1, 128, 128, 3)
+
+
+@pytest.mark.parametrize(("speed", "steps"), [("fast", 14), ("balanced", 29), ("reference", 59)])
+def test_schedule_takes_steps_and_shift_from_the_speed(nodes, speed, steps):
+    (levels,) = call(nodes["Schedule"], steps=4, time_shift=3.0, speed=speed)
+    assert len(levels) == steps + 1
+    assert float(levels[1]) == pytest.approx(1 - 1 / steps)  # even, whatever time_shift says
+
+
+def test_schedule_as_set_keeps_the_widgets(nodes):
+    (levels,) = call(nodes["Schedule"], steps=4, speed="as set")
+    assert len(levels) == 5
