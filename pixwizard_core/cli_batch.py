@@ -37,18 +37,21 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
         "result",
     )  # fmt: skip
     add_setting_options(parser)
+    parser.add_argument(
+        "--batch", type=int, default=1,
+        help="pictures in a forward pass; another number changes results in their last bits",
+    )  # fmt: skip
     add_engine_options(parser)
     parser.add_argument("--collect", action="store_true", help="put the lists of shards together")
     add_model_options(parser)
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Options of who does the work; none of them changes a result, save --batch."""
-    work = parser.add_argument_group("who does it (only --batch touches results, in the last bits)")
+    """Options of who does the work; none of them changes a result."""
+    work = parser.add_argument_group("who does it")
     work.add_argument("--engine", default="local", choices=("local", "ray"))
     work.add_argument("--workers", type=int, help="default: one a GPU, or a core up to 4")
     work.add_argument("--threads", type=int, default=THREADS, help="of each worker on a CPU")
-    work.add_argument("--batch", type=int, default=1, help="pictures in a forward pass")
     work.add_argument("--retries", type=int, default=2, help="after a fault that may pass")
     work.add_argument("--shard", default="1/1", metavar="I/N", help="only part I of N")
     ray = parser.add_argument_group("with --engine ray")

@@ -55,6 +55,11 @@ def add_setting_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--out", type=Path, default=Path("pixwizard_out"), help="folder to write")
     how.add_argument("--seed", type=int, default=0, help="every picture's noise follows from it")
     how.add_argument("--steps", type=int, help="solver intervals")
+    add_sampling_options(how)
+
+
+def add_sampling_options(how) -> None:
+    """Settings of the sampler and the canvas, beside --steps."""
     how.add_argument("--solver", help="euler, midpoint, heun, rk4 or dopri5")
     how.add_argument("--shift", type=float, help="time shift; 1 is none")
     how.add_argument("--w-text", type=float, help="guidance by the instruction")
@@ -68,11 +73,16 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Which model, and where it runs."""
     models = parser.add_argument_group("models (default: the small one that comes with PixWizard)")
     models.add_argument("--bundle", type=Path, help="folder of another small model")
+    models.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    add_released_options(models)
+
+
+def add_released_options(models) -> None:
+    """The four parts of the released model."""
     models.add_argument("--model", type=Path, help="released folder, .pth or .safetensors")
     models.add_argument("--gemma", type=Path, help="gemma-2b folder or file")
     models.add_argument("--clip", type=Path, help="clip-vit-large-patch14-336 folder or file")
     models.add_argument("--vae", type=Path, help="SDXL VAE folder or file")
-    models.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
     models.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
 
 

@@ -44,6 +44,13 @@ def _csv_rows(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
     return [(reader.line_num, row) for row in reader]
 
 
+def read_json_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """(line number, object) of each line. Raises PixWizardError naming a line that is none."""
+    if not path.is_file():
+        raise PixWizardError(f"there is no {path}")
+    return _json_rows(path.read_text(encoding="utf-8-sig"), path)
+
+
 def _json_rows(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
     rows = []
     for number, line in enumerate(text.splitlines(), 1):

@@ -82,12 +82,6 @@ def _picture(truth: dict[str, Any]) -> Tensor:
     return open_picture(truth["file"])[0]
 
 
-def _matlab_block(truth: dict[str, Any]) -> Tensor:
-    scene, block = truth["block"]
-    values = matlab_array(truth["file"])[scene, block]
-    return torch.from_numpy(values.copy()).movedim(-1, 0).float() / 255
-
-
 @lru_cache(maxsize=2)
 def matlab_array(path: str):
     """The one array of a MATLAB file. Raises PixWizardError without SciPy."""
@@ -110,5 +104,4 @@ READERS: dict[str, Callable[[dict[str, Any]], Tensor]] = {
     "coco": _coco_mask,  # (H, W) bool
     "picture": _picture,  # (3, H, W) in 0..1
     "array": _array,  # what it holds
-    "matlab_block": _matlab_block,  # (3, H, W) in 0..1
 }

@@ -1,0 +1,118 @@
+"""Referring expressions: RefCOCO, RefCOCO+ and gRefCOCO as their authors' folders hold them."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle  # nosec B403: only through PlainUnpickler, which builds nothing but plain values
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import PixWizardError
+from .sources import Found
+
+REFERENCES = ("refs(unc).p", "refs(unc).json", "grefs(unc).json")
+COCO_FOLDERS = ("images/mscoco/images/train2014", "images/train2014", "train2014")
+NO_TARGET = -1  # gRefCOCO's sentences about nothing in the picture
+HSV_COLOUR = "red"  # what a highlight is asked for in
+METHODS = {"mask": ("mask",), "hsv": ("hsv",), "both": ("mask", "hsv")}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """split: "" is the layout's first. method: of METHODS, for referring. range_m: what black and
+    white mean, nearer first. sign: of a normal map's axes against ours. listed: a file of names.
+    count: of pictures, 0 for all."""
+
+    split: str = ""
+    method: str = "mask"
+    range_m: tuple[float, float] = (0.0, 10.0)
+    white_is_near: bool = False
+    align: bool = False
+    sign: tuple[int, int, int] = (1, 1, 1)
+    listed: str = ""
+    count: int = 0
+
+
+def find_referring(name: str) -> Callable[[Path, Options], list[Found]]:
+    """A layout: ROOT/<name>/refs(unc).p or .json, ROOT/<name>/instances.json, COCO's pictures."""
+
+    def find(root: Path, options: Options) -> list[Found]:
+        folder = root / name if (root / name).is_dir() else root
+        references = _references(folder)
+        annotations = _annotations(folder / "instances.json")
+        pictures = _picture_folder(root, folder)
+        found = []
+        for reference in references:
+            if reference["split"] == options.split:
+                found += _sentences(reference, annotations, pictures, options)
+        return found
+
+    return find
+
+
+def _sentences(reference: dict, annotations, pictures: Path, options: Options) -> list[Found]:
+    shapes, images = annotations
+    image = images[reference["image_id"]]
+    ids = reference["ann_id"] if isinstance(reference["ann_id"], list) else [reference["ann_id"]]
+    truth = {
+        "protocol": "mask", "kind": "coco", "size": [image["height"], image["width"]],
+        "shapes": [shapes[i] for i in ids if i != NO_TARGET], "colour": HSV_COLOUR,
+    }  # fmt: skip
+    found = []
+    for sentence in reference["sentences"]:
+        for method in METHODS[options.method]:
+            task = "highlight" if method == "hsv" else "mask"
+            words = {"task": task, "target": sentence["sent"], "colour": HSV_COLOUR}
+            name = f"{reference['ref_id']}_{sentence['sent_id']}"
+            path = pictures / image["file_name"]
+            found.append(Found(name, path, words=words, truth={**truth, "method": method}))
+    return found
+
+
+def _references(folder: Path) -> list[dict[str, Any]]:
+    for name in REFERENCES:
+        path = folder / name
+        if path.is_file():
+            data = path.read_bytes()
+            read = read_plain_pickle if path.suffix == ".p" else json.loads
+            return read(data)
+    raise PixWizardError(f"{folder} has none of {', '.join(REFERENCES)}")
+
+
+def _annotations(path: Path) -> tuple[dict[int, Any], dict[int, dict[str, Any]]]:
+    """(shape by annotation id, picture by picture id) of a COCO file."""
+    if not path.is_file():
+        raise PixWizardError(f"there is no {path}, which holds the outlines of the objects")
+    data = json.loads(path.read_bytes())
+    shapes = {row["id"]: row["segmentation"] for row in data["annotations"]}
+    return shapes, {row["id"]: row for row in data["images"]}
+
+
+def _picture_folder(root: Path, folder: Path) -> Path:
+    for base in (root, folder, root.parent):
+        for name in COCO_FOLDERS:
+            if (base / name).is_dir():
+                return base / name
+    raise PixWizardError(f"COCO's pictures are in none of {', '.join(COCO_FOLDERS)} below {root}")
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Reads numbers, texts, lists and dictionaries; any other object is refused, so a file cannot
+    run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise PixWizardError(
+            f"the pickle asks for {module}.{name}; lists of references hold plain values only, so "
+            "this file is not opened"
+        )
+
+
+def read_plain_pickle(data: bytes) -> Any:
+    """The plain values of a pickle. Raises PixWizardError for anything else in it."""
+    try:
+        return PlainUnpickler(io.BytesIO(data), encoding="latin1").load()  # nosec B301
+    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError) as error:
+        raise PixWizardError(f"the pickle is damaged ({error})") from error
