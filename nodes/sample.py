@@ -11,12 +11,15 @@ import torch
 from comfy_api.latest import io
 
 from ..pixwizard_core.errors import SamplingError
+from ..pixwizard_core.presets import SPEEDS
 from ..pixwizard_core.sampling import GUIDED_CHANNELS, times
 from .guider import DualGuider, Guidance
 from .host import choice, schema
 
 FIRST_CHANNELS, ALL_CHANNELS = f"first {GUIDED_CHANNELS}", "all"
 CHANNELS = (FIRST_CHANNELS, ALL_CHANNELS)
+AS_SET = "as set"
+SPEED_CHOICES = (AS_SET, *SPEEDS)
 
 
 def guidance_inputs() -> list:
@@ -79,6 +82,26 @@ def shift_input():
         tooltip="1 = even steps; above 1 takes more of them near noise, below 1 near the image. "
         "0.1 to 20.",
     )
+
+
+def speed_input(replaced: str):
+    """The last input, and an optional one, so that older graphs go on as they are."""
+    told = ", ".join(f"{name} {values['steps']}" for name, values in SPEEDS.items())
+    return io.Combo.Input(
+        "speed",
+        options=list(SPEED_CHOICES),
+        default=AS_SET,
+        optional=True,
+        tooltip=f"{AS_SET}: the widgets count. Otherwise {replaced} are replaced by a preset with "
+        f"this many steps: {told}.",
+    )
+
+
+def at_speed(speed: str, steps: int, shift: float, sampler: str = "euler"):
+    """Steps, time shift and sampler of a node, or those of the speed that was chosen."""
+    if choice(speed, SPEED_CHOICES, "speed") == AS_SET:
+        return steps, shift, sampler
+    return tuple(SPEEDS[speed][name] for name in ("steps", "shift", "solver"))
 
 
 def sigmas(steps: int, shift: float, denoise: float = 1.0) -> torch.Tensor:
@@ -193,12 +216,14 @@ class Schedule(io.ComfyNode):
                     tooltip="Part of the way from noise to image that is sampled, 0.01 to 1. "
                     "Below 1 the latent handed to the sampler shines through.",
                 ),
+                speed_input("steps and time_shift"),
             ],
             outputs=[io.Sigmas.Output("sigmas", display_name="sigmas")],
         )
 
     @classmethod
-    def execute(cls, steps, time_shift, denoise):
+    def execute(cls, steps, time_shift, denoise, speed=AS_SET):
+        steps, time_shift, _ = at_speed(speed, steps, time_shift)
         return io.NodeOutput(sigmas(steps, time_shift, denoise))
 
 
@@ -233,6 +258,7 @@ class Sample(io.ComfyNode):
                     tooltip="The host's solver. euler is the reference's; heun takes twice the "
                     "calls.",
                 ),
+                speed_input("steps, time_shift and sampler"),
             ],
             outputs=[io.Latent.Output("samples", display_name="latent")],
         )
@@ -252,7 +278,9 @@ class Sample(io.ComfyNode):
         time_shift,
         guided_channels,
         sampler,
+        speed=AS_SET,
     ):
+        steps, time_shift, sampler = at_speed(speed, steps, time_shift, sampler)
         choice(sampler, comfy.samplers.SAMPLER_NAMES, "sampler")
         everything = choice(guided_channels, CHANNELS, "guided_channels") == ALL_CHANNELS
         guidance = Guidance(text_guidance, image_guidance, everything)

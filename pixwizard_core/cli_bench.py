@@ -16,6 +16,16 @@ def add_bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--side", type=int, default=64, help="latent cells a side; 64 is 512 px")
     parser.add_argument("--text", type=int, default=64, help="tokens of the instruction")
     parser.add_argument("--pairs", type=int, default=5, help="measurements of each way, in turn")
+    kinds = parser.add_argument_group("something else than a step")
+    kinds.add_argument("--decode", action="store_true", help="the decoders, at 1024 x 1024 px")
+    kinds.add_argument(
+        "--steps", action="store_true", help="quality of the small model with fewer evaluations"
+    )
+    kinds.add_argument("--loading", action="store_true", help="reading and converting weights")
+    kinds.add_argument("--tasks", default="trained", help="with --steps: trained, or depth,mask,…")
+    kinds.add_argument("--count", type=int, default=24, help="with --steps: scenes a task")
+    kinds.add_argument("--half", action="store_true", help="with --steps: bfloat16")
+    kinds.add_argument("--bundle", type=Path, help="with --steps: folder of another small model")
     parser.add_argument(
         "--cpu-time", action="store_true", help="count processor time, on a machine that is busy"
     )
@@ -28,7 +38,11 @@ def bench(arguments: argparse.Namespace) -> int:
 
     facts = machine(arguments.device)
     print(told(facts), flush=True)
-    figures = _steps(arguments)
+    kinds = {"decode": _decode, "steps": _savings, "loading": _loading}
+    asked = [kind for kind in kinds if getattr(arguments, kind)]
+    figures: dict = {}
+    for measure in [kinds[kind] for kind in asked] or [_steps]:
+        figures |= measure(arguments)
     facts["load_after"] = load()
     print(f"load afterwards {facts['load_after']}")
     if arguments.json:
@@ -74,6 +88,45 @@ def _steps(arguments: argparse.Namespace) -> dict:
     weights = sum(p.nbytes for p in model.parameters())
     print(f"MiB are tensors beside the weights ({weights / MIB:.0f}), at the most")
     return {"weights_bytes": weights, "steps": [_figures(one) for one in timings]}
+
+
+def _savings(arguments: argparse.Namespace) -> dict:
+    """Scores of the small model by way of sampling and task."""
+    from .cli_run import load_small
+    from .demo import commands, savings
+    from .demo.scoring import Plan
+    from .errors import PixWizardError
+    from .progress import progress
+
+    if arguments.count < 1:
+        raise PixWizardError(f"--count must be at least 1. Got: {arguments.count}")
+    bundle = load_small(arguments.bundle, arguments.device)
+    tasks = commands.tasks_of(arguments.tasks, arguments.bundle)
+    plan = Plan(count=arguments.count, half=arguments.half)
+    with progress("sampling", "way") as advance:
+        found = list(savings.study(bundle, plan, tasks, advance))
+    print(savings.savings_table(found))
+    return {"savings": json.loads(savings.savings_json(found))}
+
+
+def _decode(arguments: argparse.Namespace) -> dict:
+    """Time and memory of each decoder."""
+    from .bench.decoders import compare, table
+
+    now = time.process_time if arguments.cpu_time else time.perf_counter
+    found = compare(now=now)
+    print(table(found))
+    return {"decode": [asdict(one) for one in found]}
+
+
+def _loading(arguments: argparse.Namespace) -> dict:
+    """Time and memory of reading and converting a checkpoint."""
+    from .bench.loading import compare, table
+    from .config import PRESETS
+
+    found = compare(PRESETS.get(arguments.preset))
+    print(table(found))
+    return {"loading": [asdict(one) for one in found]}
 
 
 def _figures(timing) -> dict:

@@ -49,7 +49,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from .score_report import goal_table, table
     from .scoring import score_world
 
-    plan, tasks = _plan(arguments), _tasks(arguments.tasks, arguments.bundle)
+    plan, tasks = _plan(arguments), tasks_of(arguments.tasks, arguments.bundle)
     bundle = load_small(arguments.bundle, arguments.device)
     about = _about(bundle, plan)
     done = _scored(arguments.out, about) if arguments.resume else {}
@@ -141,7 +141,7 @@ def _plan(arguments: argparse.Namespace):
     return plan if arguments.seed is None else replace(plan, seed=arguments.seed)
 
 
-def _tasks(text: str, bundle: Path | None = None) -> list[str]:
+def tasks_of(text: str, bundle: Path | None = None) -> list[str]:
     from ..encoders.tiny import BUNDLE
     from .examples import WORLD_TASKS
     from .score_report import HEADLINE
@@ -280,7 +280,7 @@ def _changes(arguments: argparse.Namespace) -> dict:
     data = given("scenes")
     budget = {"steps": 0} if arguments.minutes and not arguments.steps else {}
     if arguments.tasks:
-        data["tasks"] = _tasks(arguments.tasks)
+        data["tasks"] = tasks_of(arguments.tasks)
     return {
         **given("seed", "device", "compile", "workers", "start"),
         "data": data,
@@ -309,7 +309,7 @@ def _train_lora(arguments: argparse.Namespace) -> int:
     if triples:
         samples = encode_triples(bundle, triples)
     else:
-        tasks = _tasks(arguments.tasks) if arguments.tasks else list(WORLD_TASKS)
+        tasks = tasks_of(arguments.tasks) if arguments.tasks else list(WORLD_TASKS)
         samples = world_samples(bundle, tasks, arguments.scenes or 64, seed)
     settings = replace(
         DEFAULTS,

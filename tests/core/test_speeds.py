@@ -1,0 +1,93 @@
+"""Levels of speed, the step cache, and what they save."""
+
+import json
+
+import pytest
+import torch
+
+from pixwizard_core.bundle import load_tiny
+from pixwizard_core.demo import savings
+from pixwizard_core.demo.scoring import Plan
+from pixwizard_core.errors import SamplingError
+from pixwizard_core.generate import SampleSettings
+from pixwizard_core.presets import SPEEDS, with_speed
+from pixwizard_core.sampling import StepCache, euler, needed_branches, times
+from tests.support.bundles import write_bundle
+
+
+def evaluations(settings: SampleSettings) -> int:
+    return settings.steps * len(needed_branches(settings.w_text, settings.w_image))
+
+
+def test_fast_takes_at_most_a_quarter_of_the_reference():
+    counts = {name: evaluations(with_speed(SampleSettings(), name)) for name in SPEEDS}
+    assert counts == {"fast": 28, "balanced": 58, "reference": 118}
+    assert 4 * counts["fast"] <= counts["reference"]
+
+
+def test_speed_keeps_guidance_and_refuses_other_names():
+    settings = with_speed(SampleSettings(steps=3, w_text=2.5, shift=4.0), "fast")
+    assert (settings.w_text, settings.shift) == (2.5, 1.0)
+    with pytest.raises(SamplingError, match=r"'quick' is unknown; choose one of: fast, balanced"):
+        with_speed(SampleSettings(), "quick")
+
+
+class Counted:
+    """A velocity that counts its calls."""
+
+    def __init__(self, function):
+        self.function, self.calls = function, 0
+
+    def __call__(self, x, t):
+        self.calls += 1
+        return self.function(x, t)
+
+
+def test_step_cache_leaves_out_what_does_not_change():
+    inner = Counted(lambda x, t: torch.ones_like(x))
+    x = euler(StepCache(inner, 0.01), torch.zeros(2), times(12))
+    assert torch.allclose(x, torch.ones(2))
+    assert inner.calls == 4  # at steps 1, 2, 6 and 10
+
+
+def test_step_cache_evaluates_where_the_velocity_turns():
+    inner = Counted(lambda x, t: torch.tensor([t, 1 - t]))
+    euler(StepCache(inner, 0.01), torch.zeros(2), times(8))
+    assert inner.calls == 8
+
+
+def test_step_cache_without_tolerance_is_the_velocity_itself():
+    inner = Counted(lambda x, t: -x)
+    cached = euler(StepCache(inner, 0.0), torch.ones(3), times(6))
+    assert inner.calls == 6
+    assert torch.equal(cached, euler(lambda x, t: -x, torch.ones(3), times(6)))
+
+
+@pytest.mark.parametrize(
+    ("score", "value", "reference", "loss"),
+    [("rmse", 0.06, 0.05, 20), ("iou", 0.6, 0.75, 20), ("iou", 0.9, 0.75, -20), ("f1", 1, 0, 0)],
+)
+def test_loss_is_positive_when_worse(score, value, reference, loss):
+    assert savings.loss_percent(score, value, reference) == pytest.approx(loss)
+
+
+def test_study_counts_the_evaluations_of_each_way(monkeypatch, tmp_path):
+    few = ("reference", "fast", "euler 2", "heun 4", "guided, reference", "guided in 0–0.5")
+    every = savings.ways
+    monkeypatch.setattr(savings, "REFERENCE_STEPS", 4)
+    monkeypatch.setattr(
+        savings, "ways", lambda guided: {k: v for k, v in every(guided).items() if k in few}
+    )
+    found = list(savings.study(load_tiny(write_bundle(tmp_path)), Plan(count=1), ["depth"]))
+    counts = {one.label: one.costs["depth"].evaluations for one in found}
+    assert counts == {
+        "reference": 4,
+        "fast": 14,
+        "euler 2": 2,
+        "heun 4": 8,
+        "guided, reference": 8,
+        "guided in 0–0.5": 7,  # times 0, 0.25 and 0.5 with two branches, 0.75 with one
+    }
+    assert found[0].costs["depth"].loss == 0
+    assert "| fast | " in savings.savings_table(found)
+    assert json.loads(savings.savings_json(found))[1]["tasks"]["depth"]["evaluations"] == 14
