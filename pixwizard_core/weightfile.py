@@ -7,7 +7,8 @@ import json
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,7 @@ DTYPE_NAMES = {
 }
 DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
+MAPPED_BYTES = 2**27  # of a pickle, read before its mapping is renewed
 MOST_TENSORS = 30_000  # in a file
 # Training scripts wrap the weights in a dict; the first of these that holds tensors is taken.
 WRAPPERS = ("ema", "state_dict", "model", "module")
@@ -136,7 +138,21 @@ def _open_pickle(path: Path) -> WeightFile:
             )
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
-    return WeightFile(path, "pickle", shapes, dtypes, lambda name: tensors[name].detach())
+    mapped, read = zipfile.is_zipfile(path), 0
+
+    def fetch(name: str) -> Tensor:
+        # What was read of a mapped file stays in memory until the mapping ends, so it begins anew.
+        nonlocal tensors, read
+        if mapped and read > MAPPED_BYTES:
+            tensors, read = {}, 0
+            tensors = _tensors_of(unpickle(path))
+        tensor = tensors.get(name)
+        if tensor is None or tuple(tensor.shape) != shapes[name] or tensor.dtype != dtypes[name]:
+            raise CheckpointError(f"{path.name} changed while it was read; load it again")
+        read += tensor.nbytes
+        return tensor.detach()
+
+    return WeightFile(path, "pickle", shapes, dtypes, fetch)
 
 
 def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
@@ -147,7 +163,7 @@ def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
     allow = list(allow)
     scan(path, (f"{kind.__module__} {kind.__qualname__}" for kind in allow))
     try:
-        with torch.serialization.safe_globals(allow):
+        with _allowed(allow):
             # Only the zip layout can be mapped; the older one is read into memory.
             return torch.load(
                 path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None
@@ -163,6 +179,22 @@ def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
         ) from error
     except Exception as error:  # a broken pickle can fail in any way; none of them runs its code
         raise damaged(path, error) from error
+
+
+@contextmanager
+def _allowed(kinds: list[type]) -> Iterator[None]:
+    """Let these classes through PyTorch's restricted unpickler inside the block. PyTorch has a
+    context manager for it from 2.5 on."""
+    if not kinds:
+        yield
+        return
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(kinds)
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
 
 
 def read_namespace(path: Path) -> dict[str, object]:
