@@ -141,12 +141,13 @@ class DecodeDepth(io.ComfyNode):
         depth = depths.normalise(depth, mode, low=low, high=high, **limits)
         stretch = mode if mode in ("image", "batch") else "image"
         colours = depths.colourise(depth, colour_map)
+        metres = depths.to_metres(painted, near_m, far_m)
         return io.NodeOutput(
             from_image_01(depth),
             from_image_01(colours),
-            to_values(depths.to_metres(painted, near_m, far_m)),
+            to_values(metres),
             from_image_01(depths.normalise(painted, stretch, **limits)),
-            ui=views.measured(colours, depth, ""),
+            ui=views.measured(colours, metres, "m", (near_m, far_m)),
         )
 
 

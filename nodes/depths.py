@@ -104,7 +104,8 @@ class DepthToMetres(io.ComfyNode):
         grey = to_image_01(depth).mean(1)
         metres = depths.to_metres(grey, near_m, far_m, white_is_near=white)
         colours = depths.colourise(grey if white else 1 - grey)
-        return io.NodeOutput(to_values(metres), ui=views.measured(colours, metres, "m"))
+        shown = views.measured(colours, metres, "m", (near_m, far_m))
+        return io.NodeOutput(to_values(metres), ui=shown)
 
 
 NODES = (MergeDepths, DepthToMetres)

@@ -30,10 +30,14 @@ LEVELS = 65535  # numbers travel as 16 bits, high byte in red and low byte in gr
 View = dict[str, list]
 
 
-def measured(picture_01: Tensor, values: Tensor, unit: str) -> View:
+def measured(
+    picture_01: Tensor, values: Tensor, unit: str, limits: tuple[float, float] | None = None
+) -> View:
     """A picture whose pixels have a value that the page reads out under the pointer.
 
     picture_01: (B, 3, H, W). values: (B, H, W), finite. unit: "m", or "" for relative numbers.
+    limits: metres of 1 = near and of 0 = far; the page then tells that number as well, since metres
+    are only as right as the range they were made with.
     """
     low, high = float(values.min()), float(values.max())
     span = high - low or 1.0
@@ -47,6 +51,7 @@ def measured(picture_01: Tensor, values: Tensor, unit: str) -> View:
             "low": low,
             "high": low + span,
             "unit": unit,
+            **({"limits": list(limits)} if limits else {}),
         }
 
     return _view(values, entry)

@@ -7,7 +7,7 @@
  * @typedef {{filename: string, subfolder: string, type: string}} StoredFile
  * @typedef {{kind: "values" | "classes" | "overlay" | "boxes" | "pair",
  *   width: number, height: number, picture: StoredFile,
- *   values?: StoredFile, low?: number, high?: number, unit?: string,
+ *   values?: StoredFile, low?: number, high?: number, unit?: string, limits?: number[],
  *   cover?: StoredFile, names?: any,
  *   bboxes?: number[][], labels?: string[], scores?: number[], rgb?: number[]}} Entry
  * @typedef {{x: number, y: number, width: number, height: number}} Rect
@@ -46,8 +46,12 @@ export function reading(entry, values, [x, y]) {
   const at = 4 * (row * values.width + column);
   const level = 256 * (values.data[at] ?? 0) + (values.data[at + 1] ?? 0);
   if (entry.kind === "classes") return String(entry.names?.[level] ?? "");
-  const { low = 0, high = 1 } = entry;
-  return amount(low + ((high - low) * level) / LEVELS, entry.unit ?? "");
+  const { low = 0, high = 1, limits } = entry;
+  const value = low + ((high - low) * level) / LEVELS;
+  const told = amount(value, entry.unit ?? "");
+  if (!limits) return told;
+  const [near = 0, far = 1] = limits;
+  return `${told} (${amount((far - value) / (far - near), "")})`;
 }
 
 /** @param {number} value @param {string} unit */

@@ -220,7 +220,7 @@ export class PictureView {
     const unit = entry.unit ?? "";
     const range = [entry.low, entry.high].map((value) => amount(value ?? 0, unit)).join(" to ");
     /** @type {Record<string, string>} */
-    const resting = { values: unit ? range : `${range}, relative`, classes: `${size} px` };
+    const resting = { values: range, classes: `${size} px` };
     this.told.textContent = resting[entry.kind] ?? size;
   }
 

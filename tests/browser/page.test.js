@@ -161,7 +161,7 @@ for (const renderer of ["canvas", "vue"]) {
       assert.match(await metres.told(), /^[\d.]+ m to [\d.]+ m$/);
       const above = await metres.read(0.5, 0.1); // the far wall
       const below = await metres.read(0.5, 0.95); // the floor in front
-      assert.match(above, /^\d+, \d+: \d\.\d\d m$/);
+      assert.match(above, /^\d+, \d+: \d\.\d\d m \(0\.\d{3}\)$/);
       const [far, near] = [above, below].map((text) => Number(text.match(/: ([\d.]+) m/)?.[1]));
       assert.ok(far > 4 && near < 4 && near >= 2, `${above} | ${below}`);
       await shoot("metres");
@@ -191,7 +191,7 @@ for (const renderer of ["canvas", "vue"]) {
       await reload(page);
       await page.locator(".pixwizard-result").filter({ hasText: "wall" }).waitFor();
       const metres = await nodeView(page, "PixWizard_DepthToMetres");
-      assert.match(await metres.read(0.5, 0.5), /m$/);
+      assert.match(await metres.read(0.5, 0.5), / m \(0\.\d+\)$/);
       const texts = await page.locator(".pixwizard-result").allInnerTexts();
       assert.ok(texts.every((text) => !/Run/.test(text)), texts.join(" | "));
       await shoot("reloaded");

@@ -45,10 +45,11 @@ def test_metres_can_be_read_from_the_picture(nodes, opened):
 
 
 def test_flat_depth_has_a_value_as_well(nodes, opened):
-    result = called(nodes["DecodeDepth"], image=torch.full((1, 4, 6, 3), 0.25))
+    painted = torch.full((1, 4, 6, 3), 0.25)
+    result = called(nodes["DecodeDepth"], image=painted, near_m=2.0, far_m=8.0)
     (entry,) = result.ui["pixwizard_view"]
-    assert entry["unit"] == ""
-    assert np.allclose(read_out(entry, opened(entry["values"])), 0.25)
+    assert (entry["unit"], entry["limits"]) == ("m", [2.0, 8.0])
+    assert np.allclose(read_out(entry, opened(entry["values"])), 6.5)
 
 
 def test_a_class_is_named_where_it_is(nodes, opened):
