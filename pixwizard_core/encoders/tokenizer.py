@@ -125,10 +125,26 @@ def load_tokenizer(path: str | Path, tokens: SpecialTokens = GEMMA_TOKENS) -> Te
             )
         )
     try:
-        tokenizer = Tokenizer.from_str(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        try:
+            tokenizer = Tokenizer.from_str(text)
+        except Exception:  # before 0.20 the library read merges in the older spelling only
+            tokenizer = Tokenizer.from_str(with_joined_merges(text))
     except Exception as problem:  # the library raises bare Exception for whatever it cannot read
         raise EncoderError(f"{file.name}: not a readable tokenizer file ({problem})") from problem
     return TextTokenizer(tokenizer, tokens, file.name)
+
+
+def with_joined_merges(text: str) -> str:
+    """A tokenizer.json whose merges are spelt "a b", as all versions of the library read it, for
+    ["a", "b"]."""
+    content = json.loads(text)
+    merges = content["model"]["merges"]
+    if any(" " in part for pair in merges if isinstance(pair, list) for part in pair):
+        raise ValueError("its merges hold spaces, which needs tokenizers 0.20 or newer")
+    joined = [" ".join(pair) if isinstance(pair, list) else pair for pair in merges]
+    content["model"]["merges"] = joined
+    return json.dumps(content)
 
 
 def clip_tokenizer(folder: Path) -> Tokenizer:

@@ -173,5 +173,5 @@ def test_config_round_trip_and_refusals():
         tiny_config(dim=30)
     with pytest.raises(ValueError, match="n_heads 4 is not divisible by n_kv_heads 3"):
         tiny_config(n_kv_heads=3)
-    with pytest.raises(ValueError, match=r"n_layers must be a positive integer. Got: 0"):
+    with pytest.raises(ValueError, match=r"n_layers must be a positive integer up to 1024. Got: 0"):
         tiny_config(n_layers=0)
