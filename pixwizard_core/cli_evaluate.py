@@ -17,6 +17,7 @@ DATA = ("nyuv2", "nyuv2-normals", "sunrgbd", "ade20k", "refcoco", "refcoco+", "g
 RESTORED = ("rain100l", "sidd", "world")
 WORLD_BATCH, WORLD_COUNT = 32, 96  # without --data
 WORLD_TASKS = ("depth", "normal", "segmentation", "mask")
+FILMS = 4
 DEFAULT_OUT = Path("pixwizard_scores")
 
 
@@ -47,6 +48,10 @@ def add_evaluate(commands) -> None:
         "--sign", type=int, nargs=3, default=(1, 1, 1), metavar=("X", "Y", "Z"),
         help="-1 turns an axis of a normal map that is not x right, y up, z to the viewer",
     )  # fmt: skip
+    data.add_argument(
+        "--flicker", type=int, metavar="FRAMES",
+        help="instead: how answers to films of the demo world flicker, by how frames are started",
+    )  # fmt: skip
     data.add_argument("--save", action="store_true", help="keep the answers as files as well")
     add_sampling_options(data)
     add_released_options(data)
@@ -55,6 +60,8 @@ def add_evaluate(commands) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Score a dataset, or the demo world as before."""
+    if arguments.flicker is not None:
+        return _flicker(arguments)
     if not arguments.data:
         arguments.batch = WORLD_BATCH if arguments.batch is None else arguments.batch
         arguments.count = WORLD_COUNT if arguments.count is None else arguments.count
@@ -82,6 +89,25 @@ def evaluate(arguments: argparse.Namespace) -> int:
     report = cli_batch.carry_out(arguments, job, items, failures)
     _show(arguments, report)
     return cli_batch.finish(report)
+
+
+def _flicker(arguments: argparse.Namespace) -> int:
+    """Print flicker and error of each task and way of starting frames."""
+    from .cli_run import load_small
+    from .demo.motion import FILM_TASKS, measure
+
+    if arguments.flicker < 2:
+        raise PixWizardError(f"--flicker takes at least 2 frames. Got: {arguments.flicker}")
+    chosen = arguments.tasks.split(",") if arguments.tasks != "trained" else list(FILM_TASKS)
+    if unknown := set(chosen) - set(FILM_TASKS):
+        raise PixWizardError(f"--flicker knows {', '.join(FILM_TASKS)}, not {min(unknown)}")
+    bundle = load_small(arguments.bundle, arguments.device)
+    rows = measure(bundle, chosen, arguments.count or FILMS, arguments.flicker)
+    print("| task | steps | frames start from | flicker, of 255 | error |\n|---|---|---|---|---|")
+    for row in rows:
+        cells = [row["task"], str(row["steps"]), row["way"]]
+        print(f"| {' | '.join(cells)} | {row['flicker']:.3f} | {row['error']:.4f} |")
+    return 0
 
 
 def _palette(arguments: argparse.Namespace):

@@ -100,6 +100,8 @@ def _settle(out: Path, path: Path, shard: tuple[int, int], report: Report) -> No
     (out / FAILURES).unlink(missing_ok=True)
     if shard == (1, 1):
         shutil.rmtree(out / FOLDER, ignore_errors=True)
+        for torn in out.rglob(".*.part"):  # what a killed run was writing
+            torn.unlink(missing_ok=True)
 
 
 def _collect(out: Path, records: Sequence[Record]) -> bool:

@@ -101,8 +101,11 @@ def test_interrupted_run_goes_on_where_it_was(base, reference):
 
     with pytest.raises(Stopped):
         run_here(job, items_of(base / "in"), on_progress=stop)
+    torn = Path(job.out) / ".a3_depth_answer.png.1.part"
+    torn.write_bytes(b"half a pic")
     report = run_here(job, items_of(base / "in"))
     assert (report.done, report.skipped) == (3, 2)
+    assert not torn.exists()
     assert report.index.read_bytes() == reference[0].index.read_bytes()
 
 

@@ -1,0 +1,98 @@
+"""Moving scenes of the demo world, and how much a model's answers to their frames flicker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..canvas import plan
+from ..decode import decode_depth, decode_normals, decode_segments
+from ..evaluation import metrics
+from ..evaluation.flicker import flicker, static_regions
+from ..fleet.forward import paint_frame
+from ..picture_files import save_picture
+from ..tasks import instruction
+from .render import Views, render
+from .scenes import sample_scenes
+from .scorers import mean, world_palette
+
+MOTION_SEED = 2**31 + 2**20  # apart from the scenes that are scored
+STEP_M = 0.12  # how far the first object goes to the right from frame to frame
+FILM_TASKS = ("depth", "normal", "segmentation")
+WAYS = {"independent": None, "shared noise": 0.0, "warm 0.3": 0.3, "warm 0.5": 0.5, "warm 0.7": 0.7}
+
+
+def moving_scene(number: int, frames: int, height: int = 128, width: int = 128) -> Views:
+    """A room in which one object slides to the right, its camera still: Views of all frames."""
+    scenes = sample_scenes(1, torch.Generator().manual_seed(MOTION_SEED + number))
+    first = torch.zeros(1, dtype=torch.long)
+    start = float(scenes.x[0, 0]) - STEP_M * frames / 2
+    parts = [
+        render(scenes.with_objects(first, x=start + STEP_M * frame), height, width)
+        for frame in range(frames)
+    ]
+    names = ("rgb", "depth_m", "depth_01", "normals", "classes", "instances")
+    return Views(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+
+def write_moving(folder: Path, scenes: int, frames: int) -> list[Path]:
+    """The frames of moving scenes as PNG files, a folder each."""
+    folders = []
+    for number in range(scenes):
+        folders.append(folder / f"scene{number:02}")
+        folders[-1].mkdir(parents=True, exist_ok=True)
+        for frame, picture in enumerate(moving_scene(number, frames).rgb):
+            save_picture(folders[-1] / f"{frame:04}.png", picture)
+    return folders
+
+
+def frame_error(task: str, answers_01: Tensor, views: Views) -> float:
+    """How wrong answers (T, 3, H, W) are: rmse of depth, degrees of normals, share of wrong
+    classes."""
+    if task == "depth":
+        return metrics.rmse(decode_depth(answers_01), views.depth_01)
+    if task == "normal":
+        return metrics.mean_angle_deg(decode_normals(answers_01), views.normals)
+    labels = decode_segments(answers_01, world_palette()).labels
+    return 1 - metrics.pixel_accuracy(labels, views.classes + 1)
+
+
+def measure(bundle, tasks: Sequence[str], scenes: int, frames: int) -> list[dict]:
+    """Rows of task, steps, way, flicker (grey steps of 255) and error, the last two as means over
+    scenes."""
+    rows = []
+    films = [moving_scene(number, frames) for number in range(scenes)]
+    for task in tasks:
+        for way, start in WAYS.items():
+            found = [_one(bundle, task, film, start, number) for number, film in enumerate(films)]
+            flickers, errors = (list(column) for column in zip(*found, strict=True))
+            steps = bundle.settings_of(task).steps
+            told = {"task": task, "steps": steps, "way": way}
+            rows.append({**told, "flicker": mean(flickers), "error": mean(errors)})
+    return rows
+
+
+def _one(bundle, task: str, film: Views, start: float | None, number: int) -> tuple[float, float]:
+    answers = torch.cat(paint_film(bundle, task, film.rgb, start, number))
+    return flicker(answers, static_regions(film.rgb)), frame_error(task, answers, film)
+
+
+def paint_film(
+    bundle, task: str, frames_01: Tensor, start: float | None, seed: int
+) -> list[Tensor]:
+    """Answers (1, 3, H, W) to the frames (T, 3, H, W) of a film. start: None gives each frame noise
+    of its own; otherwise all share it, and begin so far towards the previous result."""
+    sentence, settings = instruction(task), bundle.settings_of(task)
+    canvas = plan(frames_01.shape[-1], frames_01.shape[-2], bundle.centres)
+    answers, before = [], None
+    for number, frame in enumerate(frames_01):
+        own = seed * 1000 + (number if start is None else 0)
+        answer, latent = paint_frame(
+            bundle, canvas, frame[None], sentence, own, settings, start or 0.0, before
+        )
+        before = latent if start else None
+        answers.append(answer)
+    return answers
