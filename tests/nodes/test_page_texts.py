@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -39,6 +40,18 @@ def test_help_explains_every_output_and_a_recipe(schemas):
             continue
         unnamed = [one.id for one in schema.outputs if f"`{one.display_name}`" not in outputs]
         assert not unnamed, f"{schema.node_id}: {unnamed}"
+
+
+def test_pictures_of_help_are_there_and_described(schemas):
+    """Those that a page shows exist, are small, and have words for who cannot see them."""
+    shown = set()
+    for schema in schemas:
+        text = (DOCS / f"{schema.node_id}.md").read_text(encoding="utf-8")
+        for words, name in re.findall(r"!\[(.*?)\]\((.*?)\)", text):
+            assert len(words.split()) > 3, schema.node_id
+            assert (DOCS / name).stat().st_size < 100_000, name
+            shown.add(name)
+    assert {f"images/{path.name}" for path in DOCS.glob("images/PixWizard_*")} == shown
 
 
 def read(language: str, name: str = "nodeDefs") -> dict:

@@ -1,0 +1,165 @@
+"""Pictures for the help pages, made by the nodes themselves from a scene of Demo Scene.
+
+`python -m tests.support.help_pictures` writes web/docs/images/NODE.jpg: what goes in, then what
+comes out.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw
+from torch.nn.functional import interpolate, max_pool2d
+
+from tests.fakes import host
+
+FOLDER = host.REPO / "web" / "docs" / "images"
+HEIGHT = 176  # px of every part
+GAP, TITLE = 8, 18
+PAPER, INK = (24, 24, 24), (210, 210, 210)
+RED = torch.tensor([1.0, 0.0, 0.0])
+
+
+def caller(nodes):
+    """A function that calls a node with its defaults and these inputs."""
+
+    def call(name: str, **inputs) -> dict:
+        schema = nodes[name].define_schema()
+        known = {s.id: s.settings["default"] for s in schema.inputs if "default" in s.settings}
+        found = nodes[name].execute(**{**known, **inputs}).args
+        names = [socket.display_name for socket in schema.outputs]
+        return dict(zip(names, found, strict=True))
+
+    return call
+
+
+def outlined(image, box, colour=RED):
+    left, top, right, bottom = (int(edge) for edge in box)
+    drawn = image.clone()
+    drawn[:, top:bottom, left:right] = colour
+    inside = (slice(None), slice(top + 3, bottom - 3), slice(left + 3, right - 3))
+    drawn[inside] = image[inside]
+    return drawn
+
+
+def parts(call) -> dict[str, list]:
+    """(title, IMAGE or MASK) pairs for each node, in the order they are shown."""
+    scene = call("DemoScene", seed=7, objects=4, width=160, height=128)
+    image, mask, depth = scene["image"], scene["mask"], scene["depth"]
+    seeded = torch.Generator().manual_seed(1)
+    grain = torch.randn(1, 128, 160, 1, generator=seeded) * 0.02
+    waves = interpolate(torch.randn(3, 1, 8, 10, generator=seeded), (128, 160), mode="bicubic")
+    noise = 0.05 * waves.movedim(1, -1)
+    runs = (depth * torch.tensor([1.0, 0.8, 0.9]).view(3, 1, 1, 1) + noise).clamp(0, 1)
+    white = mask[..., None].expand(-1, -1, -1, 3)
+    ys, xs = torch.nonzero(mask[0], as_tuple=True)
+    box = (xs.min() - 4, ys.min() - 4, xs.max() + 5, ys.max() + 5)
+    tinted = image * (1 - 0.5 * white) + 0.5 * white * RED
+    framed = outlined(image, box)
+    fits = {fit: call("FitToCanvas", image=image[:, 48:102], centre=128, fit=fit) for fit in
+            ("stretch", "pad", "crop")}  # fmt: skip
+    near = call("PrepareInpaint", image=image, mask=mask, centre=128, crop=True, context=0.5)
+    whole = call("PrepareInpaint", image=image, mask=mask, centre=128)
+    wider = call("PrepareOutpaint", image=image, aspect="2:1", centre=128)
+    wide = max_pool2d(mask, 9, 1, 4)
+    laid = call("Composite", source=image, result=scene["without"], mask=wide, feather=2.0)
+    classes = scene["classes"]
+    rough = (classes + grain).clamp(0, 1)
+    labels = call("DecodeSegmentation", image=rough, palette="PixWizard Tiny world")
+    merged = call("MergeDepths", depths=runs)
+    shown = {name: fitted["image"] for name, fitted in fits.items()}
+    return {
+        "DemoScene": [
+            (name, scene[name]) for name in ("image", "depth", "normals", "classes", "mask")
+        ],
+        "FitToCanvas": [("a wide picture", image[:, 48:102]), *shown.items()],
+        "PrepareInpaint": [
+            ("image", image),
+            ("mask", mask),
+            ("prepared", whole["image"]),
+            ("with crop", near["image"]),
+        ],
+        "PrepareOutpaint": [
+            ("image", image),
+            ("aspect 2:1", wider["image"]),
+            ("mask", wider["mask"]),
+        ],
+        "Composite": [
+            ("source", image),
+            ("result", scene["without"]),
+            ("mask", wide),
+            ("image", laid["image"]),
+        ],
+        "DecodeDepth": [("image", depth), ("picture", call("DecodeDepth", image=depth)["picture"])],
+        "DecodeNormals": [
+            ("image", scene["normals"]),
+            ("green down", call("DecodeNormals", image=scene["normals"], green="down")["normals"]),
+        ],
+        "DecodeMask": [
+            ("image", white),
+            ("picture", call("DecodeMask", image=white, source=image)["picture"]),
+        ],
+        "DecodeHighlight": [
+            ("source", image),
+            ("image", tinted),
+            ("mask", call("DecodeHighlight", image=tinted, source=image)["mask"]),
+        ],
+        "DecodeBoxes": [
+            ("image", framed),
+            ("picture", call("DecodeBoxes", image=framed, source=image)["picture"]),
+        ],
+        "DecodeSegmentation": [("image", rough), ("picture", labels["picture"])],
+        "MergeDepths": [
+            *((f"run {i + 1}", run[None]) for i, run in enumerate(runs)),
+            ("depth", merged["depth"]),
+            ("uncertainty", merged["picture"]),
+        ],
+        "RestoreFromCanvas": [
+            ("image", fits["pad"]["image"]),
+            (
+                "restored",
+                call("RestoreFromCanvas", canvas=fits["pad"]["canvas"], image=fits["pad"]["image"])[
+                    "image"
+                ],
+            ),
+        ],
+    }
+
+
+def strip(shown) -> Image.Image:
+    """Titled pictures side by side on dark paper."""
+    pictures = []
+    for _, tensor in shown:
+        one = tensor[0] if tensor.ndim == 4 else tensor[0][..., None].expand(-1, -1, 3)
+        whole = (one[..., :3].clamp(0, 1) * 255).round().byte().numpy()
+        picture = Image.fromarray(whole)
+        width = round(HEIGHT * picture.width / picture.height)
+        pictures.append(picture.resize((width, HEIGHT), Image.Resampling.LANCZOS))
+    sheet = Image.new(
+        "RGB", (sum(p.width + GAP for p in pictures) + GAP, HEIGHT + TITLE + GAP), PAPER
+    )
+    pen, x = ImageDraw.Draw(sheet), GAP
+    for (title, _), picture in zip(shown, pictures, strict=True):
+        pen.text((x, 3), title, INK)
+        sheet.paste(picture, (x, TITLE))
+        x += picture.width + GAP
+    return sheet
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as models:
+        extension = host.load_extension(Path(models))
+        nodes = {
+            one.define_schema().node_id.removeprefix("PixWizard_"): one
+            for one in extension("nodes").NODES
+        }
+        for name, shown in parts(caller(nodes)).items():
+            path = FOLDER / f"PixWizard_{name}.jpg"
+            strip(shown).save(path, quality=86, optimize=True)
+            print(f"{path.relative_to(host.REPO)}: {path.stat().st_size // 1024} KiB")
+
+
+if __name__ == "__main__":
+    main()
