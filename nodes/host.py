@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import inspect
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import folder_paths
@@ -117,8 +118,9 @@ def resolve(name: str, wanted: str = "") -> Path:
     # A workflow comes from anywhere: a name must not lead out of the model folders.
     if rest and not below.anchor and ".." not in below.parts:
         for root in _roots(kind):
-            if (Path(root) / below).exists():
-                return Path(root) / below
+            with suppress(OSError, ValueError):  # a name that no system has
+                if (Path(root) / below).exists():
+                    return Path(root) / below
     searched = ", ".join(_roots(kind)) or f"no folder is registered for {kind!r}"
     raise CheckpointError(
         f"{rest or name!r} is not in the model folders. Searched: {searched}. {wanted}".rstrip()

@@ -66,7 +66,7 @@ def _check_prefix(prefix: str) -> None:
     """A name inside the output folder, on every system. Raises CanvasError."""
     posix, windows = PurePosixPath(prefix), PureWindowsPath(prefix)
     rooted = posix.is_absolute() or windows.drive or windows.root or prefix.startswith("~")
-    if rooted or ".." in windows.parts or not windows.name or "\0" in prefix:
+    if rooted or ".." in windows.parts or not windows.name or not prefix.isprintable():
         raise CanvasError(
             f"files go into the output folder: give a name such as depth/room, without a drive, a "
             f"leading slash or '..'. Got: {prefix!r}"
