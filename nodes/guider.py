@@ -8,7 +8,6 @@ import comfy.samplers
 import node_helpers
 from torch import Tensor
 
-from ..pixwizard_core.errors import SamplingError
 from ..pixwizard_core.sampling import combine, needed_branches
 
 BRANCHES = ("full", "image_only", "none")
@@ -37,23 +36,6 @@ class Guidance:
         return (self.text, self.image) if self.start <= t <= self.end else (1.0, 1.0)
 
 
-def checked(samples: Tensor, model) -> Tensor:
-    """The samples, when they are finite. Raises SamplingError saying what the model ran in."""
-    if bool(samples.isfinite().all()):
-        return samples
-    stored = getattr(model.model, "get_dtype", lambda: None)()
-    computed = getattr(model.model, "manual_cast_dtype", None) or stored
-    raise SamplingError(
-        "sampling ended in values that are not finite (weights "
-        f"{name_of(stored)}, computed in {name_of(computed)}); load the model with weight_dtype "
-        "float32 or bfloat16, or lower the guidance or the LoRA's strength"
-    )
-
-
-def name_of(dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
 class DualGuider(comfy.samplers.CFGGuider):
     """Runs only the branches that do not cancel and combines them in the host's x0 space.
 
@@ -71,10 +53,9 @@ class DualGuider(comfy.samplers.CFGGuider):
         self.inner_set_conds({COND_KEYS[name]: conds for name, conds in named.items()})
 
     def sample(self, *args, **kwargs) -> Tensor:
-        """What the host's sampler makes of it. Raises SamplingError when that is not finite: it
-        would become a black picture."""
+        """What the host's sampler makes of it."""
         try:
-            return checked(super().sample(*args, **kwargs), self.model_patcher)
+            return super().sample(*args, **kwargs)
         finally:
             # An interrupted run leaves its conds behind, and with them what was prepared from them.
             self.__dict__.pop("conds", None)

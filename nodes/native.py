@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..pixwizard_core.conditioning import pad_text
 from ..pixwizard_core.config import ModelConfig
-from ..pixwizard_core.errors import EncoderError
+from ..pixwizard_core.errors import EncoderError, SamplingError
 from ..pixwizard_core.sampling import GUIDED_CHANNELS
 from . import host
 from .prepared import PreparedCache
@@ -35,7 +35,7 @@ class Config(comfy.supported_models_base.BASE):
     unet_extra_config: ClassVar[dict] = {}
     sampling_settings: ClassVar[dict] = {"multiplier": 1.0, "shift": 1.0}
     latent_format = comfy.latent_formats.SDXL
-    memory_usage_factor = 0.85  # a host check counts what a step of the released model holds
+    memory_usage_factor = 0.72  # a host check counts what a step of the released model holds
     supported_inference_dtypes: ClassVar[list] = [torch.bfloat16, torch.float32]
 
 
@@ -86,6 +86,11 @@ class Model(comfy.model_base.BaseModel):
                 None if kwargs.get("hooks") is not None else self._cache_of(noise)
             ),
         }
+
+    def process_latent_out(self, latent: Tensor) -> Tensor:
+        """The way out of every sampler of the host. Raises SamplingError for what is not finite,
+        which would become a black picture."""
+        return super().process_latent_out(checked(latent, self))
 
     def _text(self, kwargs: dict) -> tuple[Tensor, Tensor, Tensor]:
         """Text features, their mask as int64 (the host would cast a bool to float) and the pooled
@@ -142,6 +147,23 @@ class Model(comfy.model_base.BaseModel):
         cache = PreparedCache()
         self._run = weakref.ref(noise), weakref.ref(cache)
         return cache
+
+
+def checked(samples: Tensor, model: Model) -> Tensor:
+    """The samples, when they are finite. Raises SamplingError saying what the model ran in."""
+    if bool(samples.isfinite().all()):
+        return samples
+    stored = model.get_dtype()
+    computed = model.manual_cast_dtype or stored
+    raise SamplingError(
+        "sampling ended in values that are not finite (weights "
+        f"{name_of(stored)}, computed in {name_of(computed)}); load the model with weight_dtype "
+        "float32 or bfloat16, or lower the guidance or the LoRA's strength"
+    )
+
+
+def name_of(dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def initial_noise(noise: Tensor, latent_image: Tensor | None, seed: int | None) -> Tensor:

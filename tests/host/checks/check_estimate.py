@@ -7,42 +7,12 @@ a device's allocator and libraries need on top is not in it.
 
 from __future__ import annotations
 
-import weakref
-
 import comfy.ops
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 SIDES = (512, 768, 1024)
 WITHIN = 0.2
 TEXT, MIB = 96, 2**20
-
-
-class Alive(TorchDispatchMode):
-    """Bytes of the meta tensors that operations make, now and at most; own ones are not counted."""
-
-    def __init__(self, own) -> None:
-        super().__init__()
-        self.now = self.most = 0
-        self.known = {tensor.untyped_storage()._cdata: 0 for tensor in own}
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, torch.Tensor) and tensor.is_meta:
-                self._count(tensor.untyped_storage())
-        return out
-
-    def _count(self, storage) -> None:
-        if storage._cdata not in self.known:
-            self.known[storage._cdata] = storage.nbytes()
-            self.now += storage.nbytes()
-            self.most = max(self.most, self.now)
-            weakref.finalize(storage, self._free, storage._cdata)
-
-    def _free(self, key: int) -> None:
-        self.now -= self.known.pop(key, 0)
 
 
 def flash(q, k, v, mask=None) -> torch.Tensor:
@@ -68,10 +38,13 @@ def held_by_a_step(setup, network, rows: int, side: int) -> int:
     masks = {"text_mask": torch.ones(rows, TEXT), "has_image": torch.ones(rows)}
     condition = condition_class(**parts, **{name: mask.bool() for name, mask in masks.items()})
     x = meta(rows, 4, cells, cells)
-    with Alive([*network.parameters(), *parts.values(), x]) as alive:
+
+    def step() -> None:
         prepared = network.prepare(condition, base_seqlen=1024)
         network.velocity(x, torch.full((rows,), 0.5), prepared, attention=flash)
-    return alive.most
+
+    peak_bytes = setup.module("pixwizard_core.bench.memory").peak_bytes
+    return peak_bytes(step, [*network.parameters(), *parts.values(), x])
 
 
 def check_estimate_is_near_what_a_step_holds(setup):

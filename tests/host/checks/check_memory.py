@@ -92,7 +92,7 @@ def overflowing(setup) -> Small:
 
 
 def check_overflow_is_an_error_and_no_black_picture(setup):
-    """In the Sample node, and in our guider under the host's own sampler node."""
+    """In the Sample node, in our guider under the host's own sampler node, and in KSampler."""
     small, error = overflowing(setup), setup.module("pixwizard_core.errors").SamplingError
     words = ("not finite", "weights float32", "weight_dtype", "guidance")
     branches, latent = small.branches(), {"samples": small.empty_latent}
@@ -106,7 +106,8 @@ def check_overflow_is_an_error_and_no_black_picture(setup):
     run = getattr(advanced, "execute", None) or advanced().sample
     noise = nodes_custom_sampler.Noise_RandomNoise(1)
     sampler, levels = comfy.samplers.sampler_object("euler"), small.sample.sigmas(STEPS, 1.0)
-    return refused(error, words, run, noise, guider, sampler, levels, latent)
+    refused(error, words, run, noise, guider, sampler, levels, latent)
+    return refused(error, words, small.by_ksampler, *branches[:2], 4.0)
 
 
 def check_prepared_conditions_are_freed_after_an_error(setup):
