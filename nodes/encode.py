@@ -13,6 +13,7 @@ from ..pixwizard_core.buckets import CELL
 from ..pixwizard_core.encoders.vision import preprocess
 from ..pixwizard_core.errors import CanvasError, EncoderError
 from ..pixwizard_core.images import to_pixels
+from .memory import memory_advice
 from .native import IMAGE_LATENT, IMAGE_TOKENS
 from .tensors import from_image_01
 
@@ -39,7 +40,8 @@ def picture(clip_vision, vae, image_01: Tensor) -> Picture:
             f"the picture is {width} x {height} px; the model needs sides in multiples of {CELL}. "
             "Put Fit to Canvas before Encode"
         )
-    latent = vae.encode(from_image_01(image_01))
+    with memory_advice("encoding the picture", width, height, len(image_01)):
+        latent = vae.encode(from_image_01(image_01))
     if latent.shape[1:] != (LATENT_CHANNELS, height // LATENT_CELL, width // LATENT_CELL):
         raise EncoderError(
             f"this VAE makes latents of shape {tuple(latent.shape[1:])} from {width} x {height} "

@@ -9,7 +9,9 @@ import node_helpers
 from torch import Tensor
 
 from ..pixwizard_core.sampling import combine, needed_branches
+from .memory import memory_advice
 
+CELL_PX = 8  # of a latent
 BRANCHES = ("full", "image_only", "none")
 # The host looks for control and regions under "positive"; the other names are free.
 COND_KEYS = {"full": "positive", "image_only": "image_only", "none": "negative"}
@@ -53,9 +55,11 @@ class DualGuider(comfy.samplers.CFGGuider):
         self.inner_set_conds({COND_KEYS[name]: conds for name, conds in named.items()})
 
     def sample(self, *args, **kwargs) -> Tensor:
-        """What the host's sampler makes of it."""
+        """What the host's sampler makes of it. Raises SamplingError when memory runs out."""
+        batch, _, height, width = args[0].shape
         try:
-            return super().sample(*args, **kwargs)
+            with memory_advice("sampling", width * CELL_PX, height * CELL_PX, batch):
+                return super().sample(*args, **kwargs)
         finally:
             # An interrupted run leaves its conds behind, and with them what was prepared from them.
             self.__dict__.pop("conds", None)

@@ -1,0 +1,35 @@
+"""Running out of memory, said in words that help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import comfy.model_management as management
+
+from ..pixwizard_core.errors import SamplingError
+
+ON_THE_CPU = "can't allocate memory"  # PyTorch's own words there, in a plain RuntimeError
+
+
+@contextmanager
+def memory_advice(doing: str, width: int, height: int, pictures: int) -> Iterator[None]:
+    """Free the host's models and raise SamplingError with what to lower when memory runs out in
+    the block. doing: for the message. width, height: in px. pictures: of the batch."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        management.unload_all_models()  # as the host does for its own nodes
+        fewer = f"fewer pictures at once (now {pictures}), " if pictures > 1 else ""
+        raise SamplingError(
+            f"out of memory while {doing} at {width} x {height} px. Use {fewer}a smaller centre "
+            "in Fit to Canvas, or weight_dtype bfloat16 or fp8_e4m3fn in Load Model; all models "
+            "were unloaded, and the next prompt can run"
+        ) from error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a device, or the main memory, had no room."""
+    return isinstance(error, (management.OOM_EXCEPTION, MemoryError)) or ON_THE_CPU in str(error)
