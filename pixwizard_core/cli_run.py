@@ -45,6 +45,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--colour", default="", help="colour of a highlight, box or new paint")
     asked.add_argument("--size", default="512x512", help="WxH for text2image, without picture")
     asked.add_argument("--tasks", action="store_true", help="list the tasks and end")
+    parser.add_argument(
+        "--speed", help="fast, balanced or reference: solver, steps and shift of a preset"
+    )
     add_setting_options(parser)
     add_model_options(parser)
 
@@ -219,7 +222,10 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _settings(arguments: argparse.Namespace, settings):
-    """The model's own settings with what the command line says put in."""
+    """The model's own settings, at the speed and with what else the command line says."""
+    from .presets import with_speed
+
+    settings = with_speed(settings, arguments.speed) if arguments.speed else settings
     given = {name: getattr(arguments, name) for name in SETTINGS}
     return replace(settings, **{name: v for name, v in given.items() if v is not None})
 

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from pixwizard_core import cli, cli_run
 from pixwizard_core.bundle import load_tiny
 from pixwizard_core.demo import savings
 from pixwizard_core.demo.scoring import Plan
@@ -30,6 +31,13 @@ def test_speed_keeps_guidance_and_refuses_other_names():
     assert (settings.w_text, settings.shift) == (2.5, 1.0)
     with pytest.raises(SamplingError, match=r"'quick' is unknown; choose one of: fast, balanced"):
         with_speed(SampleSettings(), "quick")
+
+
+def test_run_takes_a_speed_and_lets_single_settings_win():
+    line = ["run", "a.png", "--task", "depth", "--speed", "fast", "--shift", "2"]
+    arguments = cli._parser().parse_args(line)
+    settings = cli_run._settings(arguments, SampleSettings(steps=1, w_text=1.0))
+    assert (settings.steps, settings.shift, settings.w_text) == (14, 2.0, 1.0)
 
 
 class Counted:
