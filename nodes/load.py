@@ -21,6 +21,7 @@ from ..pixwizard_core.locate import ORIGIN
 from ..pixwizard_core.presets import TINY_CENTRE
 from .host import choice, model_files, model_folders, resolve, schema
 from .native import make_patcher
+from .progress import each, progress
 from .text_encoder import Part, make_clip
 from .transformer import Options
 from .vision import make_clip_vision
@@ -38,13 +39,17 @@ HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP
 
 def load_transformer(path: Path, dtype: torch.dtype | None):
     """MODEL of a checkpoint file. Raises CheckpointError when it is not a PixWizard."""
+    step = progress(2)
     state_dict, config = load_state_dict(path)
+    step()
     centres = (TINY_CENTRE,) if config == TINY else RELEASED_CENTRES
-    return make_patcher(config, state_dict, Options(centres), dtype=dtype)
+    patcher = make_patcher(config, state_dict, Options(centres), dtype=dtype)
+    step()
+    return patcher
 
 
-def tensors_of(source: Source) -> dict[str, torch.Tensor]:
-    return {name: source.weights.fetch(name) for name in source.weights.shapes}
+def tensors_of(source: Source, step) -> dict[str, torch.Tensor]:
+    return {name: source.weights.fetch(name) for name in each(source.weights.shapes, step)}
 
 
 def load_clip(gemma_path: Path, clip_path: Path, device: str | None = None):
@@ -57,14 +62,16 @@ def load_clip(gemma_path: Path, clip_path: Path, device: str | None = None):
         source_tokenizer("clip_text", clip, None if has_words else HOST_CLIP_WORDS),
         clip.config["max_position_embeddings"],
     )
-    parts = (Part(source.config, tensors_of(source)) for source in (gemma, clip))
+    step = progress(len(gemma.weights.shapes) + len(clip.weights.shapes))
+    parts = (Part(source.config, tensors_of(source, step)) for source in (gemma, clip))
     return make_clip(*parts, tokenizers, device)
 
 
 def load_clip_vision(path: Path):
     """CLIP_VISION of a file. Raises EncoderError when it is another model."""
     source = read_source("clip_vision", path)
-    return make_clip_vision(source.config, tensors_of(source))
+    step = progress(len(source.weights.shapes))
+    return make_clip_vision(source.config, tensors_of(source, step))
 
 
 class LoadTiny(io.ComfyNode):

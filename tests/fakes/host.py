@@ -96,6 +96,19 @@ def module(name: str, **content) -> types.ModuleType:
     return made
 
 
+class Bar:
+    """Progress of a node; the host draws it."""
+
+    made: list = []  # noqa: RUF012
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        Bar.made.append(self)
+
+    def update(self, value: int) -> None:
+        self.done += value
+
+
 def plain(name: str) -> type:
     return type(name, (), {})
 
@@ -126,14 +139,16 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         "clip_model": module("comfy.clip_model"),
         "lora": module("comfy.lora"),
         "lora_convert": module("comfy.lora_convert"),
-        "model_management": module("comfy.model_management"),
+        "model_management": module(
+            "comfy.model_management", throw_exception_if_processing_interrupted=lambda: None
+        ),
         "model_patcher": module("comfy.model_patcher"),
         "patcher_extension": module("comfy.patcher_extension"),
         "ops": module("comfy.ops"),
         "sample": module("comfy.sample"),
         "sd": module("comfy.sd"),
         "sd1_clip": module("comfy.sd1_clip", __file__=__file__),
-        "utils": module("comfy.utils"),
+        "utils": module("comfy.utils", ProgressBar=Bar),
         "text_encoders": module("comfy.text_encoders"),
         "text_encoders.llama": module("comfy.text_encoders.llama"),
         "ldm": module("comfy.ldm"),

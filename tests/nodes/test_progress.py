@@ -1,0 +1,42 @@
+"""Long preparations tell how far they are, and stop where they are told to."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.host import Bar
+
+
+@pytest.fixture
+def parts(extension):
+    return extension("nodes.progress")
+
+
+def test_every_item_moves_the_bar(parts):
+    assert list(parts.each("abc", parts.progress(3))) == ["a", "b", "c"]
+    assert (Bar.made[-1].done, Bar.made[-1].total) == (3, 3)
+
+
+def test_an_interruption_ends_the_loop_at_once(parts, monkeypatch):
+    class Stopped(Exception):
+        pass
+
+    def told():
+        raise Stopped
+
+    management = parts.comfy.model_management
+    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", told)
+    seen = []
+    with pytest.raises(Stopped):
+        seen.extend(parts.each("abc", parts.progress(3)))
+    assert Bar.made[-1].done == 0
+
+
+def test_text_encoder_reads_its_tensors_with_progress(extension):
+    """Weights of the bundled encoder, in place of the released ones, which no test machine has."""
+    load = extension("nodes.load")
+    source = load.read_source("gemma", load.BUNDLE / load.TEXT_FILE)
+    step = load.progress(len(source.weights.shapes))
+    found = load.tensors_of(source, step)
+    assert set(found) == set(source.weights.shapes)
+    assert Bar.made[-1].done == Bar.made[-1].total == len(found) > 0
