@@ -21,6 +21,10 @@ def add_bench_options(parser: argparse.ArgumentParser) -> None:
     kinds.add_argument(
         "--steps", action="store_true", help="quality of the small model with fewer evaluations"
     )
+    kinds.add_argument(
+        "--kernels", action="store_true", help="attention kernels, and the share of the peak"
+    )
+    kinds.add_argument("--compile", action="store_true", help="with --kernels: torch.compile too")
     kinds.add_argument("--loading", action="store_true", help="reading and converting weights")
     kinds.add_argument("--tasks", default="trained", help="with --steps: trained, or depth,mask,…")
     kinds.add_argument("--count", type=int, default=24, help="with --steps: scenes a task")
@@ -38,7 +42,9 @@ def bench(arguments: argparse.Namespace) -> int:
 
     facts = machine(arguments.device)
     print(told(facts), flush=True)
-    kinds = {"decode": _decode, "steps": _savings, "loading": _loading}
+    kinds = {
+        "decode": _decode, "steps": _savings, "loading": _loading, "kernels": _kernels
+    }  # fmt: skip
     asked = [kind for kind in kinds if getattr(arguments, kind)]
     figures: dict = {}
     for measure in [kinds[kind] for kind in asked] or [_steps]:
@@ -53,22 +59,9 @@ def bench(arguments: argparse.Namespace) -> int:
 
 def _steps(arguments: argparse.Namespace) -> dict:
     """Time and memory of a guided step: in the reference's order of work, and in ours."""
-    import torch
+    from .bench.steps import compare
 
-    from .bench.steps import CPU_CONFIG, compare, random_model
-    from .cli_run import usable_device
-    from .config import PRESETS
-    from .errors import PixWizardError
-
-    if arguments.preset and arguments.preset not in PRESETS:
-        raise PixWizardError(
-            f"preset {arguments.preset!r} is unknown; choose one of: {', '.join(PRESETS)}"
-        )
-    if arguments.side < 2 or arguments.side % 2 or arguments.text < 8 or arguments.pairs < 1:
-        raise PixWizardError("--side is even and above 1, --text at least 8, --pairs at least 1")
-    config = PRESETS.get(arguments.preset, CPU_CONFIG)
-    device, dtype = usable_device(arguments.device), getattr(torch, arguments.dtype)
-    model = random_model(config, device=device, dtype=dtype)
+    model = _model(arguments)
     now = time.process_time if arguments.cpu_time else time.perf_counter
     sizes = {"side": arguments.side, "text": arguments.text, "pairs": arguments.pairs}
     timings = compare(model, **sizes, now=now)
@@ -88,6 +81,41 @@ def _steps(arguments: argparse.Namespace) -> dict:
     weights = sum(p.nbytes for p in model.parameters())
     print(f"MiB are tensors beside the weights ({weights / MIB:.0f}), at the most")
     return {"weights_bytes": weights, "steps": [_figures(one) for one in timings]}
+
+
+def _model(arguments: argparse.Namespace):
+    """A random model of the asked shape, type and place."""
+    import torch
+
+    from .bench.steps import CPU_CONFIG, random_model
+    from .cli_run import usable_device
+    from .config import PRESETS
+    from .errors import PixWizardError
+
+    if arguments.preset and arguments.preset not in PRESETS:
+        raise PixWizardError(
+            f"preset {arguments.preset!r} is unknown; choose one of: {', '.join(PRESETS)}"
+        )
+    if arguments.side < 2 or arguments.side % 2 or arguments.text < 8 or arguments.pairs < 1:
+        raise PixWizardError("--side is even and above 1, --text at least 8, --pairs at least 1")
+    config = PRESETS.get(arguments.preset, CPU_CONFIG)
+    device, dtype = usable_device(arguments.device), getattr(torch, arguments.dtype)
+    return random_model(config, device=device, dtype=dtype)
+
+
+def _kernels(arguments: argparse.Namespace) -> dict:
+    """One evaluation by attention kernel, and compiled."""
+    from .bench.kernels import compare, table
+
+    peak, found = compare(
+        _model(arguments),
+        side=arguments.side,
+        text=arguments.text,
+        rounds=arguments.pairs,
+        compiled=arguments.compile,
+    )
+    print(table(peak, found))
+    return {"flops_peak": peak, "kernels": [asdict(one) for one in found]}
 
 
 def _savings(arguments: argparse.Namespace) -> dict:

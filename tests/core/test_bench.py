@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from pixwizard_core.bench import decoders, kernels
 from pixwizard_core.bench.machine import machine, told
 from pixwizard_core.bench.memory import peak_bytes
 from pixwizard_core.bench.steps import compare, random_model
@@ -52,3 +53,26 @@ def test_machine_tells_what_was_measured_on():
     facts = machine()
     assert facts["torch"] == torch.__version__
     assert f"{facts['threads']} threads" in told(facts)
+
+
+def test_kernels_tell_figures_or_why_there_are_none():
+    peak, found = kernels.compare(random_model(tiny_config()), side=8, text=8, rounds=1)
+    assert peak > 0
+    assert [one.way for one in found] == ["as chosen by torch", *kernels.BACKENDS]
+    assert all(one.note or (one.seconds > 0 and one.peak_share > 0) for one in found)
+    assert not found[0].note
+    assert "Tflop/s" in kernels.table(peak, found)
+
+
+def test_every_decoder_is_measured():
+    found = decoders.compare(side=64, rounds=1)
+    assert [one.kind for one in found] == list(decoders.DECODERS)
+    assert all(one.seconds > 0 for one in found)
+    assert all(one.bytes >= 64 * 64 * 3 * 4 for one in found)
+
+
+@pytest.mark.parametrize("kind", list(decoders.DECODERS))
+def test_measured_answers_are_pictures(kind):
+    made = decoders.answer(kind, 64, torch.Generator().manual_seed(0))
+    assert made.shape == (1, 3, 64, 64)
+    assert 0 <= float(made.min()) < float(made.max()) <= 1
