@@ -1,0 +1,91 @@
+"""pixwizard batch as people call it: exit status, what is printed, shards, wrong values."""
+
+import json
+
+import pytest
+
+from pixwizard_core import cli, cli_batch
+from pixwizard_core.errors import PixWizardError
+from tests.support.bundles import write_bundle
+from tests.support.fleet import write_pictures
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("batch")
+    write_bundle(folder / "bundle")
+    write_pictures(folder / "in", 3)
+    return folder
+
+
+def batch(base, out, *words) -> int:
+    options = ["--bundle", base / "bundle", "--centre", 64, "--out", base / out, "--workers", 1]
+    return cli.main(["batch", *map(str, words), *map(str, options)])
+
+
+def test_batch_does_a_folder_and_says_what_it_did(base, capsys):
+    assert batch(base, "one", base / "in", "--task", "mask", "--target", "the ball") == 0
+    out, err = capsys.readouterr()
+    assert f"3 done, 0 done before, 0 failed; the list is {base / 'one' / 'index.jsonl'}" in out
+    assert "local: 3 of 3 pictures, 0 failed, " in err
+    assert " a second, 0:00:00 left" in err
+    rows = [json.loads(line) for line in (base / "one" / "index.jsonl").open(encoding="utf-8")]
+    assert {row["instruction"] for row in rows} == {"Make a black and white mask of the ball."}
+    assert all((base / "one" / row["files"]["binary"]).is_file() for row in rows)
+
+
+def test_batch_lists_failures_and_exits_with_1(base, capsys):
+    (base / "mixed").mkdir()
+    (base / "mixed" / "bad.png").write_bytes(b"no picture")
+    words = (base / "mixed", base / "in" / "a0.png", "--task", "depth")
+    assert batch(base, "two", *words) == 1
+    out, err = capsys.readouterr()
+    assert "1 done, 0 done before, 1 failed" in out
+    assert "bad.png cannot be read as a picture" in err
+    assert len((base / "two" / "failures.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+
+
+def test_batch_does_shards_and_collects_them(base, capsys):
+    for part in ("1/2", "2/2"):
+        assert batch(base, "shards", base / "in", "--task", "depth", "--shard", part) == 0
+    assert batch(base, "shards", "--collect") == 0
+    assert "3 items in" in capsys.readouterr().out
+    assert (base / "shards" / "index.jsonl").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "give pictures, folders, globs, videos or lists"),
+        (("gone",), "there is no gone"),
+        (("IN",), "nothing is asked of it; give --task or --instruction"),
+        (("IN", "--task", "depth", "--every", "0"), "--every must be at least 1. Got: 0"),
+        (("IN", "--task", "depth", "--batch", "0"), "--batch must be at least 1. Got: 0"),
+        (("IN", "--task", "nonsense"), "unknown task 'nonsense'"),
+        (("IN", "--task", "depth", "--shard", "3/2"), "--shard is I/N with I from 1 to N"),
+        (("IN", "--task", "depth", "--model", "x"), "the released model has four parts"),
+    ],
+)
+def test_batch_refuses_in_one_line(words, message, base, capsys):
+    given = [str(base / "in") if word == "IN" else word for word in words]
+    assert batch(base, "refused", *given) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_ray_that_is_not_installed_is_said_in_one_line(base, capsys, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert batch(base, "noray", base / "in", "--task", "depth", "--engine", "ray") == 2
+    assert 'the engine "ray" is not installed' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "shard"), [("1/1", (1, 1)), ("3/8", (3, 8))])
+def test_shard_counts_from_one(text, shard):
+    assert cli_batch.shard_of(text) == shard
+
+
+@pytest.mark.parametrize("text", ["0/2", "x", "1", "-1/2", "1/0"])
+def test_shard_refuses_others(text):
+    with pytest.raises(PixWizardError, match="--shard is I/N"):
+        cli_batch.shard_of(text)
