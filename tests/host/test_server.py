@@ -395,3 +395,27 @@ def test_interrupt_stops_a_long_run(server, prompts):
     assert "execution_interrupted" in kinds, kinds[-3:]
     steps = [data["value"] for kind, data in result["messages"] if kind == "progress"]
     assert max(steps) - asked[0] < 100, f"asked at step {asked[0]}, stopped at {max(steps)}"
+
+
+def test_loading_shows_how_far_it_is_and_can_be_stopped(server, prompts):
+    prompt = prompts["depth"]
+    loader = node_of(prompt, "LoadTiny")
+
+    def of_loader(result):
+        said = [data for kind, data in result["messages"] if kind == "progress"]
+        return [data["value"] for data in said if data["node"] == loader]
+
+    server.post("/free", {"unload_models": True, "free_memory": True})
+    asked = []
+
+    def stop(progress):
+        if not asked:
+            asked.append(progress["node"])
+            server.post("/interrupt", {})
+
+    stopped = server.run(prompt, stop)
+    assert asked == [loader]
+    kinds = [kind for kind, _ in stopped["messages"]]
+    assert "execution_interrupted" in kinds, kinds[-3:]
+    told = of_loader(server.run(prompt))
+    assert len(told) > 10, told
