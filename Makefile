@@ -15,7 +15,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check -qq
-SUITES := $(wildcard tests/core tests/nodes tests/host tests/browser)
+SUITES := $(wildcard tests/core tests/nodes tests/fire tests/host tests/browser)
 PAGE := tests/browser
 PAGE_TOOLS := $(PAGE)/node_modules/.package-lock.json
 
