@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import pickle  # nosec B403: only through PlainUnpickler, which builds nothing but plain values
+import pickle  # nosec B403
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,7 @@ def _picture_folder(root: Path, folder: Path) -> Path:
     raise PixWizardError(f"COCO's pictures are in none of {', '.join(COCO_FOLDERS)} below {root}")
 
 
+# The authors' lists are pickles; this is the only way here to open one.
 class PlainUnpickler(pickle.Unpickler):
     """Reads numbers, texts, lists and dictionaries; any other object is refused, so a file cannot
     run code."""
