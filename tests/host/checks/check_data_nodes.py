@@ -329,6 +329,31 @@ def check_depth_is_merged_measured_and_saved(setup):
     assert outputs[score]["pixwizard_scores"][0]["rmse_m"] < 1e-3
 
 
+def check_segmentation_gives_a_mask_for_each_class(setup):
+    painted = torch.zeros(2, 4, 6, 3)
+    painted[:, :3, :, 2] = 1
+    painted[:, 3:, :, 1] = 0.8
+    graph = Graph()
+    number = graph.ours(
+        "DecodeSegmentation",
+        image=graph.give("painted", painted),
+        classes="gr*",
+        palette_text="name,r,g,b\nsky,0,0,255\ngrass,0,200,0\n",
+    )
+    graph.keep(number, 5, "classes")
+    outputs = graph.run()
+    assert Kept.VALUES["classes.4"] == ["sky", "grass"]  # lists in the host's sense
+    sky, grass = Kept.VALUES["classes.3"]
+    assert torch.equal(grass, kept("classes", 1))
+    assert torch.equal(sky, 1 - grass)
+    assert int(grass.sum()) == 12
+    legend = outputs[number]["pixwizard_legend"]
+    assert [(entry["name"], entry["area_percent"]) for entry in legend] == [
+        ("sky", 75.0),
+        ("grass", 25.0),
+    ]
+
+
 def check_labels_are_saved_with_their_legend(setup):
     graph = Graph()
     saved = graph.ours("SaveLabels", image=graph.give("classes", picture(9, 5)))
