@@ -5,6 +5,7 @@
 // PIXWIZARD_URL   a running host with the extension        (required)
 // PIXWIZARD_SHOTS folder for screenshots                   (default: none are kept)
 // PIXWIZARD_FEW   look at this many templates only         (default: all)
+// PIXWIZARD_RENDERERS  canvas, vue, or canvas,vue          (default: both)
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -15,6 +16,7 @@ import { launch, load, nodeView, open, ours, reload, run } from "./page.js";
 const URL_BASE = process.env.PIXWIZARD_URL ?? "";
 const SHOTS = process.env.PIXWIZARD_SHOTS;
 const FEW = Number(process.env.PIXWIZARD_FEW ?? Infinity);
+const RENDERERS = (process.env.PIXWIZARD_RENDERERS ?? "canvas,vue").split(",");
 const VUE_WITH_PAGE_ELEMENTS = [1, 30]; // older Vue nodes show no widget that an extension made
 const RESULTS = JSON.parse(readFileSync(new URL("results.json", import.meta.url), "utf-8"));
 
@@ -49,7 +51,7 @@ test("the host serves help and translations", async () => {
   }
 });
 
-for (const renderer of ["canvas", "vue"]) {
+for (const renderer of RENDERERS) {
   describe(renderer, () => {
     /** @type {import("playwright-core").Page} */
     let page;
