@@ -118,6 +118,7 @@ class Instruction(io.ComfyNode):
 
     @classmethod
     def execute(cls, task, caption, target, colour, phrasing, phrasing_seed=-1):
+        choice(colour, tasks.COLOURS, "colour")
         sentence = tasks.instruction(
             task,
             caption=caption,
