@@ -14,16 +14,25 @@ from .errors import SamplingError
 from .generate import REFERENCE_STEPS, SampleSettings
 
 TINY_CENTRE = 128
-TINY_TASKS = ("depth", "normal", "segmentation", "mask")  # what the bundled model has learned
-TINY_SETTINGS = SampleSettings(steps=8, w_text=1.0, w_image=1.0, centre=TINY_CENTRE)
+TINY_SETTINGS = SampleSettings(steps=4, w_text=2.0, w_image=1.0, centre=TINY_CENTRE)
+
+
+def _tiny(steps: int, w_text: float) -> SampleSettings:
+    return replace(TINY_SETTINGS, steps=steps, w_text=w_text)
+
+
+# Where the answer is decided by the picture alone one or two steps are best, and guidance harms;
+# where words decide, guidance and a few more steps help.
 TINY_TASK_SETTINGS: Mapping[str, SampleSettings] = MappingProxyType(
     {
-        "depth": replace(TINY_SETTINGS, steps=1),
-        "normal": replace(TINY_SETTINGS, steps=2),
-        "segmentation": replace(TINY_SETTINGS, steps=2),
-        "mask": replace(TINY_SETTINGS, steps=4, w_text=2.0),
-        # Not learned by the bundled model; a larger training run wants guidance here.
-        "text2image": replace(TINY_SETTINGS, steps=16, w_text=3.0),
+        "depth": _tiny(1, 1.0),
+        **dict.fromkeys(("normal", "segmentation", "canny", "hed"), _tiny(2, 1.0)),
+        **dict.fromkeys(("inpaint", "outpaint", "remove", "background", "edit"), _tiny(2, 1.0)),
+        **dict.fromkeys(("denoise", "derain", "dehaze", "deblur", "desnow"), _tiny(2, 1.0)),
+        **dict.fromkeys(("deshadow", "lowlight", "demoire", "watermark"), _tiny(2, 1.0)),
+        "superres": _tiny(2, 1.0),
+        **dict.fromkeys(("mask", "lineart", "pose"), _tiny(8, 2.0)),
+        "text2image": _tiny(8, 4.0),
     }
 )
 

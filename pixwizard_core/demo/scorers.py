@@ -30,6 +30,7 @@ from .scenes import COLOUR_NAMES, PAINTS
 
 FOUND = 0.5  # IoU from which a referred object counts as found
 LINE_TOLERANCE_PX = 2
+SOFT_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6)
 CHANGED = 0.03  # difference from which a pixel counts as edited, a little beyond rounding
 DULL_DB = 20.0  # restoration is also scored on inputs at most this good: there is much to gain
 BEST_DB = 60.0  # finer than a picture of 8 bits can show, so that equal pictures have a number
@@ -130,6 +131,16 @@ def score_lines(painted: Tensor, examples: Examples) -> Scores:
     dark = bool(examples.targets.mean() > 0.5)
     wanted = lines_of(examples.targets, dark)
     return {"f1": metrics.edge_f1(lines_of(painted, dark), wanted, LINE_TOLERANCE_PX)}
+
+
+def score_soft_lines(painted: Tensor, examples: Examples) -> Scores:
+    """Against the lines of the right answer, at the one threshold for all pictures that suits the
+    painted ones best, as is usual for soft edges (ODS)."""
+    wanted = lines_of(examples.targets, dark=False)
+    grey = painted.mean(1)
+    return {
+        "f1": max(metrics.edge_f1(grey > at, wanted, LINE_TOLERANCE_PX) for at in SOFT_THRESHOLDS)
+    }
 
 
 def score_pose(painted: Tensor, examples: Examples) -> Scores:
@@ -275,6 +286,7 @@ SCORERS: dict[str, Scorer] = {
     "normal": score_normals,
     "segmentation": score_segmentation,
     **dict.fromkeys(LINES, score_lines),
+    "hed": score_soft_lines,
     "pose": score_pose,
     "mask": score_mask,
     "highlight": score_highlight,

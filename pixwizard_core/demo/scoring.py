@@ -17,12 +17,10 @@ from torch import Tensor
 
 from ..bundle import MODEL_FILE
 from ..checkpoint import open_checkpoint
-from ..encoders.tiny import BUNDLE
 from ..errors import PixWizardError
 from ..generate import SampleSettings
 from ..images import to_image_01, to_pixels
 from ..pipeline import Bundle, Request, run
-from ..presets import TINY_TASKS
 from .baselines import trivial_answer
 from .examples import WORLD_TASKS, Examples, make_examples
 from .scenes import sample_scenes
@@ -93,8 +91,6 @@ def trained_tasks(folder: str | Path) -> list[str]:
 
     Raises CheckpointError when there is no such file.
     """
-    if Path(folder) == BUNDLE:
-        return list(TINY_TASKS)
     file = open_checkpoint(Path(folder) / MODEL_FILE)
     noted = file.metadata.get(TASKS_KEY)
     return [task for task in noted.split(",") if task in WORLD_TASKS] if noted else [*WORLD_TASKS]

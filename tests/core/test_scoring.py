@@ -277,3 +277,11 @@ def test_effects_change_one_thing_at_a_time(small, monkeypatch):
     ]  # fmt: skip
     assert effects[0].scores == effects[1].scores  # topk is the bundle's own
     assert len({one.label for one in variations()}) == len(variations())
+
+
+def test_soft_edges_are_read_at_the_threshold_that_suits_them():
+    examples = scoring.examples_of("hed", 3, (64, 64), 1, False)
+    faint = examples.targets * 0.45  # everywhere below a half, but in the right places
+    assert SCORERS["canny"](faint, examples)["f1"] == 0
+    assert SCORERS["hed"](faint, examples)["f1"] > 0.9
+    assert SCORERS["hed"](examples.targets.flip(-1), examples)["f1"] < 0.7
