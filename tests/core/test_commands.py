@@ -100,10 +100,10 @@ def test_evaluate_varies_settings(small, tmp_path, capsys, monkeypatch):
 
 
 def test_sets_of_tasks():
-    assert commands._tasks("all") == list(WORLD_TASKS)
-    assert commands._tasks("headline") == list(HEADLINE)
-    assert commands._tasks("mask, depth") == ["mask", "depth"]
-    assert commands._tasks("trained") == ["depth", "normal", "segmentation", "mask"]
+    assert commands.tasks_of("all") == list(WORLD_TASKS)
+    assert commands.tasks_of("headline") == list(HEADLINE)
+    assert commands.tasks_of("mask, depth") == ["mask", "depth"]
+    assert commands.tasks_of("trained") == list(WORLD_TASKS)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_train_makes_samples_trains_and_writes_weights(small_training, tmp_path,
     assert set(rows[-1]["tasks"]) <= {"depth", "mask"}
     for name in ("dit", "text", "clip"):
         assert (tmp_path / f"{name}.safetensors").is_file()
-    assert commands._tasks("trained", tmp_path) == ["depth", "mask"]
+    assert commands.tasks_of("trained", tmp_path) == ["depth", "mask"]
     first = load_model(tmp_path / "dit.safetensors").state_dict()
     assert execute(*words, "--steps", 3) == 0  # goes on where the first run ended
     rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
