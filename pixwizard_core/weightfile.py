@@ -36,6 +36,7 @@ DTYPE_NAMES = {
 }
 DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
+MAPPED_BYTES = 2**27  # of a pickle, read before its mapping is renewed
 MOST_TENSORS = 30_000  # in a file
 # Training scripts wrap the weights in a dict; the first of these that holds tensors is taken.
 WRAPPERS = ("ema", "state_dict", "model", "module")
@@ -137,7 +138,21 @@ def _open_pickle(path: Path) -> WeightFile:
             )
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
-    return WeightFile(path, "pickle", shapes, dtypes, lambda name: tensors[name].detach())
+    mapped, read = zipfile.is_zipfile(path), 0
+
+    def fetch(name: str) -> Tensor:
+        # What was read of a mapped file stays in memory until the mapping ends, so it begins anew.
+        nonlocal tensors, read
+        if mapped and read > MAPPED_BYTES:
+            tensors, read = {}, 0
+            tensors = _tensors_of(unpickle(path))
+        tensor = tensors.get(name)
+        if tensor is None or tuple(tensor.shape) != shapes[name] or tensor.dtype != dtypes[name]:
+            raise CheckpointError(f"{path.name} changed while it was read; load it again")
+        read += tensor.nbytes
+        return tensor.detach()
+
+    return WeightFile(path, "pickle", shapes, dtypes, fetch)
 
 
 def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
