@@ -16,7 +16,15 @@ from ..pixwizard_core.errors import CanvasError
 from ..pixwizard_core.evaluation import compare as scores
 from . import views
 from .host import choice, schema
-from .inputs import SHADES, metres_input, near_combo, palette_combo, palette_of, palette_text
+from .inputs import (
+    PALETTES,
+    SHADES,
+    metres_input,
+    near_combo,
+    palette_combo,
+    palette_of,
+    palette_text,
+)
 from .tensors import as_masks, to_image_01, to_mask
 
 AnyBoxes = io.Custom("BBOX,BOUNDING_BOX,STRING")
@@ -123,7 +131,8 @@ class Compare(io.ComfyNode):
         prediction_mask=None, truth_mask=None, prediction_boxes=None, truth_boxes=None, valid=None,
         palette_text="",
     ):  # fmt: skip
-        kind = choice(kind, KINDS, "kind")
+        kind, near = choice(kind, KINDS, "kind"), choice(near, SHADES, "shade")
+        choice(palette, PALETTES, "palette")
         if kind == "boxes":
             if prediction_boxes is None or truth_boxes is None:
                 raise CanvasError(
@@ -140,7 +149,7 @@ class Compare(io.ComfyNode):
         seen = to_mask(valid, one)
         seen = None if seen is None else seen > 0.5
         if kind == "depth":
-            white = choice(near, SHADES, "shade") == "white"
+            white = near == "white"
             metres = (
                 to_metres(x.mean(1), near_m, far_m, white_is_near=white) for x in (one, other)
             )

@@ -120,7 +120,7 @@ _EXAMPLES = {"caption": "a red ball on a wooden floor", "colour": "red", "target
 
 
 def _clean(text: str) -> str:
-    return " ".join(str(text).split())
+    return " ".join(str(text or "").split())  # an API may send null
 
 
 def _word(text: str) -> str:
