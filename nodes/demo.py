@@ -13,6 +13,7 @@ from ..pixwizard_core.demo import pictures
 from ..pixwizard_core.demo.example_tasks import SPOILS
 from ..pixwizard_core.demo.scenes import MAX_OBJECTS
 from ..pixwizard_core.demo.world import Scenes, Views, captions, refer, render, sample_scenes
+from ..pixwizard_core.tasks import instruction
 from .host import choice, schema
 from .tensors import from_image_01, from_mask
 
@@ -113,6 +114,12 @@ class DemoScene(io.ComfyNode):
                     display_name="bboxes",
                     tooltip="[[x1, y1, x2, y2]] of the named object in px; empty when none is.",
                 ),
+                io.String.Output(
+                    "instruction",
+                    display_name="instruction",
+                    tooltip="A sentence to begin with: asks for the mask of the named object, or for "
+                    "the depth of a scene in which none is named.",
+                ),
             ],
         )
 
@@ -139,6 +146,7 @@ class DemoScene(io.ComfyNode):
             from_image_01(render(emptied, height, width).rgb),
             from_image_01(spoiled),
             mask_boxes(mask).tolist() if number >= 0 else [],
+            instruction("mask" if target else "depth", target=target, seed=seed),
         )
 
 

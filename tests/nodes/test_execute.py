@@ -363,9 +363,10 @@ def test_demo_scene_is_the_same_for_the_same_seed(nodes):
 
 
 def test_demo_scene_tells_the_true_answers(nodes, extension):
-    one, *_, mask, normals, classes, without, damaged, bboxes = call(
-        nodes["DemoScene"], seed=3, width=96, height=64
-    )
+    answers = call(nodes["DemoScene"], seed=3, width=96, height=64)
+    one, _, target, _, mask, normals, classes, without, damaged, bboxes, instruction = answers
+    assert target in instruction
+    assert "mask" in instruction or "white" in instruction  # as all trained phrasings say
     assert normals.shape == classes.shape == without.shape == one.shape
     assert torch.equal(damaged, one)
     length = (normals * 2 - 1).norm(dim=-1)
@@ -384,10 +385,10 @@ def test_demo_scene_tells_the_true_answers(nodes, extension):
 @pytest.mark.parametrize("damage", ["denoise", "dehaze", "watermark", "superres"])
 def test_demo_scene_damages_its_picture(nodes, damage):
     given = {"seed": 3, "width": 96, "height": 64, "damage": damage}
-    one, *_, damaged, _ = call(nodes["DemoScene"], **given)
+    one, *_, damaged, _, _ = call(nodes["DemoScene"], **given)
     assert damaged.shape == one.shape
     assert not torch.equal(damaged, one)
-    assert torch.equal(call(nodes["DemoScene"], **given)[-2], damaged)
+    assert torch.equal(call(nodes["DemoScene"], **given)[-3], damaged)
 
 
 def test_demo_scene_knows_its_damages(nodes, errors):
