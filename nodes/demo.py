@@ -117,8 +117,8 @@ class DemoScene(io.ComfyNode):
                 io.String.Output(
                     "instruction",
                     display_name="instruction",
-                    tooltip="A sentence to begin with: asks for the mask of the named object, or for "
-                    "the depth of a scene in which none is named.",
+                    tooltip="A sentence to begin with: asks for the mask of the named object, or "
+                    "for the depth of a scene in which none is named.",
                 ),
             ],
         )

@@ -171,4 +171,3 @@ def _attempt(name: str, run: Run) -> Outcome:
         return Outcome(name, error=str(error))
     except Exception as error:
         return Outcome(name, error=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
-

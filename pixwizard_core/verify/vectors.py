@@ -124,7 +124,8 @@ class Vectors:
 
     def _token_files(self) -> list[VectorFile]:
         return [
-            file for file in self.files
+            file
+            for file in self.files
             if file.kind is None and "model_args" not in file.content and "tensors" in file.content
         ]
 

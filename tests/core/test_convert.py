@@ -97,8 +97,11 @@ def test_convert_refuses_other_names_folders_and_types(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "dtype", "message"),
-    [(1e6, "fp16", "reaches 1e\\+06, beyond 65504"), (500.0, "fp8", "reaches 500, beyond 448"),
-     (float("nan"), "bf16", "not finite")],
+    [
+        (1e6, "fp16", "reaches 1e\\+06, beyond 65504"),
+        (500.0, "fp8", "reaches 500, beyond 448"),
+        (float("nan"), "bf16", "not finite"),
+    ],
     ids=["fp16", "fp8", "nan"],
 )
 def test_convert_refuses_numbers_that_do_not_fit(tmp_path, value, dtype, message):

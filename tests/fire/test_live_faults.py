@@ -1,6 +1,6 @@
 """A live server under fire: it says what is wrong, and serves the next prompt.
 
-    nice -n 10 pytest -c tests/pytest.ini tests/fire/test_live_faults.py -m long
+nice -n 10 pytest -c tests/pytest.ini tests/fire/test_live_faults.py -m long
 """
 
 from __future__ import annotations
