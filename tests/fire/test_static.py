@@ -16,7 +16,15 @@ from tests.support.paths import ROOT
 SHIPPED = [ROOT / "__init__.py", *sorted((ROOT / "nodes").rglob("*.py"))]
 CORE = sorted((ROOT / "pixwizard_core").rglob("*.py"))
 # Code a graph can reach. The command line, training and the batch runner are started by hand.
-BY_HAND = ("cli", "demo/commands", "demo/train", "demo/dataset", "demo/lora_training", "fleet/")
+BY_HAND = (
+    "cli",
+    "bench/loading",
+    "demo/commands",
+    "demo/train",
+    "demo/dataset",
+    "demo/lora_training",
+    "fleet/",
+)
 CALLS = {"eval", "exec", "compile", "__import__", "breakpoint", "input"}
 ATTRIBUTES = {
     "os": {"system", "popen", "execv", "execve", "execvp", "spawnv", "fork", "forkpty", "kill"},

@@ -34,6 +34,8 @@ def test_submit_runs_a_workflow_for_each_picture(server, tmp_path):
         picture = Image.open(tmp_path / "out" / name)
         wanted = tuple(255 - value for value in shades[name.split("-")[0]])
         assert picture.size == (24, 16)
-        assert picture.convert("RGB").getpixel((5, 5)) == wanted
+        shown = picture.convert("RGB").getpixel((5, 5))
+        # The host cuts off what is below a whole step when it saves, so 1 - 200/255 may become 54.
+        assert all(0 <= w - s <= 1 for w, s in zip(wanted, shown, strict=True)), (shown, wanted)
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert "0 done, 3 done before, 0 failed" in again.stdout
