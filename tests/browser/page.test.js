@@ -191,6 +191,12 @@ for (const renderer of RENDERERS) {
       await page.waitForTimeout(1500); // the page keeps its graph now and then, not at once
       await reload(page);
       await page.locator(".pixwizard-result").filter({ hasText: "wall" }).waitFor();
+      await page.waitForFunction(
+        () =>
+          ![...document.querySelectorAll(".pixwizard-result")].some((one) =>
+            /Run/.test(/** @type {HTMLElement} */ (one).innerText),
+          ),
+      ); // each view is drawn when its own picture is there
       const metres = await nodeView(page, "PixWizard_DepthToMetres");
       assert.match(await metres.read(0.5, 0.5), / m \(0\.\d+\)$/);
       const texts = await page.locator(".pixwizard-result").allInnerTexts();
