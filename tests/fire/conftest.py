@@ -19,6 +19,7 @@ def models(tmp_path_factory):
 @pytest.fixture(scope="session")
 def extension(models):
     """A function from module name to module of the extension, loaded over a fake host."""
+    host.unload()  # tests/nodes, in the same run, had it over folders of its own
     yield host.load_extension(models)
     host.unload()
 
