@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from ..answers import write_answer
 from ..decode import Hints
@@ -39,16 +36,6 @@ SHOWN = {
     "text2image": "named",
 }
 OnTask = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the demonstration."""
-
-    task: str
-    example: Examples
-    answer_01: Tensor
-    label: str
 
 
 def show(bundle: Bundle, folder: Path, on_task: OnTask | None = None) -> dict[str, Any]:
