@@ -28,6 +28,7 @@ def add_bench_options(parser: argparse.ArgumentParser) -> None:
     kinds.add_argument("--loading", action="store_true", help="reading and converting weights")
     kinds.add_argument("--tasks", default="trained", help="with --steps: trained, or depth,mask,…")
     kinds.add_argument("--count", type=int, default=24, help="with --steps: scenes a task")
+    kinds.add_argument("--levels", action="store_true", help="with --steps: levels of speed alone")
     kinds.add_argument("--half", action="store_true", help="with --steps: bfloat16")
     kinds.add_argument("--bundle", type=Path, help="with --steps: folder of another small model")
     parser.add_argument(
@@ -131,8 +132,12 @@ def _savings(arguments: argparse.Namespace) -> dict:
     bundle = load_small(arguments.bundle, arguments.device)
     tasks = commands.tasks_of(arguments.tasks, arguments.bundle)
     plan = Plan(count=arguments.count, half=arguments.half)
-    with progress("sampling", "way") as advance:
-        found = list(savings.study(bundle, plan, tasks, advance))
+    found = []
+    with progress("sampling", "task") as advance:
+        for one in savings.study(bundle, plan, tasks, advance, arguments.levels):
+            found.append(one)
+            if arguments.json:  # hours of work: what there is so far
+                arguments.json.write_text(savings.savings_json(found), encoding="utf-8")
     print(savings.savings_table(found))
     return {"savings": json.loads(savings.savings_json(found))}
 

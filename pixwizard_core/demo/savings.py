@@ -7,28 +7,36 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
-from ..generate import REFERENCE_STEPS, SampleSettings
-from ..pipeline import Bundle
+import torch
+from torch import Tensor
+
+from ..conditioning import Condition
+from ..generate import REFERENCE_STEPS, SampleSettings, initial_noise, sample
+from ..images import to_image_01, to_pixels
+from ..pipeline import Bundle, encode_conditions
 from ..presets import SPEEDS, with_speed
 from .effects import TASKS
+from .examples import Examples
 from .scorers import SCORERS
-from .scoring import SQUARE, OnProgress, Plan, check_tasks, examples_of, paint, precision
+from .scoring import SQUARE, OnProgress, Plan, check_tasks, examples_of, precision
 
 LESS_IS_BETTER = ("rmse", "angle")
 GUIDED = 3.0  # scale of the guided variations: a second branch to save
 SMALL_LOSS = 2.0  # percent
+# The number that tells most of a task; of the others it is the first of their scores.
+SCORES = TASKS | dict.fromkeys(("edit", "remove", "replace", "background", "style"), "region_psnr")
 
 Change = Callable[[SampleSettings], SampleSettings]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One task: its score, evaluations for a picture, and percent lost against the reference's way
-    with the same guidance (negative = better)."""
+    """What one way to sample gives in one task: its score, evaluations for a picture, and percent
+    lost against the reference's way with the same guidance (negative = better)."""
 
     score: float
     evaluations: float
@@ -37,28 +45,33 @@ class Cost:
 
 @dataclass(frozen=True)
 class Saving:
-    """One way to sample, and what it costs by task."""
+    """One task: the name of its score, and each way's cost by the way's label."""
 
-    label: str
+    task: str
+    score: str
     costs: dict[str, Cost]
 
 
-def ways(guided: bool) -> dict[str, Change]:
-    """Ways to sample, the reference's first. guided: those that matter with two branches alone."""
+def ways(guided: bool, levels: bool = False) -> dict[str, Change]:
+    """Ways to sample, the reference's first. guided: those that matter with two branches alone.
+    levels: only the reference's and the levels of speed."""
 
     def to(**values) -> Change:
         return lambda settings: replace(settings, **values)
 
+    def at_speed(name: str) -> Change:
+        return lambda settings: with_speed(settings, name)
+
     reference = {"steps": REFERENCE_STEPS, "solver": "euler", "shift": 1.0}
+    prefix = "guided, " if guided else ""
+    found = {f"{prefix}reference": to(**reference)}
+    found |= {f"{prefix}{name}": at_speed(name) for name in SPEEDS if name != "reference"}
+    if levels:
+        return found
     if guided:
-        spans = ((0.0, 0.5), (0.2, 0.8))
-        inner = {
-            f"guided in {low:g}–{high:g}": to(**reference, interval=(low, high))
-            for low, high in spans
-        }
-        return {"guided, reference": to(**reference), **inner, "guided, fast": to(**SPEEDS["fast"])}
-    found = {"reference": to(**reference)}
-    found |= {name: lambda s, n=name: with_speed(s, n) for name in SPEEDS if name != "reference"}
+        for low, high in ((0.0, 0.5), (0.2, 0.8), (0.5, 1.0)):
+            found[f"guided in {low:g}–{high:g}"] = to(**reference, interval=(low, high))
+        return found
     for steps in (1, 2, 4, 8):
         found[f"euler {steps}"] = to(steps=steps)
     for solver, steps in (("midpoint", 4), ("heun", 4), ("rk4", 2)):
@@ -90,29 +103,56 @@ def study(
     plan: Plan,
     tasks: Sequence[str],
     on_progress: OnProgress = lambda done, total: None,
+    levels: bool = False,
 ) -> Iterator[Saving]:
-    """Score plan.count scenes of each task under each way, one after another."""
-    sets = {
-        task: examples_of(task, plan.count, SQUARE, plan.seed, False) for task in check_tasks(tasks)
-    }
-    chosen = {name: (change, None) for name, change in ways(False).items()}
-    chosen |= {name: (change, GUIDED) for name, change in ways(True).items()}
-    first: dict[tuple, float] = {}
-    for number, (label, (change, scale)) in enumerate(chosen.items(), 1):
-        costs = {}
-        for task, examples in sets.items():
-            settings = bundle.settings_of(task)
-            settings = change(replace(settings, w_text=scale) if scale else settings)
-            with counted(bundle) as (used, rows), precision(plan.half, bundle.device):
-                painted = paint(used, examples, settings, plan.batch)
-            scores = SCORERS[task](painted.float(), examples)
-            name = TASKS.get(task, next(iter(scores)))
-            against = first.setdefault((task, scale), scores[name])
-            costs[task] = Cost(
-                scores[name], sum(rows) / plan.count, loss_percent(name, scores[name], against)
+    """Score plan.count scenes under each way, task after task. levels: as in ways()."""
+    chosen = {name: (change, None) for name, change in ways(False, levels).items()}
+    chosen |= {name: (change, GUIDED) for name, change in ways(True, levels).items()}
+    for number, task in enumerate(check_tasks(tasks), 1):
+        examples = examples_of(task, plan.count, SQUARE, plan.seed, False)
+        yield _study(bundle, plan, task, examples, chosen)
+        on_progress(number, len(tasks))
+
+
+def _study(
+    bundle: Bundle,
+    plan: Plan,
+    task: str,
+    examples: Examples,
+    chosen: Mapping[str, tuple[Change, float | None]],
+) -> Saving:
+    """One task. Its conditions are the same for every way, so they are encoded once."""
+    parts = [slice(at, at + plan.batch) for at in range(0, plan.count, plan.batch)]
+    with torch.no_grad(), precision(plan.half, bundle.device):
+        ready = [
+            encode_conditions(
+                bundle,
+                to_pixels(examples.inputs[rows]).to(bundle.device),
+                examples.instructions[rows],
             )
-        on_progress(number, len(chosen))
-        yield Saving(label, costs)
+            for rows in parts
+        ]
+    costs, name = {}, ""
+    first: dict[float | None, float] = {}
+    for label, (change, scale) in chosen.items():
+        settings = bundle.settings_of(task)
+        settings = change(replace(settings, w_text=scale) if scale else settings)
+        with torch.no_grad(), counted(bundle) as (used, rows), precision(plan.half, bundle.device):
+            painted = torch.cat([_paint(used, *one, settings) for one in ready])
+        scores = SCORERS[task](painted.float().cpu(), examples)
+        name = SCORES.get(task, next(iter(scores)))
+        value = float(scores[name])
+        loss = loss_percent(name, value, first.setdefault(scale, value))
+        costs[label] = Cost(value, sum(rows) / plan.count, loss)
+    return Saving(task, name, costs)
+
+
+def _paint(bundle: Bundle, full: Condition, empty: Condition, settings: SampleSettings) -> Tensor:
+    """Answers (n, 3, H, W) in 0..1 of one batch of conditions; each picture has its own seed."""
+    latent, seeds = full.image_latent, list(range(len(full)))
+    noise = initial_noise(latent.shape[1:], seeds).to(latent.device)
+    made = sample(bundle.model, full, empty, noise, settings, seeds=seeds)
+    return to_image_01(bundle.vae.decode(made)).clamp(0, 1)
 
 
 def loss_percent(score: str, value: float, reference: float) -> float:
@@ -124,40 +164,39 @@ def loss_percent(score: str, value: float, reference: float) -> float:
 
 
 def savings_table(savings: Sequence[Saving]) -> str:
-    """Markdown: a row for each way; score, percent lost and evaluations by task."""
-    heads = [f"{task} {TASKS.get(task, '')}".strip() for task in savings[0].costs]
-    lines = [f"| way | {' | '.join(heads)} |", f"|{'---|' * (len(heads) + 1)}"]
+    """Markdown: a row for each task; the reference's scores, and what each other way loses."""
+    labels = list(savings[0].costs)
+    lines = [f"| task | score | {' | '.join(labels)} |", f"|{'---|' * (len(labels) + 2)}"]
     for one in savings:
         cells = [
-            f"{cost.score:.3f} ({cost.loss:+.1f} %, {cost.evaluations:g})"
-            for cost in one.costs.values()
+            f"{cost.score:.3f}" if label.split(", ")[-1] == "reference" else f"{cost.loss:+.1f} %"
+            for label, cost in one.costs.items()
         ]
-        lines.append(f"| {one.label} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", verdict(savings)])
+        lines.append(f"| {one.task} | {one.score} | {' | '.join(cells)} |")
+    spent = [spread([one.costs[label].evaluations for one in savings]) for label in labels]
+    lines.append(f"| evaluations | | {' | '.join(spent)} |")
+    verdicts = [verdict(savings, label) for label in labels if label.split(", ")[-1] in SPEEDS]
+    return "\n".join([*lines, "", *filter(None, verdicts)])
 
 
-def verdict(savings: Sequence[Saving]) -> str:
-    """In which tasks the level "fast" stays within SMALL_LOSS of the reference's way."""
-    fast = next(one for one in savings if one.label == "fast")
-    holds = [task for task, cost in fast.costs.items() if cost.loss <= SMALL_LOSS]
-    fails = [f"{t} ({c.loss:+.1f} %)" for t, c in fast.costs.items() if c.loss > SMALL_LOSS]
+def spread(values: Sequence[float]) -> str:
+    """The one value, or the least and the most of several."""
+    low, high = min(values), max(values)
+    return f"{low:.3g}" if low == high else f"{low:.3g}–{high:.3g}"
+
+
+def verdict(savings: Sequence[Saving], label: str) -> str:
+    """In which tasks a way stays within SMALL_LOSS of the reference's."""
+    losses = {one.task: one.costs[label].loss for one in savings}
+    fails = [f"{task} ({loss:+.1f} %)" for task, loss in losses.items() if loss > SMALL_LOSS]
+    if not any(losses.values()):  # the reference itself
+        return ""
     return (
-        f"In brackets: percent lost against the reference's way with the same guidance, and "
-        f"evaluations for a picture. fast stays within {SMALL_LOSS:g} % in: "
-        f"{', '.join(holds) or 'none'}; not in: {', '.join(fails) or 'none'}."
+        f"{label} stays within {SMALL_LOSS:g} % in {len(losses) - len(fails)} of {len(losses)} "
+        f"tasks; not in: {', '.join(fails) or 'none'}."
     )
 
 
 def savings_json(savings: Sequence[Saving]) -> str:
-    """JSON text: a list of the ways with score, evaluations and loss by task."""
-    rows = [
-        {
-            "way": one.label,
-            "tasks": {
-                task: {"score": c.score, "evaluations": c.evaluations, "loss_percent": c.loss}
-                for task, c in one.costs.items()
-            },
-        }
-        for one in savings
-    ]
-    return json.dumps(rows, indent=1) + "\n"
+    """JSON text: a list of the tasks with score, evaluations and loss by way."""
+    return json.dumps([asdict(one) for one in savings], indent=1) + "\n"

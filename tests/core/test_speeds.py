@@ -1,6 +1,7 @@
 """Levels of speed, the step cache, and what they save."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ import torch
 from pixwizard_core import cli, cli_run
 from pixwizard_core.bundle import load_tiny
 from pixwizard_core.demo import savings
-from pixwizard_core.demo.scoring import Plan
+from pixwizard_core.demo.savings import Cost
+from pixwizard_core.demo.scoring import Plan, score_task
 from pixwizard_core.errors import SamplingError
 from pixwizard_core.generate import SampleSettings
 from pixwizard_core.presets import SPEEDS, with_speed
@@ -80,22 +82,52 @@ def test_loss_is_positive_when_worse(score, value, reference, loss):
 
 
 def test_study_counts_the_evaluations_of_each_way(monkeypatch, tmp_path):
-    few = ("reference", "fast", "euler 2", "heun 4", "guided, reference", "guided in 0–0.5")
+    few = (
+        "reference", "fast", "euler 2", "heun 4", "guided, reference", "guided, fast",
+        "guided in 0–0.5",
+    )  # fmt: skip
     every = savings.ways
     monkeypatch.setattr(savings, "REFERENCE_STEPS", 4)
     monkeypatch.setattr(
-        savings, "ways", lambda guided: {k: v for k, v in every(guided).items() if k in few}
+        savings,
+        "ways",
+        lambda guided, levels: {k: v for k, v in every(guided, levels).items() if k in few},
     )
-    found = list(savings.study(load_tiny(write_bundle(tmp_path)), Plan(count=1), ["depth"]))
-    counts = {one.label: one.costs["depth"].evaluations for one in found}
-    assert counts == {
+    bundle, plan = load_tiny(write_bundle(tmp_path)), Plan(count=3, batch=2)
+    (found,) = savings.study(bundle, plan, ["depth"])
+    assert {label: cost.evaluations for label, cost in found.costs.items()} == {
         "reference": 4,
         "fast": 14,
         "euler 2": 2,
         "heun 4": 8,
         "guided, reference": 8,
+        "guided, fast": 28,
         "guided in 0–0.5": 7,  # times 0, 0.25 and 0.5 with two branches, 0.75 with one
     }
-    assert found[0].costs["depth"].loss == 0
-    assert "| fast | " in savings.savings_table(found)
-    assert json.loads(savings.savings_json(found))[1]["tasks"]["depth"]["evaluations"] == 14
+    assert found.costs["reference"].loss == found.costs["guided, reference"].loss == 0
+    table = savings.savings_table([found])
+    assert "| depth | rmse | " in table
+    assert "| evaluations | | 4 | 14 | 2 | 8 | 8 | 28 | 7 |" in table
+    (written,) = json.loads(savings.savings_json([found]))
+    assert written["costs"]["fast"]["evaluations"] == 14
+
+
+def test_study_paints_what_the_pipeline_does(tmp_path):
+    """Conditions are encoded once for all ways; that must not change a score."""
+    bundle, plan = load_tiny(write_bundle(tmp_path)), Plan(count=2, phrasings=("seen",), wide=0)
+    (found,) = savings.study(bundle, plan, ["depth"], levels=True)
+    settings = with_speed(bundle.settings_of("depth"), "fast")
+    wanted = score_task(bundle, "depth", replace(plan, settings=settings)).answers["seen"]["rmse"]
+    assert found.costs["fast"].score == pytest.approx(wanted, abs=1e-6)
+
+
+def test_verdict_names_the_tasks_that_lose():
+    def saving(task, loss):
+        costs = {"reference": Cost(1.0, 59, 0.0), "fast": Cost(1 - loss / 100, 14, loss)}
+        return savings.Saving(task, "iou", costs)
+
+    found = [saving("mask", 2.5), saving("box", 1.5), saving("depth", -3.0)]
+    assert savings.verdict(found, "fast") == (
+        "fast stays within 2 % in 2 of 3 tasks; not in: mask (+2.5 %)."
+    )
+    assert savings.verdict(found, "reference") == ""
