@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
+import comfy.model_management as management
 import comfy.samplers
 import torch
 from comfy_extras import nodes_custom_sampler
@@ -128,3 +129,83 @@ def check_prepared_conditions_are_freed_after_an_error(setup):
     gc.collect()
     assert len(caches) == 1
     assert caches[0]() is None
+
+
+class Card:
+    """A device of the host with room for so many bytes of weights and no more, on this machine's
+    processor: "cpu:0" is the device and "cpu" the main memory it gives weights back to."""
+
+    device = torch.device("cpu", 0)
+    LEAST = 2**20  # that the host wants free, instead of the gigabyte of a real card
+
+    def __init__(self, room: int) -> None:
+        self.room, self.most, self.seen = room, 0, []
+        places = ("get_torch_device", "text_encoder_device", "vae_device")
+        self.replaced = {name: lambda *_: self.device for name in places} | {
+            "is_device_cpu": lambda *_: False,
+            "get_free_memory": self.free,
+            "minimum_inference_memory": lambda: self.LEAST,
+            "extra_reserved_memory": lambda: 0,
+        }
+
+    def held(self) -> int:
+        """Bytes of weights on the device."""
+        loaded = [m for m in management.current_loaded_models if m.device == self.device]
+        return sum(m.model_loaded_memory() for m in loaded)
+
+    def free(self, device=None, torch_free_too=False):
+        left = max(0, self.room - self.held())
+        return (left, 0) if torch_free_too else left
+
+    def watch(self, module: torch.nn.Module, name: str) -> None:
+        def note(*_) -> None:
+            self.most = max(self.most, self.held())
+            self.seen.append(name)
+
+        module.register_forward_pre_hook(note)
+
+    def __enter__(self) -> Card:
+        management.unload_all_models()
+        self.kept = {name: getattr(management, name) for name in self.replaced}
+        for name, function in self.replaced.items():
+            setattr(management, name, function)
+        return self
+
+    def __exit__(self, *_) -> None:
+        management.unload_all_models()
+        for name, function in self.kept.items():
+            setattr(management, name, function)
+
+
+def painted(setup, room: int) -> tuple[torch.Tensor, Card, dict[str, int]]:
+    """A depth picture by the bundled model on a card; what the card saw, and the models' sizes."""
+    with Card(room) as card:
+        model, clip, vision, vae = setup.module("nodes.load").LoadTiny.execute().args
+        parts = {"text": clip, "image": vision, "autoencoder": vae}
+        card.watch(clip.cond_stage_model.gemma["transformer"], "text")
+        card.watch(next(vision.model.children()), "image")
+        for half in vae.first_stage_model.children():
+            card.watch(half, "autoencoder")
+        card.watch(model.model.diffusion_model.x_embedder, "model")
+        picture = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(0))
+        encode, sample = setup.module("nodes.condition").Encode, setup.module("nodes.sample").Sample
+        *branches, latent = encode.execute(clip, vision, vae, picture, "Estimate depth.").args
+        (samples,) = sample.execute(
+            model, *branches, 4.0, 1.5, latent, 0, 2, 1.0, "first 3", "euler"
+        ).args
+        sizes = {name: part.patcher.model_size() for name, part in parts.items()}
+        sizes["model"] = model.model_size()
+        return vae.decode(samples["samples"]), card, sizes
+
+
+def check_models_have_the_device_in_turn(setup):
+    """On a card with room for the largest model and what it computes with, each model is there when
+    its turn comes, never more than fits, and the picture is the one of a large card."""
+    wanted, roomy, sizes = painted(setup, 2**40)
+    assert roomy.most == sum(sizes.values()), (roomy.most, sizes)
+    made, card, _ = painted(setup, int(1.25 * max(sizes.values())))
+    assert card.most == max(sizes.values()), (card.most, sizes)
+    assert list(dict.fromkeys(card.seen)) == ["autoencoder", "image", "text", "model"], card.seen
+    assert card.seen[-1] == "autoencoder", card.seen
+    # The host then runs branches one after another, and a product over fewer rows rounds otherwise.
+    return sizes, roomy.most, card.most, card.seen, close(made, wanted, 1e-4, "on a small card")
