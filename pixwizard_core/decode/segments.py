@@ -18,7 +18,7 @@ from .palette import Palette
 
 CHUNK_PX = 4096  # colours compared with the whole palette at a time; they stay in the CPU's cache
 LEVELS = 256  # of each of red, green and blue
-INT32_CLASSES = 2**12  # a squared distance (below 2^18) and an index below this fit in 31 bits
+INT32_BITS = 12  # of the class; with a squared distance below 2^18 they fit in 31 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,11 @@ def decode_segments(
     batch, _, height, width = answer.shape
     labels = torch.empty(batch, height, width, dtype=torch.long, device=answer.device)
     distance = torch.empty(batch, height, width, device=answer.device)
-    one_class = _power_above(len(palette))
+    bits = _bits_of(len(palette))
     for i, one in enumerate(answer):
         found = _each_colour_once(one, palette)
-        labels[i], distance[i] = found % one_class, (found // one_class).float().sqrt_()
+        labels[i], distance[i] = found & (1 << bits) - 1, found >> bits
+        distance[i].sqrt_()
     if max_distance is not None:
         labels[distance > max_distance] = 0
     return Segments(labels, distance, palette)
@@ -67,40 +68,49 @@ def decode_segments(
 def _each_colour_once(image_01: Tensor, palette: Palette) -> Tensor:
     """What nearest gives for each pixel of (3, H, W) in 0..1. Painted answers have far fewer
     colours than pixels."""
-    red, green, blue = (image_01 * (LEVELS - 1)).round().int()
-    packed = (red * LEVELS + green) * LEVELS + blue
-    colours = packed.unique().long()
+    red, green, blue = (image_01 * (LEVELS - 1)).round_()
+    # Whole numbers below 2^24, which float32 holds exactly.
+    packed = red.mul_(LEVELS).add_(green).mul_(LEVELS).add_(blue).int()
+    colours = _present(packed)
     found = nearest(colours, palette)
     table = found.new_empty(LEVELS**3)
     table[colours] = found
     return table.index_select(0, packed.flatten()).view_as(packed)
 
 
+def _present(packed: Tensor) -> Tensor:
+    """The colours that occur, rising, (N,) long: faster than sorting the pixels."""
+    seen = torch.zeros(LEVELS**3, dtype=torch.bool, device=packed.device)
+    seen[packed.flatten()] = True
+    return seen.nonzero()[:, 0]
+
+
 def nearest(colours: Tensor, palette: Palette) -> Tensor:
     """The nearest class of 8-bit colours (N,), packed as (red * 256 + green) * 256 + blue.
 
-    Returns (N,) whole numbers: the squared distance times _power_above(classes), plus the class; so
-    the smallest is the nearest class, and the first of those that are equally near.
+    Returns (N,) whole numbers: the squared distance, and in the last _bits_of(classes) bits the
+    class; so the smallest is the nearest class, and the first of those that are equally near.
     """
-    one_class = _power_above(len(palette))
+    bits = _bits_of(len(palette))
     # Whole numbers of this size are exact in float64, in any order of summing: no ties by rounding.
     place = colours.device if colours.device.type in ("cpu", "cuda") else torch.device("cpu")
     classes = torch.tensor(palette.colours, dtype=torch.float64, device=place)
-    base = classes.square().sum(1) * one_class
+    base = classes.square().sum(1) * (1 << bits)
     base += torch.arange(len(palette), device=place)
-    kind = torch.int32 if one_class <= INT32_CLASSES else torch.int64
+    kind = torch.int32 if bits <= INT32_BITS else torch.int64
     found = torch.empty(len(colours), dtype=kind, device=place)
     for start in range(0, len(colours), CHUNK_PX):
         part = colours[start : start + CHUNK_PX].to(place)
-        rgb = torch.stack([part >> 16, part >> 8 & 255, part & 255], 1).double()
-        smallest = torch.addmm(base, rgb, classes.T, alpha=-2 * one_class).amin(1)
-        found[start : start + CHUNK_PX] = smallest + rgb.square_().sum(1) * one_class
+        # Colours along the rows, so that the smallest of many is found for several at a time.
+        rgb = torch.stack([part >> 16, part >> 8 & 255, part & 255]).double()
+        smallest = torch.addmm(base[:, None], classes, rgb, alpha=-(2 << bits)).amin(0)
+        found[start : start + CHUNK_PX] = smallest + rgb.square_().sum(0) * (1 << bits)
     return found.to(colours.device)
 
 
-def _power_above(count: int) -> int:
-    """The smallest power of two that is at least count."""
-    return 1 << (count - 1).bit_length()
+def _bits_of(count: int) -> int:
+    """Bits of the numbers 0 to count - 1."""
+    return (count - 1).bit_length()
 
 
 def drop_speckles(labels: Tensor, min_area: int) -> Tensor:
