@@ -13,7 +13,7 @@ from pathlib import Path
 from . import __version__, cli_batch, cli_bench, cli_run
 from .cli_evaluate import add_evaluate
 from .cli_run import usable_device
-from .demo.commands import add_train
+from .demo.train_command import add_train
 from .errors import PixWizardError
 from .progress import progress
 

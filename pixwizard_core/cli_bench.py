@@ -122,7 +122,8 @@ def _kernels(arguments: argparse.Namespace) -> dict:
 def _savings(arguments: argparse.Namespace) -> dict:
     """Scores of the small model by way of sampling and task."""
     from .cli_run import load_small
-    from .demo import commands, savings
+    from .demo import savings
+    from .demo.score_report import tasks_of
     from .demo.scoring import Plan
     from .errors import PixWizardError
     from .progress import progress
@@ -130,7 +131,7 @@ def _savings(arguments: argparse.Namespace) -> dict:
     if arguments.count < 1:
         raise PixWizardError(f"--count must be at least 1. Got: {arguments.count}")
     bundle = load_small(arguments.bundle, arguments.device)
-    tasks = commands.tasks_of(arguments.tasks, arguments.bundle)
+    tasks = tasks_of(arguments.tasks, arguments.bundle)
     plan = Plan(count=arguments.count, half=arguments.half)
     found = []
     with progress("sampling", "task") as advance:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import cli_batch
 from .cli_run import add_released_options, add_sampling_options
-from .demo import commands as world
+from .demo import evaluate_command as world
 from .errors import PixWizardError
 
 DATA = ("nyuv2", "nyuv2-normals", "sunrgbd", "ade20k", "refcoco", "refcoco+", "grefcoco")

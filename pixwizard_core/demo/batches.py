@@ -58,10 +58,10 @@ class TrainSettings:
 
 @dataclass
 class Batch:
-    """Tensors of one step. pictures: (B, 3, H, W) -1..1; drop_image: (B,) bool; image_tokens:
-    (B, N, D) where the image encoder has seen the pictures already."""
+    """Tensors of one step. drop_image: (B,) bool. pictures: (B, 3, H, W) -1..1, or image_tokens:
+    (B, N, D) where the image encoder has seen them already; the other one is None."""
 
-    pictures: Tensor
+    pictures: Tensor | None
     source: Tensor
     target: Tensor
     ids: Tensor
@@ -70,6 +70,11 @@ class Batch:
     task: Tensor
     drop_image: Tensor
     image_tokens: Tensor | None = None
+
+
+def in_range(pictures: Tensor) -> Tensor:
+    """8-bit pictures as the image encoder takes them, -1..1."""
+    return pictures.float() / 127.5 - 1
 
 
 class Looked:
@@ -89,7 +94,7 @@ class Looked:
             places.append(rows[key])
         self.row = torch.tensor(places, device=data.task.device)
         parts = [
-            look(data.pictures[some].float() / 127.5 - 1).half()
+            look(in_range(data.pictures[some])).half()
             for some in torch.tensor(first, device=data.task.device).split(at_once)
         ]
         self.tokens = torch.cat(parts)
@@ -143,13 +148,16 @@ class Sampler:
         spots = torch.rand(settings.batch, generator=generator, dtype=torch.float64)
         places = (counts.cumsum(0) - counts)[tasks] + (spots * counts[tasks]).long()
         index = self.order[bucket][places.to(data.task.device)]
-        batch = self._assemble(data, index, settings, generator)
-        if self.looked:
-            batch.image_tokens = self.looked[bucket][index]
-        return batch
+        tokens = self.looked[bucket][index] if self.looked else None
+        return self._assemble(data, index, settings, generator, tokens)
 
     def _assemble(
-        self, data: Samples, index: Tensor, settings: TrainSettings, generator: torch.Generator
+        self,
+        data: Samples,
+        index: Tensor,
+        settings: TrainSettings,
+        generator: torch.Generator,
+        tokens: Tensor | None = None,
     ) -> Batch:
         device = data.task.device
         fate = torch.rand(len(index), generator=generator).to(device)
@@ -173,7 +181,7 @@ class Sampler:
         )
         clip_ids = torch.where(drop_text[:, None], empty_clip.long(), clip_ids)
         return Batch(
-            pictures=data.pictures[index].float() / 127.5 - 1,
+            pictures=in_range(data.pictures[index]) if tokens is None else None,
             source=data.source[index].float(),
             target=data.target[index].float(),
             ids=ids,
@@ -181,6 +189,7 @@ class Sampler:
             clip_ids=clip_ids,
             task=data.task[index].long(),
             drop_image=drop_image,
+            image_tokens=tokens,
         )
 
 

@@ -30,7 +30,7 @@ def colour_values(colour: Tensor) -> Tensor:
 
 
 def _object_mask(views: Views, generator: torch.Generator) -> Tensor:
-    shown = pictures.visible(views).float()
+    shown = pictures.visible(views.instances).float()
     k = torch.where(shown.any(1), torch.multinomial(shown + 1e-9, 1, generator=generator)[:, 0], 0)
     return views.instances == k[:, None, None]
 

@@ -41,7 +41,7 @@ class Thing(NamedTuple):
 
 def things(scenes: Scenes, views: Views) -> list[list[Thing]]:
     """The visible objects of every scene, from left to right."""
-    shown = visible(views, scenes.alive.shape[1])
+    shown = visible(views.instances, scenes.alive.shape[1])
     width = views.rgb.shape[-1]
     columns = views.instances.new_tensor(range(width)).float() + 0.5
     centres = []

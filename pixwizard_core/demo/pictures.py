@@ -58,14 +58,14 @@ def highlight_picture(rgb: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
     return torch.where(mask[:, None], tint, rgb)
 
 
-def visible_pixels(views: Views, count: int = MAX_OBJECTS) -> Tensor:
-    """(n, count) pixels of each object that can be seen."""
-    return torch.stack([(views.instances == k).flatten(1).sum(1) for k in range(count)], 1)
+def visible_pixels(instances: Tensor, count: int = MAX_OBJECTS) -> Tensor:
+    """(n, count) pixels of each object that can be seen, of instance maps (n, H, W)."""
+    return torch.stack([(instances == k).flatten(1).sum(1) for k in range(count)], 1)
 
 
-def visible(views: Views, count: int = MAX_OBJECTS) -> Tensor:
+def visible(instances: Tensor, count: int = MAX_OBJECTS) -> Tensor:
     """(n, count) bool: objects with enough pixels in view to be spoken of."""
-    return visible_pixels(views, count) >= VISIBLE_PX * unit(views.rgb) ** 2
+    return visible_pixels(instances, count) >= VISIBLE_PX * unit(instances) ** 2
 
 
 def box_of(mask: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ def box_picture(rgb: Tensor, boxes: Tensor, colour: Tensor) -> Tensor:
 def pose_picture(scenes: Scenes, views: Views) -> tuple[Tensor, Tensor]:
     """Skeletons of the visible people on black, and where their bones are, (n, H, W) bool."""
     height, width = views.rgb.shape[-2:]
-    shown = visible(views) & (scenes.shape == PERSON)
+    shown = visible(views.instances) & (scenes.shape == PERSON)
     return skeleton(scenes.joints_on_screen(height, width, FOCAL), shown, height, width)
 
 

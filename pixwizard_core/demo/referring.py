@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from ..decode import decode_mask
 from ..pipeline import Bundle
 from .examples import Examples
-from .pictures import VISIBLE_PX, unit
-from .scenes import COLOUR_NAMES, MAX_OBJECTS, SHAPES, SIZES
+from .pictures import visible
+from .scenes import COLOUR_NAMES, SHAPES, SIZES
 from .scorers import Scores, score_overlap
 from .scoring import SQUARE, Plan, examples_of, paint, precision
 
@@ -37,17 +36,9 @@ def kind_of(phrase: str) -> str:
     raise ValueError(f"this names no object of the demo world: {phrase!r}")
 
 
-def objects_in_view(examples: Examples) -> list[int]:
-    """Objects of each scene that show enough of themselves to be spoken of."""
-    instances = examples.truth["instances"]
-    smallest = VISIBLE_PX * unit(examples.inputs) ** 2
-    shown = [(instances == k).flatten(1).sum(1) >= smallest for k in range(MAX_OBJECTS)]
-    return torch.stack(shown, 1).sum(1).tolist()
-
-
 def groups_of(examples: Examples) -> dict[str, list[int]]:
     """Rows of the examples by objects in view, then by the kind of phrase; a row is in both."""
-    counts = objects_in_view(examples)
+    counts = visible(examples.truth["instances"]).sum(1).tolist()
     kinds = [kind_of(phrase) for phrase in examples.truth["target"]]
     result = {}
     for count in sorted(set(counts)):

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .scoring import TaskScore
+from ..encoders.tiny import BUNDLE
+from .examples import WORLD_TASKS
+from .scoring import TaskScore, check_tasks, trained_tasks
 
 # Who answered -> heading of the column.
 COLUMNS = {
@@ -168,3 +170,13 @@ def plot(results: Sequence[TaskScore], path: str | Path) -> None:
     handles = [panels[0].patches[i] for i in range(len(columns))]
     figure.legend(handles, [COLUMNS[c] for c in columns], loc="outside lower center", ncols=5)
     figure.savefig(path, dpi=130)
+
+
+def tasks_of(text: str, bundle: Path | None = None) -> list[str]:
+    """Tasks by a word for a set of them, or listed with commas. text: "trained" (what the model in
+    the folder bundle, or the bundled one, has learned), "all", "headline", or "depth,mask,…".
+    Raises PixWizardError for a task that the world cannot score."""
+    if text == "trained":
+        return trained_tasks(bundle or BUNDLE)
+    sets = {"all": list(WORLD_TASKS), "headline": list(HEADLINE)}
+    return sets.get(text) or check_tasks([name.strip() for name in text.split(",")])

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from pixwizard_core import cli_run
-from pixwizard_core.demo import commands, effects, scoring
+from pixwizard_core.demo import effects, evaluate_command, scoring, train_command
 from pixwizard_core.demo.examples import WORLD_TASKS
-from pixwizard_core.demo.score_report import HEADLINE
+from pixwizard_core.demo.score_report import HEADLINE, tasks_of
 from pixwizard_core.demo.train_config import BUNDLED, TrainConfig, read_config
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.lora import read_lora
@@ -22,8 +22,8 @@ from tests.support.tiny import tiny_bundle
 def parse(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     subparsers = parser.add_subparsers()
-    commands.add_evaluate(subparsers)
-    commands.add_train(subparsers)
+    evaluate_command.add_evaluate(subparsers)
+    train_command.add_train(subparsers)
     return parser.parse_args([str(word) for word in words])
 
 
@@ -100,10 +100,10 @@ def test_evaluate_varies_settings(small, tmp_path, capsys, monkeypatch):
 
 
 def test_sets_of_tasks():
-    assert commands.tasks_of("all") == list(WORLD_TASKS)
-    assert commands.tasks_of("headline") == list(HEADLINE)
-    assert commands.tasks_of("mask, depth") == ["mask", "depth"]
-    assert commands.tasks_of("trained") == list(WORLD_TASKS)
+    assert tasks_of("all") == list(WORLD_TASKS)
+    assert tasks_of("headline") == list(HEADLINE)
+    assert tasks_of("mask, depth") == ["mask", "depth"]
+    assert tasks_of("trained") == list(WORLD_TASKS)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_broken_toml_and_missing_files_are_named(tmp_path):
 
 
 def test_flags_go_before_the_file():
-    changes = commands._changes(
+    changes = train_command._changes(
         parse("train", "--out", "x", "--minutes", 1.5, "--tasks", "depth,mask", "--seed", 4)
     )
     config = read_config(BUNDLED).with_values(changes)
@@ -200,7 +200,7 @@ def test_train_runs_a_first_stage_and_goes_on_from_it(small_training, tmp_path, 
 
 
 def test_minutes_on_the_command_line_take_the_place_of_steps():
-    changes = commands._changes(parse("train", "--out", "x", "--minutes", 3))
+    changes = train_command._changes(parse("train", "--out", "x", "--minutes", 3))
     train = read_config(BUNDLED).with_values(changes).train
     assert (train.minutes, train.steps) == (3.0, 0)
 
@@ -217,7 +217,7 @@ def test_train_makes_samples_trains_and_writes_weights(small_training, tmp_path,
     assert set(rows[-1]["tasks"]) <= {"depth", "mask"}
     for name in ("dit", "text", "clip"):
         assert (tmp_path / f"{name}.safetensors").is_file()
-    assert commands.tasks_of("trained", tmp_path) == ["depth", "mask"]
+    assert tasks_of("trained", tmp_path) == ["depth", "mask"]
     first = load_model(tmp_path / "dit.safetensors").state_dict()
     assert execute(*words, "--steps", 3) == 0  # goes on where the first run ended
     rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
@@ -239,4 +239,4 @@ def test_train_lora_of_a_list(small, tmp_path, capsys):
 
 def test_lora_of_the_released_model_needs_all_four_parts():
     with pytest.raises(PixWizardError, match="four parts: --model, --gemma, --clip, --vae"):
-        commands._base(parse("train", "--out", "x", "--lora", "world", "--model", "y"))
+        train_command._base(parse("train", "--out", "x", "--lora", "world", "--model", "y"))

@@ -155,7 +155,7 @@ def test_sample_objects_are_large_enough_to_tell():
     heights = torch.cat(heights)
     assert (heights >= 28).float().mean() > 0.95
     assert heights.min() >= 24
-    assert (visible(view) == scenes.alive).float().mean() > 0.98
+    assert (visible(view.instances) == scenes.alive).float().mean() > 0.98
 
 
 @pytest.mark.parametrize("count", [0, 5])
@@ -260,7 +260,7 @@ def test_every_phrase_fits_exactly_one_visible_object():
 def test_refer_is_silent_about_hidden_objects():
     scenes = scene(("ball", "red", 0.0, 3.5), ("ball", "blue", 0.0, 6.8))
     view = render(scenes, 64, 64)
-    assert visible_pixels(view, 2)[0, 1] == 0
+    assert visible_pixels(view.instances, 2)[0, 1] == 0
     assert refer(scenes, view, [1], random.Random(0)) == [None]
     assert refer(scenes, view, [0], random.Random(0))[0].startswith("the ")
 

@@ -19,7 +19,7 @@ CORE = sorted((ROOT / "pixwizard_core").rglob("*.py"))
 BY_HAND = (
     "cli",
     "bench/loading",
-    "demo/commands",
+    "demo/evaluate_command",
     "demo/train",
     "demo/dataset",
     "demo/lora_training",

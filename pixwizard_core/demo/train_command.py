@@ -1,0 +1,159 @@
+"""pixwizard train: the small model on the demo world, or a LoRA of any PixWizard."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+TRAIN = "train the small model on the demo world, or a LoRA of any PixWizard"
+PARTS = ("model", "gemma", "clip", "vae")
+
+
+def add_train(commands) -> None:
+    """Add `pixwizard train` to the subparsers."""
+    parser = commands.add_parser("train", help=TRAIN, description=TRAIN)
+    parser.set_defaults(command=train)
+    parser.add_argument(
+        "--config", type=Path, help="TOML or JSON settings (default: those of the bundled model)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for what was trained")
+    parser.add_argument(
+        "--work", type=Path, help="folder for samples and checkpoint (default: OUT/work)"
+    )
+    budget = parser.add_argument_group("instead of what the settings file says")
+    budget.add_argument("--minutes", type=float, help="time to train")
+    budget.add_argument("--steps", type=int, help="train so many steps, however long it takes")
+    budget.add_argument("--batch", type=int, help="samples a step")
+    budget.add_argument("--scenes", type=int, help="scenes to make and reuse")
+    budget.add_argument("--tasks", help="tasks of every scene, with commas")
+    budget.add_argument(
+        "--start", help='folder of weights to go on from, "bundled", or "" for none'
+    )
+    budget.add_argument("--workers", type=int, help="processes that make samples")
+    budget.add_argument("--seed", type=int)
+    budget.add_argument("--device", help="auto, cpu, cuda, …")
+    budget.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="faster steps after minutes of preparation; needs a C++ compiler",
+    )
+    lora = parser.add_argument_group("a LoRA instead of a whole model")
+    lora.add_argument(
+        "--lora", metavar="LIST", help="JSONL of input, target, instruction; or: world"
+    )
+    lora.add_argument("--rank", type=int, default=16)
+    lora.add_argument("--alpha", type=float, help="strength is alpha / rank (default: rank)")
+    lora.add_argument("--rate", type=float, default=3e-4, help="learning rate")
+    lora.add_argument("--bundle", type=Path, help="folder of a small model (default: ours)")
+    for part in PARTS:
+        lora.add_argument(f"--{part}", type=Path, help="of the released model")
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train, with a line of progress now and then, and say what was written."""
+    return _train_lora(arguments) if arguments.lora else _train_bundle(arguments)
+
+
+def _train_bundle(arguments: argparse.Namespace) -> int:
+    from .train import train_bundle
+    from .train_config import BUNDLED, read_config
+
+    config = read_config(arguments.config or BUNDLED).with_values(_changes(arguments), "command")
+    if arguments.steps is not None:
+        config = config.with_values({"with_setup": False})
+
+    def on_row(row: dict, run) -> None:
+        budget = run.settings
+        goal = f"{budget.steps} steps" if budget.steps else f"{budget.minutes:g} min"
+        print(
+            f"step {row['step']:>6}  {row['minutes']:7.2f} min of {goal}  "
+            f"{row['samples']:>9} samples  loss {row['loss']:.4f}",
+            flush=True,
+        )
+
+    run = train_bundle(config, arguments.out, arguments.work or arguments.out / "work", on_row)
+    print(f"{run.step} steps; the weights are in {arguments.out.absolute()}")
+    return 0
+
+
+def _changes(arguments: argparse.Namespace) -> dict:
+    """What the command line says otherwise than the settings file."""
+
+    def given(*names: str) -> dict:
+        values = {name: getattr(arguments, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
+
+    from .score_report import tasks_of
+
+    data = given("scenes")
+    budget = {"steps": 0} if arguments.minutes and not arguments.steps else {}
+    if arguments.tasks:
+        data["tasks"] = tasks_of(arguments.tasks)
+    return {
+        **given("seed", "device", "compile", "workers", "start"),
+        "data": data,
+        "train": {**budget, **given("minutes", "steps", "batch")},
+    }
+
+
+def _train_lora(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from ..lora import LoraSettings, save_lora
+    from .examples import WORLD_TASKS
+    from .lora_training import (
+        DEFAULTS,
+        PlainSampler,
+        empty_caption,
+        encode_triples,
+        read_triples,
+        train_lora,
+        world_samples,
+    )
+    from .score_report import tasks_of
+
+    triples = None if arguments.lora == "world" else read_triples(arguments.lora)
+    bundle = _base(arguments)
+    seed, steps = arguments.seed or 0, arguments.steps or 500
+    if triples:
+        samples = encode_triples(bundle, triples)
+    else:
+        tasks = tasks_of(arguments.tasks) if arguments.tasks else list(WORLD_TASKS)
+        samples = world_samples(bundle, tasks, arguments.scenes or 64, seed)
+    settings = replace(
+        DEFAULTS,
+        learning_rate=arguments.rate,
+        batch=arguments.batch or DEFAULTS.batch,
+        seed=seed,
+    )
+    lora = LoraSettings(arguments.rank, arguments.alpha, seed=seed)
+    sampler = PlainSampler(samples, empty_caption(bundle))
+    losses = []
+    for loss in train_lora(bundle, sampler, lora, steps=steps, settings=settings):
+        losses.append(loss)
+        if len(losses) % 20 == 0 or len(losses) == steps:
+            recent = losses[-20:]
+            print(f"step {len(losses)} of {steps}  loss {sum(recent) / len(recent):.4f}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "lora.safetensors"
+    save_lora(bundle.model, path, {"steps": str(steps), "rank": str(arguments.rank)})
+    print(path)
+    return 0
+
+
+def _base(arguments: argparse.Namespace):
+    """The model a LoRA is trained for: a small one, or the released one from its four parts."""
+    from ..bundle import load_released
+    from ..cli_run import load_small, usable_device
+    from ..errors import PixWizardError
+
+    parts = [getattr(arguments, part) for part in PARTS]
+    device = arguments.device or "cpu"
+    if not any(parts):
+        return load_small(arguments.bundle, device)
+    if not all(parts):
+        raise PixWizardError(
+            f"the released model has four parts: {', '.join('--' + part for part in PARTS)}"
+        )
+    return load_released(*parts, device=usable_device(device))
