@@ -28,17 +28,20 @@ def index_path(out: Path, shard: tuple[int, int] = (1, 1)) -> Path:
 
 def read_records(path: Path) -> list[Record]:
     """What a list holds, without lines that are not whole."""
-    if not path.is_file():
-        return []
-    records = []
-    for line in path.read_bytes().split(b"\n"):
+    return [record for record in read_objects(path) if {"name", "key"} <= record.keys()]
+
+
+def read_objects(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects that are whole lines of a file; none where there is no file."""
+    found = []
+    for line in path.read_bytes().split(b"\n") if path.is_file() else ():
         try:
-            record = json.loads(line)
+            value = json.loads(line)
         except ValueError:
             continue
-        if isinstance(record, dict) and {"name", "key"} <= record.keys():
-            records.append(record)
-    return records
+        if isinstance(value, dict):
+            found.append(value)
+    return found
 
 
 def read_all(out: Path) -> dict[str, Record]:

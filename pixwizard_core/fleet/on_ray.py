@@ -1,26 +1,42 @@
-"""The engine of many processes or machines: actors on Ray, each with a model of its own.
+"""The engine of many processes or machines: Ray Data with a pool of actors, a model in each.
 
-Actors get lists of paths and give back lines of the index; pictures never pass through Ray's object
-store, so its memory stays small. All machines must see the inputs and the output folder.
+Ray Data hands out the work, keeps the pool, starts a worker that ends anew and gives it its chain
+again, and streams the results. Workers get lists of paths and give back lines of the index;
+pictures never pass through Ray's object store, so its memory stays small. All machines must see the
+inputs and the output folder.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import os
-from collections import deque
+import shutil
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import PixWizardError
-from .index import Record
+from .index import Record, as_line
 from .job import Job
-from .plan import Chain, Todo
-from .work import Worker, failed, work
+from .journal import FOLDER, go_on
+from .plan import Chain
+from .work import Worker
 
 MEGABYTE = 1 << 20
 LEAST_STORE_MB = 80  # Ray refuses less than 75 MB
-LOST = "the worker that did it ended without a word, {times} times; out of memory, or a crash"
+IN_FLIGHT = 2  # chains at a worker, so that the next one is there when one ends
+Row = dict[str, object]
+
+# Of Ray Data. With blocks of one byte each record is a block, delivered as soon as it is there.
+SETTINGS = {
+    "target_max_block_size": 1,
+    "execution_no_progress_timeout_s": -1,  # a slow model is no fault
+    "enable_progress_bars": False,
+    "print_on_execution_start": False,
+    "_max_num_blocks_in_streaming_gen_buffer": 16,  # with 2, a worker waits for its driver
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +51,6 @@ class RayOptions:
     retries: int = 2
 
 
-@dataclass
-class Running:
-    """A chain that an actor is doing. left: its items without a record yet, by name."""
-
-    actor: Any
-    chain: Chain
-    left: dict[str, Todo] = field(default_factory=dict)
-
-
 def run_on_ray(
     job: Job,
     chains: Sequence[Chain],
@@ -52,110 +59,70 @@ def run_on_ray(
 ) -> Iterator[Record]:
     """Records of all items in the chains, as they are finished.
 
-    A worker that ends is replaced and what it had not finished is done again; an item whose worker
-    ended too often is given up. on_event: told in a line of each worker's start and end. Raises
-    PixWizardError without Ray.
+    A worker that ends is replaced and goes on where it was; an item that ends its workers is given
+    up after `retries`. on_event: told in a line of each worker that delivers for the first time.
+    Raises PixWizardError without Ray, or when workers cannot start.
     """
     ray = _ray()
     own = not ray.is_initialized()
     if own:
         _start(ray, job, options)
+    journals = Path(job.out) / FOLDER / uuid.uuid4().hex
+    met: set[int] = set()
     try:
-        yield from _Pool(ray, job, options, on_event).run(chains)
+        # Nothing is fetched ahead: what is delivered is what a crash cannot cost.
+        results = _results(ray.data, job, chains, options, str(journals))
+        for batch in results.iter_batches(batch_size=None, prefetch_batches=0):
+            for record, process in zip(batch["record"], batch["process"], strict=True):
+                if process not in met:
+                    met.add(process)
+                    on_event(f"a worker started, process {process}")
+                yield json.loads(record)
+    except ray.exceptions.RayError as error:
+        raise PixWizardError(f"a worker failed: {_reason(error)}") from error
     finally:
         if own:
             ray.shutdown()
+        shutil.rmtree(journals, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A chain as one cell of a table, which would take it to pieces otherwise."""
+
+    chain: Chain
 
 
 class Remote:
-    """What lives in an actor's process."""
+    """What lives in an actor's process: chains in, a row for each record out."""
 
-    def __init__(self, job: Job, retries: int) -> None:
-        self.worker = Worker(job, retries)
+    def __init__(self, job: Job, retries: int, journals: str) -> None:
+        # Ray shows each actor its own GPU and no other.
+        self.worker = Worker(job, retries, job.device.split(":")[0])
+        self.retries, self.journals = retries, Path(journals)
 
-    def pid(self) -> int:
-        return os.getpid()
+    def __call__(self, row: Row) -> Iterator[Row]:
+        chain = row["handed"].chain
+        for record in go_on(self.worker, chain, self.retries, self.journals):
+            yield {"record": as_line(record), "process": os.getpid()}
 
-    def do(self, chain: Chain) -> Iterator[Record]:
-        yield from work(self.worker, chain)
 
-
-class _Pool:
-    def __init__(self, ray, job: Job, options: RayOptions, on_event) -> None:
-        self.ray, self.job, self.options, self.on_event = ray, job, options, on_event
-        gpu = job.device.startswith("cuda")
-        make = ray.remote(num_cpus=job.threads, num_gpus=1 if gpu else 0, max_restarts=0)
-        self.kind = make(Remote)
-        self.lost: dict[str, int] = {}  # how often an item's worker ended
-
-    def run(self, chains: Sequence[Chain]) -> Iterator[Record]:
-        todo = deque(chains)
-        running: dict[Any, Running] = {}
-        try:
-            for actor in [self._actor() for _ in range(min(self.options.workers, len(todo)))]:
-                self._assign(actor, todo, running)
-            while running:
-                # Any of the streams with something new, or that has ended.
-                ready, _ = self.ray.wait(list(running), num_returns=1)
-                yield from self._advance(ready[0], todo, running)
-        finally:
-            for work_left in running.values():
-                self.ray.kill(work_left.actor)
-
-    def _actor(self):
-        actor = self.kind.remote(self.job, self.options.retries)
-        self._say(actor)
-        return actor
-
-    def _say(self, actor) -> None:
-        try:
-            self.on_event(f"a worker started, process {self.ray.get(actor.pid.remote())}")
-        except self.ray.exceptions.RayActorError as error:
-            raise PixWizardError(f"a worker could not start: {_reason(error)}") from error
-
-    def _assign(self, actor, todo: deque, running: dict) -> None:
-        if not todo:
-            self.ray.kill(actor)
-            return
-        chain = todo.popleft()
-        stream = actor.do.options(num_returns="streaming").remote(chain)
-        left = {one.item.name: one for batch in chain for one in batch}
-        running[stream] = Running(actor, chain, left)
-
-    def _advance(self, stream, todo: deque, running: dict) -> Iterator[Record]:
-        now = running[stream]
-        try:
-            record = self.ray.get(next(stream))
-        except StopIteration:
-            del running[stream]
-            self._assign(now.actor, todo, running)
-        except self.ray.exceptions.RayActorError as error:
-            del running[stream]
-            self.on_event(f"a worker ended: {_reason(error)}")
-            yield from self._redo(now, todo)
-            if todo:
-                self._assign(self._actor(), todo, running)
-        else:
-            now.left.pop(record["name"], None)
-            yield record
-
-    def _redo(self, ended: Running, todo: deque) -> Iterator[Record]:
-        """Queue what an ended worker left, first its next item alone, since it may be the cause."""
-        again = []
-        for batch in ended.chain:
-            left = tuple(one for one in batch if one.item.name in ended.left)
-            blamed = not again and bool(left)
-            if blamed:
-                for one in left:
-                    self.lost[one.item.name] = self.lost.get(one.item.name, 0) + 1
-            times = max((self.lost.get(one.item.name, 0) for one in left), default=0)
-            if blamed and times > self.options.retries:
-                for one in left:
-                    yield failed(one, PixWizardError(LOST.format(times=times)))
-            elif left:
-                again.append(left)
-        if again:
-            todo.appendleft(tuple(again))
+def _results(data, job: Job, chains: Sequence[Chain], options: RayOptions, journals: str):
+    """The dataset of rows that Remote gives, one chain a block and so a task."""
+    rows = [{"handed": Handed(chain)} for chain in chains]
+    results = data.from_items(rows, override_num_blocks=len(rows)).flat_map(
+        Remote,
+        fn_constructor_args=(job, options.retries, journals),
+        compute=data.ActorPoolStrategy(
+            size=min(options.workers, len(rows)), max_tasks_in_flight_per_actor=IN_FLIGHT
+        ),
+        num_cpus=job.threads,
+        num_gpus=1 if job.device.startswith("cuda") else 0,
+    )
+    settings = {**SETTINGS, "max_consecutive_actor_init_deaths": options.retries}
+    for name, value in settings.items():
+        setattr(results.context, name, value)
+    return results
 
 
 def _start(ray, job: Job, options: RayOptions) -> None:
@@ -183,8 +150,12 @@ def _ray():
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
+        import ray.data
     except ImportError:
         raise PixWizardError(
             'the engine "ray" is not installed: pip install "pixwizard[ray]", or use --engine local'
         ) from None
+    for handler in logging.getLogger("ray.data").handlers:  # its log file keeps what it says
+        if isinstance(handler, logging.StreamHandler):
+            handler.setLevel(logging.ERROR)
     return ray
