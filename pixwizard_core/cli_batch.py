@@ -75,9 +75,13 @@ def batch(arguments: argparse.Namespace) -> int:
         raise PixWizardError(f"--every must be at least 1. Got: {arguments.every}")
     job = job_of(arguments)
     asked = {name: getattr(arguments, name) or "" for name in WORDS}
-    found = find(arguments.inputs, frames=arguments.frames, every=arguments.every)
+    found = find(
+        arguments.inputs, frames=arguments.frames, every=arguments.every, out=arguments.out
+    )
     with rate("looking at", "picture") as advance:
-        items, failures = identify(found, asked, lambda count: advance(count, len(found), 0))
+        items, failures = identify(
+            found, asked, lambda seen, failed: advance(seen, len(found), failed)
+        )
     return finish(carry_out(arguments, job, items, failures))
 
 
@@ -119,6 +123,8 @@ def _check_counts(arguments: argparse.Namespace) -> None:
     for name in ("threads", "batch"):
         if getattr(arguments, name) < 1:
             raise PixWizardError(f"--{name} must be at least 1. Got: {getattr(arguments, name)}")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise PixWizardError(f"--workers must be at least 1. Got: {arguments.workers}")
     start = getattr(arguments, "temporal", None)
     if start is not None and not 0 <= start < 1:
         raise PixWizardError(f"--temporal is a time from 0 to below 1. Got: {start}")
@@ -187,7 +193,7 @@ def finish(report) -> int:
         print(f"failed: {failure['path']}: {failure['error']}", file=sys.stderr)
     if len(report.failures) > SHOWN_FAILURES:
         more = len(report.failures) - SHOWN_FAILURES
-        print(f"and {more} more; all are in failures.jsonl beside the list", file=sys.stderr)
+        print(f"and {more} more; all are in {report.listed_failures}", file=sys.stderr)
     return EXIT_FAILURES if report.failures else 0
 
 

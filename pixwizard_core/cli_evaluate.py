@@ -85,7 +85,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     )
     found = find_data(arguments.data, _root(arguments), options)
     with cli_batch.rate("looking at", "picture") as advance:
-        items, failures = identify(found, {}, lambda count: advance(count, len(found), 0))
+        items, failures = identify(
+            found, {}, lambda seen, failed: advance(seen, len(found), failed)
+        )
     report = cli_batch.carry_out(arguments, job, items, failures)
     _show(arguments, report)
     return cli_batch.finish(report)

@@ -5,6 +5,7 @@ A line that was cut off by a crash is dropped when the list is read again; its i
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,14 +17,24 @@ from ..errors import PixWizardError
 from ..picture_files import replace_file
 
 Record = dict[str, Any]
-INDEX, FAILURES, PARQUET, LOCK = "index", "failures.jsonl", "index.parquet", ".lock"
-DONE, FAILED = "done", "failed"
+INDEX, FAILURES, PARQUET, LOCK = "index", "failures", "index.parquet", ".lock"
+DONE, FAILED, STOPPED = "done", "failed", "stopped"
+HELD = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}  # by another process
 
 
 def index_path(out: Path, shard: tuple[int, int] = (1, 1)) -> Path:
     """index.jsonl, or the shard's own list."""
+    return _list_path(INDEX, out, shard)
+
+
+def failures_path(out: Path, shard: tuple[int, int] = (1, 1)) -> Path:
+    """failures.jsonl, or the shard's own list."""
+    return _list_path(FAILURES, out, shard)
+
+
+def _list_path(kind: str, out: Path, shard: tuple[int, int]) -> Path:
     part, of = shard
-    return out / (f"{INDEX}.jsonl" if of == 1 else f"{INDEX}-{part}-of-{of}.jsonl")
+    return out / (f"{kind}.jsonl" if of == 1 else f"{kind}-{part}-of-{of}.jsonl")
 
 
 def read_records(path: Path) -> list[Record]:
@@ -44,11 +55,16 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def lists_of(out: Path) -> list[Path]:
+    """All lists in a folder, that of a whole run and those of shards, the newest last."""
+    lists = out.glob(f"{INDEX}*.jsonl")
+    return sorted(lists, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
 def read_all(out: Path) -> dict[str, Record]:
     """The newest record of each name in all lists of a folder."""
     found = {}
-    lists = out.glob(f"{INDEX}*.jsonl")
-    for path in sorted(lists, key=lambda path: (path.stat().st_mtime_ns, path.name)):
+    for path in lists_of(out):
         found.update((record["name"], record) for record in read_records(path))
     return found
 
@@ -59,9 +75,11 @@ def is_kept(out: Path, record: Mapping[str, Any]) -> bool:
 
 
 class Appender:
-    """Adds records to a list; each is on the disk when add() returns."""
+    """Adds records to a list; each is on the disk when add() returns. Raises PixWizardError when
+    it cannot be written."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self.file = path.open("a+b")
         self._drop_torn_line()
@@ -74,16 +92,25 @@ class Appender:
             self.file.truncate(whole)
 
     def add(self, record: Record) -> None:
-        self.file.write(as_line(record))
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        try:
+            self.file.write(as_line(record))
+            self.file.flush()
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            raise PixWizardError(
+                f"cannot write {self.path}: {error.strerror or error}; what is listed stays done"
+            ) from error
 
     def close(self) -> None:
         self.file.close()
 
 
 def as_line(record: Record) -> bytes:
-    return json.dumps(record, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+    """One JSON object and a line's end, in UTF-8; with escapes where a name is no text."""
+    try:
+        return json.dumps(record, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(record, sort_keys=True).encode() + b"\n"
 
 
 def write_list(path: Path, records: Iterable[Record]) -> None:
@@ -101,7 +128,10 @@ def write_parquet(path: Path, records: Iterable[Record]) -> bool:
         return False
     ordered = sorted(records, key=lambda record: record["name"])
     nested = ("files", "data", "metrics")
-    rows = [{**r, **{k: json.dumps(r[k], sort_keys=True) for k in nested}} for r in ordered]
+    rows = [
+        {**r, "path": r["path"].encode(errors="backslashreplace").decode(),
+         **{k: json.dumps(r[k], sort_keys=True) for k in nested}} for r in ordered
+    ]  # fmt: skip
     text, whole = pyarrow.string(), pyarrow.int64()
     columns = {
         **dict.fromkeys(("name", "key", "path", "sequence", "task", "instruction"), text),
@@ -126,10 +156,13 @@ def locked(path: Path) -> Iterator[None]:
     with path.with_suffix(LOCK).open("a+b") as file:
         try:
             _lock(file)
-        except OSError:
-            raise PixWizardError(
-                f"another run is working on {path}; wait for it, or choose another --out or --shard"
-            ) from None
+        except OSError as error:
+            # Some network file systems know no locks; there a run goes on without one.
+            if error.errno in HELD:
+                raise PixWizardError(
+                    f"another run is working on {path}; wait for it, or choose another --out or "
+                    "--shard"
+                ) from None
         yield
 
 

@@ -19,6 +19,7 @@ from ..canvas import Size
 FORMAT = 1  # of keys and of the index; raised when what is written for an item changes
 BLOCK = 1 << 20
 NAME_DIGITS = 8
+PART_BYTES = 180  # of a name; file systems allow 255, and task and kind of result come behind it
 NO_SIZE = Size(0, 0)
 SEED_BITS = 31  # seeds fit where a signed 32-bit number is wanted
 
@@ -58,7 +59,8 @@ class Item:
 def digest(value: Any) -> str:
     """SHA-256, in hexadecimal, of anything that JSON can hold."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    # Names of files may hold bytes that are no text, which Python keeps as lone surrogates.
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def file_hash(path: str | Path) -> str:
@@ -90,7 +92,16 @@ def with_names(items: Iterable[Item]) -> list[Item]:
 
 def safe_name(path: str | Path) -> str:
     """A relative path without ending as a name below the output folder: no "..", nothing hidden,
-    and no dot that could be taken for an ending."""
+    no dot that could be taken for an ending, and no part too long for a file system."""
     parts = [part for part in PurePosixPath(Path(path).as_posix()).parts if part not in ("/", "..")]
     cleaned = ["".join(c if c.isalnum() or c in "-_" else "_" for c in part) for part in parts]
-    return "/".join(part for part in cleaned if part) or "picture"
+    return "/".join(_short(part) for part in cleaned if part) or "picture"
+
+
+def _short(part: str) -> str:
+    """At most PART_BYTES in UTF-8; what is longer ends in a piece of its hash."""
+    data = part.encode()
+    if len(data) <= PART_BYTES:
+        return part
+    kept = data[: PART_BYTES - NAME_DIGITS - 1].decode(errors="ignore")
+    return f"{kept}-{digest(part)[:NAME_DIGITS]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,9 @@ def _row(values: dict[str, Any], path: Path, number: int) -> Row:
         raise PixWizardError(f"{path.name}, line {number}: no {PATH}")
     filled = [name for name in FIELDS if values.get(name) not in ("", None)]
     words = {name: str(values[name]).strip() for name in filled}
-    if "seed" in words and not words["seed"].lstrip("-").isdecimal():
+    if not re.fullmatch(r"-?[0-9]{1,18}", words.get("seed", "0")):
         raise PixWizardError(
-            f"{path.name}, line {number}: the seed is a whole number. Got: {words['seed']!r}"
+            f"{path.name}, line {number}: the seed is a whole number of up to 18 digits. "
+            f"Got: {words['seed']!r}"
         )
     return Row(path.parent / picture.strip(), words)

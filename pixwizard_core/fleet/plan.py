@@ -40,11 +40,12 @@ Chain = tuple[Batch, ...]  # done in order by one worker
 def identify(
     found: Iterable[Found],
     asked: dict[str, str],
-    on_seen: Callable[[int], None] = lambda count: None,
+    on_seen: Callable[[int, int], None] = lambda seen, failed: None,
 ) -> tuple[list[Item], list[Failure]]:
     """Items with content hash and size, and what could not be read.
 
     asked: task, instruction, caption, colour, target for pictures whose row says nothing else.
+    on_seen: told how many could be read so far, and how many not.
     Raises InstructionError when a sentence cannot be made.
     """
     items, failures = [], []
@@ -60,7 +61,7 @@ def identify(
             raise InstructionError(f"{one.path}: {error}") from error
         except (PixWizardError, OSError) as error:
             failures.append(failure(one.name, str(one.path), error))
-        on_seen(number)
+        on_seen(number - len(failures), len(failures))
     return with_names(items), failures
 
 
@@ -94,8 +95,12 @@ def _item(one: Found, asked: dict[str, str], content: str, size: Size) -> Item:
 
 def in_shard(item: Item, shard: tuple[int, int], whole_sequences: bool) -> bool:
     """Whether an item is in part i of n; by its name, so the parts stay when pictures are added."""
+    return is_of(item.sequence if whole_sequences and item.sequence else item.name, shard)
+
+
+def is_of(name: str, shard: tuple[int, int]) -> bool:
+    """Whether a name is in part i of n."""
     part, of = shard
-    name = item.sequence if whole_sequences and item.sequence else item.name
     return int(digest(name), 16) % of == part - 1
 
 

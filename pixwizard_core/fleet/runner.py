@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..errors import PixWizardError
 from .index import (
     DONE,
-    FAILURES,
     PARQUET,
+    STOPPED,
     Appender,
     Record,
+    failures_path,
     index_path,
+    lists_of,
     locked,
     read_all,
     write_list,
@@ -21,9 +24,11 @@ from .index import (
 )  # fmt: skip
 from .items import Item
 from .job import Job
+from .journal import FOLDER as JOURNALS
 from .latents import FOLDER
-from .plan import Chain, Failure, chains_of, in_shard
+from .plan import Chain, Failure, chains_of, in_shard, is_of
 
+TORN = ".*.[0-9]*.[0-9]*.part"  # what a killed run was writing, by whole_file's names
 Engine = Callable[[Job, Sequence[Chain]], Iterator[Record]]
 
 
@@ -37,6 +42,7 @@ class Report:
     failures: list[Failure] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     parquet: bool = False
+    listed_failures: Path | None = None
 
 
 def run_fleet(
@@ -58,8 +64,12 @@ def run_fleet(
     path = index_path(out, shard)
     with locked(path):
         mine = [item for item in items if in_shard(item, shard, bool(job.temporal))]
-        chains, before = chains_of(mine, job, read_all(out), workers)
-        report = Report(path, skipped=len(before), failures=list(failures))
+        known = read_all(out)
+        chains, before = chains_of(mine, job, known, workers)
+        _refuse_to_overwrite(chains, known)
+        unseen = [failure for failure in failures if is_of(failure["name"], shard)]
+        report = Report(path, skipped=len(before), failures=unseen)
+        report.listed_failures = failures_path(out, shard)
         total = sum(len(batch) for chain in chains for batch in chain)
         on_progress(0, total, 0)
         records = {record["name"]: record for record in before}
@@ -68,6 +78,17 @@ def run_fleet(
         report.failures.sort(key=lambda failure: failure["name"])
         _settle(out, path, shard, report)
     return report
+
+
+def _refuse_to_overwrite(chains: Sequence[Chain], known: dict[str, Record]) -> None:
+    """Raises PixWizardError when results of another picture, that is still there, would go."""
+    for todo in (todo for chain in chains for batch in chain for todo in batch):
+        other = known.get(todo.item.name, {}).get("path", todo.item.path)
+        if other != todo.item.path and Path(other).is_file():
+            raise PixWizardError(
+                f"{todo.item.name} in the output folder is of {other}, and now {todo.item.path} "
+                "would take its place; give another folder as --out"
+            )
 
 
 def _work_off(job, chains, engine, path, report, records, total, on_progress) -> None:
@@ -80,6 +101,8 @@ def _work_off(job, chains, engine, path, report, records, total, on_progress) ->
                 listed.add(record)
                 records[record["name"]] = record
                 report.done += 1
+            elif record["status"] == STOPPED:
+                raise PixWizardError(f"{record['error']}; a new run goes on where this one was")
             else:
                 report.failures.append({name: record[name] for name in ("name", "path", "error")})
                 failed += 1
@@ -95,12 +118,14 @@ def _settle(out: Path, path: Path, shard: tuple[int, int], report: Report) -> No
     else:
         write_list(path, report.records)
     if report.failures:
-        write_list(out / FAILURES, report.failures)
-        return
-    (out / FAILURES).unlink(missing_ok=True)
+        write_list(failures_path(out, shard), report.failures)
+    else:
+        failures_path(out, shard).unlink(missing_ok=True)
     if shard == (1, 1):
-        shutil.rmtree(out / FOLDER, ignore_errors=True)
-        for torn in out.rglob(".*.part"):  # what a killed run was writing
+        if not report.failures:
+            shutil.rmtree(out / FOLDER, ignore_errors=True)
+        shutil.rmtree(out / JOURNALS, ignore_errors=True)
+        for torn in out.rglob(TORN):
             torn.unlink(missing_ok=True)
 
 
@@ -111,7 +136,10 @@ def _collect(out: Path, records: Sequence[Record]) -> bool:
 
 
 def collect(out: Path) -> tuple[int, bool]:
-    """Put the lists of all shards together: (items, whether as Parquet too)."""
+    """Put the lists of all shards together: (items, whether as Parquet too). Raises PixWizardError
+    where there is none."""
+    if not lists_of(out):
+        raise PixWizardError(f"there is no list in {out}; --collect takes the --out of shards")
     with locked(index_path(out)):
         known = read_all(out)
         return len(known), _collect(out, [])

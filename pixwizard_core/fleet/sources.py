@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,28 +38,39 @@ class Found:
     truth: dict[str, Any] = field(default_factory=dict)
 
 
-def find(inputs: Sequence[str], *, frames: bool = False, every: int = 1) -> list[Found]:
+def find(
+    inputs: Sequence[str], *, frames: bool = False, every: int = 1, out: Path | None = None
+) -> list[Found]:
     """All pictures that inputs name, folders with all that is below them.
 
     frames: each folder is one sequence of frames, in the natural order of their names. every: take
-    each n-th frame of a sequence. Raises PixWizardError for an input that names nothing.
+    each n-th frame of a sequence. out: where results go; what is in there is no input, unless an
+    input is itself in there. Raises PixWizardError for an input that names nothing, or that is out.
     """
     found: list[Found] = []
     for given in inputs:
-        paths = _paths(given)
-        before = len(found)
-        for path, below in paths:
-            found += _of_path(path, below, frames, every)
-        if len(found) == before:
+        some = [one for path, base in _paths(given) for one in _of_path(path, base, frames, every)]
+        found += some if out is None else _without_results(some, given, out)
+        if not some:
             raise PixWizardError(f"there is no picture or video in {given}")
     return found
 
 
-def _paths(given: str) -> Iterator[tuple[Path, Path]]:
-    """(path, the folder that names are relative to) of one input."""
+def _without_results(some: list[Found], given: str, out: Path) -> list[Found]:
+    root, place = Path(os.path.abspath(given)), Path(os.path.abspath(out))
+    if root == place and root.is_dir():
+        raise PixWizardError(f"{given} is both input and output; give another folder as --out")
+    if root.is_relative_to(place):
+        return some
+    below = f"{place}{os.sep}"
+    return [one for one in some if not os.path.abspath(one.path).startswith(below)]
+
+
+def _paths(given: str) -> Iterator[tuple[Path, Path | None]]:
+    """(path, the folder that names are relative to) of one input; None: what is given itself."""
     path = Path(given)
     if path.exists():
-        yield path, path.parent
+        yield path, None
         return
     matched = sorted(glob.glob(given, recursive=True)) if glob.has_magic(given) else []
     if not matched:
@@ -69,34 +81,45 @@ def _paths(given: str) -> Iterator[tuple[Path, Path]]:
         yield match, root
 
 
-def _of_path(path: Path, root: Path, frames: bool, every: int) -> Iterator[Found]:
+def _of_path(path: Path, base: Path | None, frames: bool, every: int) -> Iterator[Found]:
     if path.is_dir():
-        yield from _of_folder(path, frames, every)
+        yield from _of_folder(path, base, frames, every)
     elif path.suffix.lower() in MANIFESTS:
         for row in read_manifest(path):
-            yield Found(_name(row.path, path.parent), row.path, words=row.words)
-    elif path.suffix.lower() in VIDEOS:
-        name = _name(path, root)
-        for frame in range(0, frame_count(path), every):
-            yield Found(f"{name}/{frame:0{FRAME_DIGITS}}", path, frame, name)
-    elif path.suffix.lower() in PICTURES:
-        yield Found(_name(path, root), path)
+            for one in _of_file(row.path, path.parent, every):
+                yield replace(one, words=row.words)
+    elif path.suffix.lower() in VIDEOS | PICTURES:
+        yield from _of_file(path, base or path.parent, every)
 
 
-def _of_folder(folder: Path, frames: bool, every: int) -> Iterator[Found]:
+def _of_file(path: Path, base: Path, every: int) -> Iterator[Found]:
+    """A picture, or the frames of a video; of one that cannot be read the first, to be listed."""
+    name = _name(path, base)
+    if path.suffix.lower() not in VIDEOS:
+        yield Found(name, path)
+        return
+    try:
+        count = frame_count(path)
+    except (PixWizardError, OSError):
+        count = 1
+    for frame in range(0, count, every):
+        yield Found(f"{name}/{frame:0{FRAME_DIGITS}}", path, frame, name)
+
+
+def _of_folder(folder: Path, base: Path | None, frames: bool, every: int) -> Iterator[Found]:
     inside = sorted((p for p in folder.rglob("*") if p.is_file()), key=natural)
     inside = [path for path in inside if not _hidden(path.relative_to(folder))]
     if not frames:
         for path in inside:
             if path.suffix.lower() in PICTURES | VIDEOS:
-                yield from _of_path(path, folder, False, every)
+                yield from _of_file(path, base or folder, every)
         return
     counts: dict[Path, int] = {}
     for path in inside:
         if path.suffix.lower() in PICTURES:
             number = counts[path.parent] = counts.get(path.parent, -1) + 1
             if number % every == 0:
-                sequence = safe_name(path.parent.relative_to(folder.parent))
+                sequence = safe_name(path.parent.relative_to(base or folder.parent))
                 yield Found(f"{sequence}/{safe_name(path.stem)}", path, sequence=sequence)
 
 

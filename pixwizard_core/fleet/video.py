@@ -21,6 +21,7 @@ def frame_count(path: Path) -> int:
     return len(_times(str(path)))
 
 
+@lru_cache(maxsize=64)
 def frame_size(path: Path) -> tuple[int, int]:
     """(width, height) in px."""
     with _open(str(path)) as container:

@@ -4,6 +4,7 @@ code on items, which is why their results agree.
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from ..errors import PixWizardError
 from ..picture_files import open_picture
 from ..tasks import find_task
 from .forward import RememberedTexts, paint, paint_frame
-from .index import DONE, FAILED, Record
+from .index import DONE, FAILED, STOPPED, Record
 from .items import Item
 from .job import Job
 from .latents import LatentStore
@@ -29,6 +30,7 @@ from .plan import Batch, Chain, Todo, canvas_of
 from .protocols import score
 from .video import VideoReader
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 READ_AHEAD, WRITE_BEHIND = 2, 4  # batches
 Answer = Tensor | Exception
 log = logging.getLogger(__name__)
@@ -148,18 +150,30 @@ class Worker:
         for number in range(self.retries + 1):
             try:
                 return attempt()
-            except PixWizardError as error:
-                return error
-            except (OSError, RuntimeError, ValueError, MemoryError) as error:
-                log.warning("attempt %d of %d failed: %s", number + 1, self.retries + 1, error)
+            except Exception as error:
                 last = error
+                if not may_pass(error):
+                    break
+                log.warning("attempt %d of %d failed: %s", number + 1, self.retries + 1, error)
         return last
 
 
+def may_pass(error: Exception) -> bool:
+    """Whether another attempt may go well: not after a user's mistake, or with a full disk."""
+    cause = error.__cause__ if isinstance(error, PixWizardError) else error
+    if isinstance(cause, OSError):
+        # Pillow's complaints about what is in a file are OSErrors too, without a number.
+        number = cause.errno
+        return number not in (*FULL, errno.ENOENT) and (number is not None or cause is error)
+    return isinstance(cause, (RuntimeError, ValueError, MemoryError)) and cause is error
+
+
 def failed(todo: Todo, error: BaseException) -> Record:
-    """The record of an item without a result."""
+    """The record of an item without a result; with a full disk no other could get one either."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-    return {"name": todo.item.name, "key": todo.key, "status": FAILED, "path": todo.item.path,
+    full = any(getattr(one, "errno", None) in FULL for one in (error, error.__cause__))
+    status = STOPPED if full else FAILED
+    return {"name": todo.item.name, "key": todo.key, "status": status, "path": todo.item.path,
             "error": reason}  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def base(tmp_path_factory):
 
 def batch(base, out, *words) -> int:
     options = ["--bundle", base / "bundle", "--centre", 64, "--out", base / out, "--workers", 1]
-    return cli.main(["batch", *map(str, words), *map(str, options)])
+    return cli.main(["batch", *map(str, options), *map(str, words)])
 
 
 def test_batch_does_a_folder_and_says_what_it_did(base, capsys):
@@ -61,6 +61,9 @@ def test_batch_does_shards_and_collects_them(base, capsys):
         (("IN",), "nothing is asked of it; give --task or --instruction"),
         (("IN", "--task", "depth", "--every", "0"), "--every must be at least 1. Got: 0"),
         (("IN", "--task", "depth", "--batch", "0"), "--batch must be at least 1. Got: 0"),
+        (("IN", "--task", "depth", "--workers", "0"), "--workers must be at least 1. Got: 0"),
+        (("IN", "--task", "depth", "--out", "IN"), "is both input and output; give another folder"),
+        (("--collect",), "there is no list in"),
         (("IN", "--task", "nonsense"), "unknown task 'nonsense'"),
         (("IN", "--task", "depth", "--shard", "3/2"), "--shard is I/N with I from 1 to N"),
         (("IN", "--task", "depth", "--model", "x"), "the released model has four parts"),

@@ -1,18 +1,21 @@
 """Whole runs on the local engine: same bits in any company, resumed, retried, failures listed."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
+from pixwizard_core import whole_file
 from pixwizard_core.canvas import plan as lay
-from pixwizard_core.errors import PixWizardError
+from pixwizard_core.errors import CanvasError, PixWizardError
 from pixwizard_core.fleet import work as working
-from pixwizard_core.fleet.index import read_records
+from pixwizard_core.fleet.index import read_objects, read_records
 from pixwizard_core.fleet.job import ModelFiles, Temporal
 from pixwizard_core.fleet.plan import canvas_of, chains_of
-from pixwizard_core.fleet.work import Worker
+from pixwizard_core.fleet.work import Worker, may_pass
 from pixwizard_core.picture_files import open_picture, save_picture
 from pixwizard_core.pipeline import Request, run
 from tests.support.fleet import items_of, run_here, small_job, write_pictures
@@ -101,11 +104,14 @@ def test_interrupted_run_goes_on_where_it_was(base, reference):
 
     with pytest.raises(Stopped):
         run_here(job, items_of(base / "in"), on_progress=stop)
-    torn = Path(job.out) / ".a3_depth_answer.png.1.part"
+    torn = Path(job.out) / ".a3_depth_answer.png.41.42.part"
     torn.write_bytes(b"half a pic")
+    other = Path(job.out) / ".of_another_program.part"
+    other.write_bytes(b"not ours")
     report = run_here(job, items_of(base / "in"))
     assert (report.done, report.skipped) == (3, 2)
     assert not torn.exists()
+    assert other.exists()
     assert report.index.read_bytes() == reference[0].index.read_bytes()
 
 
@@ -139,6 +145,61 @@ def test_passing_faults_are_tried_again_and_mistakes_are_not(base, monkeypatch):
     errors.append(PixWizardError("no picture"))
     assert isinstance(worker._read(item[0]), PixWizardError)
     assert len(calls) == 4
+
+
+def test_faults_of_the_disk_are_tried_again_and_what_is_in_a_file_is_not(base, tmp_path):
+    def caused(problem):
+        error = CanvasError("cannot write")
+        error.__cause__ = problem
+        return error
+
+    assert may_pass(caused(OSError(errno.EIO, "fault")))
+    assert may_pass(RuntimeError("out of memory"))
+    for problem in (OSError(errno.ENOSPC, "full"), OSError("truncated"), None):
+        assert not may_pass(caused(problem))
+    assert not may_pass(KeyError("a mistake of ours"))
+
+
+def test_a_full_disk_stops_the_run_and_a_new_one_goes_on(base, monkeypatch):
+    job, renamed = small_job(base, "no_room"), []
+    replace = os.replace
+
+    def full(source, target):
+        renamed.append(target)
+        if len(renamed) > 7:  # two pictures of three files each have found room
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(whole_file.os, "replace", full)
+    with pytest.raises(PixWizardError, match=r"No space left on device; .*goes on where this"):
+        run_here(job, items_of(base / "in"))
+    assert len(read_records(Path(job.out) / "index.jsonl")) == 2
+    assert not list(Path(job.out).glob(".*.part"))
+    monkeypatch.undo()
+    report = run_here(job, items_of(base / "in"))
+    assert (report.done, report.skipped) == (3, 2)
+
+
+def test_results_of_another_picture_are_not_overwritten(base, tmp_path):
+    job = small_job(base, "taken")
+    mine, other = (write_pictures(tmp_path / name, 1, seed=seed) for seed, name in enumerate("xy"))
+    run_here(job, items_of(mine))
+    with pytest.raises(PixWizardError, match="would take its place; give another folder as --out"):
+        run_here(job, items_of(other))
+    (mine / "a0.png").unlink()
+    assert run_here(job, items_of(other)).done == 1
+
+
+def test_parts_list_their_own_failures_and_leave_those_of_others(base, tmp_path):
+    folder = write_pictures(tmp_path / "in", 4)
+    unseen = [{"name": f"bad{n}", "path": f"bad{n}.png", "error": "unread"} for n in range(8)]
+    job = small_job(base, "partly")
+    reports = [run_here(job, items_of(folder), shard=(n, 2), failures=unseen) for n in (1, 2)]
+    listed = [read_objects(Path(job.out) / f"failures-{n}-of-2.jsonl") for n in (1, 2)]
+    assert [report.failures for report in reports] == listed
+    assert sorted(one["name"] for rows in listed for one in rows) == [f"bad{n}" for n in range(8)]
+    run_here(job, items_of(folder), shard=(1, 2))
+    assert [path.name for path in Path(job.out).glob("fail*")] == ["failures-2-of-2.jsonl"]
 
 
 def test_a_batch_that_fails_is_done_one_by_one(base, monkeypatch):

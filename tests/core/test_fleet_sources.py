@@ -36,6 +36,26 @@ def test_find_takes_globs_and_names_from_their_fixed_part(tmp_path):
     assert names(find([f"{tmp_path}/*/*.png"])) == ["x/one", "y/two"]
 
 
+def test_find_names_pictures_of_folders_that_a_glob_finds_by_their_folder(tmp_path):
+    picture(tmp_path / "x" / "a.png")
+    picture(tmp_path / "y" / "a.png")
+    assert names(find([f"{tmp_path}/*"])) == ["x/a", "y/a"]
+    found = find([f"{tmp_path}/*"], frames=True)
+    assert [one.sequence for one in found] == ["x", "y"]
+
+
+def test_find_takes_no_results_for_pictures(tmp_path):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "out" / "a_depth_answer.png")
+    picture(tmp_path / "outside.png")
+    assert names(find([str(tmp_path)], out=tmp_path / "out")) == ["a", "outside"]
+    assert names(find([f"{tmp_path}/**/*.png"], out=tmp_path / "out")) == ["a", "outside"]
+    given = str(tmp_path / "out" / "a_depth_answer.png")
+    assert names(find([given], out=tmp_path / "out")) == ["a_depth_answer"]
+    with pytest.raises(PixWizardError, match="is both input and output"):
+        find([f"{tmp_path}/out/"], out=tmp_path / "out")
+
+
 def test_find_orders_frames_by_number(tmp_path):
     for number in (10, 2, 1):
         picture(tmp_path / "shot" / f"f{number}.png")
@@ -84,7 +104,9 @@ def test_manifest_of_json_lines_keeps_own_words(tmp_path):
         ("l.jsonl", "{bad\n", "line 1: not JSON"),
         ("l.jsonl", "[1]\n", "line 1: not a JSON object"),
         ("l.jsonl", '{"task": "depth"}\n', "line 1: no path"),
-        ("l.csv", "path,seed\na.png,x\n", "line 2: the seed is a whole number. Got: 'x'"),
+        ("l.csv", "path,seed\na.png,x\n", "line 2: the seed is a whole number of .* Got: 'x'"),
+        ("l.csv", "path,seed\na.png,--5\n", "line 2: the seed is a whole number"),
+        ("l.jsonl", '{"path": "a.png", "seed": 1234567890123456789}', "up to 18 digits"),
     ],
 )
 def test_manifest_names_the_wrong_row(name, text, message, tmp_path):
@@ -101,6 +123,30 @@ def test_identify_lists_what_cannot_be_read_and_goes_on(tmp_path):
     assert items[0].size == (16, 8)
     assert failures[0]["name"] == "bad"
     assert "cannot be read as a picture" in failures[0]["error"]
+
+
+def test_manifest_row_without_its_picture_is_listed_and_the_rest_done(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text("path\ngone.png\na.png\n", encoding="utf-8")
+    items, failures = identify(find([str(tmp_path / "list.csv")]), {"task": "depth"})
+    assert [item.name for item in items] == ["a_depth"]
+    assert "No such file" in failures[0]["error"]
+
+
+def test_a_video_that_cannot_be_read_is_listed_and_the_rest_done(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "b.mp4").write_bytes(b"nothing")
+    items, failures = identify(find([str(tmp_path)]), {"task": "depth"})
+    assert [item.name for item in items] == ["a_depth"]
+    assert [failure["name"] for failure in failures] == ["b/000000"]
+
+
+def test_identify_tells_how_many_it_could_not_read(tmp_path):
+    picture(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    told = []
+    identify(find([str(tmp_path)]), {"task": "depth"}, lambda *counts: told.append(counts))
+    assert told == [(0, 1), (1, 1)]
 
 
 def test_identify_needs_something_to_ask(tmp_path):
@@ -121,6 +167,13 @@ def test_names_that_meet_are_told_apart_whatever_the_order():
 def test_safe_name_stays_inside():
     assert safe_name("../../etc/pass wd.d") == "etc/pass_wd_d"
     assert safe_name("..") == "picture"
+
+
+def test_safe_name_fits_into_a_file_system():
+    name = safe_name("長" * 90)
+    assert len(name.encode()) <= 180
+    assert name != safe_name("長" * 91)
+    assert safe_name("長" * 60) == "長" * 60
 
 
 def test_seed_follows_from_the_picture_not_from_its_place(tmp_path):
