@@ -10,7 +10,8 @@ started again, the script goes on where it was. A server that does not answer is
 picture goes to another.
 
 Standard library only, and no part of the extension: this is the one file here that opens
-connections, to the servers that you name and to no others.
+connections, to the servers that you name and to no others. comfy-cli runs one workflow on one
+server a call; lists, several servers, retries and resuming would be around it all the same.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def run_on_ray(
         if own:
             ray.shutdown()
         shutil.rmtree(journals, ignore_errors=True)
+        with suppress(OSError):  # there are those of another part
+            journals.parent.rmdir()
 
 
 @dataclass(frozen=True, slots=True)
