@@ -11,11 +11,13 @@ from pathlib import Path
 
 import torch
 
+from pixwizard_core.answers import write_answer
 from pixwizard_core.checkpoint import save
 from pixwizard_core.convert import convert
 from pixwizard_core.data_files import DepthScale, save_depth, save_label_map
 from pixwizard_core.decode.palette import ade20k
 from pixwizard_core.encoders.taesd import Autoencoder, save_autoencoder
+from pixwizard_core.encoders.tiny import load_encoders, save_encoders
 from pixwizard_core.picture_files import save_array, save_picture
 from tests.fire.hostile_tensors import SMALL, good
 
@@ -42,6 +44,15 @@ def labels(folder: Path, number: int) -> None:
     save_label_map(folder / "out.png", torch.full((SIDE, SIDE), number % 9), ade20k())
 
 
+def encoders(folder: Path, number: int) -> None:
+    save_encoders(*load_encoders(), folder)
+
+
+def answers(folder: Path, number: int) -> None:
+    """A picture, its labels and classes, and their legend."""
+    write_answer(folder, "out", "segmentation", torch.rand(1, 3, SIDE, SIDE))
+
+
 KINDS = {
     "depth_png": lambda folder, n: depth(folder, n, "png"),
     "depth_exr": lambda folder, n: depth(folder, n, "exr"),
@@ -52,6 +63,8 @@ KINDS = {
     "checkpoint": checkpoint,
     "convert": converted,
     "autoencoder": lambda folder, n: save_autoencoder(Autoencoder(), folder / "out.safetensors"),
+    "encoders": encoders,
+    "answers": answers,
 }
 
 
