@@ -14,6 +14,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..pixwizard_core.errors import CheckpointError, InstructionError
+from .input_kinds import require_kind
 
 CATEGORY = "PixWizard"
 _SCHEMA_FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
@@ -47,14 +48,21 @@ def choice(value: str, options, what: str) -> str:
 
 
 def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """The node with its numbers checked when it runs: the host looks at what is typed, not at what
-    comes through a link. execute raises InstructionError naming the input and its range."""
+    """The node with its inputs checked when it runs: the host looks at what is typed, not at what
+    comes through a link, and 0.3.64 not at all that is posted. execute raises InstructionError
+    naming the input and its type or range, or an input that the node does not have."""
     inner = node.execute.__func__
     signature = inspect.signature(inner)
 
     @functools.wraps(inner)
     def execute(cls, *arguments, **named):
-        given = signature.bind(cls, *arguments, **named).arguments
+        try:
+            given = signature.bind(cls, *arguments, **named).arguments
+        except TypeError as error:
+            raise InstructionError(f"this node cannot take these inputs: {error}") from None
+        for id, (io_type, optional) in kinds(node).items():
+            if id in given and not (optional and given[id] is None):
+                require_kind(given[id], io_type, id)
         for id, (low, high) in ranges(node).items():
             if given.get(id) is not None:
                 in_range(given[id], low, high, id)
@@ -62,6 +70,12 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
     node.execute = classmethod(execute)
     return node
+
+
+@functools.cache
+def kinds(node: type[io.ComfyNode]) -> dict[str, tuple[str, bool]]:
+    """Type of each input that a node takes, and whether it is optional."""
+    return {one.id: (one.io_type, bool(one.optional)) for one in node.define_schema().inputs}
 
 
 @functools.cache

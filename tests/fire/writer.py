@@ -6,6 +6,7 @@ python -m tests.fire.writer KIND FOLDER. It says "ready" when it begins, and nev
 from __future__ import annotations
 
 import sys
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -44,8 +45,11 @@ def labels(folder: Path, number: int) -> None:
     save_label_map(folder / "out.png", torch.full((SIDE, SIDE), number % 9), ade20k())
 
 
+bundled = cache(load_encoders)
+
+
 def encoders(folder: Path, number: int) -> None:
-    save_encoders(*load_encoders(), folder)
+    save_encoders(*bundled(), folder)
 
 
 def answers(folder: Path, number: int) -> None:
