@@ -11,6 +11,7 @@ from ..pixwizard_core.errors import CheckpointError, SamplingError
 from .native import Model
 
 CHANNELS = 4
+MOST = 4096  # pictures of a batch; the host draws noise for all before the one asked for
 PERCENTAGE = "percentage"  # how the host marks an area in shares of the picture
 
 
@@ -30,6 +31,23 @@ def require_latent(samples: Tensor | None) -> None:
         raise SamplingError(
             f"the latent must be (batch, {CHANNELS}, height / 8, width / 8) of at least one cell. "
             f"Got: {shape}; connect the latent of Encode"
+        )
+
+
+def require_companions(latent: dict) -> None:
+    """Raise SamplingError unless the noise mask and batch numbers of a LATENT, if any, can be
+    used."""
+    mask, batch = latent.get("noise_mask"), latent.get("batch_index")
+    if mask is not None and (not isinstance(mask, Tensor) or mask.ndim < 2 or 0 in mask.shape):
+        raise SamplingError(
+            "the latent's noise mask must be (batch, height, width). Got: "
+            f"{tuple(getattr(mask, 'shape', ()))}; set it anew"
+        )
+    count = len(latent["samples"])
+    if batch is not None and (len(batch) != count or not all(0 <= n <= MOST for n in batch)):
+        raise SamplingError(
+            f"the latent has {count} pictures and the batch numbers {batch!r:.60}; each picture "
+            f"needs one of 0 to {MOST}"
         )
 
 

@@ -15,7 +15,7 @@ from ..pixwizard_core.presets import SPEEDS
 from ..pixwizard_core.sampling import GUIDED_CHANNELS, times
 from .guider import DualGuider, Guidance
 from .host import choice, schema
-from .run_inputs import require_latent, require_pixwizard
+from .run_inputs import require_companions, require_latent, require_pixwizard
 
 FIRST_CHANNELS, ALL_CHANNELS = f"first {GUIDED_CHANNELS}", "all"
 CHANNELS = (FIRST_CHANNELS, ALL_CHANNELS)
@@ -135,6 +135,7 @@ def run_sampler(
     """
     model = guider.model_patcher
     require_latent(latent.get("samples"))
+    require_companions(latent)
     start = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
     noise = comfy.sample.prepare_noise(start, seed, latent.get("batch_index"))
     samples = guider.sample(

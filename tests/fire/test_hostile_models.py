@@ -46,6 +46,11 @@ LATENTS = (
     (1, 4, 6, 8), (2, 4, 6, 8), (0, 4, 6, 8), (1, 4, 5, 7), (1, 4, 1, 1), (1, 16, 6, 8), (1, 4, 6),
     (4, 6, 8), (1, 4, 1, 6, 8), (1, 4, 64, 2), (1, 4, 8, 12), (1, 3, 6, 8), (3, 4, 0, 8), (),
 )  # fmt: skip
+MASKS = (
+    (48, 64), (6, 8), (1, 48, 64), (1, 1, 48, 64), (2, 48, 64), (3, 1, 48, 64), (1, 3, 48, 64),
+    (1, 48, 64, 1), (1, 4, 6, 8), (1, 1, 1), (1, 48, 0), (0, 48, 64), (48,), (), (1, 1, 1, 6, 8),
+)  # fmt: skip
+BATCHES = ([0], [3], [], [5, 5], [-1], [10**9])
 STEPS = (1, 1, 2, 3, 0, -1, 1001, 10**12)
 
 pytestmark = [pytest.mark.host, pytest.mark.skipif(not HOSTS, reason=missing_reason())]
@@ -145,7 +150,7 @@ def latents(draw):
     if odd in (1, 2):
         made["noise_mask"] = draw(strategies.masks(size=SIZE))
     if odd == 3:
-        made["batch_index"] = draw(st.sampled_from(([0], [5, 5], [], [10**6])))
+        made["batch_index"] = draw(st.sampled_from(BATCHES))
     return made
 
 
@@ -255,6 +260,15 @@ CASES = [
     ),
     *(("latent", {"samples": torch.zeros(shape)}) for shape in LATENTS),
     ("latent", {}),
+    *(
+        ("latent", {"samples": torch.zeros(LATENTS[0]), "noise_mask": torch.ones(shape)})
+        for shape in MASKS
+    ),
+    *(
+        ("latent", {"samples": torch.zeros(LATENTS[0]), "batch_index": numbers})
+        for numbers in BATCHES
+    ),
+    ("latent", {"samples": torch.zeros(LATENTS[0]), "noise_mask": "all"}),
     *(("model", {"ref": name}) for name in REFERENCES["MODEL"]),
 ]
 
