@@ -77,7 +77,7 @@ def test_no_latent_is_refused(checks, errors):
 
 def test_other_channels_are_refused(checks, errors):
     checks.require_channels(torch.zeros(1, 4, 2, 2))
-    with pytest.raises(errors.SamplingError, match=r"4 channels. Got: 16; encode with the SDXL VAE"):
+    with pytest.raises(errors.SamplingError, match=r"4 channels. Got: 16; encode with"):
         checks.require_channels(torch.zeros(1, 16, 2, 2))
 
 
@@ -117,7 +117,7 @@ def test_memory_that_ran_out_over_a_text_names_the_device(extension, errors, mon
     monkeypatch.setattr(memory.management, "OOM_EXCEPTION", MemoryError, raising=False)
     monkeypatch.setattr(memory.management, "unload_all_models", lambda: None, raising=False)
     with (
-        pytest.raises(errors.SamplingError, match=r"encoding the text. Use device cpu in Load Text"),
+        pytest.raises(errors.SamplingError, match=r"encoding the text. Use device cpu"),
         memory.text_memory_advice(),
     ):
         raise MemoryError
