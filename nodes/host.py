@@ -8,6 +8,7 @@ import functools
 import inspect
 import os
 from contextlib import suppress
+from numbers import Real
 from pathlib import Path
 
 import folder_paths
@@ -57,16 +58,18 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     @functools.wraps(inner)
     def execute(cls, *arguments, **named):
         try:
-            given = signature.bind(cls, *arguments, **named).arguments
+            bound = signature.bind(cls, *arguments, **named)
         except TypeError as error:
             raise InstructionError(f"this node cannot take these inputs: {error}") from None
+        given = bound.arguments
         for id, (io_type, optional) in kinds(node).items():
             if id in given and not (optional and given[id] is None):
                 require_kind(given[id], io_type, id)
+                given[id] = int(given[id]) if io_type == "INT" else given[id]
         for id, (low, high) in ranges(node).items():
             if given.get(id) is not None:
                 in_range(given[id], low, high, id)
-        return inner(cls, *arguments, **named)
+        return inner(*bound.args, **bound.kwargs)
 
     node.execute = classmethod(execute)
     return node
@@ -90,7 +93,7 @@ def ranges(node: type[io.ComfyNode]) -> dict[str, tuple[float, float]]:
 
 def in_range(value, low: float, high: float, what: str) -> None:
     """Raise InstructionError unless value is a number from low to high."""
-    if not isinstance(value, (int, float)) or not low <= value <= high:
+    if not isinstance(value, Real) or not low <= value <= high:
         raise InstructionError(f"{what} must be a number from {low} to {high}. Got: {value!r:.60}")
 
 

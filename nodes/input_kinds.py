@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral, Real
 
+import numpy as np
 from torch import Tensor
 
 from ..pixwizard_core.errors import InstructionError
@@ -23,7 +25,8 @@ def is_conditioning(value) -> bool:
 
 
 def is_whole(value) -> bool:
-    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    """Whether int(value) is the same number, NumPy's included, which other nodes hand out."""
+    return isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
 
 
 def is_object(value) -> bool:
@@ -38,7 +41,7 @@ KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "CONDITIONING": (is_conditioning, "a conditioning"),
     "STRING": (lambda value: isinstance(value, str), "a text"),
     "COMBO": (lambda value: isinstance(value, str), "one of its choices"),
-    "BOOLEAN": (lambda value: isinstance(value, int), "true or false"),
+    "BOOLEAN": (lambda value: isinstance(value, (int, np.bool_)), "true or false"),
     "INT": (is_whole, "a whole number"),
     **{
         name: (is_object, f"a {name.removeprefix('PIXWIZARD_')}")

@@ -79,7 +79,8 @@ def sizes(draw, long: bool = True):
     """(height, width); one in sixteen is a strip up to 8192 px long."""
     height, width = draw(st.sampled_from(SIDES)), draw(st.sampled_from(SIDES))
     if long and draw(st.integers(0, 15)) == 0:
-        strip = (draw(st.sampled_from(LONG_SIDES)), draw(st.sampled_from((1, 2, 17))))
+        long_side = draw(st.one_of(st.sampled_from(LONG_SIDES), st.integers(1, 8192)))
+        strip = (long_side, draw(st.sampled_from((1, 2, 17, 64))))
         return strip if draw(st.booleans()) else strip[::-1]
     return height, width
 

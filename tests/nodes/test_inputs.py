@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -39,6 +40,14 @@ def test_a_value_of_another_type_is_refused_by_name(nodes, extension):
                 node.execute(**inputs)
             tried += 1
     assert tried > 100
+
+
+def test_numbers_of_other_kinds_are_taken_as_what_they_are(nodes):
+    """Other nodes hand out NumPy's, and floats that are whole."""
+    schedule = nodes["Schedule"]
+    expected = schedule.execute(3, 1.0, 1.0).args[0]
+    for steps, shift in ((np.int64(3), np.float32(1)), (3.0, 1), (True + 2, np.float64(1))):
+        assert torch.equal(schedule.execute(steps, shift, 1.0).args[0], expected)
 
 
 def test_an_input_that_a_node_does_not_have_is_refused(nodes, extension):
