@@ -13,13 +13,17 @@ TESTS = [
         "checkpoint", "convert", "lora", "text_encoder", "tokenizer", "vision_encoder",
         "vae_coders", "transformer", "sampling", "canvas", "decode_depth", "decode_masks", "verify",
     )),
-    "tests/fire/test_hostile_files.py",
+    *(f"tests/fire/test_{name}.py" for name in (
+        "hostile_files", "hostile_graphs", "hostile_names", "faults_writing",
+    )),
 ]  # fmt: skip
 COMMON = ["safetensors", "einops", "pillow", "scipy", "pytest", "hypothesis", "scikit-image"]
 # name: Python, and what is pinned. oldest: the first transformers with the layout of Gemma we use.
 MATRIX = {
     "oldest": ("3.10", ["torch==2.4.1", "transformers==4.44.2", "kornia==0.7.0", "numpy<2"]),
+    "between": ("3.11", ["torch==2.7.1", "transformers==4.49.0", "kornia==0.7.3"]),
     "middle": ("3.12", ["torch==2.9.1", "transformers>=4.57,<5", "kornia==0.7.4"]),
+    "late": ("3.11", ["torch==2.13.0", "transformers>=5", "kornia"]),
     "newest": ("3.13", ["torch", "transformers>=5", "kornia"]),
 }
 

@@ -13,7 +13,7 @@ from ..pixwizard_core.buckets import CELL
 from ..pixwizard_core.encoders.vision import preprocess
 from ..pixwizard_core.errors import CanvasError, EncoderError
 from ..pixwizard_core.images import to_pixels
-from .memory import memory_advice
+from .memory import memory_advice, text_memory_advice
 from .native import IMAGE_LATENT, IMAGE_TOKENS
 from .tensors import from_image_01
 
@@ -48,7 +48,8 @@ def picture(clip_vision, vae, image_01: Tensor) -> Picture:
             "px; PixWizard needs a 4-channel VAE with factor 8: the SDXL VAE, or the bundled one "
             "for PixWizard Tiny"
         )
-    return Picture(latent, image_tokens(clip_vision, image_01))
+    with memory_advice("looking at the picture", width, height, len(image_01)):
+        return Picture(latent, image_tokens(clip_vision, image_01))
 
 
 def image_tokens(clip_vision, image_01: Tensor) -> Tensor:
@@ -71,8 +72,9 @@ def image_tokens(clip_vision, image_01: Tensor) -> Tensor:
 
 
 def text(clip, instruction: str) -> list:
-    """CONDITIONING of one instruction."""
-    return clip.encode_from_tokens_scheduled(clip.tokenize(instruction))
+    """CONDITIONING of one instruction. Raises SamplingError when memory runs out."""
+    with text_memory_advice():
+        return clip.encode_from_tokens_scheduled(clip.tokenize(instruction))
 
 
 def with_picture(conditioning: list, encoded: Picture) -> list:

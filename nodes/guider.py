@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..pixwizard_core.sampling import combine, needed_branches
 from .memory import memory_advice
+from .run_inputs import require_areas, require_channels, require_latent
 
 CELL_PX = 8  # of a latent
 BRANCHES = ("full", "image_only", "none")
@@ -55,8 +56,17 @@ class DualGuider(comfy.samplers.CFGGuider):
         self.inner_set_conds({COND_KEYS[name]: conds for name, conds in named.items()})
 
     def sample(self, *args, **kwargs) -> Tensor:
-        """What the host's sampler makes of it. Raises SamplingError when memory runs out."""
-        batch, _, height, width = args[0].shape
+        """What the host's sampler makes of noise and latent, its first two arguments.
+
+        Raises SamplingError when they are of a shape that cannot be sampled, a conditioning's area
+        lies outside, or memory runs out.
+        """
+        noise, latent = args[:2]
+        require_latent(latent)
+        require_channels(latent)
+        batch, _, height, width = noise.shape
+        for conditions in self.original_conds.values():
+            require_areas(conditions, height, width)
         try:
             with memory_advice("sampling", width * CELL_PX, height * CELL_PX, batch):
                 return super().sample(*args, **kwargs)

@@ -8,12 +8,14 @@ import functools
 import inspect
 import os
 from contextlib import suppress
+from numbers import Real
 from pathlib import Path
 
 import folder_paths
 from comfy_api.latest import io
 
 from ..pixwizard_core.errors import CheckpointError, InstructionError
+from .input_kinds import require_kind
 
 CATEGORY = "PixWizard"
 _SCHEMA_FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
@@ -47,21 +49,36 @@ def choice(value: str, options, what: str) -> str:
 
 
 def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """The node with its numbers checked when it runs: the host looks at what is typed, not at what
-    comes through a link. execute raises InstructionError naming the input and its range."""
+    """The node with its inputs checked when it runs: the host looks at what is typed, not at what
+    comes through a link, and 0.3.64 not at all that is posted. execute raises InstructionError
+    naming the input and its type or range, or an input that the node does not have."""
     inner = node.execute.__func__
     signature = inspect.signature(inner)
 
     @functools.wraps(inner)
     def execute(cls, *arguments, **named):
-        given = signature.bind(cls, *arguments, **named).arguments
+        try:
+            bound = signature.bind(cls, *arguments, **named)
+        except TypeError as error:
+            raise InstructionError(f"this node cannot take these inputs: {error}") from None
+        given = bound.arguments
+        for id, (io_type, optional) in kinds(node).items():
+            if id in given and not (optional and given[id] is None):
+                require_kind(given[id], io_type, id)
+                given[id] = int(given[id]) if io_type == "INT" else given[id]
         for id, (low, high) in ranges(node).items():
             if given.get(id) is not None:
                 in_range(given[id], low, high, id)
-        return inner(cls, *arguments, **named)
+        return inner(*bound.args, **bound.kwargs)
 
     node.execute = classmethod(execute)
     return node
+
+
+@functools.cache
+def kinds(node: type[io.ComfyNode]) -> dict[str, tuple[str, bool]]:
+    """Type of each input that a node takes, and whether it is optional."""
+    return {one.id: (one.io_type, bool(one.optional)) for one in node.define_schema().inputs}
 
 
 @functools.cache
@@ -76,7 +93,7 @@ def ranges(node: type[io.ComfyNode]) -> dict[str, tuple[float, float]]:
 
 def in_range(value, low: float, high: float, what: str) -> None:
     """Raise InstructionError unless value is a number from low to high."""
-    if not isinstance(value, (int, float)) or not low <= value <= high:
+    if not isinstance(value, Real) or not low <= value <= high:
         raise InstructionError(f"{what} must be a number from {low} to {high}. Got: {value!r:.60}")
 
 

@@ -16,17 +16,31 @@ ON_THE_CPU = "can't allocate memory"  # PyTorch's own words there, in a plain Ru
 def memory_advice(doing: str, width: int, height: int, pictures: int) -> Iterator[None]:
     """Free the host's models and raise SamplingError with what to lower when memory runs out in
     the block. doing: for the message. width, height: in px. pictures: of the batch."""
+    fewer = f"fewer pictures at once (now {pictures}), " if pictures > 1 else ""
+    with _advice(
+        f"{doing} at {width} x {height} px. Use {fewer}a smaller centre in Fit to Canvas, or "
+        "weight_dtype bfloat16 or fp8_e4m3fn in Load Model"
+    ):
+        yield
+
+
+@contextmanager
+def text_memory_advice() -> Iterator[None]:
+    """The same while a text is encoded, which the picture's size has no part in."""
+    with _advice("encoding the text. Use device cpu in Load Text Encoder"):
+        yield
+
+
+@contextmanager
+def _advice(rest: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         management.unload_all_models()  # as the host does for its own nodes
-        fewer = f"fewer pictures at once (now {pictures}), " if pictures > 1 else ""
         raise SamplingError(
-            f"out of memory while {doing} at {width} x {height} px. Use {fewer}a smaller centre "
-            "in Fit to Canvas, or weight_dtype bfloat16 or fp8_e4m3fn in Load Model; all models "
-            "were unloaded, and the next prompt can run"
+            f"out of memory while {rest}; all models were unloaded, and the next prompt can run"
         ) from error
 
 

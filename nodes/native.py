@@ -26,6 +26,7 @@ from .transformer import Options, Transformer
 
 IMAGE_LATENT = "pixwizard_image_latent"  # keys of a CONDITIONING that our Encode node fills
 IMAGE_TOKENS = "pixwizard_image_tokens"
+LEAST_KEPT = 2  # cells of a side that the host's centre crop has to leave
 
 
 class Config(comfy.supported_models_base.BASE):
@@ -107,6 +108,12 @@ class Model(comfy.model_base.BaseModel):
         mask = kwargs.get("attention_mask")
         if mask is None:
             mask = torch.ones(text.shape[:2])
+        if mask.numel() != text.shape[:2].numel() or not _all_rows(mask.reshape(text.shape[:2])):
+            raise EncoderError(
+                f"a conditioning has {text.shape[1]} text tokens and a mask of shape "
+                f"{tuple(mask.shape)}; each text needs a mask of its own length with at least one "
+                "token to use, as Encode makes it"
+            )
         return text, mask.reshape(text.shape[:2]).ne(0).long(), pooled
 
     def _image_tokens(self, kwargs: dict) -> tuple[Tensor, bool]:
@@ -134,6 +141,7 @@ class Model(comfy.model_base.BaseModel):
         if latent is None:
             return initial_noise(noise, kwargs.get("latent_image"), kwargs.get("seed"))
         if latent.shape[1:] != noise.shape[1:]:
+            _require_overlap(latent, noise)
             latent = comfy.utils.common_upscale(
                 latent, noise.shape[-1], noise.shape[-2], "bilinear", "center"
             )
@@ -147,6 +155,21 @@ class Model(comfy.model_base.BaseModel):
         cache = PreparedCache()
         self._run = weakref.ref(noise), weakref.ref(cache)
         return cache
+
+
+def _all_rows(mask: Tensor) -> bool:
+    return bool(mask.any(1).all())
+
+
+def _require_overlap(latent: Tensor, noise: Tensor) -> None:
+    """Raise SamplingError when nothing of a picture is left at the noise's aspect ratio."""
+    (old_height, old_width), (height, width) = latent.shape[-2:], noise.shape[-2:]
+    kept = min(old_height * width / height, old_width * height / width)
+    if latent.shape[1] != noise.shape[1] or kept < LEAST_KEPT:
+        raise SamplingError(
+            f"the conditioning holds a picture of {old_width} x {old_height} latent cells, but "
+            f"{width} x {height} are sampled; use the latent and the conditionings of one Encode"
+        )
 
 
 def checked(samples: Tensor, model: Model) -> Tensor:

@@ -7,11 +7,11 @@ from dataclasses import replace
 import comfy.patcher_extension
 from comfy_api.latest import io
 
-from ..pixwizard_core.errors import CheckpointError
 from ..pixwizard_core.generate import TOKEN_SELECTIONS
 from ..pixwizard_core.model import NO_SCALING, RopeScaling
 from ..pixwizard_core.pipeline import WATERSHED
 from .host import choice, schema
+from .run_inputs import require_pixwizard
 from .token_draws import TokenDraws
 from .transformer import OPTIONS_KEY, Options
 
@@ -22,13 +22,8 @@ WRAPPERS_KEY = "pixwizard_token_draws"
 
 def options_of(model) -> Options:
     """How a MODEL is run now. Raises CheckpointError when it is no PixWizard."""
-    network = model.model.diffusion_model
-    own = getattr(network, "options", None)
-    if not isinstance(own, Options):
-        raise CheckpointError(
-            f"PixWizard Model Options needs a PixWizard model. Got: {type(model.model).__name__}; "
-            "connect Load Tiny or Load Model"
-        )
+    require_pixwizard(model, "PixWizard Model Options")
+    own = model.model.diffusion_model.options
     return model.model_options.get("transformer_options", {}).get(OPTIONS_KEY, own)
 
 

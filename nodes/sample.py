@@ -15,6 +15,7 @@ from ..pixwizard_core.presets import SPEEDS
 from ..pixwizard_core.sampling import GUIDED_CHANNELS, times
 from .guider import DualGuider, Guidance
 from .host import choice, schema
+from .run_inputs import require_companions, require_latent, require_pixwizard
 
 FIRST_CHANNELS, ALL_CHANNELS = f"first {GUIDED_CHANNELS}", "all"
 CHANNELS = (FIRST_CHANNELS, ALL_CHANNELS)
@@ -117,7 +118,8 @@ def sigmas(steps: int, shift: float, denoise: float = 1.0) -> torch.Tensor:
 
 
 def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider:
-    """A guider of the host with these branches."""
+    """A guider of the host with these branches. Raises CheckpointError for another model."""
+    require_pixwizard(model, "this sampling node")
     guider = DualGuider(model)
     guider.set_branches(full, image_only, none)
     guider.set_guidance(guidance)
@@ -127,8 +129,13 @@ def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider
 def run_sampler(
     guider: DualGuider, latent: dict, levels: torch.Tensor, sampler: str, seed: int
 ) -> dict:
-    """Sample a LATENT through the host: its previews, progress, masks and interruption apply."""
+    """Sample a LATENT through the host: its previews, progress, masks and interruption apply.
+
+    Raises SamplingError for a latent that cannot be sampled on.
+    """
     model = guider.model_patcher
+    require_latent(latent.get("samples"))
+    require_companions(latent)
     start = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
     noise = comfy.sample.prepare_noise(start, seed, latent.get("batch_index"))
     samples = guider.sample(

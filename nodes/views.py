@@ -20,6 +20,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d
 
 from ..pixwizard_core.decode.common import Rgb, rgb_of
+from ..pixwizard_core.errors import CanvasError
+from ..pixwizard_core.picture_files import replace_file
 
 KEY = "pixwizard_view"
 FOLDER = "pixwizard"  # inside the host's temp folder, which the host empties when it starts
@@ -122,7 +124,7 @@ def _view(maps: Tensor, entry, count: int | None = None) -> View:
     shown = range(min(len(maps) if count is None else count, MOST_PICTURES))
     try:
         return {KEY: [{**entry(i), **size} for i in shown]}
-    except OSError as error:
+    except (OSError, CanvasError) as error:
         logging.warning("PixWizard shows no picture on its node: %s", error)
         return {KEY: []}
 
@@ -174,5 +176,5 @@ def _file(channels: Tensor) -> dict[str, str]:
     path = Path(folder_paths.get_temp_directory()) / FOLDER / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(packed.getvalue())
+        replace_file(path, packed.getvalue())
     return {"filename": name, "subfolder": FOLDER, "type": "temp"}

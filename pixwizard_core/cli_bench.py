@@ -40,6 +40,7 @@ def add_bench_options(parser: argparse.ArgumentParser) -> None:
 def bench(arguments: argparse.Namespace) -> int:
     """Measure, print a table, and write the same as JSON when asked."""
     from .bench.machine import load, machine, told
+    from .picture_files import replace_file
 
     facts = machine(arguments.device)
     print(told(facts), flush=True)
@@ -54,7 +55,7 @@ def bench(arguments: argparse.Namespace) -> int:
     print(f"load afterwards {facts['load_after']}")
     if arguments.json:
         text = json.dumps({"machine": facts, **figures}, indent=2)
-        arguments.json.write_text(text + "\n", encoding="utf-8")
+        replace_file(arguments.json, (text + "\n").encode())
     return 0
 
 

@@ -95,6 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _list_tasks()
     from .answers import write_answer
     from .decode import Hints, ade20k
+    from .picture_files import replace_file
     from .pipeline import Request
     from .pipeline import run as carry_out
     from .tasks import find_task
@@ -118,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         names = {what: path.name for what, path in files.items()}
         report = {"instruction": sentence, "seed": request.seeds, "files": names, **facts}
         files["report"] = arguments.out / f"{stem}_report.json"
-        files["report"].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        replace_file(files["report"], (json.dumps(report, indent=2) + "\n").encode())
         for path in files.values():
             print(path)
     return 0

@@ -61,7 +61,7 @@ def check_rgb(values: object) -> Rgb:
     """Three whole numbers 0..255. Raises DecodeError."""
     try:
         red, green, blue = (int(v) for v in values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DecodeError(f"a colour is three whole numbers 0 to 255. Got: {values!r}") from None
     if not all(0 <= v <= 255 for v in (red, green, blue)):
         raise DecodeError(f"a colour is three whole numbers 0 to 255. Got: {values!r}")

@@ -8,6 +8,7 @@ one entry a picture. SEGS: ((height, width), [SEG, ...]) for one picture, as Imp
 from __future__ import annotations
 
 import json
+import reprlib
 from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +17,12 @@ import torch
 from torch import Tensor
 
 from ..errors import DecodeError
+from ..json_text import read_json
 from .boxes import Box
 from .common import Rgb, picture, rgb_of
 
+XYWH = ("x", "y", "width", "height")
+DEEPEST = 8  # lists in lists; pictures, boxes and their numbers need three
 SCHEMA_VERSION = 1  # of the JSON; raised when a field changes its meaning
 SEGS_CONTEXT = 3.0  # a SEG's crop in multiples of its box, the usual default of detector nodes
 
@@ -126,17 +130,11 @@ def read_pictures(value: Any) -> list[Tensor]:
     belongs to one. Raises DecodeError for what is no list of boxes.
     """
     if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.strip() else []
-        except json.JSONDecodeError as error:
-            raise DecodeError(f"the boxes are not valid JSON: {error}") from None
+        value = read_json(value, "the boxes are", DecodeError) if value.strip() else []
     if isinstance(value, Tensor):
         value = value.tolist()
     several = isinstance(value, (list, tuple)) and any(map(_of_a_picture, value))
-    found = [
-        torch.tensor(_rows(one), dtype=torch.float32).view(-1, 4)
-        for one in (value if several else [value])
-    ]
+    found = [torch.tensor(_rows(one)).view(-1, 4) for one in (value if several else [value])]
     if not all(bool(torch.isfinite(boxes).all()) for boxes in found):
         raise DecodeError("a box holds values that are not finite")
     return found
@@ -149,24 +147,34 @@ def _of_a_picture(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and not any(isinstance(v, (int, float)) for v in value)
 
 
-def _rows(value: Any) -> list[list[float]]:
+def _rows(value: Any, depth: int = 0) -> list[list[float]]:
+    """Four numbers for each box of one picture."""
+    if depth > DEEPEST:
+        raise DecodeError(f"the boxes are nested more than {DEEPEST} lists deep")
     if isinstance(value, Tensor):
         value = value.tolist()
     if isinstance(value, dict):
-        if {"x", "y", "width", "height"} <= value.keys():
-            x, y = value["x"], value["y"]
-            return [[x, y, x + value["width"], y + value["height"]]]
+        if set(XYWH) <= value.keys():
+            x, y, width, height = _floats([value[name] for name in XYWH])
+            return [[x, y, x + width, y + height]]
         if "bboxes" in value:
-            return _rows(value["bboxes"])
+            return _rows(value["bboxes"], depth + 1)
     if isinstance(value, (list, tuple)):
         if len(value) == 4 and all(isinstance(v, (int, float)) for v in value):
-            return [list(value)]
+            return [_floats(value)]
         if not any(isinstance(v, (int, float, str)) for v in value):
-            return [row for part in value for row in _rows(part)]
+            return [row for part in value for row in _rows(part, depth + 1)]
     raise DecodeError(
         "boxes must be [x1, y1, x2, y2], {x, y, width, height} or {bboxes: [...]}, or lists of "
-        f"these. Got: {str(value)[:80]}"
+        f"these. Got: {reprlib.repr(value)}"
     )
+
+
+def _floats(values: Sequence[Any]) -> list[float]:
+    try:
+        return [float(v) for v in values]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DecodeError(f"a box is not made of four numbers: {error}") from None
 
 
 def _stretch(low: int, high: int, factor: float, limit: int) -> tuple[int, int]:

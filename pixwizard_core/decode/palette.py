@@ -4,17 +4,18 @@ otherwise."""
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from ..errors import DecodeError
+from ..json_text import read_json
 from .common import Rgb, check_rgb, parse_hex
 
 BACKGROUND = "background"
 BLACK = (0, 0, 0)
+MOST_CLASSES = 4096  # decoding compares each pixel with each class; ADE20K in full has 3688
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Palette:
             raise DecodeError(
                 f"palette {self.title!r} has {len(self.names)} names and {len(self.colours)} "
                 "colours; it needs one colour for each name, the background and at least one class"
+            )
+        if len(self.names) > MOST_CLASSES:
+            raise DecodeError(
+                f"palette {self.title!r} has {len(self.names)} classes; at most {MOST_CLASSES} can "
+                "be told apart in good time"
             )
 
     def __len__(self) -> int:
@@ -86,10 +92,7 @@ def read_palette(text: str, title: str = "palette") -> Palette:
 
 
 def _json_pairs(text: str, title: str) -> list[tuple[str, object]]:
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DecodeError(f"palette {title!r} is not valid JSON: {error}") from None
+    data = read_json(text, f"palette {title!r} is", DecodeError)
     if isinstance(data, dict):
         return list(data.items())
     pairs = []
@@ -108,7 +111,11 @@ def _json_pairs(text: str, title: str) -> list[tuple[str, object]]:
 
 
 def _csv_pairs(text: str, title: str) -> list[tuple[str, object]]:
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    try:
+        reader = csv.DictReader(text.splitlines(), skipinitialspace=True, restval="")
+        rows = list(reader)
+    except csv.Error as error:  # a field of more than 131072 characters
+        raise DecodeError(f"palette {title!r} is not valid CSV: {error}") from None
     fields = {(field or "").strip().lower(): field for field in reader.fieldnames or ()}
     single = next((fields[k] for k in ("colour", "color", "hex") if k in fields), None)
     if "name" not in fields or not (single or all(c in fields for c in "rgb")):
@@ -118,8 +125,8 @@ def _csv_pairs(text: str, title: str) -> list[tuple[str, object]]:
         )
     name = fields["name"]
     if single:
-        return [(row[name], row[single]) for row in reader]
-    return [(row[name], [row[fields[c]] for c in "rgb"]) for row in reader]
+        return [(row[name], row[single]) for row in rows]
+    return [(row[name], [row[fields[c]] for c in "rgb"]) for row in rows]
 
 
 def _colour(value: object) -> Rgb:

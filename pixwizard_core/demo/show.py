@@ -10,7 +10,7 @@ from typing import Any
 
 from ..answers import write_answer
 from ..decode import Hints
-from ..picture_files import save_picture
+from ..picture_files import replace_file, save_picture
 from ..pipeline import Bundle, Request, run
 from ..tasks import TASKS
 from .examples import Examples
@@ -77,7 +77,7 @@ def show(bundle: Bundle, folder: Path, on_task: OnTask | None = None) -> dict[st
             on_task(number, len(SHOWN))
     save_picture(folder / "contact_sheet.png", contact_sheet(cells))
     report = {"columns": ["input", "answer", "truth"], "tasks": tasks}
-    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    replace_file(folder / "report.json", (json.dumps(report, indent=2) + "\n").encode())
     return report
 
 

@@ -158,6 +158,9 @@ def test_palette_may_bring_its_own_background():
     assert palette.colours[0] == (255, 255, 255)
 
 
+MANY = "\n".join(f"c{number},#{number:06x}" for number in range(4096))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -170,8 +173,17 @@ def test_palette_may_bring_its_own_background():
         ("name,r,g,b\ncat,1,x,3", "three whole numbers 0 to 255"),
         ("name,colour\ncat,#010203\ncat,#010204", "has the class 'cat' twice"),
         ("name,colour\n", "needs one colour for each name, the background and at least one class"),
+        ("[" * 100_000, "not valid JSON: .*recursion"),
+        ('{"cat": ' + "9" * 5000 + "}", "not valid JSON: .*4300 digits"),
+        ('{"cat": [1e999, 1, 1]}', r"three whole numbers 0 to 255. Got: \[inf, 1, 1\]"),
+        ("name,r,g,b\n" + "x" * 200_000, "not valid CSV: field larger than"),
+        ("r,g,b,name\n1,2,3\n1,2,4", "has the class '' twice"),
+        (f"name,colour\n{MANY}", "has 4097 classes; at most 4096"),
     ],
-    ids=["empty", "json", "entry", "range", "hex", "heading", "number", "twice", "no rows"],
+    ids=[
+        "empty", "json", "entry", "range", "hex", "heading", "number", "twice", "no rows", "nested",
+        "digits", "infinite", "long", "no name", "many",
+    ],
 )
 def test_palette_refused(text, message):
     with pytest.raises(DecodeError, match=message):

@@ -134,6 +134,40 @@ def test_what_is_no_box_is_refused(wrong):
         read_boxes(wrong)
 
 
+def nested(depth: int) -> list:
+    made: list = [[1, 2, 3, 4]]
+    for _ in range(depth):
+        made = [made]
+    return made
+
+
+ITSELF: list = []
+ITSELF.append(ITSELF)
+HUGE = 10**400  # JSON has it, floats do not
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("[" * 100_000, "the boxes are not valid JSON: .*recursion"),
+        ("9" * 5000, "the boxes are not valid JSON: .*4300 digits"),
+        (nested(100_000), "nested more than 8 lists deep"),
+        (ITSELF, "nested more than 8 lists deep"),
+        ([{"bboxes": ITSELF}], "nested more than 8 lists deep"),
+        ([HUGE, 1, 2, 3], "not made of four numbers"),
+        ({"x": HUGE, "y": 1, "width": 1, "height": 1}, "not made of four numbers"),
+        ({"x": None, "y": 1, "width": 1, "height": 1}, "not made of four numbers"),
+        ({"x": "a", "y": "b", "width": "c", "height": "d"}, "not made of four numbers"),
+        ([1e300, 1, 2, 3], "not finite"),
+        ([float("nan"), 1, 2, 3], "not finite"),
+    ],
+    ids=range(11),
+)
+def test_boxes_of_no_numbers_are_refused(wrong, message):
+    with pytest.raises(DecodeError, match=message):
+        read_boxes(wrong)
+
+
 def test_edges_of_dark_lines_are_found_on_light_paper():
     light = torch.ones(1, 3, 5, 9)
     light[:, :, 2] = 0.2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.machinery
+import os
 import sys
 import types
 from dataclasses import dataclass, field
@@ -177,6 +178,36 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         "latent_preview": module("latent_preview"),
         "node_helpers": module("node_helpers"),
     }
+
+
+def fake(name: str) -> types.ModuleType:
+    """A module of the loaded fake host."""
+    return sys.modules[name]
+
+
+def save_image_path(prefix: str, folder: str, width: int = 0, height: int = 0):
+    """The host's way to give out names of files."""
+    prefix = prefix.replace("%width%", str(width))
+    subfolder, name = os.path.split(os.path.normpath(prefix))
+    place = os.path.join(folder, subfolder)
+    if os.path.commonpath((folder, os.path.abspath(place))) != folder:
+        raise Exception(f"saving image outside the output folder is not allowed: {place}")
+    os.makedirs(place, exist_ok=True)
+    taken = [
+        int(entry[len(name) + 1 :].split("_")[0])
+        for entry in os.listdir(place)
+        if entry.startswith(f"{name}_")
+    ]
+    return place, name, max(taken, default=0) + 1, subfolder, prefix
+
+
+def write_to(folder: Path, patch, disable_metadata: bool) -> None:
+    """Give the loaded fake an output folder. patch: pytest's, which takes it away again."""
+    folders = fake("folder_paths")
+    patch.setattr(folders, "get_save_image_path", save_image_path, raising=False)
+    patch.setattr(folders, "get_output_directory", lambda: str(folder), raising=False)
+    settings = types.SimpleNamespace(disable_metadata=disable_metadata)
+    patch.setitem(sys.modules, "comfy.cli_args", module("comfy.cli_args", args=settings))
 
 
 def load_extension(models: Path):

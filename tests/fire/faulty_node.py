@@ -53,4 +53,70 @@ class FailVae:
         return (Full(),)
 
 
-NODE_CLASS_MAPPINGS = {"FireFailModel": FailModel, "FireFailVae": FailVae}
+class FailDecode:
+    """A VAE that has no room to decode."""
+
+    RETURN_TYPES, FUNCTION, CATEGORY = ("VAE",), "change", "test"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"vae": ("VAE",)}}
+
+    def change(self, vae):
+        class Full:
+            def __getattr__(self, name):
+                return getattr(vae, name)
+
+            def decode(self, *_, **__):
+                raise out_of_memory()
+
+        return (Full(),)
+
+
+class FailVision:
+    """A CLIP_VISION that has no room to look at a picture."""
+
+    RETURN_TYPES, FUNCTION, CATEGORY = ("CLIP_VISION",), "change", "test"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"clip_vision": ("CLIP_VISION",)}}
+
+    def change(self, clip_vision):
+        class Full:
+            def __getattr__(self, name):
+                return getattr(clip_vision, name)
+
+            def model(self, *_, **__):
+                raise out_of_memory()
+
+        return (Full(),)
+
+
+class FailText:
+    """A CLIP that has no room to read a text."""
+
+    RETURN_TYPES, FUNCTION, CATEGORY = ("CLIP",), "change", "test"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"clip": ("CLIP",)}}
+
+    def change(self, clip):
+        class Full:
+            def __getattr__(self, name):
+                return getattr(clip, name)
+
+            def encode_from_tokens_scheduled(self, *_, **__):
+                raise out_of_memory()
+
+        return (Full(),)
+
+
+NODE_CLASS_MAPPINGS = {
+    "FireFailModel": FailModel,
+    "FireFailVae": FailVae,
+    "FireFailDecode": FailDecode,
+    "FireFailVision": FailVision,
+    "FireFailText": FailText,
+}

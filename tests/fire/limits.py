@@ -43,7 +43,7 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
-def check_message(error: Exception) -> None:
+def check_message(error: Exception | str) -> None:
     """A sentence that a page can show: a line of text, not endless, nothing unprintable."""
     text = str(error)
     assert 15 < len(text) <= LONGEST, f"{len(text)} characters: {text[:200]!r}"

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import copy
 import io
+import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from tests.support import workflow
+from tests.support import hosts, workflow
 from tests.support.hosts import REPO
 
+START_S = 500  # a busy machine takes its time
 TASKS = ("depth", "select_by_text", "segmentation", "normals")
 LORA = "fire.safetensors"
+
+
+@contextmanager
+def serve_patiently(host, base: Path):
+    """A server that may take its time to start, with the nodes of faulty_node.py beside ours."""
+    install = hosts.install
+
+    def with_faults(place: Path) -> Path:
+        target = install(place)
+        shutil.copy(Path(__file__).with_name("faulty_node.py"), target.parent)
+        return target
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hosts, "install", with_faults)
+        patch.setattr(hosts, "START_TIMEOUT_S", START_S)
+        with hosts.serve(host, base) as running:
+            yield running
 
 
 def prompts_of(server, names=TASKS) -> dict[str, dict]:

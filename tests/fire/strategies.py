@@ -79,7 +79,8 @@ def sizes(draw, long: bool = True):
     """(height, width); one in sixteen is a strip up to 8192 px long."""
     height, width = draw(st.sampled_from(SIDES)), draw(st.sampled_from(SIDES))
     if long and draw(st.integers(0, 15)) == 0:
-        strip = (draw(st.sampled_from(LONG_SIDES)), draw(st.sampled_from((1, 2, 17))))
+        long_side = draw(st.one_of(st.sampled_from(LONG_SIDES), st.integers(1, 8192)))
+        strip = (long_side, draw(st.sampled_from((1, 2, 17, 64))))
         return strip if draw(st.booleans()) else strip[::-1]
     return height, width
 
@@ -165,6 +166,37 @@ def filled(draw, shape) -> torch.Tensor:
     return values
 
 
+PALETTES = (
+    "[",
+    "[" * 100_000,
+    "[7]",
+    "[null]",
+    "{}",
+    '{"a": null}',
+    '{"a": [1, 2]}',
+    '{"a": [1e999, 1, 1]}',
+    '{"a": [NaN, 1, 1]}',
+    '{"a": ' + "9" * 5000 + "}",
+    '{"a": [1, 2, 3], "b": "#010203"}',
+    '[{"name": null, "rgb": [1, 2, 3]}]',
+    '[{"name": ["a"], "colour": "#12"}]',
+    "name,r,g,b",
+    "name,r,g,b\nsky",
+    "name,r,g,b\nsky,256,0,-1",
+    "r,g,b,name\n1,2,3",
+    "name,r,g,b\n" + "x" * 200_000,
+    'name,r,g,b\n"sky,1,2,3',
+    "name,colour\nsky,#0000ff\nsky,#0000fe",
+    "name,colour\n" + "\n".join(f"c{n},#{n:06x}" for n in range(300)),
+    "name,colour\n" + "\n".join(f"c{n},#{n:06x}" for n in range(5000)),
+)
+
+
+def palettes():
+    """Palettes as text, most of them malformed."""
+    return st.one_of(st.sampled_from(PALETTES), st.sampled_from(PALETTES), texts())
+
+
 def boxes():
     """Boxes in the forms that Compare reads, and what only looks like boxes."""
     number = st.one_of(
@@ -173,7 +205,8 @@ def boxes():
         st.sampled_from((float("nan"), float("inf"), 10**400)),
     )
     box = st.lists(number, min_size=4, max_size=4)
-    named = st.fixed_dictionaries(dict.fromkeys(("x", "y", "width", "height"), number))
+    entry = st.one_of(number, number, number, st.none(), st.text(max_size=3))
+    named = st.fixed_dictionaries(dict.fromkeys(("x", "y", "width", "height"), entry))
     json_values = st.recursive(
         st.one_of(st.none(), st.booleans(), number, st.text(max_size=5)),
         lambda inner: st.one_of(
@@ -193,6 +226,8 @@ def boxes():
             '{"bboxes": [[1,2,3,4]]}',
             "[" * 100_000,
             "[[1e999,0,1,1]]",
+            "9" * 5000,
+            "[[1" + "0" * 400 + ",0,1,1]]",
         )
     )
     return st.one_of(

@@ -19,7 +19,7 @@ from tests.fakes import host
 from tests.fire import limits, strategies
 
 FAST, LONG = 8, 520  # examples of each node
-# Without the models of a real host these cannot run; a host test drives them.
+# Without the models of a real host these cannot run; test_hostile_models.py drives them in one.
 WITH_MODELS = {
     "LoadTiny", "LoadModel", "LoadTextEncoder", "LoadLora", "Encode", "Sample", "DualCFGGuider",
     "ModelOptions",
@@ -71,7 +71,7 @@ def strategy_of(socket, canvas, size):
     if kind == "COMBO":
         return strategies.choices(given_settings["options"])
     if kind == "STRING":
-        return strategies.texts()
+        return strategies.palettes() if socket.id == "palette_text" else strategies.texts()
     if kind == "PIXWIZARD_CANVAS":
         return st.just(canvas)
     if "BBOX" in kind:

@@ -6,16 +6,19 @@ python -m tests.fire.writer KIND FOLDER. It says "ready" when it begins, and nev
 from __future__ import annotations
 
 import sys
+from functools import cache
 from itertools import count
 from pathlib import Path
 
 import torch
 
+from pixwizard_core.answers import write_answer
 from pixwizard_core.checkpoint import save
 from pixwizard_core.convert import convert
 from pixwizard_core.data_files import DepthScale, save_depth, save_label_map
 from pixwizard_core.decode.palette import ade20k
 from pixwizard_core.encoders.taesd import Autoencoder, save_autoencoder
+from pixwizard_core.encoders.tiny import load_encoders, save_encoders
 from pixwizard_core.picture_files import save_array, save_picture
 from tests.fire.hostile_tensors import SMALL, good
 
@@ -42,6 +45,18 @@ def labels(folder: Path, number: int) -> None:
     save_label_map(folder / "out.png", torch.full((SIDE, SIDE), number % 9), ade20k())
 
 
+bundled = cache(load_encoders)
+
+
+def encoders(folder: Path, number: int) -> None:
+    save_encoders(*bundled(), folder)
+
+
+def answers(folder: Path, number: int) -> None:
+    """A picture, its labels and classes, and their legend."""
+    write_answer(folder, "out", "segmentation", torch.rand(1, 3, SIDE, SIDE))
+
+
 KINDS = {
     "depth_png": lambda folder, n: depth(folder, n, "png"),
     "depth_exr": lambda folder, n: depth(folder, n, "exr"),
@@ -52,6 +67,8 @@ KINDS = {
     "checkpoint": checkpoint,
     "convert": converted,
     "autoencoder": lambda folder, n: save_autoencoder(Autoencoder(), folder / "out.safetensors"),
+    "encoders": encoders,
+    "answers": answers,
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.fakes.host import module
+from tests.fakes import host
 from tests.nodes.test_schemas import stored
 
 FROZEN = Path(__file__).with_name("frozen_data_nodes.json")
@@ -28,25 +27,8 @@ def errors(extension):
 
 @pytest.fixture
 def output(extension, monkeypatch, tmp_path):
-    """The host's output folder, with the host's way to give out names."""
-
-    def get_save_image_path(prefix, folder, width=0, height=0):
-        prefix = prefix.replace("%width%", str(width))
-        subfolder, name = os.path.split(os.path.normpath(prefix))
-        place = os.path.join(folder, subfolder)
-        os.makedirs(place, exist_ok=True)
-        taken = [
-            int(entry[len(name) + 1 :].split("_")[0])
-            for entry in os.listdir(place)
-            if entry.startswith(f"{name}_")
-        ]
-        return place, name, max(taken, default=0) + 1, subfolder, prefix
-
-    folders = sys.modules["folder_paths"]
-    monkeypatch.setattr(folders, "get_save_image_path", get_save_image_path, raising=False)
-    monkeypatch.setattr(folders, "get_output_directory", lambda: str(tmp_path), raising=False)
-    settings = module("comfy.cli_args", args=SimpleNamespace(disable_metadata=False))
-    monkeypatch.setitem(sys.modules, "comfy.cli_args", settings)
+    """The host's output folder."""
+    host.write_to(tmp_path, monkeypatch, disable_metadata=False)
     return tmp_path
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +131,21 @@ def test_no_place_to_write_is_no_error(views, monkeypatch, tmp_path, caplog):
     assert views.overlay(torch.rand(1, 3, 4, 4), torch.ones(1, 4, 4)) == {views.KEY: []}
     assert "shows no picture" in caplog.text
     assert not Path(tmp_path / "file" / views.FOLDER).exists()
+
+
+def test_full_disk_leaves_no_half_picture_to_be_shown_later(
+    views, extension, models, opened, monkeypatch
+):
+    """A picture is named by its content, so a half one would be taken for it ever after."""
+    picture = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(77))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = set((models / "temp").rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(extension("pixwizard_core.whole_file").os, "fsync", full)
+        assert views.pair(picture, picture, ("a", "b")) == {views.KEY: []}
+    assert {path for path in (models / "temp").rglob("*") if path.is_file()} <= before
+    (entry,) = views.pair(picture, picture, ("a", "b"))[views.KEY]
+    assert opened(entry["picture"]).shape == (5, 7, 3)

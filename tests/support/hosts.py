@@ -135,12 +135,17 @@ class Server:
         """Bytes of a picture that a node reported in its output."""
         return self.get(f"/view?{urllib.parse.urlencode(entry)}")
 
-    def run(self, prompt: dict, on_progress: Callable[[dict], None] | None = None) -> dict:
+    def run(
+        self,
+        prompt: dict,
+        on_progress: Callable[[dict], None] | None = None,
+        on_node: Callable[[str], None] | None = None,
+    ) -> dict:
         """Execute an API prompt. Returns {"outputs", "messages", "error"} once the server is done
         with it.
 
         error: None, what a node raised, or what the server refused. on_progress gets each progress
-        report.
+        report, on_node the number of each node that begins.
         """
         import websocket
 
@@ -151,7 +156,7 @@ class Server:
             answer = self.post("/prompt", {"prompt": prompt, "client_id": self.client})
             if "prompt_id" not in answer:
                 return {"outputs": {}, "messages": [], "error": answer}
-            messages = _until_done(channel, answer["prompt_id"], on_progress or (lambda data: None))
+            messages = _until_done(channel, answer["prompt_id"], on_progress, on_node)
         finally:
             channel.close()
         failed = [data for kind, data in messages if kind == "execution_error"]
@@ -164,7 +169,7 @@ class Server:
         }
 
 
-def _until_done(channel, prompt_id: str, on_progress) -> list[tuple[str, dict]]:
+def _until_done(channel, prompt_id: str, on_progress, on_node) -> list[tuple[str, dict]]:
     messages = []
     while True:
         message = channel.recv()
@@ -174,9 +179,11 @@ def _until_done(channel, prompt_id: str, on_progress) -> list[tuple[str, dict]]:
         message = json.loads(message)
         data = message.get("data", {})
         messages.append((message["type"], data))
-        if message["type"] == "progress":
+        if on_progress and message["type"] == "progress":
             on_progress(data)
         ours = data.get("prompt_id") == prompt_id
+        if on_node and ours and message["type"] == "executing" and data["node"] is not None:
+            on_node(data["node"])
         if ours and message["type"] == "executing" and data["node"] is None:
             return messages
         if ours and message["type"] in ("execution_error", "execution_interrupted"):

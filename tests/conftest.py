@@ -1,3 +1,5 @@
+"""The extension over a fake host, loaded once for all tests that call nodes without a real one."""
+
 from __future__ import annotations
 
 import pytest

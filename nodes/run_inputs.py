@@ -1,0 +1,77 @@
+"""What a sampling run is given, looked at before it begins: the host would fail in the middle of
+it, in words that help nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from ..pixwizard_core.errors import CheckpointError, SamplingError
+from .native import Model
+
+CHANNELS = 4
+MOST = 4096  # pictures of a batch; the host draws noise for all before the one asked for
+PERCENTAGE = "percentage"  # how the host marks an area in shares of the picture
+
+
+def require_pixwizard(model, who: str) -> None:
+    """Raise CheckpointError unless a MODEL is a PixWizard. who: the node, for the message."""
+    if not isinstance(model.model, Model):
+        raise CheckpointError(
+            f"{who} needs a PixWizard model. Got: {type(model.model).__name__}; connect Load Tiny "
+            "or Load Model"
+        )
+
+
+def require_latent(samples: Tensor | None) -> None:
+    """Raise SamplingError unless these are latents (B, channels, h, w) of a size to sample at."""
+    shape = None if samples is None else tuple(samples.shape)
+    if shape is None or len(shape) != 4 or 0 in shape:
+        raise SamplingError(
+            f"the latent must be (batch, {CHANNELS}, height / 8, width / 8) of at least one cell. "
+            f"Got: {shape}; connect the latent of Encode"
+        )
+
+
+def require_companions(latent: dict) -> None:
+    """Raise SamplingError unless the noise mask and batch numbers of a LATENT, if any, can be
+    used."""
+    mask, batch = latent.get("noise_mask"), latent.get("batch_index")
+    if mask is not None and (not isinstance(mask, Tensor) or mask.ndim < 2 or 0 in mask.shape):
+        raise SamplingError(
+            "the latent's noise mask must be (batch, height, width). Got: "
+            f"{tuple(getattr(mask, 'shape', ()))}; set it anew"
+        )
+    count = len(latent["samples"])
+    if batch is not None and (len(batch) != count or not all(0 <= n <= MOST for n in batch)):
+        raise SamplingError(
+            f"the latent has {count} pictures and the batch numbers {batch!r:.60}; each picture "
+            f"needs one of 0 to {MOST}"
+        )
+
+
+def require_channels(samples: Tensor) -> None:
+    """Raise SamplingError unless the latents have PixWizard's channels."""
+    if samples.shape[1] != CHANNELS:
+        raise SamplingError(
+            f"PixWizard samples latents of {CHANNELS} channels. Got: {samples.shape[1]}; encode "
+            "with the SDXL VAE, or the bundled one for PixWizard Tiny"
+        )
+
+
+def require_areas(conditions: Iterable[dict], height: int, width: int) -> None:
+    """Raise SamplingError for a condition whose area begins outside height x width latent cells."""
+    for condition in conditions:
+        area = condition.get("area")
+        if area is None:
+            continue
+        if area[0] == PERCENTAGE:
+            top, left = round(area[-2] * height), round(area[-1] * width)
+        else:
+            top, left = area[-2:]  # after the extents
+        if top >= height or left >= width:
+            raise SamplingError(
+                f"a conditioning's area begins at {left * 8}, {top * 8} px, outside the picture of "
+                f"{width * 8} x {height * 8} px; move it inside"
+            )
