@@ -5,6 +5,7 @@
 import { app } from "/scripts/app.js";
 import { element, panel } from "./elements.js";
 import { chain, fit, linked, pageWidget, show } from "./widgets.js";
+import { description, title, word } from "./words.js";
 
 const NODES = ["PixWizard_LoadModel", "PixWizard_LoadTextEncoder"];
 const BUNDLED = "PixWizard_LoadTiny";
@@ -41,11 +42,14 @@ function attach(node) {
   const update = () => {
     const names = lacking(node);
     if (names.length) {
-      const title = `Not found: ${names.join(", ")}.`;
       content.replaceChildren(
-        element("div", { color: "var(--error-text, #f66)" }, title),
-        element("div", {}, ...withLinks(node.constructor.nodeData?.description ?? "")),
-        element("div", {}, `Without any file: ${bundledName()}. After adding files, press R.`),
+        element(
+          "div",
+          { color: "var(--error-text, #f66)" },
+          word("missing.files", { names: names.join(", ") }),
+        ),
+        element("div", {}, ...withLinks(description(node))),
+        element("div", {}, word("missing.instead", { node: title(BUNDLED) })),
       );
     }
     if (show(widget, names.length > 0)) fit(node, false);
@@ -55,11 +59,6 @@ function attach(node) {
   chain(node, "onConfigure", update);
   node.pixwizardMissing = update;
   update();
-}
-
-function bundledName() {
-  const kinds = /** @type {any} */ (globalThis).LiteGraph?.registered_node_types ?? {};
-  return kinds[BUNDLED]?.title ?? BUNDLED;
 }
 
 app.registerExtension({
