@@ -11,7 +11,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { launch, load, nodeView, open, ours, reload, run } from "./page.js";
+import { crowded, launch, load, nodeView, open, ours, reload, run } from "./page.js";
 
 const URL_BASE = process.env.PIXWIZARD_URL ?? "";
 const SHOTS = process.env.PIXWIZARD_SHOTS;
@@ -78,13 +78,8 @@ for (const renderer of RENDERERS) {
     };
 
     test("Instruction shows what its task uses", async () => {
-      await load(page, {
-        nodes: [instruction(["highlight", "kept", "the red ball.", "blue", 1])],
-        links: [],
-        last_node_id: 1,
-        last_link_id: 0,
-        version: 0.4,
-      });
+      const values = ["highlight", "kept", "the red ball.", "blue", 1];
+      await load(page, alone("PixWizard_Instruction", values));
       const seen = await fieldsFor(page, ["highlight", "depth", "replace", "custom", "box"]);
       assert.deepEqual(seen.highlight, ["target", "colour"]);
       assert.deepEqual(seen.depth, []);
@@ -103,6 +98,28 @@ for (const renderer of RENDERERS) {
       await shoot("instruction");
     });
 
+    test("fields that a choice makes idle are hidden, and keep their values", async () => {
+      const values = ["picture", 1, 20, "black", true, "PixWizard Tiny world", ""];
+      await load(page, alone("PixWizard_Compare", values));
+      const seen = await page.evaluate(() => {
+        const node = globalThis.app.graph.nodes[0];
+        const kind = node.widgets.find((/** @type {any} */ w) => w.name === "kind");
+        return ["picture", "depth", "segmentation"].map((chosen) => {
+          kind.value = chosen;
+          kind.callback?.(chosen);
+          const shown = node.widgets.filter((/** @type {any} */ w) => !w.hidden && !w.options?.hidden);
+          return shown.map((/** @type {any} */ w) => w.name).filter((name) => name !== "result");
+        });
+      });
+      assert.deepEqual(seen, [
+        ["kind"],
+        ["kind", "near_m", "far_m", "near", "align"],
+        ["kind", "palette", "palette_text"],
+      ]);
+      const saved = await page.evaluate(() => globalThis.app.graph.serialize().nodes[0]);
+      assert.deepEqual(saved.widgets_values.slice(0, 7), ["segmentation", ...values.slice(1)]);
+    });
+
     test("the sentence follows the typing", async (context) => {
       if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
       await fieldsFor(page, ["background"]);
@@ -114,13 +131,7 @@ for (const renderer of RENDERERS) {
 
     test("a loader without its file says what to get", async (context) => {
       if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
-      await load(page, {
-        nodes: [{ ...instruction(["no_such.safetensors", "default"]), type: "PixWizard_LoadModel" }],
-        links: [],
-        last_node_id: 1,
-        last_link_id: 0,
-        version: 0.4,
-      });
+      await load(page, alone("PixWizard_LoadModel", ["no_such.safetensors", "default"]));
       await page.keyboard.press("Escape"); // the host's own list of missing models
       const told = await page.locator(".pixwizard-missing").innerText();
       for (const word of ["Not found: model_name", "GB", "https://", "diffusion_models", "Load Tiny"]) {
@@ -204,6 +215,34 @@ for (const renderer of RENDERERS) {
       await shoot("reloaded");
     });
 
+    for (const [language, opacity, found] of [
+      ["ja", "不透明度", "物体 1 個"],
+      ["zh", "不透明度", "1 个物体"],
+    ]) {
+      test(`the views speak ${language}`, async (context) => {
+        if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
+        await speak(page, language);
+        try {
+          await load(page, alone("PixWizard_LoadModel", ["no_such.safetensors", "default"]));
+          await page.keyboard.press("Escape");
+          const told = await page.locator(".pixwizard-missing").innerText();
+          const { PixWizard_LoadModel, PixWizard_LoadTiny } = (await get("/i18n"))[language].nodeDefs;
+          assert.ok(told.includes(PixWizard_LoadModel.description), told);
+          assert.ok(told.includes(PixWizard_LoadTiny.display_name), told);
+          await load(page, RESULTS);
+          assert.equal(await run(page), "success");
+          const results = page.locator(".pixwizard-result");
+          await results.filter({ hasText: found }).first().waitFor();
+          const words = (await results.allInnerTexts()).join("\n");
+          assert.ok(words.includes(opacity), words);
+          assert.doesNotMatch(words, /opacity|object|divider|found| to /);
+          await shoot(`language-${language}`);
+        } finally {
+          await speak(page, "en");
+        }
+      });
+    }
+
     for (const { name, workflow, runs } of templates) {
       test(`template ${name} ${runs ? "runs" : "loads"}`, async () => {
         await load(page, workflow);
@@ -220,6 +259,7 @@ for (const renderer of RENDERERS) {
         }
         if (!runs) {
           await page.keyboard.press("Escape"); // the host's list of missing models
+          if (elements) assert.deepEqual(await crowded(page, renderer === "vue"), []);
           return shoot(`template-${name}`);
         }
         assert.equal(await run(page), "success");
@@ -234,6 +274,7 @@ for (const renderer of RENDERERS) {
         if (elements) {
           const lists = await page.locator(".pixwizard-result").allInnerTexts();
           assert.ok(lists.every((text) => !text.startsWith("Run to")), lists.join(" | "));
+          assert.deepEqual(await crowded(page, renderer === "vue"), []);
         }
         await shoot(`template-${name}`);
       });
@@ -245,11 +286,22 @@ for (const renderer of RENDERERS) {
   });
 }
 
-/** @param {unknown[]} values */
-function instruction(values) {
-  return {
+/** Set the page's language, as its settings do. @param {import("playwright-core").Page} page
+ * @param {string} language */
+async function speak(page, language) {
+  await page.evaluate(
+    (name) => globalThis.app.extensionManager.setting.set("Comfy.Locale", name),
+    language,
+  );
+  await page.waitForTimeout(500);
+  await reload(page);
+}
+
+/** A graph of one node. @param {string} type @param {unknown[]} values */
+function alone(type, values) {
+  const node = {
     id: 1,
-    type: "PixWizard_Instruction",
+    type,
     pos: [100, 100],
     size: [340, 300],
     flags: {},
@@ -260,6 +312,7 @@ function instruction(values) {
     properties: {},
     widgets_values: values,
   };
+  return { nodes: [node], links: [], last_node_id: 1, last_link_id: 0, version: 0.4 };
 }
 
 /** The fields that are shown for each task, chosen one after the other as a user does.

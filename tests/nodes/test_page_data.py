@@ -107,6 +107,8 @@ def test_fields_that_depend_on_a_choice_name_it_and_its_values(nodes):
                 assert set(values) < set(options), f"{name}.{id}"
                 found.setdefault(name, []).append(id)
     assert found == {
+        "Schedule": ["steps", "time_shift"],
+        "Sample": ["steps", "time_shift", "sampler"],
         "DecodeDepth": ["low", "high"],
         "DecodeMask": ["threshold"],
         "Compare": ["near_m", "far_m", "near", "align", "palette", "palette_text"],
