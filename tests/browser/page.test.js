@@ -98,6 +98,15 @@ for (const renderer of RENDERERS) {
       await shoot("instruction");
     });
 
+    test("the sentence follows the typing", async (context) => {
+      if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
+      await fieldsFor(page, ["background"]);
+      const box = page.locator("textarea:visible").first();
+      await box.fill("a green hill");
+      const text = await page.locator(".pixwizard-sentence").innerText();
+      assert.equal(text, "Replace the background with a green hill");
+    });
+
     test("fields that a choice makes idle are hidden, and keep their values", async () => {
       const values = ["picture", 1, 20, "black", true, "PixWizard Tiny world", ""];
       await load(page, alone("PixWizard_Compare", values));
@@ -120,15 +129,6 @@ for (const renderer of RENDERERS) {
       assert.deepEqual(saved.widgets_values.slice(0, 7), ["segmentation", ...values.slice(1)]);
     });
 
-    test("the sentence follows the typing", async (context) => {
-      if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
-      await fieldsFor(page, ["background"]);
-      const box = page.locator("textarea:visible").first();
-      await box.fill("a green hill");
-      const text = await page.locator(".pixwizard-sentence").innerText();
-      assert.equal(text, "Replace the background with a green hill");
-    });
-
     test("a loader without its file says what to get", async (context) => {
       if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
       await load(page, alone("PixWizard_LoadModel", ["no_such.safetensors", "default"]));
@@ -147,7 +147,7 @@ for (const renderer of RENDERERS) {
       if (elements) {
         await lists.filter({ hasText: "wall" }).waitFor();
         const told = (await lists.allInnerTexts()).join("\n");
-        for (const word of ["floor", "1 object", "no box found", "rmse_m", "labels/PixWizard"]) {
+        for (const word of ["floor", "1 object", "no box found", "RMSE in m", "labels/PixWizard"]) {
           assert.ok(told.includes(word), `${word} is missing in ${told}`);
         }
         const shares = [...told.matchAll(/([\d.]+) %/g)].map(([, share]) => Number(share));
