@@ -20,13 +20,7 @@ export async function launch() {
   return chromium.launch({
     executablePath: browserPath(),
     headless: true,
-    args: [
-      "--no-sandbox",
-      "--use-gl=angle",
-      "--use-angle=swiftshader",
-      "--enable-unsafe-swiftshader",
-      "--ignore-gpu-blocklist",
-    ],
+    args: ["--no-sandbox", "--disable-gpu"], // painting in software is quicker than a GPU in software
   });
 }
 
