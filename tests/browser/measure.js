@@ -31,8 +31,8 @@ const pressed = (page) =>
 const drawn = (page, id) =>
   page.evaluate(
     (number) =>
-      (document.querySelector(`[data-node-id="${number}"]`)?.getBoundingClientRect().height ?? 0) /
-      globalThis.app.canvas.ds.scale,
+      /** @type {HTMLElement | null} */ (document.querySelector(`[data-node-id="${number}"]`))
+        ?.offsetHeight ?? 0,
     id,
   );
 

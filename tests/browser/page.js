@@ -138,19 +138,19 @@ export async function nodeView(page, kind) {
 export const crowded = (page, vue) =>
   page.evaluate((elements) => {
     const TITLE = 30; // of the classic canvas, above a node's place
-    const { canvas, graph } = globalThis.app;
-    const { scale, offset } = canvas.ds;
+    const { graph } = globalThis.app;
     /** @type {{name: string, x: number, y: number, right: number, bottom: number}[]} */
     const boxes = graph.nodes.map((/** @type {any} */ node) => {
       const name = `${node.type} ${node.id}`;
-      let [x, y] = [node.pos[0], node.pos[1] - TITLE];
+      const [x, y] = [node.pos[0], node.pos[1] - TITLE];
       let [width, height] = [node.size[0], node.size[1] + TITLE];
       if (elements) {
-        const shown = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
+        // Its size before the page zooms: what a slow page draws lags behind the zoom.
+        const shown = /** @type {HTMLElement | null} */ (
+          document.querySelector(`[data-node-id="${node.id}"]`)
+        );
         if (!shown) return { name: `${name} is not drawn`, x: NaN, y, right: x, bottom: y };
-        const origin = canvas.canvas.getBoundingClientRect();
-        [x, y] = [(shown.x - origin.x) / scale - offset[0], (shown.y - origin.y) / scale - offset[1]];
-        [width, height] = [shown.width / scale, shown.height / scale];
+        [width, height] = [shown.offsetWidth, shown.offsetHeight];
       }
       return { name, x, y, right: x + width, bottom: y + height };
     });
