@@ -133,6 +133,16 @@ export async function nodeView(page, kind) {
   };
 }
 
+/** Wait until every view has its picture; each is drawn when its own has come.
+ * @param {import("playwright-core").Page} page */
+export const drawn = (page) =>
+  page.waitForFunction(
+    () =>
+      ![...document.querySelectorAll(".pixwizard-result")].some((one) =>
+        /Run/.test(/** @type {HTMLElement} */ (one).innerText),
+      ),
+  );
+
 /** What lies on something else, or hangs out of its group, as drawn. @param {import("playwright-core").Page} page
  * @param {boolean} vue whether nodes are page elements @returns {Promise<string[]>} */
 export const crowded = (page, vue) =>

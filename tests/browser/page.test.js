@@ -11,7 +11,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { crowded, launch, load, nodeView, open, ours, reload, run } from "./page.js";
+import { crowded, drawn, launch, load, nodeView, open, ours, reload, run } from "./page.js";
 
 const URL_BASE = process.env.PIXWIZARD_URL ?? "";
 const SHOTS = process.env.PIXWIZARD_SHOTS;
@@ -202,12 +202,7 @@ for (const renderer of RENDERERS) {
       await page.waitForTimeout(1500); // the page keeps its graph now and then, not at once
       await reload(page);
       await page.locator(".pixwizard-result").filter({ hasText: "wall" }).waitFor();
-      await page.waitForFunction(
-        () =>
-          ![...document.querySelectorAll(".pixwizard-result")].some((one) =>
-            /Run/.test(/** @type {HTMLElement} */ (one).innerText),
-          ),
-      ); // each view is drawn when its own picture is there
+      await drawn(page);
       const metres = await nodeView(page, "PixWizard_DepthToMetres");
       assert.match(await metres.read(0.5, 0.5), / m \(0\.\d+\)$/);
       const texts = await page.locator(".pixwizard-result").allInnerTexts();
@@ -272,8 +267,7 @@ for (const renderer of RENDERERS) {
         });
         assert.deepEqual(unseen, [], "previews without a picture");
         if (elements) {
-          const lists = await page.locator(".pixwizard-result").allInnerTexts();
-          assert.ok(lists.every((text) => !text.startsWith("Run to")), lists.join(" | "));
+          await drawn(page);
           assert.deepEqual(await crowded(page, renderer === "vue"), []);
         }
         await shoot(`template-${name}`);

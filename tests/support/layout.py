@@ -22,7 +22,7 @@ from tests.support.hosts import REPO, find_frontends, find_hosts, missing_reason
 TITLE = 30  # px of the page above a node's place
 HEADER = 50  # px of a group above the titles of its nodes
 PAD = 25  # px between a group's frame and its nodes
-GAP = {"node": 20, "beside": 40, "group": 40, "column": 60}  # px
+GAP = {"node": 32, "beside": 40, "group": 40, "column": 60}  # px
 SAME_COLUMN = 100  # px that left edges may differ by
 PICTURE = 100  # px that a picture on a node gets beyond its least height
 WITH_RESULT = {
