@@ -25,6 +25,7 @@ from .inputs import (
     palette_of,
     palette_text,
 )
+from .page_data import used_when
 from .tensors import as_masks, to_image_01, to_mask
 
 AnyBoxes = io.Custom("BBOX,BOUNDING_BOX,STRING")
@@ -86,16 +87,22 @@ class Compare(io.ComfyNode):
                 io.Combo.Input(
                     "kind", options=list(KINDS), default=KINDS[0], tooltip="What is compared."
                 ),
-                metres_input("near", METRES[0]),
-                metres_input("far", METRES[1]),
-                near_combo(),
-                io.Boolean.Input(
-                    "align",
-                    default=False,
-                    tooltip="Depth only: fit each prediction by scale and shift first, which is "
-                    "usual for relative depth.",
+                used_when(metres_input("near", METRES[0]), kind=["depth"]),
+                used_when(metres_input("far", METRES[1]), kind=["depth"]),
+                used_when(near_combo(), kind=["depth"]),
+                used_when(
+                    io.Boolean.Input(
+                        "align",
+                        default=False,
+                        tooltip="Depth only: fit each prediction by scale and shift first, which "
+                        "is usual for relative depth.",
+                    ),
+                    kind=["depth"],
                 ),
-                palette_combo("Segmentation only: colours of the classes."),
+                used_when(
+                    palette_combo("Segmentation only: colours of the classes."),
+                    kind=["segmentation"],
+                ),
                 io.Image.Input("prediction", optional=True, tooltip="Picture to judge, 0 to 1."),
                 io.Image.Input(
                     "truth", optional=True, tooltip="True picture of the same size; one serves all."
@@ -117,7 +124,7 @@ class Compare(io.ComfyNode):
                     tooltip="Pixels that count, 1 = counts; for depth, normals, segmentation and "
                     "pictures.",
                 ),
-                palette_text(),
+                used_when(palette_text(), kind=["segmentation"]),
             ],
             outputs=[
                 io.String.Output("report", display_name="report"),

@@ -23,7 +23,7 @@ from .inputs import (
     palette_of,
     palette_text,
 )
-from .page_data import objects_found
+from .page_data import objects_found, used_when
 from .tensors import (
     MAX_OBJECTS,
     as_masks,
@@ -55,10 +55,20 @@ def at_source_size(image, canvas):
     return image_01 if canvas is None else canvas.restore_image(image_01)
 
 
-def level_input(name: str, default: float, tooltip: str):
-    return io.Float.Input(
-        name, default=default, min=0.0, max=1.0, step=0.001, optional=True, tooltip=tooltip
-    )
+def fixed_range():
+    for name, level in (("low", 0), ("high", 1)):
+        yield used_when(
+            io.Float.Input(
+                name,
+                default=float(level),
+                min=0.0,
+                max=1.0,
+                step=0.001,
+                optional=True,
+                tooltip=f"With fixed: depth that becomes {level}, 0 to 1.",
+            ),
+            normalise=["fixed"],
+        )
 
 
 class DecodeDepth(io.ComfyNode):
@@ -94,8 +104,7 @@ class DecodeDepth(io.ComfyNode):
                     default="spectral_r",
                     tooltip="Colours of the second output. A name ending in _r runs backwards.",
                 ),
-                level_input("low", 0.0, "With fixed: depth that becomes 0, 0 to 1."),
-                level_input("high", 1.0, "With fixed: depth that becomes 1, 0 to 1."),
+                *fixed_range(),
                 io.Float.Input(
                     "clip_percent",
                     default=0.0,
@@ -165,13 +174,16 @@ class DecodeMask(io.ComfyNode):
             inputs=[
                 answer_image(),
                 canvas_input(),
-                io.Float.Input(
-                    "threshold",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Grey level above which a pixel is selected, 0 to 1.",
+                used_when(
+                    io.Float.Input(
+                        "threshold",
+                        default=0.5,
+                        min=0.0,
+                        max=1.0,
+                        step=0.01,
+                        tooltip="Grey level above which a pixel is selected, 0 to 1.",
+                    ),
+                    threshold_by=[THRESHOLDS[0]],
                 ),
                 *cleanup_inputs(),
                 io.Image.Input(

@@ -12,6 +12,7 @@ from . import sockets, views
 from .exact import to_channels_first, to_channels_last
 from .host import choice, schema
 from .inputs import centre_and_fit, centres_of
+from .page_data import used_when
 from .tensors import as_masks, from_image_01, from_mask, to_image_01
 
 
@@ -57,21 +58,28 @@ class PrepareInpaint(io.ComfyNode):
                     tooltip="Work on the surroundings of the mask only, so that small parts get "
                     "all of the model's resolution. fit is then not needed.",
                 ),
-                io.Float.Input(
-                    "context",
-                    default=0.5,
-                    min=0.0,
-                    max=10.0,
-                    step=0.05,
-                    tooltip="With crop: how much to show around the mask on each side, in "
-                    "multiples of the mask's longer side, 0 to 10.",
+                used_when(
+                    io.Float.Input(
+                        "context",
+                        default=0.5,
+                        min=0.0,
+                        max=10.0,
+                        step=0.05,
+                        tooltip="With crop: how much to show around the mask on each side, in "
+                        "multiples of the mask's longer side, 0 to 10.",
+                    ),
+                    crop=[True],
                 ),
-                io.Boolean.Input(
-                    "one_crop",
-                    default=False,
-                    optional=True,
-                    tooltip="With crop and a batch: one rectangle around all masks, which keeps "
-                    "the frames of a video steady. Off: each picture is shown around its own mask.",
+                used_when(
+                    io.Boolean.Input(
+                        "one_crop",
+                        default=False,
+                        optional=True,
+                        tooltip="With crop and a batch: one rectangle around all masks, which "
+                        "keeps the frames of a video steady. Off: each picture is shown around its "
+                        "own mask.",
+                    ),
+                    crop=[True],
                 ),
             ],
             outputs=[

@@ -12,7 +12,7 @@ import torch
 from comfy_api.latest import io
 
 from ..pixwizard_core.bundle import MODEL_FILE, RELEASED_CENTRES
-from ..pixwizard_core.checkpoint import load_state_dict
+from ..pixwizard_core.checkpoint import Checkpoint, open_checkpoint
 from ..pixwizard_core.config import TINY
 from ..pixwizard_core.encoders.load import WANTED, Source, read_source, source_tokenizer
 from ..pixwizard_core.encoders.text import Tokenizers
@@ -39,13 +39,17 @@ HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP
 
 def load_transformer(path: Path, dtype: torch.dtype | None):
     """MODEL of a checkpoint file. Raises CheckpointError when it is not a PixWizard."""
-    step = progress(2)
-    state_dict, config = load_state_dict(path)
-    step()
-    centres = (TINY_CENTRE,) if config == TINY else RELEASED_CENTRES
-    patcher = make_patcher(config, state_dict, Options(centres), dtype=dtype)
+    opened = open_checkpoint(path)
+    step = progress(len(opened.shapes) + 1)
+    weights = weights_of(opened, step)
+    centres = (TINY_CENTRE,) if opened.config == TINY else RELEASED_CENTRES
+    patcher = make_patcher(opened.config, weights, Options(centres), dtype=dtype)
     step()
     return patcher
+
+
+def weights_of(opened: Checkpoint, step) -> dict[str, torch.Tensor]:
+    return {name: opened.fetch(name) for name in each(opened.shapes, step)}
 
 
 def tensors_of(source: Source, step) -> dict[str, torch.Tensor]:

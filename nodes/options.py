@@ -11,6 +11,7 @@ from ..pixwizard_core.generate import TOKEN_SELECTIONS
 from ..pixwizard_core.model import NO_SCALING, RopeScaling
 from ..pixwizard_core.pipeline import WATERSHED
 from .host import choice, schema
+from .page_data import used_when
 from .run_inputs import require_pixwizard
 from .token_draws import TokenDraws
 from .transformer import OPTIONS_KEY, Options
@@ -65,23 +66,29 @@ class ModelOptions(io.ComfyNode):
                     tooltip="Scaling of positions. auto: only where the picture is larger than "
                     "any trained size. off: never. manual: by rope_factor and watershed.",
                 ),
-                io.Float.Input(
-                    "rope_factor",
-                    default=1.0,
-                    min=1.0,
-                    max=8.0,
-                    step=0.05,
-                    tooltip="With manual: how many times longer the sides are than trained, 1 to "
-                    "8. 2 for 2048 px with a model trained at 1024 px.",
+                used_when(
+                    io.Float.Input(
+                        "rope_factor",
+                        default=1.0,
+                        min=1.0,
+                        max=8.0,
+                        step=0.05,
+                        tooltip="With manual: how many times longer the sides are than trained, 1 "
+                        "to 8. 2 for 2048 px with a model trained at 1024 px.",
+                    ),
+                    extrapolation=[MANUAL],
                 ),
-                io.Float.Input(
-                    "watershed",
-                    default=WATERSHED,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="With manual: time, 0 (noise) to 1 (image), before which positions "
-                    "are scaled evenly, for the layout, and after which NTK-aware, for detail.",
+                used_when(
+                    io.Float.Input(
+                        "watershed",
+                        default=WATERSHED,
+                        min=0.0,
+                        max=1.0,
+                        step=0.01,
+                        tooltip="With manual: time, 0 (noise) to 1 (image), before which positions "
+                        "are scaled evenly, for the layout, and after which NTK-aware, for detail.",
+                    ),
+                    extrapolation=[MANUAL],
                 ),
                 io.Combo.Input(
                     "token_selection",

@@ -6,7 +6,7 @@ from functools import cache
 
 from ..pixwizard_core import tasks
 
-PAGE_KEY = "pixwizard"  # web/task_fields.js reads it from the input's settings
+PAGE_KEY = "pixwizard"  # web/task_fields.js and used_fields.js read it from the input's settings
 
 
 def for_page(socket, data: dict):
@@ -16,6 +16,14 @@ def for_page(socket, data: dict):
     """
     socket.extra_dict = {**(getattr(socket, "extra_dict", None) or {}), PAGE_KEY: data}
     return socket
+
+
+def used_when(socket, **choices: list):
+    """The input, shown only while each other input named has one of these values.
+
+    It keeps its value while it is hidden, and is shown whenever a link decides.
+    """
+    return for_page(socket, {"used_when": choices})
 
 
 @cache

@@ -15,6 +15,7 @@ from ..pixwizard_core.presets import SPEEDS
 from ..pixwizard_core.sampling import GUIDED_CHANNELS, times
 from .guider import DualGuider, Guidance
 from .host import choice, schema
+from .page_data import used_when
 from .run_inputs import require_companions, require_latent, require_pixwizard
 
 FIRST_CHANNELS, ALL_CHANNELS = f"first {GUIDED_CHANNELS}", "all"
@@ -62,26 +63,35 @@ def channels_input():
     )
 
 
+def as_set(socket):
+    """An input that speed replaces."""
+    return used_when(socket, speed=[AS_SET])
+
+
 def steps_input(default: int = 20):
-    return io.Int.Input(
-        "steps",
-        default=default,
-        min=1,
-        max=1000,
-        tooltip="Steps from noise to image, 1 to 1000. The reference's num_steps N is N - 1 "
-        "steps here.",
+    return as_set(
+        io.Int.Input(
+            "steps",
+            default=default,
+            min=1,
+            max=1000,
+            tooltip="Steps from noise to image, 1 to 1000. The reference's num_steps N is N - 1 "
+            "steps here.",
+        )
     )
 
 
 def shift_input():
-    return io.Float.Input(
-        "time_shift",
-        default=1.0,
-        min=0.1,
-        max=20.0,
-        step=0.1,
-        tooltip="1 = even steps; above 1 takes more of them near noise, below 1 near the image. "
-        "0.1 to 20.",
+    return as_set(
+        io.Float.Input(
+            "time_shift",
+            default=1.0,
+            min=0.1,
+            max=20.0,
+            step=0.1,
+            tooltip="1 = even steps; above 1 takes more of them near noise, below 1 near the "
+            "image. 0.1 to 20.",
+        )
     )
 
 
@@ -258,12 +268,14 @@ class Sample(io.ComfyNode):
                 steps_input(),
                 shift_input(),
                 channels_input(),
-                io.Combo.Input(
-                    "sampler",
-                    options=list(comfy.samplers.SAMPLER_NAMES),
-                    default="euler",
-                    tooltip="The host's solver. euler is the reference's; heun takes twice the "
-                    "calls.",
+                as_set(
+                    io.Combo.Input(
+                        "sampler",
+                        options=list(comfy.samplers.SAMPLER_NAMES),
+                        default="euler",
+                        tooltip="The host's solver. euler is the reference's; heun takes twice the "
+                        "calls.",
+                    )
                 ),
                 speed_input("steps, time_shift and sampler"),
             ],

@@ -2,6 +2,8 @@
 // How a node's picture is painted on a canvas: the picture, what lies on it, and the reading under
 // the pointer. Positions are CSS px of the canvas unless a name says otherwise.
 
+import { named } from "./words.js";
+
 /**
  * One picture of a node's result, as nodes/views.py sends it.
  * @typedef {{filename: string, subfolder: string, type: string}} StoredFile
@@ -80,7 +82,8 @@ export function paint(pen, rect, entry, loaded, share) {
 /** Left of the divider the first picture, right of it the second.
  * @param {CanvasRenderingContext2D} pen @param {Rect} rect @param {Entry} entry
  * @param {ImageBitmap} after @param {number} share */
-function divide(pen, { x, y, width, height }, entry, after, share) {
+function divide(pen, rect, entry, after, share) {
+  const { x, y, width, height } = rect;
   const middle = x + share * width;
   pen.save();
   pen.beginPath();
@@ -100,9 +103,11 @@ function divide(pen, { x, y, width, height }, entry, after, share) {
   pen.beginPath();
   pen.arc(middle, y + height / 2, 5, 0, 2 * Math.PI);
   pen.fill();
-  const [before = "", later = ""] = entry.names ?? [];
-  if (share > 0.3) pill(pen, before, x + 6, y + 6, "left");
-  if (share < 0.7) pill(pen, later, x + width - 6, y + 6, "right");
+  const [before = "", later = ""] = (entry.names ?? []).map((/** @type {string} */ name) =>
+    named("pictures", name),
+  );
+  if (share > 0.3) pill(pen, before, x + 6, y + 6, "left", rect);
+  if (share < 0.7) pill(pen, later, x + width - 6, y + 6, "right", rect);
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {Rect} rect @param {Entry} entry
@@ -117,7 +122,8 @@ function outline(pen, rect, entry, share) {
     pen.strokeRect(x, y, (right - left) * across, (bottom - top) * down);
     const sure = `${Math.round(100 * (entry.scores?.[i] ?? 0))} %`;
     const room = y - rect.y > 22; // else the name goes inside
-    pill(pen, `${entry.labels?.[i] ?? ""} ${sure}`, x, room ? y - 20 : y + 3, "left");
+    const tag = `${entry.labels?.[i] ?? ""} ${sure}`.trim();
+    pill(pen, tag, x, room ? y - 20 : y + 3, "left", rect);
   }
   pen.globalAlpha = 1;
 }
@@ -136,15 +142,17 @@ export function mark(pen, rect, text, x, y) {
   if (!text) return;
   const side = x > rect.x + rect.width / 2 ? "right" : "left";
   const below = y < rect.y + 30;
-  pill(pen, text, side === "left" ? x + 9 : x - 9, below ? y + 9 : y - 26, side);
+  pill(pen, text, side === "left" ? x + 9 : x - 9, below ? y + 9 : y - 26, side, rect);
 }
 
 /** Text on a dark ground. @param {CanvasRenderingContext2D} pen @param {string} text
- * @param {number} x @param {number} y @param {"left" | "right"} side that x is of */
-function pill(pen, text, x, y, side) {
+ * @param {number} x @param {number} y @param {"left" | "right"} side that x is of
+ * @param {Rect} rect what it stays inside of, its beginning first */
+function pill(pen, text, x, y, side, rect) {
   pen.font = TEXT;
   const width = pen.measureText(text).width + 10;
-  const left = side === "left" ? x : x - width;
+  const wished = side === "left" ? x : x - width;
+  const left = Math.max(rect.x, Math.min(wished, rect.x + rect.width - width));
   pen.fillStyle = PILL;
   pen.beginPath();
   pen.roundRect(left, y, width, 18, 4);

@@ -1,6 +1,8 @@
 // @ts-check
 // Small pieces of page that the widgets are made of. Colours are the host's, so themes apply.
 
+import { word } from "./words.js";
+
 /**
  * @param {string} tag @param {Partial<CSSStyleDeclaration>} style
  * @param {(Node | string)[]} children
@@ -64,7 +66,7 @@ export function faint(text) {
 /** A line that copies text when it is clicked. @param {string} text @param {HTMLElement} line */
 export function copyOnClick(text, line) {
   line.style.cursor = "copy";
-  line.title = `Click to copy: ${text}`;
+  line.title = word("copy", { text });
   line.addEventListener("click", async () => {
     const done = await copy(text);
     line.style.outline = `1px solid ${done ? "#4a4" : "#a44"}`;

@@ -2,6 +2,7 @@
 // What a node found, as lines of text: classes with their colours, objects, boxes, scores, files.
 
 import { copyOnClick, element, faint, swatch } from "./elements.js";
+import { figure, named, word } from "./words.js";
 
 /**
  * @typedef {{name: string, rgb: number[], area_percent: number}} LegendEntry
@@ -46,8 +47,8 @@ export function legend(entries) {
 export function objects(found) {
   const areas = found.flatMap((one) => one.areas_px);
   return [
-    line(wide(counted(areas.length, "object"))),
-    ...areas.map((area, i) => line(faint(`${i + 1}`), wide(`${area.toLocaleString("en")} px²`))),
+    line(wide(word(`objects.${form(areas.length)}`, { number: areas.length }))),
+    ...areas.map((area, i) => line(faint(`${i + 1}`), wide(`${figure(area)} px²`))),
   ];
 }
 
@@ -61,15 +62,21 @@ export function boxes(pictures) {
       return copyOnClick(where, line(wide(what), where, faint(percent(100 * (sure[i] ?? 0)))));
     }),
   );
-  return [line(wide(counted(total, "box")), faint("x1, y1, x2, y2 in px")), ...rows];
+  return [
+    line(wide(word(`boxes.${form(total)}`, { number: total })), faint(word("corners"))),
+    ...rows,
+  ];
 }
 
 /** @param {Scores[]} found */
 export function scores(found) {
   return found.flatMap(({ kind, schema_version: _, ...values }) => [
-    line(faint(kind)),
+    line(faint(named("kinds", kind))),
     ...Object.entries(values).map(([name, value]) =>
-      copyOnClick(String(value), line(wide(name), value === null ? "none" : String(value))),
+      copyOnClick(
+        String(value),
+        line(wide(named("scores", name)), value === null ? word("none") : String(value)),
+      ),
     ),
   ]);
 }
@@ -82,9 +89,5 @@ export function files(saved) {
   });
 }
 
-/** @param {number} number @param {"object" | "box"} what */
-function counted(number, what) {
-  if (number === 0) return `no ${what} found`;
-  const many = what === "box" ? "boxes" : "objects";
-  return `${number} ${number === 1 ? what : many}`;
-}
+/** Which of the words for a number of things. @param {number} number */
+const form = (number) => ["none", "one"][number] ?? "many";

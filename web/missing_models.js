@@ -5,10 +5,14 @@
 import { app } from "/scripts/app.js";
 import { element, panel } from "./elements.js";
 import { chain, fit, linked, pageWidget, show } from "./widgets.js";
+import { description, title, word } from "./words.js";
 
 const NODES = ["PixWizard_LoadModel", "PixWizard_LoadTextEncoder"];
 const BUNDLED = "PixWizard_LoadTiny";
-const HEIGHT_PX = 172;
+const LINE_PX = 17;
+const LETTER_PX = 6.2; // of Latin; others take two
+const PADDING_PX = 40; // ours and the frontend's margin around a page element
+const HEIGHT_PX = { least: 90, most: 256 }; // longer texts scroll
 
 /** Names of the inputs whose value is no file that the host has. @param {any} node */
 function lacking(node) {
@@ -33,20 +37,35 @@ function withLinks(text) {
   });
 }
 
+/** The room that lines of text take. @param {Element[]} lines @param {number} width in px */
+function heightOf(lines, width) {
+  const rows = lines.map(({ textContent }) => {
+    const letters = [...(textContent ?? "")].map((letter) => (letter > "\u2e80" ? 2 : 1));
+    return Math.ceil((letters.reduce((sum, one) => sum + one, 0) * LETTER_PX) / width);
+  });
+  const wanted = rows.reduce((sum, row) => sum + row, 0) * LINE_PX + PADDING_PX / 2;
+  return Math.min(HEIGHT_PX.most, Math.max(HEIGHT_PX.least, wanted));
+}
+
 /** @param {any} node */
 function attach(node) {
   const content = panel("missing");
-  const widget = pageWidget(node, "missing", content, () => HEIGHT_PX, false);
-  content.style.maxHeight = `${HEIGHT_PX}px`;
+  let height = HEIGHT_PX.least;
+  const widget = pageWidget(node, "missing", content, () => height, false);
   const update = () => {
     const names = lacking(node);
     if (names.length) {
-      const title = `Not found: ${names.join(", ")}.`;
       content.replaceChildren(
-        element("div", { color: "var(--error-text, #f66)" }, title),
-        element("div", {}, ...withLinks(node.constructor.nodeData?.description ?? "")),
-        element("div", {}, `Without any file: ${bundledName()}. After adding files, press R.`),
+        element(
+          "div",
+          { color: "var(--error-text, #f66)" },
+          word("missing.files", { names: names.join(", ") }),
+        ),
+        element("div", {}, ...withLinks(description(node))),
+        element("div", {}, word("missing.instead", { node: title(BUNDLED) })),
       );
+      height = heightOf([...content.children], (node.size?.[0] ?? 320) - PADDING_PX);
+      content.style.maxHeight = `${height}px`;
     }
     if (show(widget, names.length > 0)) fit(node, false);
     node.setDirtyCanvas?.(true, true);
@@ -55,11 +74,6 @@ function attach(node) {
   chain(node, "onConfigure", update);
   node.pixwizardMissing = update;
   update();
-}
-
-function bundledName() {
-  const kinds = /** @type {any} */ (globalThis).LiteGraph?.registered_node_types ?? {};
-  return kinds[BUNDLED]?.title ?? BUNDLED;
 }
 
 app.registerExtension({

@@ -6,6 +6,7 @@
 import { api } from "/scripts/api.js";
 import { amount, mark, paint, pixelAt, place, reading } from "./drawing.js";
 import { element, faint, hold } from "./elements.js";
+import { word } from "./words.js";
 
 /** @typedef {import("./drawing.js").Entry} Entry */
 /** @typedef {import("./drawing.js").StoredFile} StoredFile */
@@ -99,7 +100,7 @@ export class PictureView {
     return { least: STAGE_PX.least + BAR_PX, first: STAGE_PX.first + BAR_PX };
   }
 
-  empty(text = "Run to see the result here.") {
+  empty(text = word("view.run")) {
     this.loaded = null;
     this.told.textContent = text;
     this.bar.replaceChildren(this.told);
@@ -116,13 +117,13 @@ export class PictureView {
   async turn(number) {
     this.shown = number;
     const entry = this.entry;
-    if (!entry) return this.empty("No picture was kept. Run again to see it.");
+    if (!entry) return this.empty(word("view.unkept"));
     try {
       const loaded = await loadedFor(entry);
       if (entry !== this.entry) return; // a newer result came meanwhile
       this.loaded = loaded;
     } catch {
-      return this.empty("The picture is gone from the host's temp folder. Run again.");
+      return this.empty(word("view.gone"));
     }
     this.fill();
     this.draw();
@@ -152,13 +153,13 @@ export class PictureView {
       slider.style.margin = "0";
       slider.style.accentColor = "var(--p-primary-color, #6ab0ff)";
       slider.value = String(this.share);
-      slider.setAttribute("aria-label", what);
+      slider.setAttribute("aria-label", word(`view.${what}`));
       slider.addEventListener("input", () => {
         this.share = Number(slider.value);
         this.draw();
       });
       this.slider = slider;
-      parts.push(faint(what), slider);
+      parts.push(faint(word(`view.${what}`)), slider);
       this.told.style.flex = "0 1 auto";
     }
     parts.push(this.told);
@@ -178,7 +179,7 @@ export class PictureView {
       return made;
     };
     const number = faint(`${this.shown + 1} / ${count}`);
-    return [button("‹", "previous picture", -1), number, button("›", "next picture", 1)];
+    return [button("‹", word("view.previous"), -1), number, button("›", word("view.next"), 1)];
   }
 
   /** @param {PointerEvent} event */
@@ -218,9 +219,12 @@ export class PictureView {
     }
     const size = `${entry.width} × ${entry.height}`;
     const unit = entry.unit ?? "";
-    const range = [entry.low, entry.high].map((value) => amount(value ?? 0, unit)).join(" to ");
+    const [low, high] = [entry.low ?? 0, entry.high ?? 1].map((value) => amount(value, unit));
     /** @type {Record<string, string>} */
-    const resting = { values: range, classes: `${size} px` };
+    const resting = {
+      values: word("view.range", { low: low ?? "", high: high ?? "" }),
+      classes: `${size} px`,
+    };
     this.told.textContent = resting[entry.kind] ?? size;
   }
 

@@ -8,6 +8,7 @@ import { element, faint, panel } from "./elements.js";
 import { LINE_PX, boxes, files, legend, objects, scores } from "./lists.js";
 import { PictureView } from "./picture_view.js";
 import { fit, pageWidget } from "./widgets.js";
+import { word } from "./words.js";
 
 /** @typedef {(payload: any[]) => HTMLElement[]} List */
 /** What a node shows. waits: an empty picture stands there before the first run.
@@ -45,7 +46,7 @@ class ResultView {
     this.lines = 0;
     this.least = EMPTY_PX;
     if (this.picture && shows.picture === "waits") this.hang();
-    else if (shows.list) this.list.append(faint("Run to see the result here."));
+    else if (shows.list) this.list.append(faint(word("view.run")));
     this.content.append(this.list);
     const grows = Boolean(shows.picture);
     this.widget = pageWidget(node, "result", this.content, () => this.least, grows);

@@ -5,6 +5,7 @@ import { app } from "/scripts/app.js";
 import { element, faint, panel, swatch } from "./elements.js";
 import { chosen, missing, sentence } from "./sentence.js";
 import { chain, fit, linked, pageWidget, show, widgetOf } from "./widgets.js";
+import { named, word } from "./words.js";
 
 /**
  * What nodes/page_data.py puts into the task input's settings.
@@ -36,7 +37,7 @@ function swatches(colours, widget, /** @type {() => void} */ changed) {
     const chosen = widget.value === name;
     Object.assign(dot.style, { width: "18px", height: "18px", cursor: "pointer" });
     if (chosen) dot.style.outline = "2px solid var(--input-text, #ddd)";
-    dot.title = name;
+    dot.title = [...new Set([named("colours", name), name])].join(" · ");
     dot.setAttribute("role", "button");
     dot.setAttribute("aria-label", name);
     dot.addEventListener("click", () => {
@@ -85,7 +86,7 @@ class TaskFields {
   draw(task) {
     const lines = task
       ? this.lines(task)
-      : [faint("The task comes from another node: every field may be used.")];
+      : [faint(word("instruction.linked"))];
     this.view.replaceChildren(...lines);
     const perLine = Math.max(16, ((this.node.size?.[0] ?? 320) - 40) / LETTER_PX);
     const rows = lines.map((line) => Math.ceil((line.textContent ?? "").length / perLine) || 1.5);
@@ -116,14 +117,16 @@ class TaskFields {
     const warn = { color: "var(--error-text, #f66)" };
     if (shown === null) {
       const last = task.phrasings.length - 1;
-      lines.push(element("div", warn, `No phrasing ${number}: this task has 0 to ${last}.`));
+      lines.push(element("div", warn, word("instruction.phrasing", { number, last })));
     } else {
       const line = element("div", {}, shown || "…");
       line.className = "pixwizard-sentence";
       lines.push(line);
     }
     if (lacking.length) {
-      lines.push(element("div", warn, `Fill in ${lacking.join(" and ")}.`));
+      const names = lacking.map((f) => widgetOf(this.node, f)?.label ?? f);
+      const fields = names.join(word("instruction.and"));
+      lines.push(element("div", warn, word("instruction.lacking", { fields })));
     }
     return lines;
   }

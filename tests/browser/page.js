@@ -20,13 +20,7 @@ export async function launch() {
   return chromium.launch({
     executablePath: browserPath(),
     headless: true,
-    args: [
-      "--no-sandbox",
-      "--use-gl=angle",
-      "--use-angle=swiftshader",
-      "--enable-unsafe-swiftshader",
-      "--ignore-gpu-blocklist",
-    ],
+    args: ["--no-sandbox", "--disable-gpu"], // painting in software is quicker than a GPU in software
   });
 }
 
@@ -138,6 +132,54 @@ export async function nodeView(page, kind) {
       }),
   };
 }
+
+/** Wait until every view has its picture; each is drawn when its own has come.
+ * @param {import("playwright-core").Page} page */
+export const drawn = (page) =>
+  page.waitForFunction(
+    () =>
+      ![...document.querySelectorAll(".pixwizard-result")].some((one) =>
+        /Run/.test(/** @type {HTMLElement} */ (one).innerText),
+      ),
+  );
+
+/** What lies on something else, or hangs out of its group, as drawn. @param {import("playwright-core").Page} page
+ * @param {boolean} vue whether nodes are page elements @returns {Promise<string[]>} */
+export const crowded = (page, vue) =>
+  page.evaluate((elements) => {
+    const TITLE = 30; // of the classic canvas, above a node's place
+    const { graph } = globalThis.app;
+    /** @type {{name: string, x: number, y: number, right: number, bottom: number}[]} */
+    const boxes = graph.nodes.map((/** @type {any} */ node) => {
+      const name = `${node.type} ${node.id}`;
+      const [x, y] = [node.pos[0], node.pos[1] - TITLE];
+      let [width, height] = [node.size[0], node.size[1] + TITLE];
+      if (elements) {
+        // Its size before the page zooms: what a slow page draws lags behind the zoom.
+        const shown = /** @type {HTMLElement | null} */ (
+          document.querySelector(`[data-node-id="${node.id}"]`)
+        );
+        if (!shown) return { name: `${name} is not drawn`, x: NaN, y, right: x, bottom: y };
+        [width, height] = [shown.offsetWidth, shown.offsetHeight];
+      }
+      return { name, x, y, right: x + width, bottom: y + height };
+    });
+    const unseen = boxes.filter((box) => Number.isNaN(box.x)).map((box) => box.name);
+    const pairs = boxes.flatMap((a, i) =>
+      boxes
+        .slice(i + 1)
+        .filter((b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom)
+        .map((b) => `${a.name} and ${b.name}`),
+    );
+    const outside = graph.groups.flatMap((/** @type {any} */ group) => {
+      const [x, y, width, height] = group._bounding ?? group.boundingRect;
+      return boxes
+        .filter((box) => box.x >= x && box.x < x + width && box.y >= y && box.y < y + height)
+        .filter((box) => box.right > x + width || box.bottom > y + height)
+        .map((box) => `${box.name} hangs out of ${group.title}`);
+    });
+    return [...unseen, ...pairs, ...outside];
+  }, vue);
 
 /** Queue what is on the page and wait for the end. @param {import("playwright-core").Page} page
  * @returns {Promise<string>} "success", or the error's text */

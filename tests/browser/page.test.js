@@ -11,7 +11,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { launch, load, nodeView, open, ours, reload, run } from "./page.js";
+import { crowded, drawn, launch, load, nodeView, open, ours, reload, run } from "./page.js";
 
 const URL_BASE = process.env.PIXWIZARD_URL ?? "";
 const SHOTS = process.env.PIXWIZARD_SHOTS;
@@ -78,13 +78,8 @@ for (const renderer of RENDERERS) {
     };
 
     test("Instruction shows what its task uses", async () => {
-      await load(page, {
-        nodes: [instruction(["highlight", "kept", "the red ball.", "blue", 1])],
-        links: [],
-        last_node_id: 1,
-        last_link_id: 0,
-        version: 0.4,
-      });
+      const values = ["highlight", "kept", "the red ball.", "blue", 1];
+      await load(page, alone("PixWizard_Instruction", values));
       const seen = await fieldsFor(page, ["highlight", "depth", "replace", "custom", "box"]);
       assert.deepEqual(seen.highlight, ["target", "colour"]);
       assert.deepEqual(seen.depth, []);
@@ -112,15 +107,31 @@ for (const renderer of RENDERERS) {
       assert.equal(text, "Replace the background with a green hill");
     });
 
+    test("fields that a choice makes idle are hidden, and keep their values", async () => {
+      const values = ["picture", 1, 20, "black", true, "PixWizard Tiny world", ""];
+      await load(page, alone("PixWizard_Compare", values));
+      const seen = await page.evaluate(() => {
+        const node = globalThis.app.graph.nodes[0];
+        const kind = node.widgets.find((/** @type {any} */ w) => w.name === "kind");
+        return ["picture", "depth", "segmentation"].map((chosen) => {
+          kind.value = chosen;
+          kind.callback?.(chosen);
+          const shown = node.widgets.filter((/** @type {any} */ w) => !w.hidden && !w.options?.hidden);
+          return shown.map((/** @type {any} */ w) => w.name).filter((name) => name !== "result");
+        });
+      });
+      assert.deepEqual(seen, [
+        ["kind"],
+        ["kind", "near_m", "far_m", "near", "align"],
+        ["kind", "palette", "palette_text"],
+      ]);
+      const saved = await page.evaluate(() => globalThis.app.graph.serialize().nodes[0]);
+      assert.deepEqual(saved.widgets_values.slice(0, 7), ["segmentation", ...values.slice(1)]);
+    });
+
     test("a loader without its file says what to get", async (context) => {
       if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
-      await load(page, {
-        nodes: [{ ...instruction(["no_such.safetensors", "default"]), type: "PixWizard_LoadModel" }],
-        links: [],
-        last_node_id: 1,
-        last_link_id: 0,
-        version: 0.4,
-      });
+      await load(page, alone("PixWizard_LoadModel", ["no_such.safetensors", "default"]));
       await page.keyboard.press("Escape"); // the host's own list of missing models
       const told = await page.locator(".pixwizard-missing").innerText();
       for (const word of ["Not found: model_name", "GB", "https://", "diffusion_models", "Load Tiny"]) {
@@ -136,7 +147,7 @@ for (const renderer of RENDERERS) {
       if (elements) {
         await lists.filter({ hasText: "wall" }).waitFor();
         const told = (await lists.allInnerTexts()).join("\n");
-        for (const word of ["floor", "1 object", "no box found", "rmse_m", "labels/PixWizard"]) {
+        for (const word of ["floor", "1 object", "no box found", "RMSE in m", "labels/PixWizard"]) {
           assert.ok(told.includes(word), `${word} is missing in ${told}`);
         }
         const shares = [...told.matchAll(/([\d.]+) %/g)].map(([, share]) => Number(share));
@@ -191,18 +202,41 @@ for (const renderer of RENDERERS) {
       await page.waitForTimeout(1500); // the page keeps its graph now and then, not at once
       await reload(page);
       await page.locator(".pixwizard-result").filter({ hasText: "wall" }).waitFor();
-      await page.waitForFunction(
-        () =>
-          ![...document.querySelectorAll(".pixwizard-result")].some((one) =>
-            /Run/.test(/** @type {HTMLElement} */ (one).innerText),
-          ),
-      ); // each view is drawn when its own picture is there
+      await drawn(page);
       const metres = await nodeView(page, "PixWizard_DepthToMetres");
       assert.match(await metres.read(0.5, 0.5), / m \(0\.\d+\)$/);
       const texts = await page.locator(".pixwizard-result").allInnerTexts();
       assert.ok(texts.every((text) => !/Run/.test(text)), texts.join(" | "));
       await shoot("reloaded");
     });
+
+    for (const [language, opacity, found] of [
+      ["ja", "不透明度", "物体 1 個"],
+      ["zh", "不透明度", "1 个物体"],
+    ]) {
+      test(`the views speak ${language}`, async (context) => {
+        if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
+        await speak(page, language);
+        try {
+          await load(page, alone("PixWizard_LoadModel", ["no_such.safetensors", "default"]));
+          await page.keyboard.press("Escape");
+          const told = await page.locator(".pixwizard-missing").innerText();
+          const { PixWizard_LoadModel, PixWizard_LoadTiny } = (await get("/i18n"))[language].nodeDefs;
+          assert.ok(told.includes(PixWizard_LoadModel.description), told);
+          assert.ok(told.includes(PixWizard_LoadTiny.display_name), told);
+          await load(page, RESULTS);
+          assert.equal(await run(page), "success");
+          const results = page.locator(".pixwizard-result");
+          await results.filter({ hasText: found }).first().waitFor();
+          const words = (await results.allInnerTexts()).join("\n");
+          assert.ok(words.includes(opacity), words);
+          assert.doesNotMatch(words, /opacity|object|divider|found| to /);
+          await shoot(`language-${language}`);
+        } finally {
+          await speak(page, "en");
+        }
+      });
+    }
 
     for (const { name, workflow, runs } of templates) {
       test(`template ${name} ${runs ? "runs" : "loads"}`, async () => {
@@ -220,6 +254,7 @@ for (const renderer of RENDERERS) {
         }
         if (!runs) {
           await page.keyboard.press("Escape"); // the host's list of missing models
+          if (elements) assert.deepEqual(await crowded(page, renderer === "vue"), []);
           return shoot(`template-${name}`);
         }
         assert.equal(await run(page), "success");
@@ -232,8 +267,8 @@ for (const renderer of RENDERERS) {
         });
         assert.deepEqual(unseen, [], "previews without a picture");
         if (elements) {
-          const lists = await page.locator(".pixwizard-result").allInnerTexts();
-          assert.ok(lists.every((text) => !text.startsWith("Run to")), lists.join(" | "));
+          await drawn(page);
+          assert.deepEqual(await crowded(page, renderer === "vue"), []);
         }
         await shoot(`template-${name}`);
       });
@@ -245,11 +280,22 @@ for (const renderer of RENDERERS) {
   });
 }
 
-/** @param {unknown[]} values */
-function instruction(values) {
-  return {
+/** Set the page's language, as its settings do. @param {import("playwright-core").Page} page
+ * @param {string} language */
+async function speak(page, language) {
+  await page.evaluate(
+    (name) => globalThis.app.extensionManager.setting.set("Comfy.Locale", name),
+    language,
+  );
+  await page.waitForTimeout(500);
+  await reload(page);
+}
+
+/** A graph of one node. @param {string} type @param {unknown[]} values */
+function alone(type, values) {
+  const node = {
     id: 1,
-    type: "PixWizard_Instruction",
+    type,
     pos: [100, 100],
     size: [340, 300],
     flags: {},
@@ -260,6 +306,7 @@ function instruction(values) {
     properties: {},
     widgets_values: values,
   };
+  return { nodes: [node], links: [], last_node_id: 1, last_link_id: 0, version: 0.4 };
 }
 
 /** The fields that are shown for each task, chosen one after the other as a user does.

@@ -92,3 +92,26 @@ def test_segmentation_tells_its_legend(nodes):
     found = nodes["DecodeSegmentation"].execute(picture, "PixWizard Tiny world", "*")
     (entry,) = found.ui["pixwizard_legend"]
     assert (entry["name"], tuple(entry["rgb"]), entry["area_percent"]) == (name, tuple(rgb), 100.0)
+
+
+def test_fields_that_depend_on_a_choice_name_it_and_its_values(nodes):
+    """What web/used_fields.js shows and hides: the other input is one of the node's choices, the
+    values are among its own, and not all of them."""
+    found = {}
+    for name, node in nodes.items():
+        sockets = {socket.id: socket for socket in node.define_schema().inputs}
+        for id, socket in sockets.items():
+            told = (getattr(socket, "extra_dict", None) or {}).get("pixwizard", {})
+            for other, values in told.get("used_when", {}).items():
+                options = sockets[other].settings.get("options", [False, True])
+                assert set(values) < set(options), f"{name}.{id}"
+                found.setdefault(name, []).append(id)
+    assert found == {
+        "Schedule": ["steps", "time_shift"],
+        "Sample": ["steps", "time_shift", "sampler"],
+        "DecodeDepth": ["low", "high"],
+        "DecodeMask": ["threshold"],
+        "Compare": ["near_m", "far_m", "near", "align", "palette", "palette_text"],
+        "ModelOptions": ["rope_factor", "watershed"],
+        "PrepareInpaint": ["context", "one_crop"],
+    }

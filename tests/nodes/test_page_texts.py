@@ -47,7 +47,9 @@ def test_pictures_of_help_are_there_and_described(schemas):
     shown = set()
     for schema in schemas:
         text = (DOCS / f"{schema.node_id}.md").read_text(encoding="utf-8")
-        for words, name in re.findall(r"!\[(.*?)\]\((.*?)\)", text):
+        pictures = re.findall(r"!\[(.*?)\]\((.*?)\)", text)
+        assert pictures, f"{schema.node_id} has no picture"
+        for words, name in pictures:
             assert len(words.split()) > 3, schema.node_id
             assert (DOCS / name).stat().st_size < 100_000, name
             shown.add(name)

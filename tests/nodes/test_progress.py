@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from tests.fakes.host import Bar
 
@@ -40,3 +41,23 @@ def test_text_encoder_reads_its_tensors_with_progress(extension):
     found = load.tensors_of(source, step)
     assert set(found) == set(source.weights.shapes)
     assert Bar.made[-1].done == Bar.made[-1].total == len(found) > 0
+
+
+def test_a_transformer_is_read_with_progress_and_can_be_stopped(extension, monkeypatch):
+    load = extension("nodes.load")
+    opened = load.open_checkpoint(load.BUNDLE / load.MODEL_FILE)
+    found = load.weights_of(opened, load.progress(len(opened.shapes)))
+    assert set(found) == set(opened.shapes)
+    assert Bar.made[-1].done == Bar.made[-1].total == len(found) > 100
+
+    class Stopped(Exception):
+        pass
+
+    def told():
+        raise Stopped
+
+    management = load.comfy.model_management
+    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", told)
+    with pytest.raises(Stopped):
+        load.load_transformer(load.BUNDLE / load.MODEL_FILE, torch.float32)
+    assert Bar.made[-1].done == 0

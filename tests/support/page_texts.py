@@ -49,6 +49,10 @@ def _allowed(socket) -> str:
         shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else default
         parts += [f"default {shown:g}" if isinstance(shown, float) else f"default {shown}"]
     parts += ["optional"] if socket.optional else []
+    told = (getattr(socket, "extra_dict", None) or {}).get("pixwizard", {})
+    for other, values in told.get("used_when", {}).items():
+        named = (({True: "on", False: "off"}[v] if isinstance(v, bool) else v) for v in values)
+        parts += [f"shown with {other} {' or '.join(named)}"]
     return "; ".join(parts)
 
 

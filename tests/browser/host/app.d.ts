@@ -12,4 +12,5 @@ export const app: {
   registerExtension(extension: Extension): void;
   graph: { id: string; nodes: any[] };
   nodeOutputs?: Record<string, any>;
+  extensionManager?: { setting?: { get(id: string): any } };
 };
