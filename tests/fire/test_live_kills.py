@@ -25,10 +25,10 @@ KILLS = 2  # of a server for each kind of file; each begins with its start
 SIDE = 1024
 QUEUED = 12
 SAVES = {
-    "png": ("SaveDepth", {"depth": ["scene", 1], "format": "png"}),
-    "exr": ("SaveDepth", {"depth": ["scene", 1], "format": "exr"}),
-    "npy": ("SaveDepth", {"depth": ["scene", 1], "format": "npy"}),
-    "labels": ("SaveLabels", {"image": ["scene", 3], "palette": "PixWizard Tiny world"}),
+    "png": ("SaveDepth", {"depth": ["scene", 3], "format": "png"}),
+    "exr": ("SaveDepth", {"depth": ["scene", 3], "format": "exr"}),
+    "npy": ("SaveDepth", {"depth": ["scene", 3], "format": "npy"}),
+    "labels": ("SaveLabels", {"image": ["scene", 6], "palette": "PixWizard Tiny world"}),
 }
 LIMIT = 1 << 20  # bytes a file may have while the disk is "full"
 
