@@ -15,7 +15,7 @@ from .common import Rgb, check_rgb, parse_hex
 
 BACKGROUND = "background"
 BLACK = (0, 0, 0)
-MOST_CLASSES = 4096  # decoding compares each pixel with each class; ADE20K in full has 3688
+MOST_CLASSES = 8192  # decoding compares each pixel with each class; ADE20K in full has 3688
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ def test_palette_may_bring_its_own_background():
     assert palette.colours[0] == (255, 255, 255)
 
 
-MANY = "\n".join(f"c{number},#{number:06x}" for number in range(4096))
+MANY = "\n".join(f"c{number},#{number:06x}" for number in range(8192))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ MANY = "\n".join(f"c{number},#{number:06x}" for number in range(4096))
         ('{"cat": [1e999, 1, 1]}', r"three whole numbers 0 to 255. Got: \[inf, 1, 1\]"),
         ("name,r,g,b\n" + "x" * 200_000, "not valid CSV: field larger than"),
         ("r,g,b,name\n1,2,3\n1,2,4", "has the class '' twice"),
-        (f"name,colour\n{MANY}", "has 4097 classes; at most 4096"),
+        (f"name,colour\n{MANY}", "has 8193 classes; at most 8192"),
     ],
     ids=[
         "empty", "json", "entry", "range", "hex", "heading", "number", "twice", "no rows", "nested",
