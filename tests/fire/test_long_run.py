@@ -41,6 +41,7 @@ def test_hundreds_of_prompts_leave_nothing_behind(host, tmp_path):
             return {name: live.pictures(server, result) for name, result in found.items()}
 
         first = references()
+        live.fill_threads(server, server.run(live.with_seed(prompts["depth"], 6)))
         for number in range(PROMPTS):
             name = live.TASKS[number % len(live.TASKS)]
             prompt = live.with_seed(prompts[name], 1000 + number)
