@@ -34,6 +34,9 @@ WITH_RESULT = {
 }  # fmt: skip
 WITH_PICTURE = {*WITH_RESULT, "PixWizard_Compare"}
 NOTE, PREVIEW = "MarkdownNote", "PreviewImage"
+# Nodes below which the host hangs a picture, and what frontend 1.35 gives it beyond later ones, px.
+HANGING = (PREVIEW, "SaveImage", "PixWizard_SaveDepth", "PixWizard_SaveLabels")
+HIGHER = 64
 HIGH = 450  # px from which a column of the first groups is parted
 VIEW = (1700, 880)  # px of a page that a graph opens in
 ZOOMS = (0.6, 1.0)  # below the first the classic canvas leaves words out
@@ -73,15 +76,16 @@ def resize(node: dict, one: dict | None, most: dict[str, dict]) -> float:
     """Give a node its height in the canvas; returns what it takes at most, without its title."""
     kind = node["type"]
     known = most.get(kind, {"least": node["size"][1], "extra": 0})
+    extra = known["extra"] + (HIGHER if kind in HANGING else 0)
     if not kind.startswith("PixWizard_"):
-        return max(node["size"][1], known["least"] + known["extra"])
+        return max(node["size"][1], known["least"]) + extra
     own = one or known
     # A result takes room wherever it is run, a task only that of its own fields.
     least = known["least"] if kind in WITH_RESULT else own["least"]
     pictured = kind in WITH_PICTURE and node["widgets_values"][:1] != ["boxes"]
     picture = PICTURE if pictured else 0  # Vue nodes give it that much by themselves
     node["size"][1] = round(least + picture)
-    return least + max(picture, known["extra"])
+    return least + max(picture, extra)
 
 
 def columns(boxes: list, left) -> list[list]:
