@@ -84,11 +84,10 @@ def prepare_inpaint(
     else:
         selected = images.as_mask(mask, size=(height, width)) >= SELECTED
     selected = grow_mask(selected, grow).to(image_01.device)
-    if selected.shape[0] != batch and 1 not in (selected.shape[0], batch):
-        raise CanvasError(
-            f"{selected.shape[0]} masks for {batch} pictures; give one mask, or one for each"
-        )
-    batch = max(batch, selected.shape[0])
+    masks = selected.shape[0]
+    if not masks or (masks != batch and 1 not in (masks, batch)):
+        raise CanvasError(f"{masks} masks for {batch} pictures; give one mask, or one for each")
+    batch = max(batch, masks)
     image_01 = image_01.expand(batch, -1, -1, -1)
     selected = selected.expand(batch, -1, -1)
     canvas = plan(width, height, centres, fit)

@@ -222,6 +222,8 @@ def test_inpaint_takes_one_picture_for_many_masks():
     assert len(prepared.picture) == len(prepared.mask) == len(prepared.source) == 3
     with pytest.raises(CanvasError, match="3 masks for 2 pictures"):
         prepare_inpaint(picture(40, 40, 2), some_mask(40, 40, 3))
+    with pytest.raises(CanvasError, match="0 masks for 1 pictures; give one mask"):
+        prepare_inpaint(picture(40, 40), torch.zeros(0, 40, 40))
 
 
 def test_inpaint_names_the_fills():
