@@ -1,8 +1,8 @@
 """The layers of torch.nn, with a faster product for inference in float32 on x86 processors.
 
-PyTorch takes float32 products to MKL, which runs at half speed or less on processors that are not
-Intel's. oneDNN, which PyTorch carries as well, does not, and PyTorch's own compiler calls it the
-same way. Elsewhere, in other types and in training these layers are torch.nn's.
+PyTorch takes float32 products to MKL, which on some processors that are not Intel's runs at half
+speed, on others nearly as fast as oneDNN. PyTorch carries that as well, and its own compiler calls
+it the same way. Elsewhere, in other types and in training these layers are torch.nn's.
 """
 
 from __future__ import annotations
