@@ -13,12 +13,11 @@ from ..pixwizard_core.buckets import CELL
 from ..pixwizard_core.encoders.vision import preprocess
 from ..pixwizard_core.errors import CanvasError, EncoderError
 from ..pixwizard_core.images import to_pixels
+from ..pixwizard_core.pipeline import LATENT_CELL
 from .memory import memory_advice, text_memory_advice
 from .native import IMAGE_LATENT, IMAGE_TOKENS
+from .run_inputs import LATENT_CHANNELS
 from .tensors import from_image_01
-
-LATENT_CHANNELS = 4
-LATENT_CELL = 8  # pixels of one latent cell
 
 
 @dataclass(frozen=True, slots=True)

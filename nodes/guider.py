@@ -8,11 +8,11 @@ import comfy.samplers
 import node_helpers
 from torch import Tensor
 
+from ..pixwizard_core.pipeline import LATENT_CELL
 from ..pixwizard_core.sampling import combine, needed_branches
 from .memory import memory_advice
 from .run_inputs import require_areas, require_channels, require_latent
 
-CELL_PX = 8  # of a latent
 BRANCHES = ("full", "image_only", "none")
 # The host looks for control and regions under "positive"; the other names are free.
 COND_KEYS = {"full": "positive", "image_only": "image_only", "none": "negative"}
@@ -68,7 +68,7 @@ class DualGuider(comfy.samplers.CFGGuider):
         for conditions in self.original_conds.values():
             require_areas(conditions, height, width)
         try:
-            with memory_advice("sampling", width * CELL_PX, height * CELL_PX, batch):
+            with memory_advice("sampling", width * LATENT_CELL, height * LATENT_CELL, batch):
                 return super().sample(*args, **kwargs)
         finally:
             # An interrupted run leaves its conds behind, and with them what was prepared from them.

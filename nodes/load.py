@@ -14,7 +14,7 @@ from comfy_api.latest import io
 from ..pixwizard_core.bundle import MODEL_FILE, RELEASED_CENTRES
 from ..pixwizard_core.checkpoint import Checkpoint, open_checkpoint
 from ..pixwizard_core.config import TINY
-from ..pixwizard_core.encoders.load import WANTED, Source, read_source, source_tokenizer
+from ..pixwizard_core.encoders.load import WANTED, Weights, read_source, source_tokenizer
 from ..pixwizard_core.encoders.text import Tokenizers
 from ..pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
 from ..pixwizard_core.locate import ORIGIN
@@ -48,12 +48,8 @@ def load_transformer(path: Path, dtype: torch.dtype | None):
     return patcher
 
 
-def weights_of(opened: Checkpoint, step) -> dict[str, torch.Tensor]:
+def weights_of(opened: Checkpoint | Weights, step) -> dict[str, torch.Tensor]:
     return {name: opened.fetch(name) for name in each(opened.shapes, step)}
-
-
-def tensors_of(source: Source, step) -> dict[str, torch.Tensor]:
-    return {name: source.weights.fetch(name) for name in each(source.weights.shapes, step)}
 
 
 def load_clip(gemma_path: Path, clip_path: Path, device: str | None = None):
@@ -67,7 +63,7 @@ def load_clip(gemma_path: Path, clip_path: Path, device: str | None = None):
         clip.config["max_position_embeddings"],
     )
     step = progress(len(gemma.weights.shapes) + len(clip.weights.shapes))
-    parts = (Part(source.config, tensors_of(source, step)) for source in (gemma, clip))
+    parts = (Part(source.config, weights_of(source.weights, step)) for source in (gemma, clip))
     return make_clip(*parts, tokenizers, device)
 
 
@@ -75,7 +71,7 @@ def load_clip_vision(path: Path):
     """CLIP_VISION of a file. Raises EncoderError when it is another model."""
     source = read_source("clip_vision", path)
     step = progress(len(source.weights.shapes))
-    return make_clip_vision(source.config, tensors_of(source, step))
+    return make_clip_vision(source.config, weights_of(source.weights, step))
 
 
 class LoadTiny(io.ComfyNode):

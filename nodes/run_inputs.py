@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from torch import Tensor
 
 from ..pixwizard_core.errors import CheckpointError, SamplingError
+from ..pixwizard_core.pipeline import LATENT_CELL
 from .native import Model
 
-CHANNELS = 4
+LATENT_CHANNELS = 4
 MOST = 4096  # pictures of a batch; the host draws noise for all before the one asked for
 PERCENTAGE = "percentage"  # how the host marks an area in shares of the picture
 
@@ -29,8 +30,8 @@ def require_latent(samples: Tensor | None) -> None:
     shape = None if samples is None else tuple(samples.shape)
     if shape is None or len(shape) != 4 or 0 in shape:
         raise SamplingError(
-            f"the latent must be (batch, {CHANNELS}, height / 8, width / 8) of at least one cell. "
-            f"Got: {shape}; connect the latent of Encode"
+            f"the latent must be (batch, {LATENT_CHANNELS}, height / 8, width / 8) of at least one "
+            f"cell. Got: {shape}; connect the latent of Encode"
         )
 
 
@@ -53,10 +54,10 @@ def require_companions(latent: dict) -> None:
 
 def require_channels(samples: Tensor) -> None:
     """Raise SamplingError unless the latents have PixWizard's channels."""
-    if samples.shape[1] != CHANNELS:
+    if samples.shape[1] != LATENT_CHANNELS:
         raise SamplingError(
-            f"PixWizard samples latents of {CHANNELS} channels. Got: {samples.shape[1]}; encode "
-            "with the SDXL VAE, or the bundled one for PixWizard Tiny"
+            f"PixWizard samples latents of {LATENT_CHANNELS} channels. Got: {samples.shape[1]}; "
+            "encode with the SDXL VAE, or the bundled one for PixWizard Tiny"
         )
 
 
@@ -71,7 +72,8 @@ def require_areas(conditions: Iterable[dict], height: int, width: int) -> None:
         else:
             top, left = area[-2:]  # after the extents
         if top >= height or left >= width:
+            left, top, width, height = (n * LATENT_CELL for n in (left, top, width, height))
             raise SamplingError(
-                f"a conditioning's area begins at {left * 8}, {top * 8} px, outside the picture of "
-                f"{width * 8} x {height * 8} px; move it inside"
+                f"a conditioning's area begins at {left}, {top} px, outside the picture of "
+                f"{width} x {height} px; move it inside"
             )

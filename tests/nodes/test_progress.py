@@ -8,6 +8,19 @@ import torch
 from tests.fakes.host import Bar
 
 
+class Stopped(Exception):
+    pass
+
+
+def interrupt(management, monkeypatch) -> None:
+    """The user's button, pressed before the next step."""
+
+    def told():
+        raise Stopped
+
+    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", told)
+
+
 @pytest.fixture
 def parts(extension):
     return extension("nodes.progress")
@@ -19,14 +32,7 @@ def test_every_item_moves_the_bar(parts):
 
 
 def test_an_interruption_ends_the_loop_at_once(parts, monkeypatch):
-    class Stopped(Exception):
-        pass
-
-    def told():
-        raise Stopped
-
-    management = parts.comfy.model_management
-    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", told)
+    interrupt(parts.comfy.model_management, monkeypatch)
     seen = []
     with pytest.raises(Stopped):
         seen.extend(parts.each("abc", parts.progress(3)))
@@ -38,7 +44,7 @@ def test_text_encoder_reads_its_tensors_with_progress(extension):
     load = extension("nodes.load")
     source = load.read_source("gemma", load.BUNDLE / load.TEXT_FILE)
     step = load.progress(len(source.weights.shapes))
-    found = load.tensors_of(source, step)
+    found = load.weights_of(source.weights, step)
     assert set(found) == set(source.weights.shapes)
     assert Bar.made[-1].done == Bar.made[-1].total == len(found) > 0
 
@@ -50,14 +56,7 @@ def test_a_transformer_is_read_with_progress_and_can_be_stopped(extension, monke
     assert set(found) == set(opened.shapes)
     assert Bar.made[-1].done == Bar.made[-1].total == len(found) > 100
 
-    class Stopped(Exception):
-        pass
-
-    def told():
-        raise Stopped
-
-    management = load.comfy.model_management
-    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", told)
+    interrupt(load.comfy.model_management, monkeypatch)
     with pytest.raises(Stopped):
         load.load_transformer(load.BUNDLE / load.MODEL_FILE, torch.float32)
     assert Bar.made[-1].done == 0
