@@ -127,6 +127,7 @@ def _savings(arguments: argparse.Namespace) -> dict:
     from .demo.score_report import tasks_of
     from .demo.scoring import Plan
     from .errors import PixWizardError
+    from .picture_files import replace_file
     from .progress import progress
 
     if arguments.count < 1:
@@ -139,7 +140,7 @@ def _savings(arguments: argparse.Namespace) -> dict:
         for one in savings.study(bundle, plan, tasks, advance, arguments.levels):
             found.append(one)
             if arguments.json:  # hours of work: what there is so far
-                arguments.json.write_text(savings.savings_json(found), encoding="utf-8")
+                replace_file(arguments.json, savings.savings_json(found).encode())
     print(savings.savings_table(found))
     return {"savings": json.loads(savings.savings_json(found))}
 

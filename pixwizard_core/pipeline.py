@@ -17,7 +17,7 @@ from .encoders.text import TextEncoder, TextFeatures
 from .encoders.vae import LatentCoder
 from .encoders.vision import VisionEncoder
 from .errors import CanvasError
-from .generate import SampleSettings, initial_noise, sample
+from .generate import OnStep, SampleSettings, initial_noise, sample
 from .images import check_finite, ensure_rgb, to_image_01, to_pixels
 from .model import NO_SCALING, PixWizard, RopeScaling
 
@@ -118,16 +118,30 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
     settings = settings_for(canvas, bundle.centres, request.settings or bundle.settings)
     pixels = to_pixels(canvas.fit_image(image)).to(bundle.device)
     full, empty = encode_conditions(bundle, pixels, instructions)
-    cells = (canvas.model.height // LATENT_CELL, canvas.model.width // LATENT_CELL)
-    noise = initial_noise((bundle.model.config.in_channels, *cells), seeds).to(bundle.device)
 
     def on_step(index: int, _: Tensor) -> None:
         if on_progress:
             on_progress(index + 1, settings.steps)
 
-    latent = sample(bundle.model, full, empty, noise, settings, seeds=seeds, on_step=on_step)
-    painted = to_image_01(bundle.vae.decode(latent)).clamp(0, 1).cpu()
+    latent, painted = solve(bundle, full, empty, seeds, settings, on_step)
+    painted = painted.cpu()
     return Result(canvas.restore_image(painted, image.cpu()), painted, latent, canvas)
+
+
+@torch.no_grad()
+def solve(
+    bundle: Bundle,
+    full: Condition,
+    empty: Condition,
+    seeds: list[int],
+    settings: SampleSettings,
+    on_step: OnStep | None = None,
+) -> tuple[Tensor, Tensor]:
+    """From conditions, as encode_conditions makes them, to latents (B, 4, h, w) in model space and
+    the pictures (B, 3, H, W) in 0..1 that they show. seeds: one for each."""
+    noise = initial_noise(full.image_latent.shape[1:], seeds).to(bundle.device)
+    latent = sample(bundle.model, full, empty, noise, settings, seeds=seeds, on_step=on_step)
+    return latent, to_image_01(bundle.vae.decode(latent)).clamp(0, 1)
 
 
 def settings_for(

@@ -12,12 +12,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 import torch
-from torch import Tensor
 
-from ..conditioning import Condition
-from ..generate import REFERENCE_STEPS, SampleSettings, initial_noise, sample
-from ..images import to_image_01, to_pixels
-from ..pipeline import Bundle, encode_conditions
+from ..generate import REFERENCE_STEPS, SampleSettings
+from ..images import to_pixels
+from ..pipeline import Bundle, encode_conditions, solve
 from ..presets import SPEEDS, with_speed
 from .effects import TASKS
 from .examples import Examples
@@ -26,6 +24,7 @@ from .scoring import SQUARE, OnProgress, Plan, check_tasks, examples_of, precisi
 
 LESS_IS_BETTER = ("rmse", "angle")
 GUIDED = 3.0  # scale of the guided variations: a second branch to save
+GUIDED_PREFIX = "guided, "  # of their labels
 SMALL_LOSS = 2.0  # percent
 # The number that tells most of a task; of the others it is the first of their scores.
 SCORES = TASKS | dict.fromkeys(("edit", "remove", "replace", "background", "style"), "region_psnr")
@@ -63,7 +62,7 @@ def ways(guided: bool, levels: bool = False) -> dict[str, Change]:
         return lambda settings: with_speed(settings, name)
 
     reference = {"steps": REFERENCE_STEPS, "solver": "euler", "shift": 1.0}
-    prefix = "guided, " if guided else ""
+    prefix = GUIDED_PREFIX if guided else ""
     found = {f"{prefix}reference": to(**reference)}
     found |= {f"{prefix}{name}": at_speed(name) for name in SPEEDS if name != "reference"}
     if levels:
@@ -138,21 +137,15 @@ def _study(
         settings = bundle.settings_of(task)
         settings = change(replace(settings, w_text=scale) if scale else settings)
         with torch.no_grad(), counted(bundle) as (used, rows), precision(plan.half, bundle.device):
-            painted = torch.cat([_paint(used, *one, settings) for one in ready])
+            painted = torch.cat(
+                [solve(used, *one, list(range(len(one[0]))), settings)[1] for one in ready]
+            )
         scores = SCORERS[task](painted.float().cpu(), examples)
         name = SCORES.get(task, next(iter(scores)))
         value = float(scores[name])
         loss = loss_percent(name, value, first.setdefault(scale, value))
         costs[label] = Cost(value, sum(rows) / plan.count, loss)
     return Saving(task, name, costs)
-
-
-def _paint(bundle: Bundle, full: Condition, empty: Condition, settings: SampleSettings) -> Tensor:
-    """Answers (n, 3, H, W) in 0..1 of one batch of conditions; each picture has its own seed."""
-    latent, seeds = full.image_latent, list(range(len(full)))
-    noise = initial_noise(latent.shape[1:], seeds).to(latent.device)
-    made = sample(bundle.model, full, empty, noise, settings, seeds=seeds)
-    return to_image_01(bundle.vae.decode(made)).clamp(0, 1)
 
 
 def loss_percent(score: str, value: float, reference: float) -> float:
@@ -169,14 +162,19 @@ def savings_table(savings: Sequence[Saving]) -> str:
     lines = [f"| task | score | {' | '.join(labels)} |", f"|{'---|' * (len(labels) + 2)}"]
     for one in savings:
         cells = [
-            f"{cost.score:.3f}" if label.split(", ")[-1] == "reference" else f"{cost.loss:+.1f} %"
+            f"{cost.score:.3f}" if level_of(label) == "reference" else f"{cost.loss:+.1f} %"
             for label, cost in one.costs.items()
         ]
         lines.append(f"| {one.task} | {one.score} | {' | '.join(cells)} |")
     spent = [spread([one.costs[label].evaluations for one in savings]) for label in labels]
     lines.append(f"| evaluations | | {' | '.join(spent)} |")
-    verdicts = [verdict(savings, label) for label in labels if label.split(", ")[-1] in SPEEDS]
+    verdicts = [verdict(savings, label) for label in labels if level_of(label) in SPEEDS]
     return "\n".join([*lines, "", *filter(None, verdicts)])
+
+
+def level_of(label: str) -> str:
+    """A way's label without the word for the guided ones: of some the name of a level of speed."""
+    return label.removeprefix(GUIDED_PREFIX)
 
 
 def spread(values: Sequence[float]) -> str:
@@ -186,11 +184,11 @@ def spread(values: Sequence[float]) -> str:
 
 
 def verdict(savings: Sequence[Saving], label: str) -> str:
-    """In which tasks a way stays within SMALL_LOSS of the reference's."""
+    """In which tasks a way stays within SMALL_LOSS of the reference's; "" for that itself."""
+    if level_of(label) == "reference":
+        return ""
     losses = {one.task: one.costs[label].loss for one in savings}
     fails = [f"{task} ({loss:+.1f} %)" for task, loss in losses.items() if loss > SMALL_LOSS]
-    if not any(losses.values()):  # the reference itself
-        return ""
     return (
         f"{label} stays within {SMALL_LOSS:g} % in {len(losses) - len(fails)} of {len(losses)} "
         f"tasks; not in: {', '.join(fails) or 'none'}."
