@@ -33,90 +33,37 @@ class FailModel:
         return (changed,)
 
 
-class FailVae:
-    """A VAE that has no room to encode, not even in tiles."""
+def without_room(kind: str, method: str):
+    """A node whose output is its input, of this type, but out of memory when method is called."""
+    name = kind.lower()
 
-    RETURN_TYPES, FUNCTION, CATEGORY = ("VAE",), "change", "test"
+    class Node:
+        RETURN_TYPES, FUNCTION, CATEGORY = (kind,), "change", "test"
 
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"vae": ("VAE",)}}
+        @classmethod
+        def INPUT_TYPES(cls):
+            return {"required": {name: (kind,)}}
 
-    def change(self, vae):
-        class Full:
-            def __getattr__(self, name):
-                return getattr(vae, name)
+        def change(self, **given):
+            return (Full(given[name]),)
 
-            def encode(self, *_):
-                raise out_of_memory()
+    class Full:
+        def __init__(self, inner):
+            self.inner = inner
 
-        return (Full(),)
+        def __getattr__(self, wanted):
+            return fail if wanted == method else getattr(self.inner, wanted)
 
+    def fail(*_, **__):
+        raise out_of_memory()
 
-class FailDecode:
-    """A VAE that has no room to decode."""
-
-    RETURN_TYPES, FUNCTION, CATEGORY = ("VAE",), "change", "test"
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"vae": ("VAE",)}}
-
-    def change(self, vae):
-        class Full:
-            def __getattr__(self, name):
-                return getattr(vae, name)
-
-            def decode(self, *_, **__):
-                raise out_of_memory()
-
-        return (Full(),)
-
-
-class FailVision:
-    """A CLIP_VISION that has no room to look at a picture."""
-
-    RETURN_TYPES, FUNCTION, CATEGORY = ("CLIP_VISION",), "change", "test"
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"clip_vision": ("CLIP_VISION",)}}
-
-    def change(self, clip_vision):
-        class Full:
-            def __getattr__(self, name):
-                return getattr(clip_vision, name)
-
-            def model(self, *_, **__):
-                raise out_of_memory()
-
-        return (Full(),)
-
-
-class FailText:
-    """A CLIP that has no room to read a text."""
-
-    RETURN_TYPES, FUNCTION, CATEGORY = ("CLIP",), "change", "test"
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"clip": ("CLIP",)}}
-
-    def change(self, clip):
-        class Full:
-            def __getattr__(self, name):
-                return getattr(clip, name)
-
-            def encode_from_tokens_scheduled(self, *_, **__):
-                raise out_of_memory()
-
-        return (Full(),)
+    return Node
 
 
 NODE_CLASS_MAPPINGS = {
     "FireFailModel": FailModel,
-    "FireFailVae": FailVae,
-    "FireFailDecode": FailDecode,
-    "FireFailVision": FailVision,
-    "FireFailText": FailText,
+    "FireFailVae": without_room("VAE", "encode"),
+    "FireFailDecode": without_room("VAE", "decode"),
+    "FireFailVision": without_room("CLIP_VISION", "model"),
+    "FireFailText": without_room("CLIP", "encode_from_tokens_scheduled"),
 }

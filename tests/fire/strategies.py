@@ -262,3 +262,17 @@ def choices(options):
         st.sampled_from(options),
         st.sampled_from(("", "ultraviolet", "红")),
     )
+
+
+def some_odd(draw, schema, odd_of, sound_of, *given) -> dict:
+    """Inputs of a node, optional ones not always: of sound_of(socket, *given), up to three of
+    odd_of(socket, *given)."""
+    ids = [socket.id for socket in schema.inputs]
+    odd = draw(st.sets(st.sampled_from(ids), max_size=draw(st.integers(0, 3)))) if ids else ()
+    chosen = {}
+    for socket in schema.inputs:
+        if socket.optional and draw(st.booleans()):
+            continue
+        among = odd_of if socket.id in odd else sound_of
+        chosen[socket.id] = draw(among(socket, *given))
+    return chosen

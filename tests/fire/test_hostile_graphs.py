@@ -109,15 +109,7 @@ def arguments(draw, schema, plan, centres):
     canvas = plan(source[1], source[0], (centre,), fit)
     fitted = (canvas.model.height, canvas.model.width)
     size = draw(st.sampled_from((fitted, fitted, source)))
-    ids = [socket.id for socket in schema.inputs]
-    odd = draw(st.sets(st.sampled_from(ids), max_size=draw(st.integers(0, 3)))) if ids else ()
-    chosen = {}
-    for socket in schema.inputs:
-        if socket.optional and draw(st.booleans()):
-            continue
-        among = strategy_of if socket.id in odd else sound
-        chosen[socket.id] = draw(among(socket, canvas, size))
-    return chosen
+    return strategies.some_odd(draw, schema, strategy_of, sound, canvas, size)
 
 
 def check_output(name, socket, value) -> None:

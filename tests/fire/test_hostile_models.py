@@ -204,15 +204,7 @@ def sound_value(socket, choices):
 @st.composite
 def arguments(draw, schema, choices):
     """Inputs of one node: sound ones, of which up to three are replaced by anything at all."""
-    ids = [socket.id for socket in schema.inputs]
-    odd = draw(st.sets(st.sampled_from(ids), max_size=draw(st.integers(0, 3)))) if ids else ()
-    chosen = {}
-    for socket in schema.inputs:
-        if socket.optional and draw(st.booleans()):
-            continue
-        value = (odd_value if socket.id in odd else sound_value)(socket, choices)
-        chosen[socket.id] = draw(value)
-    return chosen
+    return strategies.some_odd(draw, schema, odd_value, sound_value, choices)
 
 
 def hold(process, node, name: str, examples: int) -> Counter:

@@ -7,17 +7,15 @@ the page of a running host.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import tempfile
 from pathlib import Path
 
 from PIL import Image
 
 from tests.support import workflow
-from tests.support.hosts import REPO, find_frontends, find_hosts, missing_reason, serve
+from tests.support.hosts import PAGE, REPO, on_newest_page
+from tests.support.thumbnails import save
 
-PAGE = REPO / "tests" / "browser"
 FOLDER = REPO / "web" / "docs" / "images"
 WIDTH = 620  # px, the column of a help page is narrower still
 LARGEST = 60_000  # bytes
@@ -64,27 +62,14 @@ def shrink(path: Path) -> None:
     if picture.width > WIDTH:
         size = (WIDTH, round(WIDTH * picture.height / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
-    target = FOLDER / f"{path.stem}.jpg"
-    for quality in range(88, 40, -8):
-        picture.save(target, quality=quality, optimize=True)
-        if target.stat().st_size < LARGEST:
-            break
-    print(f"{target.relative_to(REPO)}: {target.stat().st_size // 1024} KiB")
+    save(picture, FOLDER / path.name, LARGEST)
 
 
 def main() -> None:
-    hosts = sorted(find_hosts(), key=lambda host: [int(part) for part in host.version.split(".")])
-    if not hosts:
-        raise SystemExit(missing_reason())
-    page = (find_frontends() or [None])[-1]
-    with tempfile.TemporaryDirectory() as base, serve(hosts[-1], Path(base), page) as server:
-        shots = Path(base) / "shots"
-        shots.mkdir()
-        asked = {"folder": str(shots), "graphs": jobs()}
-        given = {"PIXWIZARD_URL": server.url(""), "PIXWIZARD_JOBS": json.dumps(asked)}
-        command = ["node", "snap.js"]
-        subprocess.run(command, cwd=PAGE, check=True, env={**os.environ, **given})
-        for path in sorted(shots.glob("*.png")):
+    with tempfile.TemporaryDirectory() as shots:
+        asked = {"folder": shots, "graphs": jobs()}
+        on_newest_page("snap.js", PIXWIZARD_JOBS=json.dumps(asked))
+        for path in sorted(Path(shots).glob("*.png")):
             shrink(path)
 
 

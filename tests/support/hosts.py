@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
+PAGE = REPO / "tests" / "browser"
 EXTENSION_NAME = "PixWizard"
 START_TIMEOUT_S = 120
 RUN_TIMEOUT_S = 180
@@ -243,6 +245,21 @@ def serve(host: Host, base: Path, frontend: Path | None = None):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def on_newest_page(script: str, **given: str) -> str:
+    """What a script of tests/browser prints, with a server of the newest host and the newest page
+    there is, at PIXWIZARD_URL. given: further environment variables. Ends the program without a
+    host."""
+    hosts = sorted(find_hosts(), key=lambda host: [int(part) for part in host.version.split(".")])
+    if not hosts:
+        raise SystemExit(missing_reason())
+    page = (find_frontends() or [None])[-1]
+    with tempfile.TemporaryDirectory() as base, serve(hosts[-1], Path(base), page) as server:
+        return subprocess.run(
+            ["node", script], cwd=PAGE, check=True, text=True, stdout=subprocess.PIPE,
+            env={**os.environ, "PIXWIZARD_URL": server.url(""), **given},
+        ).stdout  # fmt: skip
 
 
 def _wait_ready(server: Server, process: subprocess.Popen) -> None:

@@ -10,14 +10,11 @@ a graph for them, later ones do not, so the room has to be in the file.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import tempfile
 from pathlib import Path
 from statistics import median_low
 
 from tests.support import blueprint, workflow
-from tests.support.hosts import REPO, find_frontends, find_hosts, missing_reason, serve
+from tests.support.hosts import REPO, on_newest_page
 
 TITLE = 30  # px of the page above a node's place
 HEADER = 50  # px of a group above the titles of its nodes
@@ -45,16 +42,7 @@ ZOOMS = (0.6, 1.0)  # below the first the classic canvas leaves words out
 def measured() -> dict:
     """{workflow: {node id: {type, least, extra}}} from a page, in px: heights in the canvas, and
     what Vue nodes add."""
-    hosts = sorted(find_hosts(), key=lambda host: [int(part) for part in host.version.split(".")])
-    if not hosts:
-        raise SystemExit(missing_reason())
-    page = (find_frontends() or [None])[-1]
-    with tempfile.TemporaryDirectory() as base, serve(hosts[-1], Path(base), page) as server:
-        done = subprocess.run(
-            ["node", "measure.js"], cwd=REPO / "tests" / "browser", check=True, text=True,
-            env={**os.environ, "PIXWIZARD_URL": server.url("")}, stdout=subprocess.PIPE,
-        )  # fmt: skip
-    return json.loads(done.stdout)
+    return json.loads(on_newest_page("measure.js"))
 
 
 def rooms(found: dict) -> dict[str, dict]:

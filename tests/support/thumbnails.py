@@ -51,11 +51,12 @@ def side_by_side(one: Image.Image, other: Image.Image) -> Image.Image:
     return sheet
 
 
-def save(picture: Image.Image, path: Path) -> None:
+def save(picture: Image.Image, path: Path, largest: int = LARGEST) -> None:
+    """As a JPEG beside path, as good as `largest` bytes allow."""
     target = path.with_suffix(".jpg")
     for quality in range(85, 20, -10):  # noise takes many bytes
         picture.save(target, quality=quality, optimize=True)
-        if target.stat().st_size < LARGEST:
+        if target.stat().st_size < largest:
             break
     print(f"{target.relative_to(REPO)}: {target.stat().st_size // 1024} KiB")
 
