@@ -18,6 +18,7 @@ from torch import Tensor
 from .config import PRESETS, ModelConfig
 from .errors import CheckpointError
 from .finite import require_finite
+from .json_text import read_json
 from .locate import ORIGIN, locate
 from .model import PixWizard, cpu_ops
 from .recognise import PIXWIZARD, config_from_shapes, find_prefix, recognise
@@ -238,12 +239,8 @@ def _examine(
 def _configuration(weights: WeightFile, prefix: str) -> tuple[ModelConfig, str]:
     """The header's configuration, else the one the shapes imply."""
     if CONFIG_KEY in weights.metadata:
-        try:
-            values = json.loads(weights.metadata[CONFIG_KEY])
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(
-                f"{weights.path.name}: the header entry {CONFIG_KEY} is not JSON ({error})"
-            ) from error
+        what = f"{weights.path.name}: the header entry {CONFIG_KEY} is"
+        values = read_json(weights.metadata[CONFIG_KEY], what, CheckpointError)
         if not isinstance(values, dict):
             raise CheckpointError(f"{weights.path.name}: {CONFIG_KEY} is not an object")
         return ModelConfig.from_dict(values), "header"

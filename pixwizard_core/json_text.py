@@ -1,11 +1,22 @@
-"""JSON that others wrote."""
+"""Text and JSON that others wrote."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from .errors import PixWizardError
+
+
+def read_text(path: Path, error: type[PixWizardError]) -> str:
+    """A text file in UTF-8, with or without a byte order mark. Raises error when it is none."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise error(f"{path.name} is not UTF-8 text ({problem.reason})") from None
+    except OSError as problem:
+        raise error(f"cannot read {path.absolute()}: {problem.strerror}") from None
 
 
 def read_json(text: str | bytes, what: str, error: type[PixWizardError]) -> Any:

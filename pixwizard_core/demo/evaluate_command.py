@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -44,6 +43,7 @@ def add_evaluate(commands) -> None:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Score, print the tables, and write them where asked."""
     from ..cli_run import load_small
+    from ..picture_files import replace_file
     from .score_report import goal_table, table, tasks_of
     from .scoring import score_world
 
@@ -69,7 +69,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     text = "\n\n".join(part for part in parts if part) + "\n"
     print(text, end="")
     if arguments.out:
-        (arguments.out / "scores.md").write_text(text, encoding="utf-8")
+        replace_file(arguments.out / "scores.md", text.encode())
         _plot(results, arguments.out / "scores.png")
         print(f"Scores are in {arguments.out.absolute()}", file=sys.stderr)
     return 0
@@ -96,6 +96,7 @@ def _about(bundle, plan) -> dict:
 def _scored(folder: Path | None, about: dict) -> dict:
     """Tasks that a folder has scores of, made in the same way by the same weights."""
     from ..errors import PixWizardError
+    from ..json_text import read_json, read_text
     from .score_report import from_json
 
     if folder is None:
@@ -103,8 +104,10 @@ def _scored(folder: Path | None, about: dict) -> dict:
     path = folder / "scores.json"
     if not path.is_file():
         return {}
-    text = path.read_text(encoding="utf-8")
-    found = {name: value for name, value in json.loads(text).items() if name != "tasks"}
+    text = read_text(path, PixWizardError)
+    found = read_json(text, f"{path} is", PixWizardError)
+    if not isinstance(found, dict) or not isinstance(found.pop("tasks", None), dict):
+        raise PixWizardError(f"{path} holds no scores; choose another --out")
     if found != about:
         other = [name for name in about if found.get(name) != about[name]]
         raise PixWizardError(
@@ -157,6 +160,7 @@ def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> s
     """The study, on those of its usual tasks that are scored, or else on all that are."""
     from dataclasses import replace
 
+    from ..picture_files import replace_file
     from . import effects
 
     plan = replace(plan, count=arguments.effect_count, settings=None)
@@ -167,16 +171,17 @@ def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> s
         )
     if arguments.out:
         text = effects.effects_json(found)
-        (arguments.out / "effects.json").write_text(text, encoding="utf-8")
+        replace_file(arguments.out / "effects.json", text.encode())
         _plot(found, arguments.out / "effects.png", effects.plot_effects)
     return effects.effect_table(found)
 
 
 def _write_scores(folder: Path, results, about: dict) -> None:
+    from ..picture_files import replace_file
     from .score_report import as_json
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scores.json").write_text(as_json(results, **about), encoding="utf-8")
+    replace_file(folder / "scores.json", as_json(results, **about).encode())
 
 
 def _plot(results, path: Path, draw=None) -> None:

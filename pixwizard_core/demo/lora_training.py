@@ -6,7 +6,6 @@ files (relative to the list), and "instruction". Leave "input" out for text to i
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from ..canvas import plan
 from ..errors import PixWizardError
 from ..images import to_pixels
+from ..json_text import read_json, read_text
 from ..lora import LoraSettings, add_lora, trainable
 from ..picture_files import open_picture
 from ..pipeline import Bundle
@@ -48,14 +48,11 @@ def read_triples(path: str | Path) -> list[Triple]:
             f"there is no list of examples {path.name} in {path.parent.absolute()}"
         )
     triples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path, PixWizardError).splitlines(), 1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise PixWizardError(f"{path.name}, line {number} is not JSON: {error}") from None
-        if not isinstance(row, dict) or not row.get("target") or "instruction" not in row:
+        row = read_json(line, f"{path.name}, line {number} is", PixWizardError)
+        if not _is_example(row):
             raise PixWizardError(
                 f'{path.name}, line {number} needs "target" and "instruction" (and "input", but '
                 f"for text to image). Got: {line[:80]}"
@@ -65,6 +62,16 @@ def read_triples(path: str | Path) -> list[Triple]:
     if not triples:
         raise PixWizardError(f"{path.name} lists no examples")
     return triples
+
+
+def _is_example(row) -> bool:
+    """Whether a row has a target and an instruction, and names pictures by text."""
+    return (
+        isinstance(row, dict)
+        and bool(row.get("target"))
+        and "instruction" in row
+        and all(isinstance(row.get(name) or "", str) for name in ("target", "input"))
+    )
 
 
 @torch.no_grad()

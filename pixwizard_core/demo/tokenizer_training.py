@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..encoders.tokenizer import GEMMA_TOKENS
+from ..picture_files import replace_file
 from ..tasks import TASKS, instruction
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
     tokenizer = build_tokenizer(chosen.seed)
-    chosen.out.write_text(tokenizer.to_str() + "\n", encoding="utf-8")
+    replace_file(chosen.out, (tokenizer.to_str() + "\n").encode())
     print(f"{chosen.out}: {tokenizer.get_vocab_size()} tokens")
 
 

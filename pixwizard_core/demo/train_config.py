@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
+from ..json_text import read_json, read_text
 from .dataset import Order
 from .training import TrainSettings
 
@@ -57,16 +57,13 @@ def read_config(path: str | Path = BUNDLED) -> TrainConfig:
     path = Path(path)
     if not path.is_file():
         raise PixWizardError(f"there is no settings file {path.name} in {path.parent.absolute()}")
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path, PixWizardError)
     values = _json(text, path) if path.suffix == ".json" else _toml(text, path)
     return TrainConfig().with_values(values, path.name)
 
 
 def _json(text: str, path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise PixWizardError(f"{path.name} is not JSON: {error}") from None
+    values = read_json(text, f"{path.name} is", PixWizardError)
     if not isinstance(values, dict):
         raise PixWizardError(f"{path.name} should hold one object with settings")
     return values
@@ -81,7 +78,7 @@ def _toml(text: str, path: Path) -> dict[str, Any]:
         ) from None
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise PixWizardError(f"{path.name} is not TOML: {error}") from None
 
 

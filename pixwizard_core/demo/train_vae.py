@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ..encoders.taesd import Autoencoder, save_autoencoder
+from ..picture_files import replace_file
 from .vae_pictures import CropSource, Pictures, generator_for
 from .vae_trainer import VaeSettings, VaeTrainer, channel_moments, settings_for
 
@@ -125,7 +126,7 @@ def train_vae(
     notes = {"steps": trainer.step, "seconds": round(elapsed(), 1), "seed": seed, **scores}
     save_autoencoder(model, out_dir / "vae.safetensors", notes)
     result = {**notes, "settings": asdict(settings), "history": history}
-    (out_dir / "train_vae.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    replace_file(out_dir / "train_vae.json", (json.dumps(result, indent=1) + "\n").encode())
     report(json.dumps(notes))
     return result
 

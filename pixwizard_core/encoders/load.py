@@ -17,6 +17,7 @@ import torch
 
 from ..errors import CheckpointError, EncoderError
 from ..finite import require_finite
+from ..json_text import read_json
 from ..weightfile import WeightFile, open_weights
 from .architectures import CLIP_L_TEXT, CLIP_L_VISION, GEMMA_2B, Weights, filled
 from .text import TextEncoder, Tokenizers
@@ -156,10 +157,7 @@ def read_settings(kind: str, text: str, source: str) -> dict:
 
     Raises EncoderError for anything else.
     """
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as problem:
-        raise EncoderError(f"{source}: the settings in its header are no JSON") from problem
+    values = read_json(text, f"{source}: the settings in its header are", EncoderError)
     official = OFFICIAL[kind]
     if not isinstance(values, dict) or not values or set(values) - {*official, *OPTIONAL}:
         raise EncoderError(

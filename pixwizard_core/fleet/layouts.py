@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
+from ..json_text import read_text
 from .items import safe_name
 from .layouts_referring import Options, find_referring
 from .manifest import read_json_lines
@@ -98,7 +99,7 @@ def sunrgbd(root: Path, options: Options) -> list[Found]:
     folders of a split, one a line."""
     samples = [path.parent for path in root.rglob("image") if path.is_dir()]
     if options.listed:
-        named = Path(options.listed).read_text(encoding="utf-8").split()
+        named = read_text(Path(options.listed), PixWizardError).split()
         samples = [root / line.strip("/").removeprefix("SUNRGBD/") for line in named]
     found = []
     for sample in sorted(samples, key=natural):
@@ -240,12 +241,19 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def find_data(name: str, root: Path, options: Options) -> list[Found]:
-    """The pictures of a dataset. Raises PixWizardError for a folder without any."""
+    """The pictures of a dataset. Raises PixWizardError for a folder without any, and for lists
+    that hold something else."""
     layout = LAYOUTS[name]
     split = options.split or layout.splits[0]
     if not root.is_dir():
         raise PixWizardError(f"there is no folder {root}")
-    found = layout.find(root, replace(options, split=split))
+    try:
+        found = layout.find(root, replace(options, split=split))
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise PixWizardError(
+            f"the lists in {root} are not those of {name} ({type(error).__name__}: {error}); it "
+            f"needs {layout.note}"
+        ) from error
     if not found:
         raise PixWizardError(f"{root} holds no {name} pictures for {split}: it needs {layout.note}")
     return found[: options.count] if options.count else found

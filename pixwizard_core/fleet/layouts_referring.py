@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import json
-import pickle  # nosec B403
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
+from ..json_text import read_json
+from .plain_pickle import read_plain_pickle
 from .sources import Found
 
 REFERENCES = ("refs(unc).p", "refs(unc).json", "grefs(unc).json")
@@ -77,16 +76,19 @@ def _references(folder: Path) -> list[dict[str, Any]]:
         path = folder / name
         if path.is_file():
             data = path.read_bytes()
-            read = read_plain_pickle if path.suffix == ".p" else json.loads
-            return read(data)
+            return read_plain_pickle(data) if path.suffix == ".p" else _json(data, path)
     raise PixWizardError(f"{folder} has none of {', '.join(REFERENCES)}")
+
+
+def _json(data: bytes, path: Path) -> Any:
+    return read_json(data, f"{path.name} is", PixWizardError)
 
 
 def _annotations(path: Path) -> tuple[dict[int, Any], dict[int, dict[str, Any]]]:
     """(shape by annotation id, picture by picture id) of a COCO file."""
     if not path.is_file():
         raise PixWizardError(f"there is no {path}, which holds the outlines of the objects")
-    data = json.loads(path.read_bytes())
+    data = _json(path.read_bytes(), path)
     shapes = {row["id"]: row["segmentation"] for row in data["annotations"]}
     return shapes, {row["id"]: row for row in data["images"]}
 
@@ -97,23 +99,3 @@ def _picture_folder(root: Path, folder: Path) -> Path:
             if (base / name).is_dir():
                 return base / name
     raise PixWizardError(f"COCO's pictures are in none of {', '.join(COCO_FOLDERS)} below {root}")
-
-
-# The authors' lists are pickles; this is the only way here to open one.
-class PlainUnpickler(pickle.Unpickler):
-    """Reads numbers, texts, lists and dictionaries; any other object is refused, so a file cannot
-    run code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise PixWizardError(
-            f"the pickle asks for {module}.{name}; lists of references hold plain values only, so "
-            "this file is not opened"
-        )
-
-
-def read_plain_pickle(data: bytes) -> Any:
-    """The plain values of a pickle. Raises PixWizardError for anything else in it."""
-    try:
-        return PlainUnpickler(io.BytesIO(data), encoding="latin1").load()  # nosec B301
-    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError) as error:
-        raise PixWizardError(f"the pickle is damaged ({error})") from error

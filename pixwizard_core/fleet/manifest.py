@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
+from ..json_text import read_json, read_text
 
 MANIFESTS = frozenset((".csv", ".jsonl", ".ndjson"))
 PATH = "path"
@@ -27,29 +27,30 @@ class Row:
 
 def read_manifest(path: Path) -> list[Row]:
     """The rows of a manifest. Raises PixWizardError naming the row and what is wrong with it."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PixWizardError(f"{path.name} is not UTF-8 text ({error.reason})") from error
+    text = read_text(path, PixWizardError)
     rows = _csv_rows(text, path) if path.suffix.lower() == ".csv" else _json_rows(text, path)
     return [_row(values, path, number) for number, values in rows]
 
 
 def _csv_rows(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text))
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise PixWizardError(f"{path.name}, line {reader.line_num}: {error}") from error
     if PATH not in (reader.fieldnames or ()):
         raise PixWizardError(
             f"{path.name} has no column {PATH!r}; its first line must name columns: {PATH}, "
             f"and any of {', '.join(FIELDS)}. Got: {', '.join(reader.fieldnames or ['nothing'])}"
         )
-    return [(reader.line_num, row) for row in reader]
+    return rows
 
 
 def read_json_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """(line number, object) of each line. Raises PixWizardError naming a line that is none."""
     if not path.is_file():
         raise PixWizardError(f"there is no {path}")
-    return _json_rows(path.read_text(encoding="utf-8-sig"), path)
+    return _json_rows(read_text(path, PixWizardError), path)
 
 
 def _json_rows(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -57,10 +58,7 @@ def _json_rows(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise PixWizardError(f"{path.name}, line {number}: not JSON ({error})") from error
+        row = read_json(line, f"{path.name}, line {number} is", PixWizardError)
         if not isinstance(row, dict):
             raise PixWizardError(f"{path.name}, line {number}: not a JSON object")
         rows.append((number, row))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from torch import Tensor
 from ..checkpoint import inspect, load_model
 from ..config import ModelConfig
 from ..errors import CheckpointError
+from ..json_text import read_json
 from ..model import PixWizard
 
 CLIP_SCALE = 32  # image tokens are stored as int8; value = int8 / 32
@@ -69,10 +69,7 @@ class Vectors:
             raise CheckpointError(f"{folder} is not a folder of reference vectors")
         files = []
         for path in sorted(folder.glob("*.json")):
-            try:
-                content = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise CheckpointError(f"{path.name} is not JSON ({error})") from error
+            content = read_json(path.read_bytes(), f"{path.name} is", CheckpointError)
             if isinstance(content, dict):
                 files.append(VectorFile(path, content))
         if not files:

@@ -141,7 +141,7 @@ def test_settings_of_a_file_replace_defaults(tmp_path):
         ('{"sed": 1}', "mine.json has no setting 'sed'; there are seed, device"),
         ('{"train": {"batch": "many"}}', r"\[train\]: batch should be like 32. Got: 'many'"),
         ('{"train": 3}', r"\[train\] is a table of settings. Got: 3"),
-        ("{", "mine.json is not JSON"),
+        ("{", "mine.json is not valid JSON"),
         ("[1]", "should hold one object"),
     ],
     ids=["name", "kind", "table", "json", "list"],

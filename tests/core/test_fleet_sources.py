@@ -101,7 +101,7 @@ def test_manifest_of_json_lines_keeps_own_words(tmp_path):
     ("name", "text", "message"),
     [
         ("l.csv", "file\na.png\n", "no column 'path'"),
-        ("l.jsonl", "{bad\n", "line 1: not JSON"),
+        ("l.jsonl", "{bad\n", "line 1 is not valid JSON"),
         ("l.jsonl", "[1]\n", "line 1: not a JSON object"),
         ("l.jsonl", '{"task": "depth"}\n', "line 1: no path"),
         ("l.csv", "path,seed\na.png,x\n", "line 2: the seed is a whole number of .* Got: 'x'"),

@@ -210,7 +210,7 @@ def test_sizes_of_a_list_are_kept_apart(listed):
     ("text", "message"),
     [
         ("", "lists no examples"),
-        ("{", "line 1 is not JSON"),
+        ("{", "line 1 is not valid JSON"),
         ('\n{"input": "a.png"}', 'line 2 needs "target" and "instruction"'),
     ],
     ids=["empty", "broken", "incomplete"],
