@@ -25,16 +25,17 @@ LORA = "fire.safetensors"
 
 @contextmanager
 def serve_patiently(host, base: Path):
-    """A server that may take its time to start, with the nodes of faulty_node.py beside ours."""
+    """A server that may take its time to start, with the nodes of this folder beside ours."""
     install = hosts.install
 
-    def with_faults(place: Path) -> Path:
+    def with_nodes(place: Path) -> Path:
         target = install(place)
-        shutil.copy(Path(__file__).with_name("faulty_node.py"), target.parent)
+        for name in ("faulty_node.py", "memory_node.py"):
+            shutil.copy(Path(__file__).with_name(name), target.parent)
         return target
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hosts, "install", with_faults)
+        patch.setattr(hosts, "install", with_nodes)
         patch.setattr(hosts, "START_TIMEOUT_S", START_S)
         with hosts.serve(host, base) as running:
             yield running
@@ -136,3 +137,8 @@ def held(process: Path) -> dict[str, int]:
     values = {line.split(":")[0]: line.split()[1] for line in status if line.split()[1:]}
     files = len(list((process / "fd").iterdir()))
     return {"rss": int(values["VmRSS"]) // 1024, "threads": int(values["Threads"]), "files": files}
+
+
+def in_use(server, trim: bool = False) -> dict[str, float]:
+    """What memory_node.py answers."""
+    return server.json("/fire/memory?trim=1" if trim else "/fire/memory")
