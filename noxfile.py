@@ -14,7 +14,7 @@ TESTS = [
         "vae_coders", "transformer", "sampling", "canvas", "decode_depth", "decode_masks", "verify",
     )),
     *(f"tests/fire/test_{name}.py" for name in (
-        "hostile_files", "hostile_graphs", "hostile_names", "faults_writing",
+        "hostile_files", "hostile_graphs", "hostile_lists", "hostile_names", "faults_writing",
     )),
 ]  # fmt: skip
 COMMON = ["safetensors", "einops", "pillow", "scipy", "pytest", "hypothesis", "scikit-image"]

@@ -21,7 +21,7 @@ from tests.fire.test_faults_writing import parsed
 from tests.support.hosts import find_hosts, missing_reason
 
 HOSTS = find_hosts()
-KILLS = 2  # of a server for each kind of file; each begins with its start
+MIDDLE, MOST_KILLS = 2, 8  # of a server in the middle of a file, and in all, for each kind
 SIDE = 1024
 QUEUED = 12
 SAVES = {
@@ -29,7 +29,9 @@ SAVES = {
     "exr": ("SaveDepth", {"depth": ["scene", 3], "format": "exr"}),
     "npy": ("SaveDepth", {"depth": ["scene", 3], "format": "npy"}),
     "labels": ("SaveLabels", {"image": ["scene", 6], "palette": "PixWizard Tiny world"}),
+    "view": ("DecodeDepth", {"image": ["scene", 3]}),  # its picture for the page
 }
+FOLDERS = ("output", "temp")
 LIMIT = 1 << 20  # bytes a file may have while the disk is "full"
 
 pytestmark = [
@@ -42,10 +44,10 @@ pytestmark = [
 def saving(info: dict, kind: str, seed: int) -> dict:
     """Scene and save, nothing else, so that most of the time is spent on the file."""
     node, inputs = SAVES[kind]
-    prompt = live_graphs.around(
-        info, f"{live_graphs.PREFIX}{node}", filename_prefix=f"{kind}/out", **inputs
-    )
-    kept = {name: prompt[name] for name in (live_graphs.SCENE, live_graphs.NODE)}
+    name = {"filename_prefix": f"{kind}/out"} if node.startswith("Save") else {}
+    prompt = live_graphs.around(info, f"{live_graphs.PREFIX}{node}", **name, **inputs)
+    wanted = (live_graphs.SCENE, live_graphs.NODE, "shown")
+    kept = {name: prompt[name] for name in wanted if name in prompt}
     kept[live_graphs.SCENE]["inputs"].update(width=SIDE, height=SIDE, seed=seed)
     return kept
 
@@ -54,30 +56,44 @@ def shown(folder: Path) -> list[Path]:
     return [p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")]
 
 
+def parts_in(folder: Path) -> list[Path]:
+    return [p for p in folder.rglob(".*") if p.is_file()]
+
+
+def kill_at_a_part(host, base: Path, kind: str, files: int, wait_s: float) -> Path:
+    """Let a server save this many files, and kill it this long after one more is begun. Returns
+    their folder."""
+    base.mkdir()
+    folder = base / FOLDERS[kind == "view"]
+    with live.serve_patiently(host, base) as server:
+        info, process = server.json("/object_info"), live.process_of(server)
+        for seed in range(QUEUED):
+            body = {"prompt": saving(info, kind, seed), "client_id": "x"}
+            assert "prompt_id" in server.post("/prompt", body)
+        deadline = time.monotonic() + 120
+        while len(shown(folder)) < files or not parts_in(folder):
+            assert time.monotonic() < deadline, f"{len(shown(folder))} files were saved"
+        time.sleep(wait_s)
+        os.kill(int(process.name), signal.SIGKILL)
+    return folder
+
+
 @pytest.mark.parametrize("kind", SAVES)
-def test_server_killed_while_saving_leaves_whole_files(tmp_path, kind):
-    rng, files, parts = random.Random(kind), 0, 0
-    for number in range(KILLS):
-        base = tmp_path / str(number)
-        base.mkdir()
-        with live.serve_patiently(HOSTS[0], base) as server:
-            info, process = server.json("/object_info"), live.process_of(server)
-            output = base / "output"
-            for seed in range(QUEUED):
-                body = {"prompt": saving(info, kind, seed), "client_id": "x"}
-                assert "prompt_id" in server.post("/prompt", body)
-            deadline = time.monotonic() + 120
-            while not list(output.rglob("*.*")) and time.monotonic() < deadline:
-                time.sleep(0.002)
-            time.sleep(rng.uniform(0, 0.5))
-            os.kill(int(process.name), signal.SIGKILL)
-        found = shown(output)
-        for path in found:
+@pytest.mark.parametrize("host", HOSTS, ids=lambda h: h.version)
+def test_server_killed_while_saving_leaves_whole_files(host, tmp_path, kind):
+    rng, files, parts, kills = random.Random(kind), 0, 0, 0
+    while parts < MIDDLE and kills < MOST_KILLS:
+        base = tmp_path / str(kills)
+        folder = kill_at_a_part(host, base, kind, rng.randrange(4), rng.choice((0, 0, 0.001)))
+        for path in shown(folder):
             parsed(path)
-        left = [p for p in output.rglob(".*") if p.is_file()]
+        left = parts_in(folder)
         assert all(p.name.endswith(".part") for p in left), left
-        files, parts = files + len(found), parts + len(left)
-    print(f"\n{kind}: {KILLS} kills, {files} files whole, {parts} parts left")
+        files, parts, kills = files + len(shown(folder)), parts + len(left), kills + 1
+    print(
+        f"\n{host.version} {kind}: {kills} kills, {parts} in the middle; {files} files, all whole"
+    )
+    assert parts >= MIDDLE, f"{kills} kills, and only {parts} in the middle of a file"
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=lambda h: h.version)
@@ -93,6 +109,6 @@ def test_full_disk_is_said_and_the_next_prompt_is_served(host, tmp_path):
         assert "cannot write" in error["exception_message"]
         assert "free some space" in error["exception_message"]
         assert {path: path.read_bytes() for path in shown(tmp_path / "output")} == before
-        assert not [p for p in (tmp_path / "output").rglob(".*") if p.is_file()]
+        assert not parts_in(tmp_path / "output")
         assert server.run(saving(info, "npy", 3))["error"] is None
         assert len(shown(tmp_path / "output")) > len(before)
