@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,6 +17,9 @@ from .whole_file import whole_file
 SIXTEEN_BIT = 65535
 EIGHT_BIT = 255
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap the sides
+if TYPE_CHECKING:
+    from PIL import Image
+
 Rgb = tuple[int, int, int]
 Texts = Mapping[str, str] | None
 
@@ -24,22 +29,21 @@ def open_picture(path: str | Path) -> Tensor:
 
     Any kind Pillow reads; 16-bit grey keeps its precision. Raises CanvasError for anything else.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     path = Path(path)
     if not path.is_file():
         raise CanvasError(f"there is no picture {path.name} in {path.parent.absolute()}")
-    try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            picture.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise CanvasError(f"{path.name} cannot be read as a picture ({reason})") from error
+    with _opened(path) as file:
+        picture = ImageOps.exif_transpose(file)
+        picture.load()
     if picture.mode.startswith("I"):
         return _tensor(picture, SIXTEEN_BIT).expand(1, 3, -1, -1).clamp(0, 1)
     if picture.mode == "F":
-        return _tensor(picture, 1).expand(1, 3, -1, -1).clamp(0, 1)
+        grey = _tensor(picture, 1)
+        if bool(grey.isnan().any()):
+            raise CanvasError(f"{path.name} cannot be read as a picture (some pixels are NaN)")
+        return grey.expand(1, 3, -1, -1).clamp(0, 1)
     rgba = _tensor(picture.convert("RGBA"), EIGHT_BIT)
     colour, alpha = rgba[:, :3], rgba[:, 3:]
     return colour * alpha + (1 - alpha)
@@ -50,32 +54,34 @@ def picture_size(path: str | Path) -> tuple[int, int]:
 
     Raises CanvasError for a file that is no picture.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as file:
-            # Pillow decodes a whole PNG to find notes behind its pixels, where hardly any has them.
-            told = file.format != "PNG" or "exif" in file.info
-            turned = told and file.getexif().get(ORIENTATION, 1) in SIDEWAYS
-            return (file.height, file.width) if turned else (file.width, file.height)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise CanvasError(f"{Path(path).name} cannot be read as a picture ({reason})") from error
+    with _opened(Path(path)) as file:
+        # Pillow decodes a whole PNG to find notes behind its pixels, where hardly any has them.
+        told = file.format != "PNG" or "exif" in file.info
+        turned = told and file.getexif().get(ORIENTATION, 1) in SIDEWAYS
+        return (file.height, file.width) if turned else (file.width, file.height)
 
 
 def open_raw(path: str | Path) -> Tensor:
     """The numbers of a file without any change: (H, W) or (H, W, C) of its own integer or float
     type, 16-bit depths and class indices included. Raises CanvasError."""
     import numpy as np
+
+    with _opened(Path(path)) as file:
+        values = np.array(file)
+    return torch.from_numpy(values.astype("int64") if values.dtype.kind in "uib" else values)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture for Pillow to read in the block. Raises CanvasError when it cannot."""
     from PIL import Image
 
     try:
         with Image.open(path) as file:
-            values = np.array(file)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise CanvasError(f"{Path(path).name} cannot be read as a picture ({reason})") from error
-    return torch.from_numpy(values.astype("int64") if values.dtype.kind in "uib" else values)
+            yield file
+    except Exception as error:  # its readers raise a dozen kinds for broken files
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise CanvasError(f"{path.name} cannot be read as a picture ({reason})") from error
 
 
 def open_mask(path: str | Path) -> Tensor:

@@ -31,9 +31,9 @@ library = ctypes.CDLL(None)
 
 
 def resident() -> float:
-    """Memory of this process's own, in MiB."""
+    """Memory that this process has, in MiB."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 @PromptServer.instance.routes.get("/fire/memory")

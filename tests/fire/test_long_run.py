@@ -69,7 +69,7 @@ def test_hundreds_of_prompts_leave_nothing_behind(host, tmp_path):
     more = {key: min(r[key] for r in late) - min(r[key] for r in early) for key in early[0]}
     print(f"{PROMPTS} prompts; from {early[-1]} to {late[-1]}; at rest from {settled}")
     after_warm_up, at_the_end = settled
-    for key in ("used", "resident"):
+    for key in ("used", "blocks", "resident"):
         assert at_the_end[key] <= (1 + MOST_GROWTH) * after_warm_up[key], (key, settled)
     assert more["rss"] <= MOST_GROWTH * early[0]["rss"] + 2 * HEAP, more
     assert more["threads"] <= 0, more
