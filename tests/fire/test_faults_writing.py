@@ -76,8 +76,15 @@ def readable(path: Path) -> None:
     assert size in ((), (SIDE, SIDE))
 
 
+def wait_for_a_part(folder: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not any(name.endswith(".part") for name in os.listdir(folder)):
+        assert time.monotonic() < deadline, "no file was begun"
+
+
 def kill_while_writing(kind: str, folder: Path, kills: int) -> int:
-    """Kill -9 a writer at moments drawn from a seed. Returns how many parts it left."""
+    """Kill -9 a writer as soon as it has begun a file, after a wait drawn from a seed. Returns how
+    many parts it left: its files are so short that some are whole before the signal arrives."""
     rng, parts = random.Random(kind), 0
     for _ in range(kills):
         process = subprocess.Popen(
@@ -89,6 +96,7 @@ def kill_while_writing(kind: str, folder: Path, kills: int) -> int:
         try:
             assert process.stdout.readline() == b"ready\n"
             time.sleep(rng.uniform(0, 0.3))
+            wait_for_a_part(folder)
             process.send_signal(signal.SIGKILL)
         finally:
             process.kill()
