@@ -132,13 +132,12 @@ def process_of(server) -> Path:
 
 
 def held(process: Path) -> dict[str, int]:
-    """Memory in MiB, threads and open files of a process."""
+    """Threads and open files of a process."""
     status = (process / "status").read_text(encoding="utf-8").splitlines()
     values = {line.split(":")[0]: line.split()[1] for line in status if line.split()[1:]}
-    files = len(list((process / "fd").iterdir()))
-    return {"rss": int(values["VmRSS"]) // 1024, "threads": int(values["Threads"]), "files": files}
+    return {"threads": int(values["Threads"]), "files": len(list((process / "fd").iterdir()))}
 
 
-def in_use(server, trim: bool = False) -> dict[str, float]:
+def in_use(server) -> dict[str, float]:
     """What memory_node.py answers."""
-    return server.json("/fire/memory?trim=1" if trim else "/fire/memory")
+    return server.json("/fire/memory")

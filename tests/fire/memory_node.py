@@ -1,9 +1,9 @@
 """A route that says what a host's process holds, for tests. Copied into custom_nodes of a private
 host.
 
-The process's size alone cannot tell a leak from memory that the C library keeps for later: glibc
-gives a heap back only when its end is free. mallinfo2 counts what is in use, and malloc_trim gives
-the rest back.
+The size of a process alone cannot tell a leak from memory that the C library keeps for later: glibc
+gives a heap of 64 MiB back only when its end is free, and a host that loads models again before the
+old ones are collected takes another heap once. So what the library keeps is told apart.
 """
 
 import ctypes
@@ -31,25 +31,24 @@ library = ctypes.CDLL(None)
 
 
 def resident() -> float:
-    """Memory that this process has, in MiB."""
+    """VmRSS in MiB."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 @PromptServer.instance.routes.get("/fire/memory")
-async def memory(request):
-    """In MiB: used, of what the C library gave out; kept, free and not given back; resident.
-    blocks: of Python's own allocator. With ?trim the library first gives back what it can."""
+async def memory(_request):
+    """In MiB: rss, kept (free, but not given back by the C library), held (rss without it), and
+    used (what the library gave out). blocks: of Python's own allocator."""
     gc.collect()
-    if "trim" in request.rel_url.query:
-        library.malloc_trim(ctypes.c_size_t(0))
     library.mallinfo2.restype = MallInfo
-    info = library.mallinfo2()
+    info, rss = library.mallinfo2(), resident()
+    kept = info.fordblks / MIB
+    found = {"rss": rss, "kept": kept, "held": rss - kept}
+    found["used"] = (info.uordblks + info.hblkhd) / MIB
     return web.json_response(
         {
-            "used": round((info.uordblks + info.hblkhd) / MIB, 1),
-            "kept": round(info.fordblks / MIB, 1),
-            "resident": round(resident(), 1),
+            **{name: round(value, 1) for name, value in found.items()},
             "blocks": sys.getallocatedblocks(),
         }
     )
