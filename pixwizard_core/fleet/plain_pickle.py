@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import pickle  # nosec B403
+import pickle
 import pickletools
 from typing import Any
 
@@ -38,7 +38,7 @@ def read_plain_pickle(data: bytes) -> Any:
     """The plain values of a pickle. Raises PixWizardError for anything else in it."""
     try:
         _scan(data)
-        return PlainUnpickler(io.BytesIO(data), encoding="latin1").load()  # nosec B301
+        return PlainUnpickler(io.BytesIO(data), encoding="latin1").load()
     except PixWizardError:
         raise
     except Exception as error:  # the standard library raises a dozen kinds for broken input

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -132,10 +133,18 @@ def process_of(server) -> Path:
 
 
 def held(process: Path) -> dict[str, int]:
-    """Threads and open files of a process."""
+    """Threads and open files of a process, without connections, which come and go."""
     status = (process / "status").read_text(encoding="utf-8").splitlines()
     values = {line.split(":")[0]: line.split()[1] for line in status if line.split()[1:]}
-    return {"threads": int(values["Threads"]), "files": len(list((process / "fd").iterdir()))}
+    files = [name for name in map(target, (process / "fd").iterdir()) if "socket:" not in name]
+    return {"threads": int(values["Threads"]), "files": len(files)}
+
+
+def target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:  # closed since it was listed
+        return "socket:"
 
 
 def in_use(server) -> dict[str, float]:

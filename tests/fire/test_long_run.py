@@ -59,7 +59,7 @@ def test_hundreds_of_prompts_leave_nothing_behind(host, tmp_path):
     changed = [name for name in prompts if not live.same(first[name], last[name])]
     assert not changed, f"other pictures than at the start: {changed}"
     warm, size = rows[int(len(rows) * WARM_UP) :], max(1, int(len(rows) * WINDOW))
-    # The smallest: connections that are just being closed come and go, and a LoRA takes its room.
+    # The smallest, because a LoRA takes its room while it is applied.
     early, late = (
         {key: min(row[key] for row in part) for key in rows[0]}
         for part in (warm[:size], warm[-size:])
