@@ -187,15 +187,46 @@ def painted(setup, room: int) -> tuple[torch.Tensor, Card, dict[str, int]]:
         for half in vae.first_stage_model.children():
             card.watch(half, "autoencoder")
         card.watch(model.model.diffusion_model.x_embedder, "model")
-        picture = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(0))
-        encode, sample = setup.module("nodes.condition").Encode, setup.module("nodes.sample").Sample
-        *branches, latent = encode.execute(clip, vision, vae, picture, "Estimate depth.").args
-        (samples,) = sample.execute(
-            model, *branches, 4.0, 1.5, latent, 0, 2, 1.0, "first 3", "euler"
-        ).args
+        picture = by_all_models(setup, model, clip, vision, vae)
         sizes = {name: part.patcher.model_size() for name, part in parts.items()}
         sizes["model"] = model.model_size()
-        return vae.decode(samples["samples"]), card, sizes
+        return picture, card, sizes
+
+
+def by_all_models(setup, model, clip, vision, vae) -> torch.Tensor:
+    """A small depth picture."""
+    picture = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(0))
+    encode, sample = setup.module("nodes.condition").Encode, setup.module("nodes.sample").Sample
+    *branches, latent = encode.execute(clip, vision, vae, picture, "Estimate depth.").args
+    (samples,) = sample.execute(
+        model, *branches, 4.0, 1.5, latent, 0, 2, 1.0, "first 3", "euler"
+    ).args
+    return vae.decode(samples["samples"])
+
+
+def check_models_go_without_the_collector(setup):
+    """What nobody holds any more is freed at once. Models that wait for garbage to be collected
+    would share the memory with those that are loaded next."""
+    gc.collect()
+    gc.disable()
+    try:
+        models = setup.module("nodes.load").LoadTiny.execute().args
+        by_all_models(setup, *models)
+        changed = models[0].clone()
+        name = "diffusion_model.layers.0.attention.wq.weight"
+        weight = models[0].model.state_dict()[name]
+        assert changed.add_patches({name: ("diff", (torch.ones_like(weight),))}, 0.5)
+        by_all_models(setup, changed, *models[1:])
+        parts = (models[0].model, models[1].cond_stage_model, models[2].model)
+        held = [weakref.ref(part) for part in (*parts, models[3].first_stage_model)]
+        management.unload_all_models()
+        assert all(ref() is not None for ref in held)
+        del models, changed, weight, parts
+        left = [type(ref()).__name__ for ref in held if ref() is not None]
+        assert not left, f"still there: {left}"
+        return len(held)
+    finally:
+        gc.enable()
 
 
 def check_models_have_the_device_in_turn(setup):
