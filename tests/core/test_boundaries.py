@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "strict": {"errors"},
     "locate": {"errors", "weightfile"},
     "checkpoint": {
-        *("config", "errors", "finite", "locate", "model", "recognise", "strict", "weightfile")
+        *("config", "errors", "finite", "json_text", "locate", "model", "recognise", "strict"),
+        "weightfile",
     },
     "generate": {"conditioning", "errors", "model", "sampling"},
 }
