@@ -31,7 +31,6 @@ SAVES = {
     "labels": ("SaveLabels", {"image": ["scene", 6], "palette": "PixWizard Tiny world"}),
     "view": ("DecodeDepth", {"image": ["scene", 3]}),  # its picture for the page
 }
-FOLDERS = ("output", "temp")
 LIMIT = 1 << 20  # bytes a file may have while the disk is "full"
 
 pytestmark = [
@@ -64,7 +63,7 @@ def kill_at_a_part(host, base: Path, kind: str, files: int, wait_s: float) -> Pa
     """Let a server save this many files, and kill it this long after one more is begun. Returns
     their folder."""
     base.mkdir()
-    folder = base / FOLDERS[kind == "view"]
+    folder = base / ("temp" if kind == "view" else "output")
     with live.serve_patiently(host, base) as server:
         info, process = server.json("/object_info"), live.process_of(server)
         for seed in range(QUEUED):
