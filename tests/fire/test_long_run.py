@@ -19,6 +19,7 @@ HOSTS = find_hosts()
 PROMPTS = int(os.environ.get("PIXWIZARD_PROMPTS", "500"))
 WARM_UP, WINDOW = 0.2, 0.1  # shares of the run
 MOST_GROWTH = 0.02  # of the memory after warm-up
+MOST_KEPT = 2 * 64  # MiB by which the process may grow besides: two heaps of glibc, free again
 UNLOAD_EVERY, FORGET_EVERY = 60, 20
 PROBE_EVERY = max(1, PROMPTS // 20)
 
@@ -67,6 +68,7 @@ def test_hundreds_of_prompts_leave_nothing_behind(host, tmp_path):
     print(f"{PROMPTS} prompts: from {early} to {late}")
     for key in ("held", "used", "blocks"):
         assert late[key] <= (1 + MOST_GROWTH) * early[key], key
+    assert late["rss"] <= (1 + MOST_GROWTH) * early["rss"] + MOST_KEPT
     assert late["threads"] <= early["threads"]
     assert late["files"] <= early["files"]
 
