@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +27,15 @@ def read_json(text: str | bytes, what: str, error: type[PixWizardError]) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as problem:
         raise error(f"{what} not valid JSON: {problem}") from None
+
+
+def read_json_file(path: Path, error: type[PixWizardError]) -> Any:
+    """What a file of JSON holds. Raises error naming it."""
+    return read_json(read_text(path, error), f"{path.name} is", error)
+
+
+def json_lines(path: Path, error: type[PixWizardError]) -> Iterator[tuple[int, str, Any]]:
+    """(number, text, value) of each line that is not empty. Raises error naming a broken one."""
+    for number, line in enumerate(read_text(path, error).splitlines(), 1):
+        if line.strip():
+            yield number, line, read_json(line, f"{path.name}, line {number} is", error)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .errors import CanvasError
+from .errors import CanvasError, one_line
 from .whole_file import whole_file
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SIXTEEN_BIT = 65535
 EIGHT_BIT = 255
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap the sides
-if TYPE_CHECKING:
-    from PIL import Image
-
 Rgb = tuple[int, int, int]
 Texts = Mapping[str, str] | None
 
@@ -80,7 +80,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with Image.open(path) as file:
             yield file
     except Exception as error:  # its readers raise a dozen kinds for broken files
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = one_line(str(error), 120) or type(error).__name__
         raise CanvasError(f"{path.name} cannot be read as a picture ({reason})") from error
 
 

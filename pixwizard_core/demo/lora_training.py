@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..canvas import plan
 from ..errors import PixWizardError
 from ..images import to_pixels
-from ..json_text import read_json, read_text
+from ..json_text import json_lines
 from ..lora import LoraSettings, add_lora, trainable
 from ..picture_files import open_picture
 from ..pipeline import Bundle
@@ -48,10 +48,7 @@ def read_triples(path: str | Path) -> list[Triple]:
             f"there is no list of examples {path.name} in {path.parent.absolute()}"
         )
     triples = []
-    for number, line in enumerate(read_text(path, PixWizardError).splitlines(), 1):
-        if not line.strip():
-            continue
-        row = read_json(line, f"{path.name}, line {number} is", PixWizardError)
+    for number, line, row in json_lines(path, PixWizardError):
         if not _is_example(row):
             raise PixWizardError(
                 f'{path.name}, line {number} needs "target" and "instruction" (and "input", but '

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
-from ..json_text import read_json, read_text
+from ..json_text import read_json_file, read_text
 from .dataset import Order
 from .training import TrainSettings
 
@@ -57,25 +57,25 @@ def read_config(path: str | Path = BUNDLED) -> TrainConfig:
     path = Path(path)
     if not path.is_file():
         raise PixWizardError(f"there is no settings file {path.name} in {path.parent.absolute()}")
-    text = read_text(path, PixWizardError)
-    values = _json(text, path) if path.suffix == ".json" else _toml(text, path)
+    values = _json(path) if path.suffix == ".json" else _toml(path)
     return TrainConfig().with_values(values, path.name)
 
 
-def _json(text: str, path: Path) -> dict[str, Any]:
-    values = read_json(text, f"{path.name} is", PixWizardError)
+def _json(path: Path) -> dict[str, Any]:
+    values = read_json_file(path, PixWizardError)
     if not isinstance(values, dict):
         raise PixWizardError(f"{path.name} should hold one object with settings")
     return values
 
 
-def _toml(text: str, path: Path) -> dict[str, Any]:
+def _toml(path: Path) -> dict[str, Any]:
     try:
         import tomllib
     except ImportError:
         raise PixWizardError(
             f"{path.name} is TOML, which Python reads from 3.11 on; write the same as .json"
         ) from None
+    text = read_text(path, PixWizardError)
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:

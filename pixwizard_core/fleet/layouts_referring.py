@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
-from ..json_text import read_json
+from ..json_text import read_json_file
 from .plain_pickle import read_plain_pickle
 from .sources import Found
 
@@ -75,20 +75,17 @@ def _references(folder: Path) -> list[dict[str, Any]]:
     for name in REFERENCES:
         path = folder / name
         if path.is_file():
-            data = path.read_bytes()
-            return read_plain_pickle(data) if path.suffix == ".p" else _json(data, path)
+            if path.suffix == ".p":
+                return read_plain_pickle(path.read_bytes())
+            return read_json_file(path, PixWizardError)
     raise PixWizardError(f"{folder} has none of {', '.join(REFERENCES)}")
-
-
-def _json(data: bytes, path: Path) -> Any:
-    return read_json(data, f"{path.name} is", PixWizardError)
 
 
 def _annotations(path: Path) -> tuple[dict[int, Any], dict[int, dict[str, Any]]]:
     """(shape by annotation id, picture by picture id) of a COCO file."""
     if not path.is_file():
         raise PixWizardError(f"there is no {path}, which holds the outlines of the objects")
-    data = _json(path.read_bytes(), path)
+    data = read_json_file(path, PixWizardError)
     shapes = {row["id"]: row["segmentation"] for row in data["annotations"]}
     return shapes, {row["id"]: row for row in data["images"]}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
-from ..json_text import read_json, read_text
+from ..json_text import json_lines, read_text
 
 MANIFESTS = frozenset((".csv", ".jsonl", ".ndjson"))
 PATH = "path"
@@ -27,13 +27,12 @@ class Row:
 
 def read_manifest(path: Path) -> list[Row]:
     """The rows of a manifest. Raises PixWizardError naming the row and what is wrong with it."""
-    text = read_text(path, PixWizardError)
-    rows = _csv_rows(text, path) if path.suffix.lower() == ".csv" else _json_rows(text, path)
+    rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _json_rows(path)
     return [_row(values, path, number) for number, values in rows]
 
 
-def _csv_rows(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text))
+def _csv_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(read_text(path, PixWizardError)))
     try:
         rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
@@ -50,15 +49,12 @@ def read_json_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """(line number, object) of each line. Raises PixWizardError naming a line that is none."""
     if not path.is_file():
         raise PixWizardError(f"there is no {path}")
-    return _json_rows(read_text(path, PixWizardError), path)
+    return _json_rows(path)
 
 
-def _json_rows(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
+def _json_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        row = read_json(line, f"{path.name}, line {number} is", PixWizardError)
+    for number, _, row in json_lines(path, PixWizardError):
         if not isinstance(row, dict):
             raise PixWizardError(f"{path.name}, line {number}: not a JSON object")
         rows.append((number, row))

@@ -7,7 +7,7 @@ import pickle
 import pickletools
 from typing import Any
 
-from ..errors import PixWizardError
+from ..errors import PixWizardError, one_line
 
 SHAPE = {"PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "DUP"}
 NUMBERS = {
@@ -42,7 +42,8 @@ def read_plain_pickle(data: bytes) -> Any:
     except PixWizardError:
         raise
     except Exception as error:  # the standard library raises a dozen kinds for broken input
-        raise PixWizardError(f"the pickle is damaged ({str(error)!r:.160})") from error
+        reason = one_line(str(error), 160) or type(error).__name__
+        raise PixWizardError(f"the pickle is damaged ({reason})") from error
 
 
 def _scan(data: bytes) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..checkpoint import inspect, load_model
 from ..config import ModelConfig
 from ..errors import CheckpointError
-from ..json_text import read_json
+from ..json_text import read_json_file
 from ..model import PixWizard
 
 CLIP_SCALE = 32  # image tokens are stored as int8; value = int8 / 32
@@ -69,7 +69,7 @@ class Vectors:
             raise CheckpointError(f"{folder} is not a folder of reference vectors")
         files = []
         for path in sorted(folder.glob("*.json")):
-            content = read_json(path.read_bytes(), f"{path.name} is", CheckpointError)
+            content = read_json_file(path, CheckpointError)
             if isinstance(content, dict):
                 files.append(VectorFile(path, content))
         if not files:
