@@ -181,23 +181,10 @@ MANY = "\n".join(f"c{number},#{number:06x}" for number in range(8192))
         (f"name,colour\n{MANY}", "has 8193 classes; at most 8192"),
     ],
     ids=[
-        "empty",
-        "json",
-        "entry",
-        "range",
-        "hex",
-        "heading",
-        "number",
-        "twice",
-        "no rows",
-        "nested",
-        "digits",
-        "infinite",
-        "long",
-        "no name",
-        "many",
+        "empty", "json", "entry", "range", "hex", "heading", "number", "twice", "no rows", "nested",
+        "digits", "infinite", "long", "no name", "many",
     ],
-)
+)  # fmt: skip
 def test_palette_refused(text, message):
     with pytest.raises(DecodeError, match=message):
         read_palette(text, "p")
