@@ -6,7 +6,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import logging
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from numbers import Real
 from pathlib import Path
@@ -14,7 +16,7 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io
 
-from ..pixwizard_core.errors import CheckpointError, InstructionError
+from ..pixwizard_core.errors import CheckpointError, InstructionError, PixWizardError
 from .input_kinds import require_kind
 
 CATEGORY = "PixWizard"
@@ -124,24 +126,76 @@ def model_folders(*kinds: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def resolve(name: str, wanted: str = "") -> Path:
-    """Path of an entry from model_files or model_folders.
+def resolve(name: str, wanted: str = "", kinds: tuple[str, ...] = ()) -> Path:
+    """Path of an entry from model_files or model_folders, or of its name without the kind.
 
-    wanted: what to get, and where from. Raises CheckpointError with it, and with the folders
-    searched, when the entry is not there.
+    wanted: what to get, and where from. kinds: where a name without its kind is looked for, in this
+    order, as other nodes write names; one that is in several is taken from the first, and a warning
+    says so. Raises CheckpointError with wanted, and with the folders searched, when nothing is
+    there.
     """
-    kind, _, rest = name.partition("/")
-    below = Path(rest)
+    found = list(dict.fromkeys(_meant(name, kinds)))
+    if not found:
+        kind, _, rest = name.partition("/")
+        kind_roots = _roots(kind)
+        roots = kind_roots or [root for each in kinds for root in _roots(each)]
+        searched = ", ".join(roots) or f"no folder is registered for {kind!r}"
+        shown = rest if rest and kind_roots else name
+        raise CheckpointError(
+            f"{shown!r} is not in the model folders. Searched: {searched}. {wanted}".rstrip()
+        )
+    if len(found) > 1:
+        kind = found[0][0]
+        logging.warning(
+            "PixWizard: %r is in models/%s; %s is used. Write the folder in front of the name to "
+            "choose another",
+            name,
+            " and models/".join(dict.fromkeys(other for other, _ in found)),
+            f"{kind}/{name}",
+        )
+    return found[0][1]
+
+
+def known_file(name, wanted: str, kinds: tuple[str, ...]) -> bool | str:
+    """True when a name typed into an input is found, else why not. For validate_inputs, which gets
+    None for what comes through a link; naming an input there replaces the host's own look at the
+    list, which holds each file by one name only."""
+    if name is None:
+        return True
+    try:
+        require_kind(name, "COMBO", "the name")
+        resolve(name, wanted, kinds)
+    except PixWizardError as error:
+        return str(error)
+    return True
+
+
+def _meant(name: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
+    """Kind and path of everything that a name can mean: with its kind when something is there, else
+    in each of kinds. A graph made on Windows has backslashes."""
+    for spelling in dict.fromkeys((name, name.replace("\\", "/"))):
+        kind, _, rest = spelling.partition("/")
+        with_kind = _existing(kind, rest)
+        if with_kind is not None:
+            yield kind, with_kind
+            return
+        for kind in kinds:
+            path = _existing(kind, spelling)
+            if path is not None:
+                yield kind, path
+
+
+def _existing(kind: str, name: str) -> Path | None:
+    """Path of a file or folder below a kind's folders, if it is there."""
+    below = Path(name)
     # A workflow comes from anywhere: a name must not lead out of the model folders.
-    if rest and not below.anchor and ".." not in below.parts:
-        for root in _roots(kind):
-            with suppress(OSError, ValueError):  # a name that no system has
-                if (Path(root) / below).exists():
-                    return Path(root) / below
-    searched = ", ".join(_roots(kind)) or f"no folder is registered for {kind!r}"
-    raise CheckpointError(
-        f"{rest or name!r} is not in the model folders. Searched: {searched}. {wanted}".rstrip()
-    )
+    if not below.parts or below.anchor or ".." in below.parts:
+        return None
+    for root in _roots(kind):
+        with suppress(OSError, ValueError):  # a name that no system has
+            if (Path(root) / below).exists():
+                return Path(root) / below
+    return None
 
 
 def _roots(kind: str) -> list[str]:

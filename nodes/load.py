@@ -19,7 +19,7 @@ from ..pixwizard_core.encoders.text import Tokenizers
 from ..pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
 from ..pixwizard_core.locate import ORIGIN
 from ..pixwizard_core.presets import TINY_CENTRE
-from .host import choice, model_files, model_folders, resolve, schema
+from .host import choice, known_file, model_files, model_folders, resolve, schema
 from .native import make_patcher
 from .progress import each, progress
 from .text_encoder import Part, make_clip
@@ -33,6 +33,9 @@ DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,
     "fp8_e5m2": torch.float8_e5m2,
 }
+# Where files are looked for, the first folder first.
+MODEL_FOLDERS = ("diffusion_models", "checkpoints")
+GEMMA_FOLDERS, CLIP_FOLDERS = ("LLM", "text_encoders"), ("text_encoders", "clip_vision")
 DEVICES = {"default": None, "cpu": "cpu"}
 HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP-L's vocabulary
 
@@ -115,7 +118,7 @@ class LoadModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model_name",
-                    options=model_files("diffusion_models", "checkpoints"),
+                    options=model_files(*MODEL_FOLDERS),
                     tooltip="File in models/diffusion_models or models/checkpoints. It is known "
                     "by its content; its name does not matter.",
                 ),
@@ -132,9 +135,13 @@ class LoadModel(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, model_name=None):
+        return known_file(model_name, ORIGIN, MODEL_FOLDERS)
+
+    @classmethod
     def execute(cls, model_name, weight_dtype):
         dtype = DTYPES[choice(weight_dtype, DTYPES, "weight_dtype")]
-        return io.NodeOutput(load_transformer(resolve(model_name, ORIGIN), dtype))
+        return io.NodeOutput(load_transformer(resolve(model_name, ORIGIN, MODEL_FOLDERS), dtype))
 
 
 class LoadTextEncoder(io.ComfyNode):
@@ -150,8 +157,8 @@ class LoadTextEncoder(io.ComfyNode):
                 io.Combo.Input(
                     "gemma",
                     options=[
-                        *model_folders("LLM", "text_encoders"),
-                        *model_files("text_encoders", "LLM"),
+                        *model_folders(*GEMMA_FOLDERS),
+                        *model_files(*reversed(GEMMA_FOLDERS)),
                     ],
                     tooltip="Folder (ends in /) or single file of Gemma 2B, first generation, in "
                     "models/LLM or models/text_encoders, with its tokenizer.json beside.",
@@ -159,8 +166,8 @@ class LoadTextEncoder(io.ComfyNode):
                 io.Combo.Input(
                     "clip",
                     options=[
-                        *model_folders("text_encoders", "clip_vision"),
-                        *model_files("text_encoders", "clip_vision"),
+                        *model_folders(*CLIP_FOLDERS),
+                        *model_files(*CLIP_FOLDERS),
                     ],
                     tooltip="Folder (ends in /) or single file of CLIP-L/14 at 336 px with its "
                     "text half, in models/text_encoders or models/clip_vision.",
@@ -178,10 +185,16 @@ class LoadTextEncoder(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, gemma=None, clip=None):
+        known = known_file(gemma, WANTED["gemma"], GEMMA_FOLDERS)
+        return known if known is not True else known_file(clip, WANTED["clip_text"], CLIP_FOLDERS)
+
+    @classmethod
     def execute(cls, gemma, clip, device="default"):
         place = DEVICES[choice(device, DEVICES, "device")]
-        paths = resolve(gemma, WANTED["gemma"]), resolve(clip, WANTED["clip_text"])
-        return io.NodeOutput(load_clip(*paths, place))
+        gemma_path = resolve(gemma, WANTED["gemma"], GEMMA_FOLDERS)
+        clip_path = resolve(clip, WANTED["clip_text"], CLIP_FOLDERS)
+        return io.NodeOutput(load_clip(gemma_path, clip_path, place))
 
 
 NODES = (LoadTiny, LoadModel, LoadTextEncoder)

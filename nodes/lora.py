@@ -13,7 +13,7 @@ from torch import Tensor
 from ..pixwizard_core.errors import CheckpointError
 from ..pixwizard_core.finite import require_finite
 from ..pixwizard_core.weightfile import open_weights
-from .host import model_files, resolve, schema, supported
+from .host import known_file, model_files, resolve, schema, supported
 
 HOST = "diffusion_model."  # where the host keeps the network
 WEIGHT, BIAS = ".weight", ".bias"
@@ -23,6 +23,8 @@ DOTTED = (
     "base_model.model.", "base_model.model.transformer.", "base_model.model.diffusion_model.",
 )  # fmt: skip
 UNDERSCORED = ("lora_unet_", "lora_transformer_", "lycoris_")
+FOLDERS = ("loras",)
+WANTED = "A LoRA for PixWizard, for models/loras."
 SHOWN = 8  # names of a list in a message
 
 
@@ -123,7 +125,7 @@ class LoadLora(io.ComfyNode):
                 io.Model.Input("model", tooltip="A PixWizard model from Load Tiny or Load Model."),
                 io.Combo.Input(
                     "lora_name",
-                    options=model_files("loras"),
+                    options=model_files(*FOLDERS),
                     tooltip="File in models/loras.",
                 ),
                 io.Float.Input(
@@ -146,8 +148,12 @@ class LoadLora(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, lora_name=None):
+        return known_file(lora_name, WANTED, FOLDERS)
+
+    @classmethod
     def execute(cls, model, lora_name, strength, allow_unmatched):
-        path = resolve(lora_name, "A LoRA for PixWizard, for models/loras.")
+        path = resolve(lora_name, WANTED, FOLDERS)
         return io.NodeOutput(load_lora(model, path, strength, strict=not allow_unmatched))
 
 

@@ -31,6 +31,8 @@ OUTSIDE = (
     "loras//etc/passwd",
     "/etc/passwd",
     "loras/a/../../secret.safetensors",
+    "..\\secret.safetensors",
+    "loras\\..\\..\\secret.safetensors",
     "loras/",
     "loras",
     "",
@@ -80,12 +82,13 @@ def secret(models):
 def test_names_cannot_lead_out_of_the_model_folders(extension, secret, name):
     error = extension("pixwizard_core.errors").PixWizardError
     resolve, lora = extension("nodes.host").resolve, extension("nodes.lora").LoadLora
-    try:
-        path = resolve(name)
-    except error as refusal:
-        limits.check_message(refusal)
-    else:
-        assert path.resolve().is_relative_to(secret.resolve()), path
+    for kinds in ((), ("loras",)):
+        try:
+            path = resolve(name, "", kinds)
+        except error as refusal:
+            limits.check_message(refusal)
+        else:
+            assert path.resolve().is_relative_to(secret.resolve()), path
     told(error, lora.execute, None, name, 1.0, False)
 
 

@@ -97,11 +97,12 @@ def test_drawn_tokens_follow_their_seed(server, prompt):
     assert not np.array_equal(first, best)
 
 
-def test_lora_acts_the_same_in_both_loaders(server, prompt, lora):
+@pytest.mark.parametrize("folder", ["loras/", ""], ids=["own spelling", "spelling of others"])
+def test_lora_acts_the_same_in_both_loaders(server, prompt, lora, folder):
     ours = through(
         prompt,
         "PixWizard_LoadLora",
-        {"lora_name": f"loras/{lora}", "strength": 0.8, "allow_unmatched": False},
+        {"lora_name": f"{folder}{lora}", "strength": 0.8, "allow_unmatched": False},
     )
     stock = through(prompt, "LoraLoaderModelOnly", {"lora_name": lora, "strength_model": 0.8})
     ours, stock, plain = (picture(server, made) for made in (ours, stock, prompt))
@@ -112,4 +113,4 @@ def test_lora_acts_the_same_in_both_loaders(server, prompt, lora):
 def test_missing_lora_is_named(server, prompt):
     asked = {"lora_name": "loras/gone.safetensors", "strength": 1.0, "allow_unmatched": False}
     error = server.run(through(prompt, "PixWizard_LoadLora", asked))["error"]
-    assert "gone.safetensors" in str(error)
+    assert "'gone.safetensors' is not in the model folders. Searched:" in str(error)
