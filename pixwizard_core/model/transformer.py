@@ -166,7 +166,9 @@ class PixWizard(nn.Module):
         latents: (B, C, h, w), or a list of (C, h, w). t: (B,) or a scalar. attention: another
         attention for this call. block_hook(index, x, run): may wrap or replace a block.
         """
-        layout, attend = prepared.layout, attention or self.attend
+        layout = prepared.layout
+        # "or" would break a compiled graph: PyTorch 2.9 cannot tell whether a partial is true.
+        attend = self.attend if attention is None else attention
         x = self._embed(latents, prepared.image_latent, layout)  # (B, L, D)
         times = t.to(x.device).expand(len(x))
         c = self.t_embedder(times, x.dtype) + prepared.constant

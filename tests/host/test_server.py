@@ -403,7 +403,7 @@ def test_loading_shows_how_far_it_is_and_can_be_stopped(server, prompts):
 
     def of_loader(result):
         said = [data for kind, data in result["messages"] if kind == "progress"]
-        return [data["value"] for data in said if data["node"] == loader]
+        return [(data["value"], data["max"]) for data in said if data["node"] == loader]
 
     server.post("/free", {"unload_models": True, "free_memory": True})
     asked = []
@@ -418,4 +418,8 @@ def test_loading_shows_how_far_it_is_and_can_be_stopped(server, prompts):
     kinds = [kind for kind, _ in stopped["messages"]]
     assert "execution_interrupted" in kinds, kinds[-3:]
     told = of_loader(server.run(prompt))
-    assert len(told) > 10, told
+    # Newer hosts merge reports that come close together, so their number says nothing.
+    values, (_, total) = [value for value, _ in told], told[-1]
+    assert len(told) > 1, told
+    assert values == sorted(values), told
+    assert values[-1] == total > 10, told

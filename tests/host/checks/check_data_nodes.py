@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+from collections import defaultdict
 from pathlib import Path
 
 import execution
@@ -16,9 +17,10 @@ from small import refused
 
 import nodes
 
-# Newer hosts want the sizes of their caches named; older ones have no such argument.
+# Newer hosts look up the sizes of their caches by name, each version more of them; 0 keeps nothing
+# beyond a run. Older ones have no such argument.
 CACHE = (
-    {"cache_args": {"lru": 0, "ram": 0}}
+    {"cache_args": defaultdict(int)}
     if "cache_args" in inspect.signature(execution.PromptExecutor.__init__).parameters
     else {}
 )
