@@ -1,9 +1,8 @@
 """Gemma and CLIP text behind the host's CLIP type, so that CLIP Text Encode and the memory manager
 work.
 
-Both are built from the host's own layers, which it can keep in low precision and stream from main
-memory. Gemma of the first generation is the host's Llama with three attributes changed; a host test
-compares it with the transformers library.
+Both are the core's own layers, built from the host's casting layers, which it can keep in low
+precision and stream from main memory. No model class of the host takes part in what is computed.
 """
 
 from __future__ import annotations
@@ -11,76 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import comfy.clip_model
 import comfy.model_management
 import comfy.ops
 import comfy.sd
 import comfy.supported_models_base
 import comfy.utils
 import torch
-from comfy.text_encoders import llama
 from torch import Tensor
 
+from ..pixwizard_core.encoders.architectures import build, require_fit, shapes
 from ..pixwizard_core.encoders.text import Tokenizers
-from ..pixwizard_core.errors import EncoderError
-
-LEGACY_EOS = (
-    2  # older CLIP configs carry this wrong id; their real end token is the last of the vocabulary
-)
-PENULTIMATE = -2  # the layer whose output the model was trained on
-
-
-def build_gemma(config: dict, device, dtype, operations) -> torch.nn.Module:
-    """Gemma (first generation) of a Hugging Face config, with that library's key names less
-    "model."."""
-    settings = llama.Llama2Config(
-        vocab_size=config["vocab_size"],
-        hidden_size=config["hidden_size"],
-        intermediate_size=config["intermediate_size"],
-        num_hidden_layers=config["num_hidden_layers"],
-        num_attention_heads=config["num_attention_heads"],
-        num_key_value_heads=config["num_key_value_heads"],
-        max_position_embeddings=config.get("max_position_embeddings", 8192),
-        rms_norm_eps=config.get("rms_norm_eps", 1e-6),
-        rope_theta=config.get("rope_theta", 10000.0),
-    )
-    settings.head_dim = config["head_dim"]
-    settings.rms_norm_add, settings.mlp_activation = True, "gelu_pytorch_tanh"
-    model = llama.Llama2_(settings, device=device, dtype=dtype, ops=operations)
-    model.normalize_in = True
-    for norm in (m for m in model.modules() if isinstance(m, llama.RMSNorm)):
-        norm.add = True
-        # The norm adds 1 to its weight, which low precision would round away.
-        norm.weight = torch.nn.Parameter(norm.weight.float(), requires_grad=False)
-    return model
-
-
-class ClipText(torch.nn.Module):
-    """CLIP's text model with its projection, of any vocabulary and width."""
-
-    def __init__(self, config: dict, device, dtype, operations) -> None:
-        super().__init__()
-        end = config["eos_token_id"]
-        end = config["vocab_size"] - 1 if end == LEGACY_EOS else end
-        width, positions = config["hidden_size"], config["max_position_embeddings"]
-        self.text_model = comfy.clip_model.CLIPTextModel_(
-            {**config, "eos_token_id": end}, dtype, device, operations
-        )
-        self.text_model.embeddings = comfy.clip_model.CLIPEmbeddings(
-            width,
-            config["vocab_size"],
-            positions,
-            dtype=dtype,
-            device=device,
-            operations=operations,
-        )
-        self.text_projection = operations.Linear(
-            width, config["projection_dim"], bias=False, dtype=dtype, device=device
-        )
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Token ids (B, positions) -> projected text (B, projection_dim) float32."""
-        return self.text_projection(self.text_model(ids, dtype=torch.float32)[2])
+from .encoder_layers import attend, encoder_ops
 
 
 class TextModel(torch.nn.Module):
@@ -92,13 +32,11 @@ class TextModel(torch.nn.Module):
     ) -> None:
         super().__init__()
         operations = (model_options or {}).get("custom_operations", comfy.ops.manual_cast)
+        places = {"ops": encoder_ops(operations), "attention": attend}
+        places |= {"device": device, "dtype": dtype}
         # The nesting gives the key names that LoRA loaders look for.
-        self.gemma = torch.nn.ModuleDict(
-            {"transformer": build_gemma(gemma, device, dtype, operations)}
-        )
-        self.clip_l = torch.nn.ModuleDict(
-            {"transformer": ClipText(clip, device, dtype, operations)}
-        )
+        self.gemma = torch.nn.ModuleDict({"transformer": build("gemma", gemma, **places)})
+        self.clip_l = torch.nn.ModuleDict({"transformer": build("clip_text", clip, **places)})
         self.dtypes = {dtype}
         self.execution_device = None
 
@@ -113,13 +51,7 @@ class TextModel(torch.nn.Module):
         counts."""
         device = self.execution_device or getattr(self, "device", None)
         ids, mask = self._ids(tokens["gemma"], device)
-        features = self.gemma["transformer"](
-            ids,
-            attention_mask=mask,
-            intermediate_output=PENULTIMATE,
-            final_layer_norm_intermediate=False,
-            dtype=torch.float32,
-        )[1]
+        features = self.gemma["transformer"](ids, mask)
         pooled = self.clip_l["transformer"](self._ids(tokens["clip_l"], device)[0])
         output = comfy.model_management.intermediate_device()
         features, pooled, mask = (part.to(output) for part in (features, pooled, mask))
@@ -174,7 +106,7 @@ def make_clip(gemma: Part, clip: Part, tokenizers: Tokenizers, device: str | Non
     """The host's CLIP object of both halves. Weights keep the precision they are stored in.
 
     device: where it runs and stays, None = as the host decides.
-    Raises EncoderError when weights are missing or unknown.
+    Raises EncoderError when weights are missing, unknown or misshapen.
     """
     tensors = [*gemma.weights.values(), *clip.weights.values()]
     dtype = comfy.utils.weight_dtype(gemma.weights)
@@ -190,10 +122,7 @@ def make_clip(gemma: Part, clip: Part, tokenizers: Tokenizers, device: str | Non
     )
     named = {f"gemma.transformer.{name}": tensor for name, tensor in gemma.weights.items()}
     named |= {f"clip_l.transformer.{name}": tensor for name, tensor in clip.weights.items()}
-    missing, unknown = made.cond_stage_model.load_sd(named)
-    if missing or unknown:
-        raise EncoderError(
-            f"the text encoder's weights do not fit: {len(missing)} missing {missing[:3]}, "
-            f"{len(unknown)} unknown {unknown[:3]}"
-        )
+    model = made.cond_stage_model
+    require_fit(shapes(model.state_dict()), shapes(named), "the text encoder")
+    model.load_sd(named)
     return made

@@ -57,18 +57,25 @@ class Options:
         return scaling, base if self.proportional else None
 
 
-def attend(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, transformer_options: dict
+def run_attention(
+    function, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, **named
 ) -> Tensor:
-    """The host's attention in the form the core asks for (see pixwizard_core.model.attention)."""
+    """One of the host's attention functions in the form the core asks for (see
+    pixwizard_core.model.attention)."""
     groups = q.shape[1] // k.shape[1]
     if groups > 1:
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
     if mask is not None:  # several of the host's backends take additive masks only
         mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, torch.finfo(q.dtype).min)
-    return optimized_attention(
-        q, k, v, q.shape[1], mask=mask, skip_reshape=True, transformer_options=transformer_options
-    )
+    return function(q, k, v, q.shape[1], mask=mask, skip_reshape=True, **named)
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, transformer_options: dict
+) -> Tensor:
+    """The attention that the user chose for the host."""
+    options = {"transformer_options": transformer_options}
+    return run_attention(optimized_attention, q, k, v, mask, **options)
 
 
 def run_block(options: dict, text: Tensor, index: int, x: Tensor, run) -> Tensor:

@@ -1,42 +1,120 @@
-"""A CLIP_VISION object of the host for a vision model of any size."""
+"""A CLIP_VISION of the host around the core's own CLIP vision, so that stock nodes take it too."""
 
 from __future__ import annotations
 
-import json
-import tempfile
-from pathlib import Path
-
 import comfy.clip_vision
-from torch import Tensor
+import comfy.model_management
+import comfy.model_patcher
+import comfy.ops
+import torch
+from torch import Tensor, nn
 
-from ..pixwizard_core.errors import EncoderError
+from ..pixwizard_core.encoders.architectures import build, require_fit, shapes
+from ..pixwizard_core.encoders.vision import CLIP_MEAN, CLIP_STD, normalise
+from .encoder_layers import attend, encoder_ops
 
-FIELDS = (
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "hidden_act",
-    "patch_size",
-    "image_size",
-)
+ALL_LAYERS = "all"  # what the host's own models take for every layer's state
+PENULTIMATE = -2
+MODEL_TYPE = "clip_vision_model"  # what the host calls CLIP among its image encoders
 
 
-def make_clip_vision(config: dict, weights: dict[str, Tensor]):
-    """config: Hugging Face's CLIP vision config. weights: names beginning with vision_model.
+class VisionLayers(nn.Module):
+    """The core's model, called the way the host's nodes call theirs."""
 
-    Raises EncoderError when weights are missing or unknown.
-    """
-    settings = {name: config[name] for name in FIELDS}
-    settings |= {"model_type": "clip_vision_model", "num_channels": 3}
-    with tempfile.TemporaryDirectory() as folder:  # the host reads its config from a file only
-        path = Path(folder) / "config.json"
-        path.write_text(json.dumps(settings), encoding="utf-8")
-        made = comfy.clip_vision.ClipVisionModel(str(path))
-    missing, unknown = made.load_sd(weights)
-    if missing or unknown:
-        raise EncoderError(
-            f"the vision encoder's weights do not fit: {len(missing)} missing {missing[:3]}, "
-            f"{len(unknown)} unknown {unknown[:3]}"
+    def __init__(self, config: dict, device, dtype) -> None:
+        super().__init__()
+        made = build(
+            "clip_vision",
+            config,
+            ops=encoder_ops(comfy.ops.manual_cast),
+            attention=attend,
+            device=device,
+            dtype=dtype,
         )
+        self.config, self.attend, self.vision_model = made.config, made.attend, made.vision_model
+
+    def forward(
+        self,
+        pixel_values: Tensor,
+        attention_mask: Tensor | None = None,
+        intermediate_output: int | str | None = None,
+    ) -> tuple[Tensor, Tensor | None, Tensor, None]:
+        """pixel_values (B, 3, side, side), normalised. Returns the last state (B, 1 + N, width),
+        the one asked for (all of them: (B, layers, 1 + N, width)), the pooled picture (B, width),
+        and None in the place of a projection."""
+        states = self.vision_model(pixel_values, self.attend)
+        asked = None
+        if intermediate_output == ALL_LAYERS:
+            asked = torch.stack(states, 1)
+        elif intermediate_output is not None:
+            asked = states[intermediate_output]
+        return states[-1], asked, self.vision_model.post_layernorm(states[-1][:, 0]), None
+
+
+class VisionModel:
+    """The interface of the host's CLIP_VISION objects: model, patcher, encode_image, get_sd."""
+
+    def __init__(self, config: dict) -> None:
+        management = comfy.model_management
+        self.config = {**config, "model_type": MODEL_TYPE}
+        self.image_size = config["image_size"]
+        self.image_mean, self.image_std = list(CLIP_MEAN), list(CLIP_STD)
+        self.model_type, self.return_all_hidden_states = MODEL_TYPE, False
+        self.load_device = management.text_encoder_device()
+        offload = management.text_encoder_offload_device()
+        self.dtype = management.text_encoder_dtype(self.load_device)
+        self.model = VisionLayers(config, offload, self.dtype).eval().requires_grad_(False)
+        patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+        self.patcher = patcher(self.model, load_device=self.load_device, offload_device=offload)
+
+    def load_sd(self, sd: dict[str, Tensor]) -> tuple[list[str], list[str]]:
+        """Load a state dict; returns missing and unexpected names."""
+        dynamic = getattr(self.patcher, "is_dynamic", bool)()
+        return self.model.load_state_dict(sd, strict=False, assign=dynamic)
+
+    def get_sd(self) -> dict[str, Tensor]:
+        """The weights under their published names."""
+        return self.model.state_dict()
+
+    def encode_image(self, image: Tensor, crop: bool = True):
+        """What stock nodes read of an IMAGE (B, H, W, C): the host's own way to fit a picture, then
+        these layers. PixWizard's Encode fits pictures as its model was trained, and does not come
+        by here."""
+        management = comfy.model_management
+        management.load_models_gpu([self.patcher])
+        pixels = normalise(clip_square(image.to(self.load_device), self.image_size, crop))
+        last, penultimate, pooled, _ = self.model(pixels, intermediate_output=PENULTIMATE)
+        place = management.intermediate_device()
+        output = comfy.clip_vision.Output()
+        output["last_hidden_state"] = last.to(place)
+        output["image_embeds"] = pooled.to(place)
+        output["image_sizes"] = [pixels.shape[1:]] * len(pixels)
+        output["penultimate_hidden_states"] = penultimate.to(place)
+        output["mm_projected"] = None
+        return output
+
+
+def clip_square(image: Tensor, side: int, crop: bool) -> Tensor:
+    """IMAGE (B, H, W, C) → (B, 3, side, side) in 0..1 steps of 1/255, as CLIP's own pipeline makes
+    it: shorter side to `side` and the middle cut out, or squashed; bicubic, antialiased."""
+    pixels = image[..., :3].movedim(-1, 1).float()
+    height, width = pixels.shape[-2:]
+    if (height, width) != (side, side):
+        factor = side / min(height, width)
+        size = (round(height * factor), round(width * factor)) if crop else (side, side)
+        pixels = nn.functional.interpolate(pixels, size, mode="bicubic", antialias=True)
+        top, left = (size[0] - side) // 2, (size[1] - side) // 2
+        pixels = pixels[..., top : top + side, left : left + side]
+    return (pixels * 255).clamp(0, 255).round() / 255
+
+
+def make_clip_vision(config: dict, weights: dict[str, Tensor]) -> VisionModel:
+    """config: published CLIP vision settings. weights: names beginning with vision_model.; they are
+    kept in the precision that the host chooses for encoders.
+
+    Raises EncoderError when weights are missing, unknown or misshapen.
+    """
+    made = VisionModel(config)
+    require_fit(shapes(made.get_sd()), shapes(weights), "the vision encoder")
+    made.load_sd({name: value.to(made.dtype) for name, value in weights.items()})
     return made

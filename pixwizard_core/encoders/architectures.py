@@ -1,17 +1,21 @@
-"""The transformers classes behind the encoders: their settings, building and strict filling.
+"""The three encoders by kind: their published settings, building, and strict filling.
 
 Everything is checked by the names and shapes of the weights; a file's own name means nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import EncoderError
+from ..model import Attention, sdpa
+from .clip import ClipText, ClipVision
+from .gemma import Gemma
+from .settings import ClipTextConfig, ClipVisionConfig, GemmaConfig, config_from
 
 # google/gemma-2b, the first generation. Its config.json is not needed: nothing else fits the DiT.
 GEMMA_2B = {
@@ -30,8 +34,8 @@ GEMMA_2B = {
     "eos_token_id": 1,
     "bos_token_id": 2,
 }
-# openai/clip-vit-large-patch14-336. eos_token_id is the true id: with the legacy value 2 of the
-# published config transformers takes the largest id instead, which is the same token.
+# openai/clip-vit-large-patch14-336. eos_token_id is the true id: the published config says 2,
+# which stands for the largest id of a text, the same token.
 CLIP_L_TEXT = {
     "vocab_size": 49408,
     "hidden_size": 768,
@@ -55,6 +59,11 @@ CLIP_L_VISION = {
     "num_channels": 3,
     "hidden_act": "quick_gelu",
 }
+KINDS = {
+    "gemma": (GemmaConfig, Gemma),
+    "clip_text": (ClipTextConfig, ClipText),
+    "clip_vision": (ClipVisionConfig, ClipVision),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,93 +75,78 @@ class Weights:
     fetch: Callable[[str], Tensor]
 
 
-def build(kind: str, config: dict) -> nn.Module:
-    """A transformers model with fresh weights. kind: "gemma", "clip_text" or "clip_vision"."""
-    import transformers
+def build(
+    kind: str,
+    settings: Mapping[str, object],
+    *,
+    ops=nn,
+    attention: Attention = sdpa,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """An encoder whose weights are still to be filled or drawn.
 
-    config_class, model_class = {
-        "gemma": ("GemmaConfig", "GemmaModel"),
-        "clip_text": ("CLIPTextConfig", "CLIPTextModelWithProjection"),
-        "clip_vision": ("CLIPVisionConfig", "CLIPVisionModel"),
-    }[kind]
-    settings = getattr(transformers, config_class).from_dict(dict(config))
-    return getattr(transformers, model_class)(settings)
+    kind: "gemma", "clip_text" or "clip_vision". settings: under their published names. Raises
+    ValueError or KeyError for sizes and activations that no such model can have.
+    """
+    config_class, model_class = KINDS[kind]
+    config = config_from(config_class, settings)
+    return model_class(config, ops=ops, attention=attention, device=device, dtype=dtype)
 
 
-def key_prefix(kind: str, names: list[str]) -> str:
-    """What published names begin with and the model's lack: transformers 5 dropped a level."""
-    public = {"gemma": "", "clip_text": "", "clip_vision": "vision_model."}[kind]
-    return "" if any(name.startswith(public) for name in names) else public
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """An encoder's tensors under the names that published files use."""
+    return model.state_dict()
 
 
-def weights_of(kind: str, model: nn.Module) -> dict[str, Tensor]:
-    """A model's tensors under the names published files use, whatever transformers' version."""
-    own = model.state_dict()
-    prefix = key_prefix(kind, list(own))
-    return {
-        prefix + name: value for name, value in own.items() if not name.endswith("position_ids")
-    }
+def own_name(kind: str, published: str) -> str:
+    """The name that a published tensor has here: language models are saved with or without a
+    leading "model."."""
+    return published.removeprefix("model.") if kind == "gemma" else published
+
+
+def require_fit(wanted: Mapping[str, tuple[int, ...]], met: Mapping, source: str) -> None:
+    """Raise EncoderError unless met holds exactly the names and shapes that are wanted, counting
+    the missing, unknown and misshapen tensors and naming the first ones."""
+    problems = [f"missing {name}" for name in wanted if name not in met]
+    problems += [f"unknown {name}" for name in met if name not in wanted]
+    problems += [
+        f"{name} is {tuple(shape)}, wanted {wanted[name]}"
+        for name, shape in met.items()
+        if name in wanted and tuple(shape) != wanted[name]
+    ]
+    if problems:
+        raise EncoderError(
+            f"{source}: {len(problems)} weights do not fit: {'; '.join(problems[:3])}"
+        )
+
+
+def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shape of each named tensor."""
+    return {name: tuple(value.shape) for name, value in tensors.items()}
 
 
 def filled(
-    kind: str, config: dict, weights: Weights, *, device: torch.device | str, dtype: torch.dtype
+    kind: str,
+    settings: Mapping[str, object],
+    weights: Weights,
+    *,
+    device: torch.device | str,
+    dtype: torch.dtype,
 ) -> nn.Module:
     """A model with exactly these weights, in eval mode and frozen.
 
-    Built without memory first, so that it never exists twice. Raises EncoderError that counts the
-    missing, unknown and misshapen tensors and names the first ones.
+    Built without memory first, so that it never exists twice. Raises EncoderError when settings
+    make no model, or the weights do not fit it (see require_fit).
     """
     try:
-        with torch.device("meta"):
-            model = build(kind, config)
+        model = build(kind, settings, device="meta", dtype=dtype)
     except (ValueError, TypeError, KeyError, ZeroDivisionError, RuntimeError) as problem:
         raise EncoderError(
             f"{weights.source}: no {kind} model can be built from its settings ({problem})"
         ) from problem
-    own = model.state_dict()
-    own = {name: value for name, value in own.items() if not name.endswith("position_ids")}
-    prefix = key_prefix(kind, list(own))
-    wanted = {prefix + name: tuple(value.shape) for name, value in own.items()}
-    problems = [f"missing {name}" for name in wanted if name not in weights.shapes]
-    problems += [f"unknown {name}" for name in weights.shapes if name not in wanted]
-    problems += [
-        f"{name} is {shape}, wanted {wanted[name]}"
-        for name, shape in weights.shapes.items()
-        if name in wanted and shape != wanted[name]
-    ]
-    if problems:
-        raise EncoderError(
-            f"{weights.source}: {len(problems)} weights do not fit: {'; '.join(problems[:3])}"
-        )
-    tensors = {name: weights.fetch(prefix + name).to(device, dtype) for name in own}
-    model.load_state_dict(tensors, assign=True, strict=False)
-    restore_buffers(model, torch.device(device))
+    wanted = shapes(weights_of(model))
+    require_fit(wanted, weights.shapes, weights.source)
+    tensors = {name: weights.fetch(name).to(device, dtype) for name in wanted}
+    model.load_state_dict(tensors, assign=True)
     return model.eval().requires_grad_(False)
-
-
-def restore_buffers(model: nn.Module, device: torch.device) -> None:
-    """Compute the buffers that no file holds and that building without memory left empty."""
-    import transformers
-
-    for module in model.modules():
-        for name, buffer in list(module._buffers.items()):
-            if buffer is None or not buffer.is_meta:
-                continue
-            if name in ("inv_freq", "original_inv_freq"):
-                values = rotary_frequencies(2 * len(buffer))
-                module.original_inv_freq = values.to(device)  # a plain attribute in transformers 4
-            elif name == "position_ids":
-                values = torch.arange(buffer.shape[-1]).expand(buffer.shape)
-            elif name == "embed_scale":
-                values = torch.tensor(module.scalar_embed_scale)
-            else:
-                raise EncoderError(
-                    f"transformers {transformers.__version__} keeps a buffer {name!r} that this "
-                    "version of PixWizard cannot fill; update PixWizard, or use transformers 5.23"
-                )
-            module._buffers[name] = values.to(device)
-
-
-def rotary_frequencies(head_dim: int, base: float = 10000.0) -> Tensor:
-    """Gemma's rotary frequencies (head_dim/2,) float32."""
-    return base ** -(torch.arange(0, head_dim, 2).float() / head_dim)

@@ -19,7 +19,7 @@ from ..errors import CheckpointError, EncoderError
 from ..finite import require_finite
 from ..json_text import read_json
 from ..weightfile import WeightFile, open_weights
-from .architectures import CLIP_L_TEXT, CLIP_L_VISION, GEMMA_2B, Weights, filled
+from .architectures import CLIP_L_TEXT, CLIP_L_VISION, GEMMA_2B, Weights, filled, own_name
 from .text import TextEncoder, Tokenizers
 from .tokenizer import CLIP_TOKENS, GEMMA_TOKENS, TextTokenizer, load_tokenizer
 from .vision import VisionEncoder
@@ -124,7 +124,7 @@ def read_source(kind: str, path: str | Path) -> Source:
     Raises EncoderError that says what the file is, what is needed and where to get it.
     """
     files = weight_files(path)
-    owner = {rename(kind, name): (file, name) for file in files for name in file.shapes}
+    owner = {own_name(kind, name): (file, name) for file in files for name in file.shapes}
     shapes = {name: file.shapes[inner] for name, (file, inner) in owner.items()}
     every = dict(shapes)
     owner = {
@@ -179,11 +179,6 @@ def plausible(name: str, value: object, official: Mapping[str, object]) -> bool:
         return isinstance(value, float) and 0 < value < 1
     least = 0 if name.endswith("_token_id") else 1
     return type(value) is int and least <= value <= LARGEST_OF.get(name, LARGEST)
-
-
-def rename(kind: str, name: str) -> str:
-    """Language models are saved with or without a leading "model."."""
-    return name.removeprefix("model.") if kind == "gemma" else name
 
 
 def mismatch(kind: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from .clip import ClipText
+from .gemma import Gemma
 from .tokenizer import TextTokenizer, clip_batch, gemma_batch
 
 
@@ -44,12 +46,12 @@ class Tokenizers:
 
 
 class TextEncoder(nn.Module):
-    """transformers' GemmaModel and CLIPTextModelWithProjection with their tokenizers.
+    """Gemma and CLIP text with their tokenizers.
 
     Neither method switches gradients off; training runs through `features`.
     """
 
-    def __init__(self, gemma: nn.Module, clip: nn.Module, tokenizers: Tokenizers):
+    def __init__(self, gemma: Gemma, clip: ClipText, tokenizers: Tokenizers):
         super().__init__()
         self.gemma, self.clip, self.tokenizers = gemma, clip, tokenizers
 
@@ -72,11 +74,7 @@ class TextEncoder(nn.Module):
 
         CLIP's text is causal and read off at its first end token, so it needs no mask.
         """
-        out = self.gemma(
-            input_ids=ids, attention_mask=mask.long(), output_hidden_states=True, use_cache=False
-        )
-        pooled = self.clip(input_ids=clip_ids).text_embeds
-        return TextFeatures(out.hidden_states[-2], mask.bool(), pooled)
+        return TextFeatures(self.gemma(ids, mask), mask.bool(), self.clip(clip_ids))
 
     def encode(self, sentences: Sequence[str]) -> TextFeatures:
         """Sentences to features on the encoder's device; "" is the empty caption."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -11,7 +12,9 @@ from torch import nn
 from ..errors import EncoderError
 from ..whole_file import whole_file
 from .architectures import build, weights_of
-from .load import HEADER_KEYS, load_text_encoder, load_vision_encoder
+from .clip import ClipVision
+from .initial import draw_weights
+from .load import HEADER_KEYS, OFFICIAL, load_text_encoder, load_vision_encoder
 from .text import TextEncoder, Tokenizers
 from .tokenizer import load_tokenizer
 from .vae import TaesdCoder, load_latent_coder
@@ -36,7 +39,7 @@ TINY_GEMMA = {
     "initializer_range": 0.06,  # about 1/sqrt(fan-in); Gemma's 0.02 suits wide layers
     **SPECIAL_IDS,
 }
-# eos_token_id must not be 2: transformers reads that as "the largest id ends the text".
+# eos_token_id must not be 2, which stands for "the largest id ends the text".
 TINY_CLIP_TEXT = {
     "hidden_size": 96,
     "intermediate_size": 384,
@@ -71,21 +74,27 @@ def build_tiny_encoders(
     """Untrained encoders in training mode; the same for a seed on every machine."""
     tokenizers = load_tokenizer_only(tokenizer)
     words = {"vocab_size": tokenizers.gemma.size}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # transformers draws first weights from the global generator
-        gemma = build("gemma", {**TINY_GEMMA, **words})
-        clip_text = build("clip_text", {**TINY_CLIP_TEXT, **words})
-        clip_vision = build("clip_vision", TINY_CLIP_VISION)
+    generator = torch.Generator().manual_seed(seed)
+    gemma = fresh("gemma", {**TINY_GEMMA, **words}, generator)
+    clip_text = fresh("clip_text", {**TINY_CLIP_TEXT, **words}, generator)
+    clip_vision = fresh("clip_vision", TINY_CLIP_VISION, generator)
     spread_positions(clip_vision)
     text = TextEncoder(gemma, clip_text, tokenizers)
     return text.to(device).train(), VisionEncoder(clip_vision).to(device).train()
 
 
+def fresh(kind: str, settings: dict, generator: torch.Generator) -> nn.Module:
+    """An untrained encoder, float32 on the CPU."""
+    # Through "meta", since layers made on the CPU draw from the global generator.
+    model = build(kind, settings, device="meta", dtype=torch.float32).to_empty(device="cpu")
+    draw_weights(model, generator)
+    return model
+
+
 @torch.no_grad()
-def spread_positions(clip_vision: nn.Module, strength: float = 0.3) -> None:
+def spread_positions(clip_vision: ClipVision, strength: float = 0.3) -> None:
     """Start the learned positions as 2-D sinusoids; the class token's is zero."""
-    embeddings = getattr(clip_vision, "vision_model", clip_vision).embeddings
-    table = embeddings.position_embedding.weight
+    table = clip_vision.vision_model.embeddings.position_embedding.weight
     side = round((len(table) - 1) ** 0.5)
     table[0] = 0
     table[1:] = strength * sinusoid_positions(side, table.shape[1])
@@ -107,7 +116,7 @@ def save_encoders(text: TextEncoder, vision: VisionEncoder, folder: str | Path) 
         tensors, header = {}, {"format": "pt"}
         for kind, model in parts.items():
             header[HEADER_KEYS[kind]] = json.dumps(tiny_config(kind, model), sort_keys=True)
-            for key, value in weights_of(kind, model).items():
+            for key, value in weights_of(model).items():
                 tensors[key] = value.detach().to("cpu", torch.float16).contiguous()
         data = save(tensors, header)
         with whole_file(folder / name, EncoderError) as file:
@@ -116,10 +125,8 @@ def save_encoders(text: TextEncoder, vision: VisionEncoder, folder: str | Path) 
 
 def tiny_config(kind: str, model: nn.Module) -> dict:
     """The settings a model of ours was built with, read back from it."""
-    fields = {"gemma": TINY_GEMMA, "clip_text": TINY_CLIP_TEXT, "clip_vision": TINY_CLIP_VISION}
-    names = [*fields[kind], *([] if kind == "clip_vision" else ["vocab_size"])]
-    known = model.config.to_dict()
-    return {name: known[name] for name in names if name in known}
+    tiny = {"gemma": TINY_GEMMA, "clip_text": TINY_CLIP_TEXT, "clip_vision": TINY_CLIP_VISION}
+    return {**tiny[kind], **{k: v for k, v in asdict(model.config).items() if k in OFFICIAL[kind]}}
 
 
 def load_encoders(

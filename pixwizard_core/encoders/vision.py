@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .clip import ClipVision
+
 CLIP_SIDE = 336  # px; 24 x 24 patches of 14 px
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -19,7 +21,11 @@ def preprocess(pixels: Tensor, size: int = CLIP_SIDE) -> Tensor:
 
     pixels: (B,3,H,W) float in -1..1. Returns (B,3,size,size), normalised by CLIP's mean and spread.
     """
-    image_01 = resizer()(pixels, size) * 0.5 + 0.5
+    return normalise(resizer()(pixels, size) * 0.5 + 0.5)
+
+
+def normalise(image_01: Tensor) -> Tensor:
+    """(B,3,H,W) in 0..1 → the same by CLIP's mean and spread of each channel."""
     mean = image_01.new_tensor(CLIP_MEAN).view(1, 3, 1, 1)
     std = image_01.new_tensor(CLIP_STD).view(1, 3, 1, 1)
     return (image_01 - mean) / std
@@ -48,9 +54,9 @@ def bicubic(pixels: Tensor, size: int) -> Tensor:
 
 
 class VisionEncoder(nn.Module):
-    """A transformers CLIPVisionModel that yields patch tokens."""
+    """CLIP vision that takes pictures as they are and yields patch tokens."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: ClipVision):
         super().__init__()
         self.model = model
 
@@ -65,8 +71,8 @@ class VisionEncoder(nn.Module):
         The last layer's states without the class token and without the closing LayerNorm.
         Differentiable; wrap it in torch.no_grad() where that is not wanted.
         """
-        values = preprocess(pixels.float(), self.model.config.image_size).to(self.model.dtype)
-        return self.model(pixel_values=values).last_hidden_state[:, 1:]
+        values = preprocess(pixels.float(), self.model.config.image_size)
+        return self.model(values.to(next(self.model.parameters()).dtype))
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.encode(pixels)

@@ -10,6 +10,7 @@ import torch
 
 from ..errors import PixWizardError
 from .checks import Check
+from .encoder_cases import encoder_case
 from .guided_cases import guided_case, ode_case
 from .model_cases import forward_case
 from .other_cases import checkpoint_case, clip_case, rope_case, shapes_cases, sizes_cases
@@ -25,6 +26,7 @@ KINDS = (
     "clip_preprocess",
     "find_closest_size",
     "checkpoint",
+    "encoder",
 )
 
 
@@ -138,6 +140,7 @@ def _cases(vectors: Vectors, file: VectorFile) -> Iterable[tuple[str, str, Run]]
         "sample_ode": ode_case,
         "rope": rope_case,
         "clip_preprocess": clip_case,
+        "encoder": encoder_case,
     }
     runner = runners.get(file.kind)
     if runner is None:

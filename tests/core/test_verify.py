@@ -48,7 +48,7 @@ def edit_tensor(path, name, change):
 def test_verify_passes_on_all_recorded_vectors():
     report = verify(GOLDEN)
     assert failures(report) == []
-    assert report.total() == "163 passed, 0 failed"
+    assert report.total() == "175 passed, 0 failed"
 
 
 def test_verify_passes_on_one_case_of_each_file(vectors):

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pixwizard_core.encoders import vision as vision_module
-from pixwizard_core.encoders.architectures import build, weights_of
+from pixwizard_core.encoders.architectures import weights_of
 from pixwizard_core.encoders.load import load_vision_encoder
+from pixwizard_core.encoders.tiny import fresh
 from pixwizard_core.encoders.vision import (
     CLIP_MEAN,
     CLIP_STD,
@@ -35,8 +36,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def encoder():
-    torch.manual_seed(0)
-    return VisionEncoder(build("clip_vision", SMALL).eval())
+    return VisionEncoder(fresh("clip_vision", SMALL, torch.Generator().manual_seed(0)).eval())
 
 
 def golden_cases():
@@ -94,12 +94,12 @@ def test_tokens_are_the_last_layer_without_class_token_and_norm(encoder):
     model = encoder.model
     with torch.no_grad():
         tokens = encoder.encode(pixels)
-        out = model(pixel_values=preprocess(pixels, 56), output_hidden_states=True)
+        states = model.states(preprocess(pixels, 56))
     assert tokens.shape == (1, 16, 32)
     assert encoder.width == 32
-    torch.testing.assert_close(tokens, out.hidden_states[-1][:, 1:])
-    norm = getattr(model, "vision_model", model).post_layernorm
-    assert not torch.allclose(tokens, norm(tokens), atol=0.1)
+    assert len(states) == SMALL["num_hidden_layers"]
+    assert torch.equal(tokens, states[-1][:, 1:])
+    assert not torch.allclose(tokens, model.vision_model.post_layernorm(tokens), atol=0.1)
 
 
 def test_tokens_do_not_depend_on_the_batch(encoder):
@@ -127,7 +127,7 @@ def test_sinusoid_positions_tell_every_place_apart():
 
 
 def clip_file(path, encoder, config=None, drop=()):
-    tensors = {k: v for k, v in weights_of("clip_vision", encoder.model).items() if k not in drop}
+    tensors = {k: v for k, v in weights_of(encoder.model).items() if k not in drop}
     header = {"pixwizard.clip_vision": json.dumps(config)} if config else {}
     save_file({k: v.contiguous() for k, v in tensors.items()}, str(path), metadata=header)
     return path
@@ -142,7 +142,7 @@ def test_file_with_its_own_settings_round_trips(encoder, tmp_path):
 
 
 def test_saved_names_are_the_published_ones(encoder):
-    names = weights_of("clip_vision", encoder.model)
+    names = weights_of(encoder.model)
     assert "vision_model.embeddings.class_embedding" in names
     assert "vision_model.pre_layrnorm.weight" in names
     assert "vision_model.encoder.layers.1.self_attn.q_proj.weight" in names

@@ -137,7 +137,6 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
             "comfy.samplers", CFGGuider=plain("CFGGuider"), SAMPLER_NAMES=["euler", "heun"]
         ),
         "clip_vision": module("comfy.clip_vision"),
-        "clip_model": module("comfy.clip_model"),
         "lora": module("comfy.lora"),
         "lora_convert": module("comfy.lora_convert"),
         "model_management": module(
@@ -151,13 +150,15 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         "sd1_clip": module("comfy.sd1_clip", __file__=__file__),
         "utils": module("comfy.utils", ProgressBar=Bar),
         "text_encoders": module("comfy.text_encoders"),
-        "text_encoders.llama": module("comfy.text_encoders.llama"),
         "ldm": module("comfy.ldm"),
         "ldm.common_dit": module("comfy.ldm.common_dit", pad_to_patch_size=None),
         "ldm.modules": module("comfy.ldm.modules"),
-        "ldm.modules.attention": module("comfy.ldm.modules.attention", optimized_attention=None),
+        "ldm.modules.attention": module(
+            "comfy.ldm.modules.attention",
+            optimized_attention=None,
+            optimized_attention_for_device=None,
+        ),
     }
-    comfy["text_encoders"].llama = comfy["text_encoders.llama"]
     tops = {name: made for name, made in comfy.items() if "." not in name}
     return {
         "comfy": module("comfy", **tops),

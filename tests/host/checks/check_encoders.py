@@ -1,9 +1,16 @@
-"""The host's Gemma, CLIP text and CLIP vision give what the transformers library gives."""
+"""Our encoders on the host's layers give what the transformers library gives."""
 
 from __future__ import annotations
 
 import comfy.model_management
 import torch
+from published import (
+    published_weights,
+    reference,
+    reference_pooled,
+    reference_text,
+    reference_tokens,
+)
 from small import apart, close, refused
 
 import nodes
@@ -63,44 +70,50 @@ class Words:
         return "".join(map(str, ids))
 
 
-def fresh(setup, kind: str, config: dict):
-    """A transformers model with random weights all of which matter, and those weights."""
-    architectures = setup.module("pixwizard_core.encoders.architectures")
-    torch.manual_seed(4)
-    model = architectures.build(kind, config).eval()
-    for parameter in model.parameters():
-        parameter.data = torch.randn(parameter.shape) * 0.2
-    return model, architectures.weights_of(kind, model)
+def fresh(kind: str, config: dict):
+    """A transformers model, and its weights under their published names."""
+    model = reference(kind, config)
+    return model, published_weights(kind, model)
+
+
+class Published:
+    """The transformers library's two text encoders behind our tokenizers."""
+
+    def __init__(self, gemma, clip, tokenizers) -> None:
+        self.gemma, self.clip, self.tokenizers = gemma, clip, tokenizers
+
+    def encode(self, sentences):
+        batch = self.tokenizers.tokenize(sentences)
+        text = reference_text(self.gemma, batch.ids, batch.mask)
+        return text, batch.mask, reference_pooled(self.clip, batch.clip_ids)
 
 
 def encoders(setup, dtype=torch.float32, device=None):
-    """The host's CLIP and the core's TextEncoder with the same weights and tokenizers."""
+    """Our CLIP and the transformers library's encoders with the same weights and tokenizers."""
     text, ours = setup.module("pixwizard_core.encoders.text"), setup.module("nodes.text_encoder")
     tokenizers = text.Tokenizers(Words(), Words(), CLIP["max_position_embeddings"])
-    gemma, gemma_weights = fresh(setup, "gemma", GEMMA)
-    clip, clip_weights = fresh(setup, "clip_text", CLIP)
+    gemma, gemma_weights = fresh("gemma", GEMMA)
+    clip, clip_weights = fresh("clip_text", CLIP)
     parts = [
         ours.Part(config, {name: tensor.to(dtype) for name, tensor in weights.items()})
         for config, weights in ((GEMMA, gemma_weights), (CLIP, clip_weights))
     ]
     host = ours.make_clip(*parts, tokenizers, device)
-    return host, text.TextEncoder(gemma, clip, tokenizers)
+    return host, Published(gemma, clip, tokenizers)
 
 
 def check_text_features_are_those_of_transformers(setup):
     host, core = encoders(setup)
     found = {}
     for sentence in ("", "remove the red ball", "a longer sentence with (many:1.3) words in it"):
-        (features, values), wanted = (
-            nodes.CLIPTextEncode().encode(host, sentence)[0][0],
-            core.encode([sentence]),
-        )
-        length = int(wanted.mask.sum())
-        assert torch.equal(values["attention_mask"].bool(), wanted.mask), sentence
+        features, values = nodes.CLIPTextEncode().encode(host, sentence)[0][0]
+        text, mask, pooled = core.encode([sentence])
+        length = int(mask.sum())
+        assert torch.equal(values["attention_mask"].bool(), mask), sentence
         assert features.shape[1] % 8 == 0, features.shape
         found[sentence] = [
-            close(features[:, :length], wanted.text[:, :length], NEAR, f"features of {sentence!r}"),
-            close(values["pooled_output"], wanted.pooled, NEAR, f"pooled text of {sentence!r}"),
+            close(features[:, :length], text[:, :length], NEAR, f"features of {sentence!r}"),
+            close(values["pooled_output"], pooled, NEAR, f"pooled text of {sentence!r}"),
         ]
     return found
 
@@ -147,8 +160,8 @@ def check_text_encoder_can_be_kept_on_the_cpu(setup):
 
 def check_incomplete_text_weights_are_refused(setup):
     ours = setup.module("nodes.text_encoder")
-    _, gemma = fresh(setup, "gemma", GEMMA)
-    _, clip = fresh(setup, "clip_text", CLIP)
+    _, gemma = fresh("gemma", GEMMA)
+    _, clip = fresh("clip_text", CLIP)
     gemma.pop("layers.1.mlp.up_proj.weight")
     error = setup.module("pixwizard_core.errors").EncoderError
     parts = ours.Part(GEMMA, gemma), ours.Part(CLIP, clip)
@@ -157,23 +170,24 @@ def check_incomplete_text_weights_are_refused(setup):
 
 def check_image_tokens_are_those_of_transformers(setup):
     vision, encode = setup.module("nodes.vision"), setup.module("nodes.encode")
-    model, weights = fresh(setup, "clip_vision", VISION)
+    model, weights = fresh("clip_vision", VISION)
     # The host keeps these weights in half precision: compare with weights that survive that.
     halves = {name: tensor.half().float() for name, tensor in weights.items()}
     for parameter in model.parameters():
         parameter.data = parameter.data.half().float()
     host = vision.make_clip_vision(VISION, halves)
     image_01 = torch.rand(2, 3, 96, 128, generator=torch.Generator().manual_seed(2))
-    core = setup.module("pixwizard_core.encoders.vision").VisionEncoder(model)
+    preprocess = setup.module("pixwizard_core.encoders.vision").preprocess
     tokens = encode.image_tokens(host, image_01)
     assert tokens.shape == (2, 576, VISION["hidden_size"]), tokens.shape
-    return close(tokens, core.encode(image_01 * 2 - 1), NEAR, "image tokens")
+    wanted = reference_tokens(model, preprocess(image_01 * 2 - 1))
+    return close(tokens, wanted, NEAR, "image tokens")
 
 
 def check_vision_of_another_size_is_refused(setup):
     vision, encode = setup.module("nodes.vision"), setup.module("nodes.encode")
     smaller = {**VISION, "image_size": 224}
-    _, weights = fresh(setup, "clip_vision", smaller)
+    _, weights = fresh("clip_vision", smaller)
     host = vision.make_clip_vision(smaller, weights)
     error = setup.module("pixwizard_core.errors").EncoderError
     return refused(error, ("336", "224"), encode.image_tokens, host, torch.rand(1, 3, 64, 64))
