@@ -9,10 +9,10 @@ import node_helpers
 import torch
 from torch import Tensor
 
-from ..pixwizard_core.buckets import CELL
+from ..pixwizard_core.canvas.buckets import CELL
+from ..pixwizard_core.canvas.images import to_pixels
 from ..pixwizard_core.encoders.vision import preprocess
 from ..pixwizard_core.errors import CanvasError, EncoderError
-from ..pixwizard_core.images import to_pixels
 from ..pixwizard_core.pipeline import LATENT_CELL
 from .memory import memory_advice, text_memory_advice
 from .native import IMAGE_LATENT, IMAGE_TOKENS

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..pixwizard_core import images
+from ..pixwizard_core.canvas import images
 from ..pixwizard_core.decode.masks import objects
 from ..pixwizard_core.errors import CanvasError
 

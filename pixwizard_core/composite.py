@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import images
+from .canvas import images
 from .decode.components import distance_inside, label
 from .errors import CanvasError
 

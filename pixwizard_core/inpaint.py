@@ -15,13 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import images
-from .buckets import CENTRES, Size, choose, whole_cells
-from .canvas import Canvas, Rect, plan
-from .canvas_batch import CanvasBatch
+from .canvas import Canvas, Rect, images, plan
+from .canvas.batch import CanvasBatch
+from .canvas.buckets import CENTRES, Size, choose, whole_cells
+from .canvas.resample import resample
 from .decode.morphology import grow as grow_mask
 from .errors import CanvasError
-from .resample import resample
 
 FILLS = {"black": 0.0, "white": 1.0}
 ANCHORS = ("centre", "left", "top", "right", "bottom")

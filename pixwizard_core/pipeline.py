@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from .canvas import Canvas, plan
+from .canvas.images import check_finite, ensure_rgb, to_image_01, to_pixels
 from .conditioning import Condition
 from .encoders.text import TextEncoder, TextFeatures
 from .encoders.vae import LatentCoder
 from .encoders.vision import VisionEncoder
 from .errors import CanvasError
 from .generate import OnStep, SampleSettings, initial_noise, sample
-from .images import check_finite, ensure_rgb, to_image_01, to_pixels
 from .model import NO_SCALING, PixWizard, RopeScaling
 
 LATENT_CELL = 8  # px per latent cell

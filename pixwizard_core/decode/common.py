@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..canvas.images import ensure_rgb
 from ..errors import CanvasError, DecodeError
-from ..images import ensure_rgb
 from ..tasks import COLOURS
 
 Rgb = tuple[int, int, int]

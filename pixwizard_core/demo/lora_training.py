@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ..canvas import plan
+from ..canvas.images import to_pixels
 from ..errors import PixWizardError
-from ..images import to_pixels
 from ..json_text import json_lines
 from ..lora import LoraSettings, add_lora, trainable
 from ..picture_files import open_picture

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
+from ..canvas.images import to_pixels
 from ..generate import REFERENCE_STEPS, SampleSettings
-from ..images import to_pixels
 from ..pipeline import Bundle, encode_conditions, solve
 from ..presets import SPEEDS, with_speed
 from .effects import TASKS

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ..canvas import Canvas
+from ..canvas.images import ensure_rgb, to_image_01, to_pixels
 from ..conditioning import Condition
 from ..encoders.text import TextFeatures
 from ..generate import GuidedVelocity, SampleSettings, initial_noise
-from ..images import ensure_rgb, to_image_01, to_pixels
 from ..pipeline import LATENT_CELL, Bundle, Request, encode_conditions, run, settings_for
 from ..sampling import SOLVERS, times
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ..buckets import bucket_table, choose
+from ..canvas.buckets import bucket_table, choose
 from ..checkpoint import expected_shapes, inspect, load_state_dict
 from ..config import PRESETS, ModelConfig
 from ..errors import PixWizardError

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pixwizard_core.buckets import REFERENCE_256, whole_cells
 from pixwizard_core.canvas import FITS, Canvas, Rect, Size, bucket_table, choose, plan
-from pixwizard_core.canvas_batch import CanvasBatch
+from pixwizard_core.canvas.batch import CanvasBatch
+from pixwizard_core.canvas.buckets import REFERENCE_256, whole_cells
 from pixwizard_core.errors import CanvasError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "sizes.json").read_text())

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from pixwizard_core import images
+from pixwizard_core.canvas import images
+from pixwizard_core.canvas.resample import resample
 from pixwizard_core.errors import CanvasError
-from pixwizard_core.resample import resample
 
 
 def test_pixels_and_image_01_are_inverse():

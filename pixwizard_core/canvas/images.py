@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .errors import CanvasError
+from ..errors import CanvasError
 from .resample import nearest, resample
 
 EIGHT_BIT = 255

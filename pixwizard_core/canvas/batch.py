@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .canvas import Canvas, Size
-from .errors import CanvasError
+from ..errors import CanvasError
+from .fitting import Canvas, Size
 
 
 @dataclass(frozen=True, slots=True)

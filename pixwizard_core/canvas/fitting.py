@@ -15,21 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import CanvasError
 from . import images
-from .buckets import CELL, CENTRES, Size, bucket_table, choose, whole_cells
-from .errors import CanvasError
-
-__all__ = [
-    "CENTRES",
-    "FITS",
-    "Canvas",
-    "Rect",
-    "Size",
-    "bucket_table",
-    "choose",
-    "plan",
-    "whole_cells",
-]
+from .buckets import CELL, CENTRES, Size, choose
 
 FITS = ("stretch", "pad", "crop")
 MAX_SIDE = 32768

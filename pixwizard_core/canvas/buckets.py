@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from .errors import CanvasError
+from ..errors import CanvasError
 
 CELL = 16  # pixels of one token: VAE factor 8 times patch size 2
 MAX_ASPECT = 4

@@ -1,0 +1,24 @@
+"""Any size of picture → a size the model likes → back, in whole pixels.
+
+`fitting` plans how a picture lies on the canvas, `batch` holds one canvas for each picture,
+`buckets` chooses the model size, `images` and `resample` do the arithmetic of pixels.
+"""
+
+from __future__ import annotations
+
+from .batch import CanvasBatch
+from .buckets import CENTRES, Size, bucket_table, choose, whole_cells
+from .fitting import FITS, Canvas, Rect, plan
+
+__all__ = [
+    "CENTRES",
+    "FITS",
+    "Canvas",
+    "CanvasBatch",
+    "Rect",
+    "Size",
+    "bucket_table",
+    "choose",
+    "plan",
+    "whole_cells",
+]
