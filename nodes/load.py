@@ -12,13 +12,13 @@ import torch
 from comfy_api.latest import io
 
 from ..pixwizard_core.bundle import MODEL_FILE, RELEASED_CENTRES
-from ..pixwizard_core.checkpoint import Checkpoint, open_checkpoint
 from ..pixwizard_core.config import TINY
 from ..pixwizard_core.encoders.load import WANTED, Weights, read_source, source_tokenizer
 from ..pixwizard_core.encoders.text import Tokenizers
 from ..pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
-from ..pixwizard_core.locate import ORIGIN
 from ..pixwizard_core.presets import TINY_CENTRE
+from ..pixwizard_core.weights.checkpoint import Checkpoint, open_checkpoint
+from ..pixwizard_core.weights.locate import ORIGIN
 from .host import choice, known_file, model_files, model_folders, resolve, schema
 from .native import make_patcher
 from .progress import each, progress

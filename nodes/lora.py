@@ -11,8 +11,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..pixwizard_core.errors import CheckpointError
-from ..pixwizard_core.finite import require_finite
-from ..pixwizard_core.weightfile import open_weights
+from ..pixwizard_core.weights.finite import require_finite
+from ..pixwizard_core.weights.weightfile import open_weights
 from .host import known_file, model_files, resolve, schema, supported
 
 HOST = "diffusion_model."  # where the host keeps the network

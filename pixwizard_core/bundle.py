@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint import load_model
 from .encoders.load import load_text_encoder, load_vision_encoder, require_widths
 from .encoders.tiny import BUNDLE, load_encoders, load_vae
 from .encoders.vae import load_latent_coder
 from .generate import SampleSettings
 from .pipeline import Bundle
 from .presets import TINY_CENTRE, TINY_SETTINGS, TINY_TASK_SETTINGS
+from .weights.checkpoint import load_model
 
 MODEL_FILE = "dit.safetensors"
 RELEASED_CENTRES = (512, 768, 1024)

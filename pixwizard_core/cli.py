@@ -93,7 +93,7 @@ def _add_convert(commands) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from .convert import convert
+    from .weights.convert import convert
 
     with progress("converting", "tensor") as advance:
         info = convert(
@@ -113,7 +113,7 @@ def _add_inspect(commands) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    from .checkpoint import inspect
+    from .weights.checkpoint import inspect
 
     info = inspect(arguments.path)
     if arguments.json:

@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checkpoint import expected_shapes, header, load_model
 from ..config import ModelConfig
-from ..convert import convert
 from ..errors import PixWizardError
-from ..weightfile import write_safetensors
+from ..weights.checkpoint import expected_shapes, header, load_model
+from ..weights.convert import convert
+from ..weights.weightfile import write_safetensors
 
 GIB = 2**30
 PART = "consolidated.00-of-01.pth"  # the released file's name

@@ -18,9 +18,9 @@ from ..canvas import plan
 from ..canvas.images import to_pixels
 from ..errors import PixWizardError
 from ..json_text import json_lines
-from ..lora import LoraSettings, add_lora, trainable
 from ..picture_files import open_picture
 from ..pipeline import Bundle
+from ..weights.lora import LoraSettings, add_lora, trainable
 from .dataset import Drawn, Samples, asked
 from .examples import make_examples
 from .scenes import sample_scenes

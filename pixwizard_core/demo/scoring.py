@@ -17,10 +17,10 @@ from torch import Tensor
 
 from ..bundle import MODEL_FILE
 from ..canvas.images import to_image_01, to_pixels
-from ..checkpoint import open_checkpoint
 from ..errors import PixWizardError
 from ..generate import SampleSettings
 from ..pipeline import Bundle, Request, run
+from ..weights.checkpoint import open_checkpoint
 from .baselines import trivial_answer
 from .examples import WORLD_TASKS, Examples, make_examples
 from .scenes import sample_scenes

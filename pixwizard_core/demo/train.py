@@ -17,7 +17,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .. import checkpoint
 from ..bundle import MODEL_FILE
 from ..config import TINY
 from ..encoders.tiny import (
@@ -29,6 +28,7 @@ from ..encoders.tiny import (
 )
 from ..errors import PixWizardError
 from ..model import PixWizard
+from ..weights import checkpoint
 from . import fast_ops
 from .dataset import build
 from .examples import WORLD_TASKS

@@ -100,7 +100,7 @@ def _changes(arguments: argparse.Namespace) -> dict:
 def _train_lora(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from ..lora import LoraSettings, save_lora
+    from ..weights.lora import LoraSettings, save_lora
     from .examples import WORLD_TASKS
     from .lora_training import (
         DEFAULTS,

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 
 from ..errors import CheckpointError, EncoderError
-from ..finite import require_finite
 from ..json_text import read_json
-from ..weightfile import WeightFile, open_weights
+from ..weights.finite import require_finite
+from ..weights.weightfile import WeightFile, open_weights
 from .architectures import CLIP_L_TEXT, CLIP_L_VISION, GEMMA_2B, Weights, filled, own_name
 from .text import TextEncoder, Tokenizers
 from .tokenizer import CLIP_TOKENS, GEMMA_TOKENS, TextTokenizer, load_tokenizer

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, EncoderError
-from ..finite import require_finite
-from ..weightfile import WeightFile, open_weights
+from ..weights.finite import require_finite
+from ..weights.weightfile import WeightFile, open_weights
 from .taesd import LATENT_SCALE, Autoencoder, autoencoder_from
 
 VAE_WANTED = (

@@ -10,7 +10,7 @@ from torch import nn
 
 from ..encoders.architectures import Weights, filled, own_name
 from ..errors import CheckpointError
-from ..weightfile import open_weights
+from ..weights.weightfile import open_weights
 from .checks import Check, allowed, close
 from .vectors import VectorFile, Vectors
 

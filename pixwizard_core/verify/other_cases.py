@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from ..canvas.buckets import bucket_table, choose
-from ..checkpoint import expected_shapes, inspect, load_state_dict
 from ..config import PRESETS, ModelConfig
 from ..errors import PixWizardError
-from ..locate import ARGUMENTS_NAME
 from ..model.rope import RopeScaling, rope_table
-from ..recognise import config_from_shapes
-from ..weightfile import read_namespace
+from ..weights.checkpoint import expected_shapes, inspect, load_state_dict
+from ..weights.locate import ARGUMENTS_NAME
+from ..weights.recognise import config_from_shapes
+from ..weights.weightfile import read_namespace
 from .checks import Check, allowed, close, equal
 from .vectors import VectorFile, Vectors
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pixwizard_core import weightfile
 from pixwizard_core.bench import loading
 from pixwizard_core.errors import CheckpointError, PixWizardError
+from pixwizard_core.weights import weightfile
 from tests.support.tiny import tiny_config
 
 pytest.importorskip("resource", reason="this system does not tell the memory of a process")

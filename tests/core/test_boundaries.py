@@ -27,17 +27,8 @@ MAY_IMPORT = {
     "canvas": {"errors"},
     "json_text": {"errors"},
     "decode": {"canvas", "errors", "json_text", "tasks"},
-    "recognise": {"config", "errors"},
-    "finite": {"errors"},
-    "pickle_scan": {"errors"},
-    "weightfile": {"errors", "pickle_scan", "whole_file"},
     "whole_file": {"errors"},
-    "strict": {"errors"},
-    "locate": {"errors", "weightfile"},
-    "checkpoint": {
-        *("config", "errors", "finite", "json_text", "locate", "model", "recognise", "strict"),
-        "weightfile",
-    },
+    "weights": {"config", "errors", "json_text", "model", "whole_file"},
     "generate": {"conditioning", "errors", "model", "sampling"},
 }
 FORBIDDEN_WORDS = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/|\.\./shared", re.IGNORECASE)
@@ -182,7 +173,7 @@ def test_core_imports_without_host_and_optional_packages():
     modules = [
         f"pixwizard_core.{name}"
         for name in (
-            "cli", "checkpoint", "convert", "verify", "generate", "canvas", "tasks", "decode",
+            "cli", "weights.checkpoint", "weights.convert", "verify", "generate", "canvas", "tasks", "decode",
             "evaluation.metrics", "encoders.vision", "encoders.taesd",
         )
     ]  # fmt: skip

@@ -12,7 +12,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from pixwizard_core.checkpoint import (
+from pixwizard_core.config import PRESETS, ModelConfig
+from pixwizard_core.errors import CheckpointError
+from pixwizard_core.weights.checkpoint import (
     CONFIG_KEY,
     expected_shapes,
     inspect,
@@ -20,10 +22,8 @@ from pixwizard_core.checkpoint import (
     load_state_dict,
     save,
 )
-from pixwizard_core.config import PRESETS, ModelConfig
-from pixwizard_core.errors import CheckpointError
-from pixwizard_core.recognise import config_from_shapes
-from pixwizard_core.strict import fold_layers
+from pixwizard_core.weights.recognise import config_from_shapes
+from pixwizard_core.weights.strict import fold_layers
 from tests.support.paths import GOLDEN
 
 SMALL = ModelConfig.build(

@@ -16,7 +16,9 @@ from pixwizard_core.demo.lora_training import (
     train_lora,
 )
 from pixwizard_core.errors import CheckpointError, PixWizardError
-from pixwizard_core.lora import (
+from pixwizard_core.model import PixWizard
+from pixwizard_core.picture_files import save_picture
+from pixwizard_core.weights.lora import (
     LoraLinear,
     LoraSettings,
     add_lora,
@@ -29,8 +31,6 @@ from pixwizard_core.lora import (
     save_lora,
     trainable,
 )
-from pixwizard_core.model import PixWizard
-from pixwizard_core.picture_files import save_picture
 from tests.support.tiny import tiny_bundle, tiny_condition, tiny_model
 
 WQ = "layers.0.attention.wq"

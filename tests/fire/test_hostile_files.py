@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from pixwizard_core.checkpoint import inspect, load_model, load_state_dict
-from pixwizard_core.convert import convert
 from pixwizard_core.encoders.load import load_vision_encoder, read_source
 from pixwizard_core.encoders.vae import load_latent_coder
 from pixwizard_core.errors import PixWizardError
-from pixwizard_core.lora import read_lora
+from pixwizard_core.weights.checkpoint import inspect, load_model, load_state_dict
+from pixwizard_core.weights.convert import convert
+from pixwizard_core.weights.lora import read_lora
 from tests.fire import hostile_pickles, hostile_tensors, limits
 
 SECONDS = 10

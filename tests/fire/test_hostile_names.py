@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pixwizard_core.checkpoint import inspect
 from pixwizard_core.encoders.load import (
     HEADER_KEYS,
     OFFICIAL,
@@ -20,7 +19,8 @@ from pixwizard_core.encoders.load import (
 )
 from pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE
 from pixwizard_core.errors import PixWizardError
-from pixwizard_core.lora import read_lora
+from pixwizard_core.weights.checkpoint import inspect
+from pixwizard_core.weights.lora import read_lora
 from tests.fire import limits
 from tests.fire.hostile_tensors import WQ, good_bytes
 

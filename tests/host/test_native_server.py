@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from pixwizard_core.config import TINY
-from pixwizard_core.lora import LoraSettings, add_lora, lora_layers, save_lora
 from pixwizard_core.model import PixWizard
+from pixwizard_core.weights.lora import LoraSettings, add_lora, lora_layers, save_lora
 from tests.support import workflow
 from tests.support.hosts import REPO
 

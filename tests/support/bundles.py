@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from pixwizard_core.checkpoint import expected_shapes, save
 from pixwizard_core.config import TINY
 from pixwizard_core.encoders.tiny import BUNDLE, VAE_FILE, build_tiny_encoders, save_encoders
+from pixwizard_core.weights.checkpoint import expected_shapes, save
 
 
 def write_bundle(folder: Path) -> Path:

@@ -61,7 +61,7 @@ def check_little_time_passes_outside_the_network(setup):
     config = setup.module("pixwizard_core.config").ModelConfig.build(
         **{**SIZES_OF_A_LARGER_ONE, "cap_feat_dim": 32, "cap_clip_feat_dim": 24}
     )
-    shapes = setup.module("pixwizard_core.checkpoint").expected_shapes(config)
+    shapes = setup.module("pixwizard_core.weights.checkpoint").expected_shapes(config)
     generator = torch.Generator().manual_seed(0)
     weights = {n: torch.randn(s, generator=generator) * 0.02 for n, s in shapes.items()}
     patcher = small.native.make_patcher(config, weights, small.options, dtype=torch.float32)

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import CheckpointError, one_line
+from ..errors import CheckpointError, one_line
 
 LARGEST_PICKLE = 8 << 20  # bytes of names and shapes; the released model's take 0.2 MB
 LEGACY_PICKLES = 5  # magic number, version, system, content, storage keys

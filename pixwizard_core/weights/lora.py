@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .errors import CheckpointError
+from ..errors import CheckpointError
 from .finite import require_finite
 from .weightfile import open_weights, write_safetensors
 

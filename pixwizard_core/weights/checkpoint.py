@@ -15,12 +15,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .config import PRESETS, ModelConfig
-from .errors import CheckpointError
+from ..config import PRESETS, ModelConfig
+from ..errors import CheckpointError
+from ..json_text import read_json
+from ..model import PixWizard, cpu_ops
 from .finite import require_finite
-from .json_text import read_json
 from .locate import ORIGIN, locate
-from .model import PixWizard, cpu_ops
 from .recognise import PIXWIZARD, config_from_shapes, find_prefix, recognise
 from .strict import check_shapes
 from .weightfile import FP8_DTYPES, WeightFile, open_weights, write_safetensors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from .config import TINY
+from ..config import TINY
 
 PIXWIZARD = "PixWizard"
 

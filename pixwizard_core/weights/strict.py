@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from .errors import CheckpointError
+from ..errors import CheckpointError
 
 
 def check_shapes(

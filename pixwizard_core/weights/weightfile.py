@@ -16,9 +16,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .errors import CheckpointError
+from ..errors import CheckpointError
+from ..whole_file import whole_file
 from .pickle_scan import damaged, scan
-from .whole_file import whole_file
 
 DTYPE_NAMES = {
     torch.float64: "F64",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .errors import CheckpointError
+from ..errors import CheckpointError
 from .weightfile import read_namespace
 
 RELEASED_NAMES = (  # in the order the reference's own command prefers them

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from ..errors import CheckpointError
 from .checkpoint import CheckpointInfo, header, inspect, open_checkpoint
-from .errors import CheckpointError
 from .weightfile import write_safetensors
 
 DTYPES = {
