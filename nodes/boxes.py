@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ..pixwizard_core.decode import dialects
 from ..pixwizard_core.decode.boxes import Box, decode_boxes
-from ..pixwizard_core.lettering import write_tags
+from ..pixwizard_core.files.lettering import write_tags
 from ..pixwizard_core.tasks import COLOURS
 from . import views
 from .decode import canvas_input

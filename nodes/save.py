@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import folder_paths
 from comfy_api.latest import io
 
-from ..pixwizard_core.data_files import DEPTH_WRITERS, DepthScale, save_depth, save_label_map
 from ..pixwizard_core.decode.depth import METRES
 from ..pixwizard_core.decode.segments import decode_segments
 from ..pixwizard_core.errors import CanvasError
+from ..pixwizard_core.files.data_files import DEPTH_WRITERS, DepthScale, save_depth, save_label_map
 from .host import choice, schema
 from .inputs import SHADES, metres_input, near_combo, palette_combo, palette_of, palette_text
 from .tensors import to_image_01

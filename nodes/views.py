@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from ..pixwizard_core.decode.common import Rgb, rgb_of
 from ..pixwizard_core.errors import CanvasError
-from ..pixwizard_core.picture_files import replace_file
+from ..pixwizard_core.files.picture_files import replace_file
 
 KEY = "pixwizard_view"
 FOLDER = "pixwizard"  # inside the host's temp folder, which the host empties when it starts

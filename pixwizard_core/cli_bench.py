@@ -40,7 +40,7 @@ def add_bench_options(parser: argparse.ArgumentParser) -> None:
 def bench(arguments: argparse.Namespace) -> int:
     """Measure, print a table, and write the same as JSON when asked."""
     from .bench.machine import load, machine, told
-    from .picture_files import replace_file
+    from .files.picture_files import replace_file
 
     facts = machine(arguments.device)
     print(told(facts), flush=True)
@@ -127,7 +127,7 @@ def _savings(arguments: argparse.Namespace) -> dict:
     from .demo.score_report import tasks_of
     from .demo.scoring import Plan
     from .errors import PixWizardError
-    from .picture_files import replace_file
+    from .files.picture_files import replace_file
     from .progress import progress
 
     if arguments.count < 1:

@@ -137,9 +137,9 @@ def _root(arguments: argparse.Namespace) -> Path:
 
 def _show(arguments: argparse.Namespace, report) -> None:
     """Print the table and write it, and the same as JSON, beside the index."""
+    from .files.picture_files import replace_file
     from .fleet.layouts import LAYOUTS
     from .fleet.scores import rows_of, table
-    from .picture_files import replace_file
 
     split = arguments.split or LAYOUTS[arguments.data].splits[0]
     rows = rows_of(arguments.data, split, report.records)

@@ -93,9 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Do the task on each picture, write what it decodes to, and print the files."""
     if arguments.tasks:
         return _list_tasks()
-    from .answers import write_answer
     from .decode import Hints, ade20k
-    from .picture_files import replace_file
+    from .files.answers import write_answer
+    from .files.picture_files import replace_file
     from .pipeline import Request
     from .pipeline import run as carry_out
     from .tasks import find_task
@@ -196,7 +196,7 @@ def _pictures(arguments: argparse.Namespace) -> list[tuple[str, object]]:
     """(name for the files, picture) of all inputs; equal names get a number."""
     import torch
 
-    from .picture_files import open_picture
+    from .files.picture_files import open_picture
 
     task = arguments.task or "edit"
     if not arguments.pictures:

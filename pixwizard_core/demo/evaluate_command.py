@@ -43,7 +43,7 @@ def add_evaluate(commands) -> None:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Score, print the tables, and write them where asked."""
     from ..cli_run import load_small
-    from ..picture_files import replace_file
+    from ..files.picture_files import replace_file
     from .score_report import goal_table, table, tasks_of
     from .scoring import score_world
 
@@ -160,7 +160,7 @@ def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> s
     """The study, on those of its usual tasks that are scored, or else on all that are."""
     from dataclasses import replace
 
-    from ..picture_files import replace_file
+    from ..files.picture_files import replace_file
     from . import effects
 
     plan = replace(plan, count=arguments.effect_count, settings=None)
@@ -177,7 +177,7 @@ def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> s
 
 
 def _write_scores(folder: Path, results, about: dict) -> None:
-    from ..picture_files import replace_file
+    from ..files.picture_files import replace_file
     from .score_report import as_json
 
     folder.mkdir(parents=True, exist_ok=True)

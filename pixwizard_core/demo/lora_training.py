@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ..canvas import plan
 from ..canvas.images import to_pixels
 from ..errors import PixWizardError
+from ..files.picture_files import open_picture
 from ..json_text import json_lines
-from ..picture_files import open_picture
 from ..pipeline import Bundle
 from ..weights.lora import LoraSettings, add_lora, trainable
 from .dataset import Drawn, Samples, asked

@@ -12,8 +12,8 @@ from ..canvas import plan
 from ..decode import decode_depth, decode_normals, decode_segments
 from ..evaluation import metrics
 from ..evaluation.flicker import flicker, static_regions
+from ..files.picture_files import save_picture
 from ..fleet.forward import paint_frame
-from ..picture_files import save_picture
 from ..tasks import instruction
 from .render import Views, render
 from .scenes import sample_scenes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..picture_files import save_picture
+from ..files.picture_files import save_picture
 from .examples import Examples, make_examples
 from .scenes import sample_scenes
 

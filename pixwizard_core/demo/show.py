@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..answers import write_answer
 from ..decode import Hints
-from ..picture_files import replace_file, save_picture
+from ..files.answers import write_answer
+from ..files.picture_files import replace_file, save_picture
 from ..pipeline import Bundle, Request, run
 from ..tasks import TASKS
 from .examples import Examples

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..encoders.tokenizer import GEMMA_TOKENS
-from ..picture_files import replace_file
+from ..files.picture_files import replace_file
 from ..tasks import TASKS, instruction
 
 if TYPE_CHECKING:

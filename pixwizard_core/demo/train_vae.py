@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..encoders.taesd import Autoencoder, save_autoencoder
-from ..picture_files import replace_file
+from ..files.picture_files import replace_file
 from .vae_pictures import CropSource, Pictures, generator_for
 from .vae_trainer import VaeSettings, VaeTrainer, channel_moments, settings_for
 

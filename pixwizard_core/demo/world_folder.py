@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..picture_files import replace_file, save_grey16, save_mask, save_picture
+from ..files.picture_files import replace_file, save_grey16, save_mask, save_picture
 from .examples import Examples
 from .render import FAR, NEAR
 from .scoring import HELD_OUT_SEED, SQUARE, check_tasks, examples_of

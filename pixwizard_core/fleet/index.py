@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
-from ..picture_files import replace_file
+from ..files.picture_files import replace_file
 
 Record = dict[str, Any]
 INDEX, FAILURES, PARQUET, LOCK = "index", "failures", "index.parquet", ".lock"

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..picture_files import save_array
+from ..files.picture_files import save_array
 
 FOLDER = ".latents"
 KEPT = 64

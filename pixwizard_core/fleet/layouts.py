@@ -72,7 +72,7 @@ def nyuv2(root: Path, options: Options) -> list[Found]:
 
 
 def _crop_of(path: Path) -> list[int] | None:
-    from ..picture_files import picture_size
+    from ..files.picture_files import picture_size
 
     width, height = picture_size(path)
     return list(EIGEN_CROP) if (height, width) == NYU_SIZE else None
@@ -180,7 +180,7 @@ def unpack_sidd(root: Path, out: Path) -> Path:
     root itself where it holds no such files. Needs SciPy."""
     import torch
 
-    from ..picture_files import save_picture
+    from ..files.picture_files import save_picture
 
     if not all((root / name).is_file() for name in SIDD_FILES.values()):
         return root

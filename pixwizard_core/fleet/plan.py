@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..canvas import Canvas, Size, plan
 from ..errors import InstructionError, PixWizardError
-from ..picture_files import picture_size
+from ..files.picture_files import picture_size
 from ..tasks import FREE_TEXT, find_task, instruction
 from .index import Record, is_kept
 from .items import Item, digest, file_hash, with_names

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CanvasError, PixWizardError
-from ..picture_files import open_picture, open_raw
+from ..files.picture_files import open_picture, open_raw
 
 
 def read_truth(truth: dict[str, Any]) -> Tensor:

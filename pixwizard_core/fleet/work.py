@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..answers import write_answer
 from ..decode import Hints, ade20k
 from ..errors import PixWizardError
-from ..picture_files import open_picture
+from ..files.answers import write_answer
+from ..files.picture_files import open_picture
 from ..tasks import find_task
 from .forward import RememberedTexts, paint, paint_frame
 from .index import DONE, FAILED, STOPPED, Record

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pixwizard_core.answers import WRITERS, write_answer
 from pixwizard_core.decode import DECODERS, Hints, Palette
+from pixwizard_core.files.answers import WRITERS, write_answer
 
 BLACK = torch.zeros(1, 3, 16, 24)
 

@@ -12,7 +12,7 @@ from tests.support.paths import CORE, ROOT
 
 HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "server", "execution", "nodes"}
 PICTURE_PACKAGES = {"PIL", "cv2", "imageio", "matplotlib"}
-MAY_OPEN_PICTURES = ("cli", "demo.", "evaluation.", "lettering", "picture_files")
+MAY_OPEN_PICTURES = ("cli", "demo.", "evaluation.", "files.lettering", "files.picture_files")
 OPTIONAL = ("comfy", "kornia", "diffusers", "PIL", "tqdm", "matplotlib", "scipy", "transformers")
 
 # Part of the core -> parts it may import besides itself. None: anything in the core.
@@ -173,8 +173,8 @@ def test_core_imports_without_host_and_optional_packages():
     modules = [
         f"pixwizard_core.{name}"
         for name in (
-            "cli", "weights.checkpoint", "weights.convert", "verify", "generate", "canvas", "tasks", "decode",
-            "evaluation.metrics", "encoders.vision", "encoders.taesd",
+            "cli", "weights.checkpoint", "weights.convert", "verify", "generate", "canvas", "tasks",
+            "decode", "evaluation.metrics", "encoders.vision", "encoders.taesd",
         )
     ]  # fmt: skip
     result = import_without(OPTIONAL, modules)

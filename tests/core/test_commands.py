@@ -14,7 +14,7 @@ from pixwizard_core.demo.examples import WORLD_TASKS
 from pixwizard_core.demo.score_report import HEADLINE, tasks_of
 from pixwizard_core.demo.train_config import BUNDLED, TrainConfig, read_config
 from pixwizard_core.errors import PixWizardError
-from pixwizard_core.picture_files import save_picture
+from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.weights.lora import read_lora
 from tests.support.tiny import tiny_bundle
 

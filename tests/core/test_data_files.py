@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from pixwizard_core.data_files import DepthScale, save_depth, save_label_map
 from pixwizard_core.decode.palette import Palette, ade20k
 from pixwizard_core.errors import CanvasError, DecodeError
-from pixwizard_core.exr import encode_exr
-from pixwizard_core.picture_files import replace_file, save_labels, save_picture
+from pixwizard_core.files.data_files import DepthScale, save_depth, save_label_map
+from pixwizard_core.files.exr import encode_exr
+from pixwizard_core.files.picture_files import replace_file, save_labels, save_picture
 
 
 def read_exr(data: bytes):

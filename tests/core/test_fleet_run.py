@@ -11,12 +11,12 @@ import torch
 from pixwizard_core import whole_file
 from pixwizard_core.canvas import plan as lay
 from pixwizard_core.errors import CanvasError, PixWizardError
+from pixwizard_core.files.picture_files import open_picture, save_picture
 from pixwizard_core.fleet import work as working
 from pixwizard_core.fleet.index import read_objects, read_records
 from pixwizard_core.fleet.job import ModelFiles, Temporal
 from pixwizard_core.fleet.plan import canvas_of, chains_of
 from pixwizard_core.fleet.work import Worker, may_pass
-from pixwizard_core.picture_files import open_picture, save_picture
 from pixwizard_core.pipeline import Request, run
 from tests.support.fleet import items_of, run_here, small_job, write_pictures
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from pixwizard_core.errors import InstructionError, PixWizardError
+from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.fleet.items import Item, safe_name, with_names
 from pixwizard_core.fleet.manifest import read_manifest
 from pixwizard_core.fleet.plan import identify, in_shard
 from pixwizard_core.fleet.sources import find
-from pixwizard_core.picture_files import save_picture
 from tests.support.fleet import items_of, write_pictures
 
 SIZE = (8, 16)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import ImageFont
 
-from pixwizard_core import lettering
-from pixwizard_core.lettering import lacking, letters, system_fonts, write_tags
+from pixwizard_core.files import lettering
+from pixwizard_core.files.lettering import lacking, letters, system_fonts, write_tags
 
 
 def test_letters_have_ink_and_a_margin():

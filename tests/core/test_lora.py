@@ -16,8 +16,8 @@ from pixwizard_core.demo.lora_training import (
     train_lora,
 )
 from pixwizard_core.errors import CheckpointError, PixWizardError
+from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.model import PixWizard
-from pixwizard_core.picture_files import save_picture
 from pixwizard_core.weights.lora import (
     LoraLinear,
     LoraSettings,

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from pixwizard_core.errors import CanvasError
-from pixwizard_core.picture_files import (
+from pixwizard_core.files.picture_files import (
     open_mask,
     open_picture,
     save_grey16,

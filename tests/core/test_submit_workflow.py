@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
-from pixwizard_core.picture_files import save_picture
+from pixwizard_core.files.picture_files import save_picture
 from tests.support.paths import ROOT
 
 WORKFLOW = {

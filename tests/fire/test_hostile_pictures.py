@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, features
 
 from pixwizard_core.errors import PixWizardError
-from pixwizard_core.picture_files import open_picture, open_raw, picture_size
+from pixwizard_core.files.picture_files import open_picture, open_raw, picture_size
 from tests.fire import limits
 
 CASES = 100  # of each kind of file

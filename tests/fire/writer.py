@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-from pixwizard_core.answers import write_answer
-from pixwizard_core.data_files import DepthScale, save_depth, save_label_map
 from pixwizard_core.decode.palette import ade20k
 from pixwizard_core.encoders.taesd import Autoencoder, save_autoencoder
 from pixwizard_core.encoders.tiny import load_encoders, save_encoders
-from pixwizard_core.picture_files import save_array, save_picture
+from pixwizard_core.files.answers import write_answer
+from pixwizard_core.files.data_files import DepthScale, save_depth, save_label_map
+from pixwizard_core.files.picture_files import save_array, save_picture
 from pixwizard_core.weights.checkpoint import save
 from pixwizard_core.weights.convert import convert
 from tests.fire.hostile_tensors import SMALL, good

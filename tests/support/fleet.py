@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.fleet.index import Record
 from pixwizard_core.fleet.items import Item
 from pixwizard_core.fleet.job import Job, ModelFiles
@@ -13,7 +14,6 @@ from pixwizard_core.fleet.local import run_local
 from pixwizard_core.fleet.plan import identify
 from pixwizard_core.fleet.runner import run_fleet
 from pixwizard_core.fleet.sources import find
-from pixwizard_core.picture_files import save_picture
 from tests.support.bundles import write_bundle
 
 SIZES = ((40, 56), (64, 64), (48, 40))  # height, width

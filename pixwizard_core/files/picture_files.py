@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .errors import CanvasError, one_line
-from .whole_file import whole_file
+from ..errors import CanvasError, one_line
+from ..whole_file import whole_file
 
 if TYPE_CHECKING:
     from PIL import Image

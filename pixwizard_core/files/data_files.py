@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .decode.depth import METRES, to_metres
-from .decode.palette import Palette
-from .decode.segments import legend
-from .errors import CanvasError
+from ..decode.depth import METRES, to_metres
+from ..decode.palette import Palette
+from ..decode.segments import legend
+from ..errors import CanvasError
 from .exr import NAME_LIMIT, encode_exr
 from .picture_files import Texts, replace_file, save_array, save_grey16, save_labels
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .decode.common import Rgb, picture, rgb_of
+from ..decode.common import Rgb, picture, rgb_of
 
 SMALLEST_PX = 9  # height of letters that can still be read
 SHARE = 0.035  # of the picture's shorter side

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .decode import Hints, colourise, decode, legend, mask_boxes, normalise, paint, paint_normals
+from ..decode import Hints, colourise, decode, legend, mask_boxes, normalise, paint, paint_normals
 from .picture_files import replace_file, save_grey16, save_labels, save_mask, save_picture
 
 Facts = dict[str, Any]
