@@ -6,8 +6,7 @@ from comfy_api.latest import io
 
 from ..pixwizard_core import inpaint as core
 from ..pixwizard_core.canvas import FITS
-from ..pixwizard_core.composite import composite
-from ..pixwizard_core.inpaint import ANCHORS, FILLS, Sides
+from ..pixwizard_core.inpaint import ANCHORS, FILLS, Sides, composite
 from . import sockets, views
 from .exact import to_channels_first, to_channels_last
 from .host import choice, schema

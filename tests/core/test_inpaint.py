@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pixwizard_core.composite import composite, fade_in
 from pixwizard_core.errors import CanvasError
 from pixwizard_core.inpaint import (
     Sides,
     aspect_sides,
     blank_canvas,
+    composite,
+    fade_in,
     parse_aspect,
     prepare_inpaint,
     prepare_outpaint,

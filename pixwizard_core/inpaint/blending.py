@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .canvas import images
-from .decode.components import distance_inside, label
-from .errors import CanvasError
+from ..canvas import images
+from ..decode.components import distance_inside, label
+from ..errors import CanvasError
 
 
 def composite(source: Tensor, result: Tensor, mask: Tensor | None, feather: float = 0.0) -> Tensor:
