@@ -13,7 +13,7 @@ from ..pixwizard_core.decode.masks import decode_mask
 from ..pixwizard_core.decode.normals import decode_normals
 from ..pixwizard_core.decode.segments import decode_segments
 from ..pixwizard_core.errors import CanvasError
-from ..pixwizard_core.evaluation import compare as scores
+from ..pixwizard_core.metrics import compare as scores
 from . import views
 from .host import choice, schema
 from .inputs import (

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .. import metrics
 from ..canvas import plan
 from ..decode import decode_depth, decode_normals, decode_segments
-from ..evaluation import metrics
-from ..evaluation.flicker import flicker, static_regions
 from ..files.picture_files import save_picture
 from ..fleet.forward import paint_frame
+from ..metrics.flicker import flicker, static_regions
 from ..tasks import instruction
 from .render import Views, render
 from .scenes import sample_scenes

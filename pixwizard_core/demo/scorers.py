@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .. import metrics
 from ..decode import (
     decode_boxes,
     decode_depth,
@@ -20,7 +21,6 @@ from ..decode import (
     decode_segments,
 )
 from ..decode.palette import Palette
-from ..evaluation import metrics
 from ..tasks import COLOURS
 from .edges import canny
 from .examples import Examples

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import metrics
 from ..canvas.images import resize_image
 from ..decode import Hints, decode
 from ..decode.depth import to_metres
 from ..decode.palette import Palette, ade20k
-from ..evaluation import metrics
 from .truths import read_truth
 
 Metrics = dict[str, Any]

@@ -12,7 +12,7 @@ from tests.support.paths import CORE, ROOT
 
 HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "server", "execution", "nodes"}
 PICTURE_PACKAGES = {"PIL", "cv2", "imageio", "matplotlib"}
-MAY_OPEN_PICTURES = ("cli", "demo.", "evaluation.", "files.lettering", "files.picture_files")
+MAY_OPEN_PICTURES = ("cli", "demo.", "files.lettering", "files.picture_files")
 OPTIONAL = ("comfy", "kornia", "diffusers", "PIL", "tqdm", "matplotlib", "scipy", "transformers")
 
 # Part of the core -> parts it may import besides itself. None: anything in the core.
@@ -104,7 +104,7 @@ def test_every_listed_part_exists():
 
 
 def test_metrics_take_arrays_only():
-    assert core_parts(CORE / "evaluation" / "metrics.py") == set()
+    assert core_parts(CORE / "metrics" / "measures.py") == set()
 
 
 @pytest.mark.parametrize("path", core_files(), ids=ids)
@@ -174,7 +174,7 @@ def test_core_imports_without_host_and_optional_packages():
         f"pixwizard_core.{name}"
         for name in (
             "cli", "weights.checkpoint", "weights.convert", "verify", "generate", "canvas", "tasks",
-            "decode", "evaluation.metrics", "encoders.vision", "encoders.taesd",
+            "decode", "metrics", "encoders.vision", "encoders.taesd",
         )
     ]  # fmt: skip
     result = import_without(OPTIONAL, modules)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pixwizard_core.errors import DecodeError
-from pixwizard_core.evaluation import compare
+from pixwizard_core.metrics import compare
 
 
 def test_depth_scores_of_hand_worked_metres():

@@ -8,8 +8,8 @@ import torch
 from pixwizard_core import cli
 from pixwizard_core.canvas import plan
 from pixwizard_core.demo import motion
-from pixwizard_core.evaluation.flicker import flicker, static_regions
 from pixwizard_core.fleet.forward import RememberedTexts, paint_frame
+from pixwizard_core.metrics.flicker import flicker, static_regions
 from tests.support.tiny import tiny_bundle
 
 

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from pixwizard_core.evaluation import metrics
+from pixwizard_core import metrics
 
 
 def test_rmse_and_l1():

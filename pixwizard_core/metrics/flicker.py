@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from .metrics import NOTHING
+from .measures import NOTHING
 
 MARGIN_PX = 2  # around what changes, where a picture's edges are mixed of both
 

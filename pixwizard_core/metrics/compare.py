@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DecodeError
-from . import metrics
+from . import measures
 
 Scores = dict[str, float]
 
@@ -21,22 +21,22 @@ def compare_depth(
     if align:
         prediction = torch.stack(
             [
-                metrics.align_scale_shift(p, t, None if valid is None else v)
+                measures.align_scale_shift(p, t, None if valid is None else v)
                 for p, t, v in zip(
                     prediction, truth, truth if valid is None else valid, strict=True
                 )
             ]
         )
     return {
-        "rmse_m": metrics.rmse(prediction, truth, valid),
-        "abs_rel": metrics.abs_rel(prediction, truth, valid),
-        "delta_1": metrics.delta_1(prediction, truth, valid),
+        "rmse_m": measures.rmse(prediction, truth, valid),
+        "abs_rel": measures.abs_rel(prediction, truth, valid),
+        "delta_1": measures.delta_1(prediction, truth, valid),
     }
 
 
 def compare_normals(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> Scores:
     """Mean angle in degrees between normals (B, 3, H, W)."""
-    return {"mean_angle_deg": metrics.mean_angle_deg(prediction, truth, valid)}
+    return {"mean_angle_deg": measures.mean_angle_deg(prediction, truth, valid)}
 
 
 def compare_labels(
@@ -46,16 +46,16 @@ def compare_labels(
     if valid is not None:
         prediction, truth = prediction[valid.bool()], truth[valid.bool()]
     return {
-        "miou": metrics.mean_iou(prediction, truth, classes),
-        "pixel_accuracy": metrics.pixel_accuracy(prediction, truth),
+        "miou": measures.mean_iou(prediction, truth, classes),
+        "pixel_accuracy": measures.pixel_accuracy(prediction, truth),
     }
 
 
 def compare_masks(prediction: Tensor, truth: Tensor) -> Scores:
     """cIoU and the mean IoU of bool masks (B, H, W)."""
     return {
-        "ciou": metrics.cumulative_iou(prediction, truth),
-        "miou": metrics.mask_iou(prediction, truth),
+        "ciou": measures.cumulative_iou(prediction, truth),
+        "miou": measures.mask_iou(prediction, truth),
     }
 
 
@@ -63,16 +63,16 @@ def compare_pictures(prediction: Tensor, truth: Tensor, valid: Tensor | None = N
     """PSNR in dB, SSIM, L1 and RMSE of pictures (B, C, H, W) in 0..1. SSIM takes all pixels."""
     spread = None if valid is None else valid.bool()[:, None].expand_as(truth)
     return {
-        "psnr_db": metrics.psnr(prediction, truth, valid),
-        "ssim": metrics.ssim(prediction, truth),
-        "l1": metrics.l1(prediction, truth, spread),
-        "rmse": metrics.rmse(prediction, truth, spread),
+        "psnr_db": measures.psnr(prediction, truth, valid),
+        "ssim": measures.ssim(prediction, truth),
+        "l1": measures.l1(prediction, truth, spread),
+        "rmse": measures.rmse(prediction, truth, spread),
     }
 
 
 def compare_edges(prediction: Tensor, truth: Tensor, tolerance_px: int = 2) -> Scores:
     """F1 of bool lines (B, H, W) that may lie a few pixels off."""
-    return {"edge_f1": metrics.edge_f1(prediction, truth, tolerance_px)}
+    return {"edge_f1": measures.edge_f1(prediction, truth, tolerance_px)}
 
 
 def compare_boxes(
@@ -100,7 +100,7 @@ def compare_boxes(
         good += int((found >= enough).sum())
         predicted += overlaps.shape[0]
         wanted += overlaps.shape[1]
-    nothing = 0.0 if predicted or wanted else metrics.NOTHING
+    nothing = 0.0 if predicted or wanted else measures.NOTHING
     return {
         "box_iou": total / wanted if wanted else nothing,
         "precision": good / predicted if predicted else nothing,

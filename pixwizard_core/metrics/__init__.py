@@ -1,0 +1,45 @@
+"""How right an answer is: arrays in, numbers out. NaN where nothing supports a number.
+
+`measures` has one function for each number, `compare` all numbers of one kind of answer by name,
+`flicker` what changes between frames.
+"""
+
+from __future__ import annotations
+
+from .measures import (
+    abs_rel,
+    align_scale_shift,
+    box_iou,
+    confusion,
+    cumulative_iou,
+    delta_1,
+    edge_f1,
+    l1,
+    mask_iou,
+    mean_angle_deg,
+    mean_iou,
+    mean_iou_of,
+    pixel_accuracy,
+    psnr,
+    rmse,
+    ssim,
+)
+
+__all__ = [
+    "abs_rel",
+    "align_scale_shift",
+    "box_iou",
+    "confusion",
+    "cumulative_iou",
+    "delta_1",
+    "edge_f1",
+    "l1",
+    "mask_iou",
+    "mean_angle_deg",
+    "mean_iou",
+    "mean_iou_of",
+    "pixel_accuracy",
+    "psnr",
+    "rmse",
+    "ssim",
+]
