@@ -9,11 +9,10 @@ import torch
 from comfy_api.latest import io
 
 from ..pixwizard_core.decode.masks import mask_boxes
-from ..pixwizard_core.demo import pictures
-from ..pixwizard_core.demo.example_tasks import SPOILS
-from ..pixwizard_core.demo.scenes import MAX_OBJECTS
-from ..pixwizard_core.demo.world import Scenes, Views, captions, refer, render, sample_scenes
 from ..pixwizard_core.tasks import instruction
+from ..pixwizard_core.world import Scenes, Views, captions, pictures, refer, render, sample_scenes
+from ..pixwizard_core.world.example_tasks import SPOILS
+from ..pixwizard_core.world.scenes import MAX_OBJECTS
 from .host import choice, schema
 from .tensors import from_image_01, from_mask
 

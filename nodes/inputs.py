@@ -7,9 +7,9 @@ from comfy_api.latest import io
 from ..pixwizard_core import canvas as canvases
 from ..pixwizard_core.decode import palette as palettes
 from ..pixwizard_core.decode.masks import Cleanup
-from ..pixwizard_core.demo.world import PALETTE
 from ..pixwizard_core.errors import DecodeError
 from ..pixwizard_core.tasks import COLOURS
+from ..pixwizard_core.world import PALETTE
 from .host import choice
 from .tensors import to_image_01
 

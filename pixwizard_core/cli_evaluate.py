@@ -128,7 +128,7 @@ def _root(arguments: argparse.Namespace) -> Path:
         return arguments.root
     if arguments.data != "world":
         raise PixWizardError(f"--data {arguments.data} is a folder of yours; say which by --root")
-    from .demo.world_folder import write_world
+    from .world.folder import write_world
 
     tasks = arguments.tasks.split(",") if arguments.tasks != "trained" else WORLD_TASKS
     count = WORLD_COUNT if arguments.count is None else arguments.count

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..decode import paint
 from ..decode.common import rgb_of
-from .examples import Examples
-from .pictures import box_of, box_picture, highlight_picture, mask_picture
+from ..world.examples import Examples
+from ..world.pictures import box_of, box_picture, highlight_picture, mask_picture
 from .scorers import LINES, MAPS, colours_of, world_palette
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from ..world.examples import WORLD_TASKS
 from .dataset import TASK_IDS, Samples
-from .examples import WORLD_TASKS
 
 SPECIAL_TOKENS = 3  # padding, end and start come first in the bundled tokenizer
 

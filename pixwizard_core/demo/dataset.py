@@ -20,9 +20,9 @@ from ..encoders.tiny import load_tokenizer_only, load_vae
 from ..encoders.vae import TaesdCoder
 from ..errors import PixWizardError
 from ..tasks import TASKS
-from .examples import WORLD_TASKS, make_examples
-from .wordings import ask
-from .world import sample_scenes
+from ..world import sample_scenes
+from ..world.examples import WORLD_TASKS, make_examples
+from ..world.wordings import ask
 
 # Sides around the 128 px centre, so that the canvas and the rotary positions are exercised.
 BUCKETS = ((128, 128), (112, 144), (144, 112), (96, 160), (160, 96))

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ..generate import SampleSettings
 from ..pipeline import Bundle
-from .examples import Examples
+from ..world.examples import Examples
+from ..world.held_out import SQUARE, check_tasks, examples_of
 from .scorers import SCORERS
-from .scoring import SQUARE, OnProgress, Plan, check_tasks, examples_of, paint, precision
+from .scoring import OnProgress, Plan, paint, precision
 
 TASKS = {"depth": "rmse", "segmentation": "miou", "mask": "iou", "text2image": "named"}
 STEPS = (1, 2, 4, 8, 16, 32)

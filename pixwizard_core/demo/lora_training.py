@@ -21,10 +21,10 @@ from ..files.picture_files import open_picture
 from ..json_text import json_lines
 from ..pipeline import Bundle
 from ..weights.lora import LoraSettings, add_lora, trainable
+from ..world.examples import make_examples
+from ..world.held_out import check_tasks
+from ..world.scenes import sample_scenes
 from .dataset import Drawn, Samples, asked
-from .examples import make_examples
-from .scenes import sample_scenes
-from .scoring import check_tasks
 from .training import Batch, Sampler, Trainee, TrainSettings, flow_loss
 
 DEFAULTS = TrainSettings(batch=8, learning_rate=3e-4, warmup_steps=20, weight_decay=0.0)

@@ -1,4 +1,4 @@
-"""Moving scenes of the demo world, and how much a model's answers to their frames flicker."""
+"""How much a model's answers to the frames of moving scenes flicker, by how frames are started."""
 
 from __future__ import annotations
 
@@ -15,27 +15,12 @@ from ..files.picture_files import save_picture
 from ..fleet.forward import paint_frame
 from ..metrics.flicker import flicker, static_regions
 from ..tasks import instruction
-from .render import Views, render
-from .scenes import sample_scenes
+from ..world.motion import moving_scene
+from ..world.render import Views
 from .scorers import mean, world_palette
 
-MOTION_SEED = 2**31 + 2**20  # apart from the scenes that are scored
-STEP_M = 0.12  # how far the first object goes to the right from frame to frame
 FILM_TASKS = ("depth", "normal", "segmentation")
 WAYS = {"independent": None, "shared noise": 0.0, "warm 0.3": 0.3, "warm 0.5": 0.5, "warm 0.7": 0.7}
-
-
-def moving_scene(number: int, frames: int, height: int = 128, width: int = 128) -> Views:
-    """A room in which one object slides to the right, its camera still: Views of all frames."""
-    scenes = sample_scenes(1, torch.Generator().manual_seed(MOTION_SEED + number))
-    first = torch.zeros(1, dtype=torch.long)
-    start = float(scenes.x[0, 0]) - STEP_M * frames / 2
-    parts = [
-        render(scenes.with_objects(first, x=start + STEP_M * frame), height, width)
-        for frame in range(frames)
-    ]
-    names = ("rgb", "depth_m", "depth_01", "normals", "classes", "instances")
-    return Views(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
 
 def write_moving(folder: Path, scenes: int, frames: int) -> list[Path]:

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from ..decode import decode_mask
 from ..pipeline import Bundle
-from .examples import Examples
-from .pictures import visible
-from .scenes import COLOUR_NAMES, SHAPES, SIZES
+from ..world.examples import Examples
+from ..world.held_out import SQUARE, examples_of
+from ..world.pictures import visible
+from ..world.scenes import COLOUR_NAMES, SHAPES, SIZES
 from .scorers import Scores, score_overlap
-from .scoring import SQUARE, Plan, examples_of, paint, precision
+from .scoring import Plan, paint, precision
 
 TASK = "mask"
 _COLOUR, _SHAPE, _SIZE = ("|".join(words) for words in (COLOUR_NAMES, SHAPES, SIZES))

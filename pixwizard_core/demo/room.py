@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from ..files.picture_files import save_picture
-from .examples import Examples, make_examples
-from .scenes import sample_scenes
+from ..world.examples import Examples, make_examples
+from ..world.scenes import sample_scenes
 
 PICTURE = Path(__file__).parent / "room" / "picture.png"
 # Which drawing it is: the seed, how many scenes are drawn from it, and which of them.

@@ -17,10 +17,11 @@ from ..canvas.images import to_pixels
 from ..generate import REFERENCE_STEPS, SampleSettings
 from ..pipeline import Bundle, encode_conditions, solve
 from ..presets import SPEEDS, with_speed
+from ..world.examples import Examples
+from ..world.held_out import SQUARE, check_tasks, examples_of
 from .effects import TASKS
-from .examples import Examples
 from .scorers import SCORERS
-from .scoring import SQUARE, OnProgress, Plan, check_tasks, examples_of, precision
+from .scoring import OnProgress, Plan, precision
 
 LESS_IS_BETTER = ("rmse", "angle")
 GUIDED = 3.0  # scale of the guided variations: a second branch to save

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..encoders.tiny import BUNDLE
-from .examples import WORLD_TASKS
-from .scoring import TaskScore, check_tasks, trained_tasks
+from ..world.examples import WORLD_TASKS
+from ..world.held_out import check_tasks
+from .scoring import TaskScore, trained_tasks
 
 # Who answered -> heading of the column.
 COLUMNS = {

@@ -22,11 +22,11 @@ from ..decode import (
 )
 from ..decode.palette import Palette
 from ..tasks import COLOURS
-from .edges import canny
-from .examples import Examples
-from .person import BONES
-from .render import CLASSES, PALETTE
-from .scenes import COLOUR_NAMES, PAINTS
+from ..world.edges import canny
+from ..world.examples import Examples
+from ..world.person import BONES
+from ..world.render import CLASSES, PALETTE
+from ..world.scenes import COLOUR_NAMES, PAINTS
 
 FOUND = 0.5  # IoU from which a referred object counts as found
 LINE_TOLERANCE_PX = 2

@@ -17,20 +17,16 @@ from torch import Tensor
 
 from ..bundle import MODEL_FILE
 from ..canvas.images import to_image_01, to_pixels
-from ..errors import PixWizardError
 from ..generate import SampleSettings
 from ..pipeline import Bundle, Request, run
 from ..weights.checkpoint import open_checkpoint
+from ..world.examples import WORLD_TASKS, Examples
+from ..world.held_out import HELD_OUT_SEED, SQUARE, WIDE, check_tasks, examples_of, first
 from .baselines import trivial_answer
-from .examples import WORLD_TASKS, Examples, make_examples
-from .scenes import sample_scenes
 from .scorers import SCORERS, Scores, mean, world_palette
 
 __all__ = ["Plan", "TaskScore", "score_task", "score_world", "trained_tasks", "world_palette"]
 
-HELD_OUT_SEED = 2**31  # training run s draws its scenes from seeds s million on, far below
-SQUARE = (128, 128)
-WIDE = ((96, 160), (160, 96))  # height, width
 TASKS_KEY = "tasks"  # in the header of a trained transformer: what it learned, with commas
 PHRASINGS = {"seen": False, "held_out": True}
 
@@ -76,16 +72,6 @@ class TaskScore:
         return list(self.answers["trivial"])
 
 
-def check_tasks(tasks: Sequence[str]) -> list[str]:
-    """The tasks themselves. Raises PixWizardError for one that the world cannot score."""
-    unknown = [task for task in tasks if task not in WORLD_TASKS]
-    if unknown:
-        raise PixWizardError(
-            f"the demo world has no task {unknown[0]!r}; it scores: {', '.join(WORLD_TASKS)}"
-        )
-    return list(tasks)
-
-
 def trained_tasks(folder: str | Path) -> list[str]:
     """The tasks that the model in a bundle's folder has learned: all, unless its file says which.
 
@@ -94,16 +80,6 @@ def trained_tasks(folder: str | Path) -> list[str]:
     file = open_checkpoint(Path(folder) / MODEL_FILE)
     noted = file.metadata.get(TASKS_KEY)
     return [task for task in noted.split(",") if task in WORLD_TASKS] if noted else [*WORLD_TASKS]
-
-
-def examples_of(
-    task: str, count: int, size: tuple[int, int], seed: int, held_out: bool
-) -> Examples:
-    """count examples of a task at (height, width); the scenes are the same for either phrasing and
-    do not depend on which other tasks are scored."""
-    generator = torch.Generator().manual_seed(seed + list(WORLD_TASKS).index(task))
-    scenes = sample_scenes(count, generator)
-    return make_examples([task] * count, scenes, *size, generator, "cpu", held_out)
 
 
 def paint(
@@ -133,19 +109,6 @@ def round_trip(bundle: Bundle, pictures: Tensor) -> Tensor:
         for part in pictures.split(32)
     ]
     return torch.cat(parts).clamp(0, 1).float().cpu()
-
-
-def first(examples: Examples, count: int) -> Examples:
-    """The first count of the examples."""
-    truth = {name: value[:count] for name, value in examples.truth.items()}
-    return Examples(
-        examples.tasks[:count],
-        examples.inputs[:count],
-        examples.targets[:count],
-        examples.instructions[:count],
-        truth,
-        examples.words[:count],
-    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ..files.answers import write_answer
 from ..files.picture_files import replace_file, save_picture
 from ..pipeline import Bundle, Request, run
 from ..tasks import TASKS
-from .examples import Examples
+from ..world.examples import Examples
 from .room import room_example
 from .score_report import UNITS, shown
 from .scorers import SCORERS, colours_of, world_palette

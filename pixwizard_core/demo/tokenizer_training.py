@@ -48,8 +48,8 @@ def train_tokenizer(sentences: Iterable[str], vocabulary: int = VOCABULARY) -> T
 
 def world_sentences(per_task: int, seed: int) -> list[str]:
     """Instructions as training will see them, `per_task` of each task of the demo world."""
-    from .examples import WORLD_TASKS, make_examples
-    from .scenes import sample_scenes
+    from ..world.examples import WORLD_TASKS, make_examples
+    from ..world.scenes import sample_scenes
 
     generator = torch.Generator().manual_seed(seed)
     result = []

@@ -29,9 +29,9 @@ from ..encoders.tiny import (
 from ..errors import PixWizardError
 from ..model import PixWizard
 from ..weights import checkpoint
+from ..world.examples import WORLD_TASKS
 from . import fast_ops
 from .dataset import build
-from .examples import WORLD_TASKS
 from .scoring import TASKS_KEY
 from .train_config import BUNDLED, TrainConfig, read_config
 from .training import Run, Sampler, Trainee, compile_blocks, initialise, train

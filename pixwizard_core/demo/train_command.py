@@ -101,7 +101,7 @@ def _train_lora(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from ..weights.lora import LoraSettings, save_lora
-    from .examples import WORLD_TASKS
+    from ..world.examples import WORLD_TASKS
     from .lora_training import (
         DEFAULTS,
         PlainSampler,

@@ -153,7 +153,7 @@ def log_entry(trainer: VaeTrainer, loss: float, seconds: float) -> dict:
 
 def world_pictures() -> Pictures:
     """The demo world's mix of all input and target pictures."""
-    from .mixture import picture_mix
+    from ..world.mixture import picture_mix
 
     return picture_mix
 
@@ -162,8 +162,8 @@ def world_kinds(
     count: int, height: int, width: int, generator: torch.Generator, device: torch.device
 ) -> dict[str, Tensor]:
     """`count` scenes of the demo world as pictures of every kind, name → (count,3,H,W) in 0..1."""
-    from .mixture import PICTURE_KINDS, picture_mix
-    from .scenes import sample_scenes
+    from ..world.mixture import PICTURE_KINDS, picture_mix
+    from ..world.scenes import sample_scenes
 
     scenes = sample_scenes(count, generator)
     return {

@@ -10,12 +10,12 @@ import torch
 
 from pixwizard_core import cli_run
 from pixwizard_core.demo import effects, evaluate_command, scoring, train_command
-from pixwizard_core.demo.examples import WORLD_TASKS
 from pixwizard_core.demo.score_report import HEADLINE, tasks_of
 from pixwizard_core.demo.train_config import BUNDLED, TrainConfig, read_config
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.weights.lora import read_lora
+from pixwizard_core.world.examples import WORLD_TASKS
 from tests.support.tiny import tiny_bundle
 
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from pixwizard_core.demo import degrade, edges, holes
-from pixwizard_core.demo.examples import WORLD_TASKS, make_examples, picture_kinds, picture_mix
-from pixwizard_core.demo.mixture import PICTURE_KINDS
-from pixwizard_core.demo.render import CLASSES, PALETTE, render
-from pixwizard_core.demo.scenes import sample_scenes
 from pixwizard_core.tasks import COLOURS, TASKS
+from pixwizard_core.world import degrade, edges, holes
+from pixwizard_core.world.examples import WORLD_TASKS, make_examples
+from pixwizard_core.world.mixture import PICTURE_KINDS, picture_kinds, picture_mix
+from pixwizard_core.world.render import CLASSES, PALETTE, render
+from pixwizard_core.world.scenes import sample_scenes
 
 RESTORATION = [name for name, task in TASKS.items() if task.family == "Restore" and name != "face"]
 SPOILERS = (

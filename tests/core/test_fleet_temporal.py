@@ -10,6 +10,7 @@ from pixwizard_core.canvas import plan
 from pixwizard_core.demo import motion
 from pixwizard_core.fleet.forward import RememberedTexts, paint_frame
 from pixwizard_core.metrics.flicker import flicker, static_regions
+from pixwizard_core.world.motion import moving_scene
 from tests.support.tiny import tiny_bundle
 
 
@@ -65,14 +66,14 @@ def test_remembered_texts_refuse_lengths_that_would_pad(bundle):
 
 
 def test_moving_scene_moves_one_thing_before_a_still_room():
-    views = motion.moving_scene(0, 3, 64, 64)
+    views = moving_scene(0, 3, 64, 64)
     static = static_regions(views.rgb)
     assert 0.5 < float(static.float().mean()) < 1
     assert not torch.equal(views.rgb[0], views.rgb[2])
 
 
 def test_the_right_answers_have_no_error_and_no_flicker():
-    views = motion.moving_scene(0, 3, 64, 64)
+    views = moving_scene(0, 3, 64, 64)
     depth = views.depth_01[:, None].expand(-1, 3, -1, -1)
     assert motion.frame_error("depth", depth, views) == pytest.approx(0, abs=1e-6)
     assert flicker(depth, static_regions(views.rgb)) == pytest.approx(0, abs=0.5)

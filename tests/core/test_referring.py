@@ -5,10 +5,10 @@ import random
 import pytest
 import torch
 
-from pixwizard_core.demo.phrases import phrases, things
 from pixwizard_core.demo.referring import KINDS, groups_of, kind_of, score_groups
-from pixwizard_core.demo.scoring import examples_of
-from pixwizard_core.demo.world import render, sample_scenes
+from pixwizard_core.world import render, sample_scenes
+from pixwizard_core.world.held_out import examples_of
+from pixwizard_core.world.phrases import phrases, things
 
 # The world's own names of its kinds, where two of them share a row of the table.
 ROWS = dict(

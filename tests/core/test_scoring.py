@@ -11,8 +11,6 @@ from pixwizard_core.demo import effects as effects_module
 from pixwizard_core.demo import scorers, scoring
 from pixwizard_core.demo.baselines import trivial_answer
 from pixwizard_core.demo.effects import study, variations, with_kept_tokens
-from pixwizard_core.demo.examples import WORLD_TASKS, Examples, make_examples
-from pixwizard_core.demo.scenes import PAINTS, sample_scenes
 from pixwizard_core.demo.score_report import (
     GOALS,
     HEADLINE,
@@ -25,6 +23,9 @@ from pixwizard_core.demo.score_report import (
 from pixwizard_core.demo.scorers import SCORERS
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.pipeline import Bundle
+from pixwizard_core.world import held_out
+from pixwizard_core.world.examples import WORLD_TASKS, Examples, make_examples
+from pixwizard_core.world.scenes import PAINTS, sample_scenes
 from tests.support.tiny import tiny_bundle
 
 PERFECT = {
@@ -198,7 +199,7 @@ def test_added_object_must_be_new():
 
 
 def test_scenes_are_the_same_for_both_phrasings_and_any_choice_of_tasks():
-    seen, new = (scoring.examples_of("mask", 4, (64, 64), 9, held_out) for held_out in (0, 1))
+    seen, new = (held_out.examples_of("mask", 4, (64, 64), 9, new_words) for new_words in (0, 1))
     assert torch.equal(seen.inputs, new.inputs)
     assert torch.equal(seen.targets, new.targets)
     assert seen.instructions != new.instructions
@@ -263,7 +264,7 @@ def test_numbers_are_shown_as_long_as_they_mean_something(value, text):
 
 def test_unknown_task_is_refused():
     with pytest.raises(PixWizardError, match="no task 'face'; it scores: depth, normal"):
-        scoring.check_tasks(["depth", "face"])
+        held_out.check_tasks(["depth", "face"])
 
 
 def test_effects_change_one_thing_at_a_time(small, monkeypatch):
@@ -280,7 +281,7 @@ def test_effects_change_one_thing_at_a_time(small, monkeypatch):
 
 
 def test_soft_edges_are_read_at_the_threshold_that_suits_them():
-    examples = scoring.examples_of("hed", 3, (64, 64), 1, False)
+    examples = held_out.examples_of("hed", 3, (64, 64), 1, False)
     faint = examples.targets * 0.45  # everywhere below a half, but in the right places
     assert SCORERS["canny"](faint, examples)["f1"] == 0
     assert SCORERS["hed"](faint, examples)["f1"] > 0.9

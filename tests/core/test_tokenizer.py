@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from pixwizard_core.demo import tokenizer_training
-from pixwizard_core.demo.examples import WORLD_TASKS
 from pixwizard_core.encoders.tokenizer import (
     CLIP_TOKENS,
     clip_batch,
@@ -14,6 +13,7 @@ from pixwizard_core.encoders.tokenizer import (
     padded,
 )
 from pixwizard_core.errors import EncoderError
+from pixwizard_core.world.examples import WORLD_TASKS
 
 TINY = Path(__file__).resolve().parents[2] / "pixwizard_core" / "tiny"
 

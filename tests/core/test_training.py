@@ -11,7 +11,6 @@ from pixwizard_core.config import PRESETS
 from pixwizard_core.demo import fast_ops, train, training
 from pixwizard_core.demo.batches import Looked, garble, task_weights
 from pixwizard_core.demo.dataset import TASK_IDS, Samples, asked, plan, produce
-from pixwizard_core.demo.examples import WORLD_TASKS
 from pixwizard_core.demo.training import (
     Run,
     Sampler,
@@ -23,11 +22,12 @@ from pixwizard_core.demo.training import (
     initialise,
     learning_rate,
 )
-from pixwizard_core.demo.wordings import ask
 from pixwizard_core.encoders.taesd import Autoencoder
 from pixwizard_core.encoders.tiny import BUNDLE, build_tiny_encoders, load_tokenizer_only
 from pixwizard_core.encoders.vae import TaesdCoder
 from pixwizard_core.model import PixWizard
+from pixwizard_core.world.examples import WORLD_TASKS
+from pixwizard_core.world.wordings import ask
 from tests.support.tiny import tiny_condition, tiny_config
 
 SETTINGS = TrainSettings(minutes=1000, batch=3, warmup_steps=5)

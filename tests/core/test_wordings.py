@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from pixwizard_core.demo.examples import WORLD_TASKS
-from pixwizard_core.demo.wordings import PATTERNS, ask, composed, expand, same
 from pixwizard_core.tasks import TASKS, instruction
+from pixwizard_core.world.examples import WORLD_TASKS
+from pixwizard_core.world.wordings import PATTERNS, ask, composed, expand, same
 
 FIELDS = {"target": "the red ball", "colour": "blue", "caption": "a green cube"}
 

@@ -6,10 +6,12 @@ import random
 import pytest
 import torch
 
-from pixwizard_core.demo.phrases import Thing, phrases, things
-from pixwizard_core.demo.pictures import box_of, visible, visible_pixels
-from pixwizard_core.demo.render import CLASSES, FOCAL, PALETTE, rays, render
-from pixwizard_core.demo.scenes import (
+from pixwizard_core.tasks import COLOURS
+from pixwizard_core.world import captions, refer
+from pixwizard_core.world.phrases import Thing, phrases, things
+from pixwizard_core.world.pictures import box_of, visible, visible_pixels
+from pixwizard_core.world.render import CLASSES, FOCAL, PALETTE, rays, render
+from pixwizard_core.world.scenes import (
     COLOUR_NAMES,
     FLOOR_NAMES,
     SHAPES,
@@ -18,8 +20,6 @@ from pixwizard_core.demo.scenes import (
     Scenes,
     sample_scenes,
 )
-from pixwizard_core.demo.world import captions, refer
-from pixwizard_core.tasks import COLOURS
 
 
 def seeded(seed=0):

@@ -486,7 +486,7 @@ def test_files_stay_in_the_output_folder(nodes, errors, output, prefix):
 
 
 def test_saved_labels_come_with_their_legend(nodes, extension, output):
-    world = extension("pixwizard_core.demo.world").PALETTE
+    world = extension("pixwizard_core.world").PALETTE
     painted = torch.zeros(1, 4, 5, 3)
     painted[:] = torch.tensor(world["floor"]) / 255
     painted[0, 0] = torch.tensor(world["ball"]) / 255

@@ -55,7 +55,7 @@ def test_flat_depth_has_a_value_as_well(nodes, opened):
 
 
 def test_a_class_is_named_where_it_is(nodes, opened):
-    from pixwizard_core.demo.world import PALETTE
+    from pixwizard_core.world import PALETTE
 
     names = list(PALETTE)[:2]
     left, right = (torch.tensor(PALETTE[name]) / 255 for name in names)

@@ -1,4 +1,8 @@
-"""The procedural world under one name: scenes, pictures, words."""
+"""The procedural world: rooms with exact truth, drawn, spoiled, edited and put into words.
+
+`scenes` holds what is in a room, `render` draws it, `pictures`, `edges`, `degrade`, `holes` and
+`edits` make the pictures of tasks, `phrases` and `wordings` the words; `examples` joins them.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,9 +12,7 @@ from .phrases import article
 from .pictures import as_rgb, grey
 from .render import Views, render
 from .scenes import COLOUR_NAMES, FLOOR_NAMES, SHAPES, SOLIDS, WALL_NAMES, Scenes
-
-if TYPE_CHECKING:
-    from .example_tasks import Batch
+from .task_batch import Batch
 
 POSITION_SHARE = 0.7  # of additions that say where
 STYLES = {

@@ -4,68 +4,17 @@ its instruction.
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from . import degrade, edges, holes, pictures
 from .edits import EDITS, NAMED_EDITS
 from .mixture import colour_values
-from .phrases import Thing
 from .render import Views
 from .scenes import COLOUR_NAMES, Scenes
+from .task_batch import Batch, Pairs
 
 CAPTION_SHARE = 0.7  # of inpaint and outpaint examples that say what to paint
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Scenes of one task with all that is known of them. picks: (object number, phrase) per scene,
-    for tasks that name one.
-    """
-
-    scenes: Scenes
-    views: Views
-    things: list[list[Thing]]
-    captions: list[str]
-    picks: list[tuple[int, str]]
-    generator: torch.Generator  # on the scenes' device
-    rng: random.Random
-
-    def __len__(self) -> int:
-        return len(self.scenes)
-
-    @property
-    def objects(self) -> Tensor:
-        """(n,) numbers of the named objects."""
-        return torch.tensor([k for k, _ in self.picks], device=self.scenes.device)
-
-    @property
-    def object_masks(self) -> Tensor:
-        return self.views.instances == self.objects[:, None, None]
-
-    def part(self, rows: list[int]) -> Batch:
-        at = torch.tensor(rows, device=self.scenes.device)
-        lists = ([items[i] for i in rows] for items in (self.things, self.captions, self.picks))
-        return Batch(self.scenes[at], self.views[at], *lists, self.generator, self.rng)
-
-
-@dataclass
-class Made:
-    """Examples of one task. words: fields of the instruction per example; mask, edges: (n, H, W)
-    bool; colour, objects: (n,) index, -1 for none; kinds: which edit each example is.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    words: list[dict[str, str]]
-    mask: Tensor | None = None
-    edges: Tensor | None = None
-    colour: Tensor | None = None
-    objects: Tensor | None = None
-    kinds: list[str] | None = None
 
 
 def _silent(batch: Batch) -> list[dict[str, str]]:
@@ -104,32 +53,32 @@ MAPS = (*FLAT_MAPS, "canny", *LINE_MAPS, "pose")
 
 
 def perceive(kind: str):
-    def make(batch: Batch) -> Made:
+    def make(batch: Batch) -> Pairs:
         target, lines = draw_map(kind, batch.scenes, batch.views)
-        return Made(batch.views.rgb, target, _silent(batch), edges=lines)
+        return Pairs(batch.views.rgb, target, _silent(batch), edges=lines)
 
     return make
 
 
 def control(kind: str):
-    def make(batch: Batch) -> Made:
+    def make(batch: Batch) -> Pairs:
         given, lines = draw_map(kind, batch.scenes, batch.views)
-        return Made(given, batch.views.rgb, _captioned(batch), edges=lines)
+        return Pairs(given, batch.views.rgb, _captioned(batch), edges=lines)
 
     return make
 
 
 def restore(spoil):
-    def make(batch: Batch) -> Made:
-        return Made(spoil(batch.views, batch.generator), batch.views.rgb, _silent(batch))
+    def make(batch: Batch) -> Pairs:
+        return Pairs(spoil(batch.views, batch.generator), batch.views.rgb, _silent(batch))
 
     return make
 
 
-def mask(batch: Batch) -> Made:
+def mask(batch: Batch) -> Pairs:
     words = [{"target": phrase} for _, phrase in batch.picks]
     shown = batch.object_masks
-    return Made(
+    return Pairs(
         batch.views.rgb, pictures.mask_picture(shown), words, mask=shown, objects=batch.objects
     )
 
@@ -149,23 +98,23 @@ def _colours(batch: Batch, *, other_than_own: bool) -> tuple[Tensor, list[dict[s
     return torch.tensor(chosen, device=batch.scenes.device), words
 
 
-def highlight(batch: Batch) -> Made:
+def highlight(batch: Batch) -> Pairs:
     colour, words = _colours(batch, other_than_own=True)
     shown = batch.object_masks
     target = pictures.highlight_picture(batch.views.rgb, shown, colour_values(colour))
-    return Made(batch.views.rgb, target, words, mask=shown, colour=colour, objects=batch.objects)
+    return Pairs(batch.views.rgb, target, words, mask=shown, colour=colour, objects=batch.objects)
 
 
-def box(batch: Batch) -> Made:
+def box(batch: Batch) -> Pairs:
     colour, words = _colours(batch, other_than_own=False)
     shown = batch.object_masks
     target = pictures.box_picture(batch.views.rgb, pictures.box_of(shown), colour_values(colour))
-    return Made(batch.views.rgb, target, words, mask=shown, colour=colour, objects=batch.objects)
+    return Pairs(batch.views.rgb, target, words, mask=shown, colour=colour, objects=batch.objects)
 
 
-def inpaint(batch: Batch) -> Made:
+def inpaint(batch: Batch) -> Pairs:
     hole = holes.random_hole(batch.views.rgb, batch.generator)
-    return Made(
+    return Pairs(
         holes.punch(batch.views.rgb, hole, batch.generator),
         batch.views.rgb,
         _captioned(batch, CAPTION_SHARE),
@@ -173,9 +122,9 @@ def inpaint(batch: Batch) -> Made:
     )
 
 
-def outpaint(batch: Batch) -> Made:
+def outpaint(batch: Batch) -> Pairs:
     hole = holes.random_margin(batch.views.rgb, batch.generator)
-    return Made(
+    return Pairs(
         holes.punch(batch.views.rgb, hole, batch.generator),
         batch.views.rgb,
         _captioned(batch, CAPTION_SHARE),
@@ -183,27 +132,29 @@ def outpaint(batch: Batch) -> Made:
     )
 
 
-def text2image(batch: Batch) -> Made:
+def text2image(batch: Batch) -> Pairs:
     white = degrade.uniform(batch.views.rgb, batch.generator, 0, 1) < 0.5
-    return Made(white.float().expand_as(batch.views.rgb), batch.views.rgb, _captioned(batch))
+    return Pairs(white.float().expand_as(batch.views.rgb), batch.views.rgb, _captioned(batch))
 
 
 def edit(kind: str):
-    def make(batch: Batch) -> Made:
+    def make(batch: Batch) -> Pairs:
         change = EDITS[kind](batch)
         words = [w.fields for w in change.words]
         objects = batch.objects if kind in NAMED_EDITS else None
-        return Made(change.inputs, change.targets, words, change.mask, None, change.colour, objects)
+        return Pairs(
+            change.inputs, change.targets, words, change.mask, None, change.colour, objects
+        )
 
     return make
 
 
-def free_edit(batch: Batch) -> Made:
+def free_edit(batch: Batch) -> Pairs:
     """Any of the edits, asked for in a sentence of its own."""
     kinds = [batch.rng.choice(list(EDITS)) for _ in range(len(batch))]
     rgb = batch.views.rgb
     nothing = torch.full((len(batch),), -1, device=rgb.device)
-    result = Made(
+    result = Pairs(
         inputs=torch.empty_like(rgb),
         targets=torch.empty_like(rgb),
         words=_silent(batch),

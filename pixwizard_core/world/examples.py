@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from ..tasks import TASKS, instruction
-from .example_tasks import MAKERS, NAMING, Batch, Made
-from .mixture import device_generator, picture_kinds, picture_mix
+from .example_tasks import MAKERS, NAMING
+from .mixture import device_generator
 from .phrases import captions, pick_object, things
 from .pictures import box_of
 from .render import render
 from .scenes import Scenes
-
-__all__ = ["WORLD_TASKS", "Examples", "make_examples", "picture_kinds", "picture_mix"]
+from .task_batch import Batch, Pairs
 
 # task -> (share in training, factor on it during the first stage, which favours what is learned
 # slowly)
@@ -177,7 +176,7 @@ def _empty(task_ids: list[str], whole: Batch) -> Examples:
 
 
 def _store(
-    result: Examples, rows: list[int], part: Batch, made: Made, task_id: str, held_out: bool
+    result: Examples, rows: list[int], part: Batch, made: Pairs, task_id: str, held_out: bool
 ) -> None:
     result.inputs[rows], result.targets[rows] = made.inputs, made.targets
     for name in ("mask", "edges", "colour"):

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..files.picture_files import replace_file, save_grey16, save_mask, save_picture
 from .examples import Examples
+from .held_out import HELD_OUT_SEED, SQUARE, check_tasks, examples_of
 from .render import FAR, NEAR
-from .scoring import HELD_OUT_SEED, SQUARE, check_tasks, examples_of
 
 MILLIMETRES = 1000.0
 SIXTEEN_BIT = 65535

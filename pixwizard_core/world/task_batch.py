@@ -1,0 +1,62 @@
+"""What a task's examples are made from, and what comes out."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .phrases import Thing
+from .render import Views
+from .scenes import Scenes
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Scenes of one task with all that is known of them. picks: (object number, phrase) per scene,
+    for tasks that name one.
+    """
+
+    scenes: Scenes
+    views: Views
+    things: list[list[Thing]]
+    captions: list[str]
+    picks: list[tuple[int, str]]
+    generator: torch.Generator  # on the scenes' device
+    rng: random.Random
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    @property
+    def objects(self) -> Tensor:
+        """(n,) numbers of the named objects."""
+        return torch.tensor([k for k, _ in self.picks], device=self.scenes.device)
+
+    @property
+    def object_masks(self) -> Tensor:
+        return self.views.instances == self.objects[:, None, None]
+
+    def part(self, rows: list[int]) -> Batch:
+        at = torch.tensor(rows, device=self.scenes.device)
+        lists = ([items[i] for i in rows] for items in (self.things, self.captions, self.picks))
+        return Batch(self.scenes[at], self.views[at], *lists, self.generator, self.rng)
+
+
+@dataclass
+class Pairs:
+    """Input and answer pictures of one task. words: fields of the instruction per example; mask,
+    edges: (n, H, W) bool; colour, objects: (n,) index, -1 for none; kinds: which edit each example
+    is.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    words: list[dict[str, str]]
+    mask: Tensor | None = None
+    edges: Tensor | None = None
+    colour: Tensor | None = None
+    objects: Tensor | None = None
+    kinds: list[str] | None = None
