@@ -15,6 +15,7 @@ from .presets import TINY_CENTRE, TINY_SETTINGS, TINY_TASK_SETTINGS
 from .weights.checkpoint import load_model
 
 MODEL_FILE = "dit.safetensors"
+TASKS_KEY = "tasks"  # in the header of a trained transformer: what it learned, with commas
 RELEASED_CENTRES = (512, 768, 1024)
 
 

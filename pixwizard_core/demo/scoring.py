@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..bundle import MODEL_FILE
+from ..bundle import MODEL_FILE, TASKS_KEY
 from ..canvas.images import to_image_01, to_pixels
 from ..generate import SampleSettings
 from ..pipeline import Bundle, Request, run
@@ -27,7 +27,6 @@ from .scorers import SCORERS, Scores, mean, world_palette
 
 __all__ = ["Plan", "TaskScore", "score_task", "score_world", "trained_tasks", "world_palette"]
 
-TASKS_KEY = "tasks"  # in the header of a trained transformer: what it learned, with commas
 PHRASINGS = {"seen": False, "held_out": True}
 
 OnProgress = Callable[[int, int], None]

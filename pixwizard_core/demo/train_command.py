@@ -56,8 +56,8 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def _train_bundle(arguments: argparse.Namespace) -> int:
-    from .train import train_bundle
-    from .train_config import BUNDLED, read_config
+    from ..training.config import BUNDLED, read_config
+    from ..training.small_model import train_bundle
 
     config = read_config(arguments.config or BUNDLED).with_values(_changes(arguments), "command")
     if arguments.steps is not None:
@@ -100,9 +100,7 @@ def _changes(arguments: argparse.Namespace) -> dict:
 def _train_lora(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from ..weights.lora import LoraSettings, save_lora
-    from ..world.examples import WORLD_TASKS
-    from .lora_training import (
+    from ..training.lora import (
         DEFAULTS,
         PlainSampler,
         empty_caption,
@@ -111,6 +109,8 @@ def _train_lora(arguments: argparse.Namespace) -> int:
         train_lora,
         world_samples,
     )
+    from ..weights.lora import LoraSettings, save_lora
+    from ..world.examples import WORLD_TASKS
     from .score_report import tasks_of
 
     triples = None if arguments.lora == "world" else read_triples(arguments.lora)

@@ -11,9 +11,9 @@ import torch
 from pixwizard_core import cli_run
 from pixwizard_core.demo import effects, evaluate_command, scoring, train_command
 from pixwizard_core.demo.score_report import HEADLINE, tasks_of
-from pixwizard_core.demo.train_config import BUNDLED, TrainConfig, read_config
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.files.picture_files import save_picture
+from pixwizard_core.training.config import BUNDLED, TrainConfig, read_config
 from pixwizard_core.weights.lora import read_lora
 from pixwizard_core.world.examples import WORLD_TASKS
 from tests.support.tiny import tiny_bundle
@@ -176,11 +176,11 @@ def test_flags_go_before_the_file():
 @pytest.fixture
 def small_training(monkeypatch):
     """Training of a smaller transformer on smaller pictures."""
-    from pixwizard_core.demo import dataset, train
+    from pixwizard_core.training import dataset, small_model
     from tests.support.tiny import tiny_config
 
     sizes = {"cap_feat_dim": 128, "cap_clip_feat_dim": 128, "image_feat_dim": 96}
-    monkeypatch.setattr(train, "TINY", tiny_config(sample_tokens=16, **sizes))
+    monkeypatch.setattr(small_model, "TINY", tiny_config(sample_tokens=16, **sizes))
     monkeypatch.setattr(dataset, "BUCKETS", ((32, 32),))
     monkeypatch.setattr(dataset, "BUCKET_SHARES", (1.0,))
 

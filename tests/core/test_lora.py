@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from pixwizard_core.config import PRESETS
-from pixwizard_core.demo.lora_training import (
+from pixwizard_core.errors import CheckpointError, PixWizardError
+from pixwizard_core.files.picture_files import save_picture
+from pixwizard_core.model import PixWizard
+from pixwizard_core.training.lora import (
     DEFAULTS,
     PlainSampler,
     empty_caption,
@@ -15,9 +18,6 @@ from pixwizard_core.demo.lora_training import (
     read_triples,
     train_lora,
 )
-from pixwizard_core.errors import CheckpointError, PixWizardError
-from pixwizard_core.files.picture_files import save_picture
-from pixwizard_core.model import PixWizard
 from pixwizard_core.weights.lora import (
     LoraLinear,
     LoraSettings,

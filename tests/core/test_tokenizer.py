@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from pixwizard_core.demo import tokenizer_training
 from pixwizard_core.encoders.tokenizer import (
     CLIP_TOKENS,
     clip_batch,
@@ -13,6 +12,7 @@ from pixwizard_core.encoders.tokenizer import (
     padded,
 )
 from pixwizard_core.errors import EncoderError
+from pixwizard_core.training import tokenizer as tokenizer_training
 from pixwizard_core.world.examples import WORLD_TASKS
 
 TINY = Path(__file__).resolve().parents[2] / "pixwizard_core" / "tiny"

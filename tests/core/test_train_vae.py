@@ -1,14 +1,14 @@
 import torch
 
-from pixwizard_core.demo.train_vae import train_vae
-from pixwizard_core.demo.vae_pictures import CropSource, PoolSpec, crops, window
-from pixwizard_core.demo.vae_trainer import (
+from pixwizard_core.encoders.taesd import load_autoencoder
+from pixwizard_core.training.autoencoder import train_vae
+from pixwizard_core.training.vae_pictures import CropSource, PoolSpec, crops, window
+from pixwizard_core.training.vae_trainer import (
     VaeSettings,
     VaeTrainer,
     learning_factor,
     picture_loss,
 )
-from pixwizard_core.encoders.taesd import load_autoencoder
 
 CPU = torch.device("cpu")
 SPECS = (PoolSpec(32, 32, 8, 4, 0.5), PoolSpec(32, 48, 4, 4, 0.5))

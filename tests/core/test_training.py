@@ -8,10 +8,14 @@ import torch
 
 from pixwizard_core.bundle import load_tiny
 from pixwizard_core.config import PRESETS
-from pixwizard_core.demo import fast_ops, train, training
-from pixwizard_core.demo.batches import Looked, garble, task_weights
-from pixwizard_core.demo.dataset import TASK_IDS, Samples, asked, plan, produce
-from pixwizard_core.demo.training import (
+from pixwizard_core.encoders.taesd import Autoencoder
+from pixwizard_core.encoders.tiny import BUNDLE, build_tiny_encoders, load_tokenizer_only
+from pixwizard_core.encoders.vae import TaesdCoder
+from pixwizard_core.model import PixWizard
+from pixwizard_core.training import fast_ops, loop, small_model
+from pixwizard_core.training.batches import Looked, garble, task_weights
+from pixwizard_core.training.dataset import TASK_IDS, Samples, asked, plan, produce
+from pixwizard_core.training.loop import (
     Run,
     Sampler,
     Trainee,
@@ -22,10 +26,6 @@ from pixwizard_core.demo.training import (
     initialise,
     learning_rate,
 )
-from pixwizard_core.encoders.taesd import Autoencoder
-from pixwizard_core.encoders.tiny import BUNDLE, build_tiny_encoders, load_tokenizer_only
-from pixwizard_core.encoders.vae import TaesdCoder
-from pixwizard_core.model import PixWizard
 from pixwizard_core.world.examples import WORLD_TASKS
 from pixwizard_core.world.wordings import ask
 from tests.support.tiny import tiny_condition, tiny_config
@@ -219,7 +219,7 @@ def test_focus_ends_with_its_share_of_the_run(sampler, monkeypatch):
         seen.append(focus)
         return flow_loss(trainee, batch, settings, generator, focus)
 
-    monkeypatch.setattr(training, "flow_loss", watch)
+    monkeypatch.setattr(loop, "flow_loss", watch)
     settings = dataclasses.replace(SETTINGS, focus=4.0, focus_until=0.5, steps=2)
     steps(Run(new_trainee(), settings), sampler, 2)
     assert seen == [4.0, 0.0]
@@ -239,8 +239,8 @@ def test_stages_favour_slow_tasks_first_and_then_text_to_image():
 
 
 def test_training_goes_on_from_given_weights():
-    trainee = train.new_trainee(3, "cpu")
-    train.start_from(trainee, BUNDLE)
+    trainee = small_model.new_trainee(3, "cpu")
+    small_model.start_from(trainee, BUNDLE)
     bundle = load_tiny()
     for ours, theirs in ((trainee.model, bundle.model), (trainee.text, bundle.text)):
         for name, value in theirs.state_dict().items():

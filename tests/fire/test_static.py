@@ -20,9 +20,8 @@ BY_HAND = (
     "cli",
     "bench/loading",
     "demo/evaluate_command",
-    "demo/train",
-    "demo/dataset",
-    "demo/lora_training",
+    "demo/train_command",
+    "training/",
     "fleet/",
 )
 CALLS = {"eval", "exec", "compile", "__import__", "breakpoint", "input"}

@@ -1,6 +1,6 @@
 """Train the bundled tokenizer on the sentences the demo world can ask and tell.
 
-    python -m pixwizard_core.demo.tokenizer_training --out tokenizer.json
+    python -m pixwizard_core.training.tokenizer --out tokenizer.json
 
 The same code and seed give the same file. Held-out phrasings are left out, as in all training.
 """
@@ -78,7 +78,7 @@ def build_tokenizer(seed: int = 0) -> Tokenizer:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, train, write the file."""
     parser = argparse.ArgumentParser(
-        prog="python -m pixwizard_core.demo.tokenizer_training", description=__doc__.split("\n")[0]
+        prog="python -m pixwizard_core.training.tokenizer", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--out", type=Path, required=True, help="where to write tokenizer.json")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,6 +1,6 @@
 """Train the bundled autoencoder on pictures of the demo world.
 
-    python -m pixwizard_core.demo.train_vae --minutes 5 --device cuda --out DIR
+    python -m pixwizard_core.training.autoencoder --minutes 5 --device cuda --out DIR
 
 writes DIR/vae.safetensors (float16, statistics in its header), DIR/train_vae.json (settings,
 progress, PSNR per picture kind) and DIR/checkpoint.pt, from which the same command goes on when it
@@ -177,7 +177,7 @@ def world_kinds(
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(
-        prog="python -m pixwizard_core.demo.train_vae", description=__doc__.split("\n")[0]
+        prog="python -m pixwizard_core.training.autoencoder", description=__doc__.split("\n")[0]
     )
     parser.add_argument(
         "--out", required=True, help="folder for the weights, the log and the checkpoint"

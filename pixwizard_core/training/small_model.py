@@ -1,6 +1,6 @@
 """Train the bundled transformer and its encoders on the demo world.
 
-Needs a trained autoencoder (see train_vae) and the tokenizer. Samples are made first, by several
+Needs a trained autoencoder (`autoencoder`) and the tokenizer. Samples are made first, by several
 processes, into a work folder; then training runs for the budgeted time or steps. The work folder
 also keeps a checkpoint, from which the same run goes on when it was stopped.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..bundle import MODEL_FILE
+from ..bundle import MODEL_FILE, TASKS_KEY
 from ..config import TINY
 from ..encoders.tiny import (
     BUNDLE,
@@ -31,10 +31,9 @@ from ..model import PixWizard
 from ..weights import checkpoint
 from ..world.examples import WORLD_TASKS
 from . import fast_ops
+from .config import BUNDLED, TrainConfig, read_config
 from .dataset import build
-from .scoring import TASKS_KEY
-from .train_config import BUNDLED, TrainConfig, read_config
-from .training import Run, Sampler, Trainee, compile_blocks, initialise, train
+from .loop import Run, Sampler, Trainee, compile_blocks, initialise, train
 
 TOKENIZER_FILE = "tokenizer.json"
 EXPORT_SECONDS = 120.0

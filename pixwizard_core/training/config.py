@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import PixWizardError
 from ..json_text import read_json_file, read_text
 from .dataset import Order
-from .training import TrainSettings
+from .loop import TrainSettings
 
 BUNDLED = Path(__file__).with_name("tiny.toml")
 

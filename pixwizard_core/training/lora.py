@@ -25,7 +25,7 @@ from ..world.examples import make_examples
 from ..world.held_out import check_tasks
 from ..world.scenes import sample_scenes
 from .dataset import Drawn, Samples, asked
-from .training import Batch, Sampler, Trainee, TrainSettings, flow_loss
+from .loop import Batch, Sampler, Trainee, TrainSettings, flow_loss
 
 DEFAULTS = TrainSettings(batch=8, learning_rate=3e-4, warmup_steps=20, weight_decay=0.0)
 ENCODED_AT_ONCE = 16
