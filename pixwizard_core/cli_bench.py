@@ -123,10 +123,10 @@ def _kernels(arguments: argparse.Namespace) -> dict:
 def _savings(arguments: argparse.Namespace) -> dict:
     """Scores of the small model by way of sampling and task."""
     from .cli_run import load_small
-    from .demo import savings
-    from .demo.score_report import tasks_of
-    from .demo.scoring import Plan
     from .errors import PixWizardError
+    from .evaluation import savings
+    from .evaluation.score_report import tasks_of
+    from .evaluation.scoring import Plan
     from .files.picture_files import replace_file
     from .progress import progress
 

@@ -66,13 +66,16 @@ def evaluate(arguments: argparse.Namespace) -> int:
         arguments.batch = WORLD_BATCH if arguments.batch is None else arguments.batch
         arguments.count = WORLD_COUNT if arguments.count is None else arguments.count
         return world.evaluate(arguments)
-    from .fleet.layouts import Options, find_data
+    from .evaluation.layouts import Options, find_data
+    from .evaluation.protocols import score
     from .fleet.plan import identify
 
     arguments.out = arguments.out or DEFAULT_OUT
     arguments.batch = 1 if arguments.batch is None else arguments.batch
     arguments.seed = arguments.seed or 0
-    job = replace(cli_batch.job_of(arguments), save=arguments.save, palette=_palette(arguments))
+    job = replace(
+        cli_batch.job_of(arguments), save=arguments.save, palette=_palette(arguments), score=score
+    )
     options = Options(
         split=arguments.split,
         method=arguments.method,
@@ -96,7 +99,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def _flicker(arguments: argparse.Namespace) -> int:
     """Print flicker and error of each task and way of starting frames."""
     from .cli_run import load_small
-    from .demo.motion import FILM_TASKS, measure
+    from .evaluation.films import FILM_TASKS, measure
 
     if arguments.flicker < 2:
         raise PixWizardError(f"--flicker takes at least 2 frames. Got: {arguments.flicker}")
@@ -120,7 +123,7 @@ def _palette(arguments: argparse.Namespace):
 
 
 def _root(arguments: argparse.Namespace) -> Path:
-    from .fleet.layouts import unpack_sidd
+    from .evaluation.layouts import unpack_sidd
 
     if arguments.data == "sidd" and arguments.root:
         return unpack_sidd(arguments.root, arguments.out / "sidd_blocks")
@@ -137,9 +140,9 @@ def _root(arguments: argparse.Namespace) -> Path:
 
 def _show(arguments: argparse.Namespace, report) -> None:
     """Print the table and write it, and the same as JSON, beside the index."""
+    from .evaluation.layouts import LAYOUTS
+    from .evaluation.tables import rows_of, table
     from .files.picture_files import replace_file
-    from .fleet.layouts import LAYOUTS
-    from .fleet.scores import rows_of, table
 
     split = arguments.split or LAYOUTS[arguments.data].splits[0]
     rows = rows_of(arguments.data, split, report.records)

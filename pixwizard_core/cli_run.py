@@ -176,7 +176,7 @@ def _load(arguments: argparse.Namespace):
 
 def world_palette():
     """The classes that the bundled model knows."""
-    from .demo.scoring import world_palette
+    from .evaluation.scoring import world_palette
 
     return world_palette()
 

@@ -43,9 +43,9 @@ def add_evaluate(commands) -> None:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Score, print the tables, and write them where asked."""
     from ..cli_run import load_small
+    from ..evaluation.score_report import goal_table, table, tasks_of
+    from ..evaluation.scoring import score_world
     from ..files.picture_files import replace_file
-    from .score_report import goal_table, table, tasks_of
-    from .scoring import score_world
 
     plan, tasks = _plan(arguments), tasks_of(arguments.tasks, arguments.bundle)
     bundle = load_small(arguments.bundle, arguments.device)
@@ -96,8 +96,8 @@ def _about(bundle, plan) -> dict:
 def _scored(folder: Path | None, about: dict) -> dict:
     """Tasks that a folder has scores of, made in the same way by the same weights."""
     from ..errors import PixWizardError
+    from ..evaluation.score_report import from_json
     from ..json_text import read_json, read_text
-    from .score_report import from_json
 
     if folder is None:
         raise PixWizardError("--resume needs --out, the folder with the scores so far")
@@ -121,8 +121,8 @@ def _plan(arguments: argparse.Namespace):
     from dataclasses import replace
 
     from ..errors import PixWizardError
+    from ..evaluation.scoring import Plan
     from ..presets import TINY_SETTINGS
-    from .scoring import Plan
 
     if min(arguments.count, arguments.batch, arguments.effect_count) < 1 or arguments.wide < 0:
         raise PixWizardError("--count, --effect-count and --batch must be at least 1, --wide 0")
@@ -143,7 +143,7 @@ def _plan(arguments: argparse.Namespace):
 
 
 def _referring(bundle, plan) -> str:
-    from . import referring
+    from ..evaluation import referring
 
     with progress("phrases", "picture") as advance:
         done = 0
@@ -160,8 +160,8 @@ def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> s
     """The study, on those of its usual tasks that are scored, or else on all that are."""
     from dataclasses import replace
 
+    from ..evaluation import effects
     from ..files.picture_files import replace_file
-    from . import effects
 
     plan = replace(plan, count=arguments.effect_count, settings=None)
     chosen = [task for task in effects.TASKS if task in tasks] or tasks
@@ -177,15 +177,15 @@ def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> s
 
 
 def _write_scores(folder: Path, results, about: dict) -> None:
+    from ..evaluation.score_report import as_json
     from ..files.picture_files import replace_file
-    from .score_report import as_json
 
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / "scores.json", as_json(results, **about).encode())
 
 
 def _plot(results, path: Path, draw=None) -> None:
-    from .score_report import plot
+    from ..evaluation.score_report import plot
 
     try:
         (draw or plot)(results, path)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..decode import Hints
+from ..evaluation.score_report import UNITS, shown
+from ..evaluation.scorers import SCORERS, colours_of, world_palette
 from ..files.answers import write_answer
 from ..files.picture_files import replace_file, save_picture
 from ..pipeline import Bundle, Request, run
 from ..tasks import TASKS
 from ..world.examples import Examples
 from .room import room_example
-from .score_report import UNITS, shown
-from .scorers import SCORERS, colours_of, world_palette
 from .sheet import contact_sheet
 
 SEED = 0

@@ -84,7 +84,7 @@ def _changes(arguments: argparse.Namespace) -> dict:
         values = {name: getattr(arguments, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
 
-    from .score_report import tasks_of
+    from ..evaluation.score_report import tasks_of
 
     data = given("scenes")
     budget = {"steps": 0} if arguments.minutes and not arguments.steps else {}
@@ -100,6 +100,7 @@ def _changes(arguments: argparse.Namespace) -> dict:
 def _train_lora(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
+    from ..evaluation.score_report import tasks_of
     from ..training.lora import (
         DEFAULTS,
         PlainSampler,
@@ -111,7 +112,6 @@ def _train_lora(arguments: argparse.Namespace) -> int:
     )
     from ..weights.lora import LoraSettings, save_lora
     from ..world.examples import WORLD_TASKS
-    from .score_report import tasks_of
 
     triples = None if arguments.lora == "world" else read_triples(arguments.lora)
     bundle = _base(arguments)

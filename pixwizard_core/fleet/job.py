@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from .. import __version__
 from ..decode.palette import Palette
@@ -15,6 +18,9 @@ from .items import FORMAT, SEED_BITS, Item, digest, file_hash
 
 WHOLE_FILE = 1 << 28  # bytes; of larger weight files evenly spaced blocks are hashed
 SAMPLED_BLOCKS, SAMPLED_BYTES = 64, 1 << 20
+
+# (truth, answer_01, source_01, palette) -> numbers by name; see evaluation.protocols.score.
+Score = Callable[[dict[str, Any], Tensor, Tensor, Palette | None], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,9 @@ class Job:
 
     overrides: SampleSettings fields instead of the model's own. batch: rows of every forward pass;
     short groups are filled up, because the number of rows changes the last bits of a result.
-    save: write pictures and data, not the index alone. settings here that do not change results
-    (workers, threads, retries) belong to the engine.
+    save: write pictures and data, not the index alone. score: compares an answer with the truth of
+    its item, for items that have one; a function of a module, so that it can be pickled. Settings
+    that do not change results (workers, threads, retries) belong to the engine.
     """
 
     out: str
@@ -98,6 +105,7 @@ class Job:
     temporal: Temporal | None = None
     save: bool = True
     threads: int = 1
+    score: Score | None = None
 
     def settings_of(self, task_id: str) -> SampleSettings:
         return replace(self.model.settings_of(task_id), **self.overrides)

@@ -58,8 +58,10 @@ def run_fleet(
     """Do the items that are not done yet. failures: what could not even be looked at.
 
     on_progress(done, total, failed) counts what this run has to do. Raises PixWizardError when
-    another run works on the same list.
+    another run works on the same list, ValueError for items with a truth and a job without score.
     """
+    if job.score is None and any(item.truth for item in items):
+        raise ValueError("items have a truth to compare with; give Job.score")
     out = Path(job.out)
     path = index_path(out, shard)
     with locked(path):

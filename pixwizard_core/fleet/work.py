@@ -27,7 +27,6 @@ from .items import Item
 from .job import Job
 from .latents import LatentStore
 from .plan import Batch, Chain, Todo, canvas_of
-from .protocols import score
 from .video import VideoReader
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -141,7 +140,7 @@ class Worker:
             "width": item.size.width, "height": item.size.height,
             "model_width": canvas.model.width, "model_height": canvas.model.height,
             "files": files, "data": facts,
-            "metrics": score(item.truth, answer, image, job.palette) if item.truth else {},
+            "metrics": job.score(item.truth, answer, image, job.palette) if item.truth else {},
         }  # fmt: skip
 
     def _tried(self, attempt) -> Any:

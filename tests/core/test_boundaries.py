@@ -12,7 +12,10 @@ from tests.support.paths import CORE, ROOT
 
 HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "server", "execution", "nodes"}
 PICTURE_PACKAGES = {"PIL", "cv2", "imageio", "matplotlib"}
-MAY_OPEN_PICTURES = ("cli", "demo.", "files.lettering", "files.picture_files")
+MAY_OPEN_PICTURES = (
+    "cli", "demo.", "evaluation.effects", "evaluation.score_report", "files.lettering",
+    "files.picture_files",
+)  # fmt: skip
 MAY_PRINT = (
     "cli", "progress", "__main__", "demo.", "training.autoencoder", "training.tokenizer",
 )  # fmt: skip

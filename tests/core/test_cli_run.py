@@ -9,9 +9,9 @@ from PIL import Image
 
 from pixwizard_core.cli import main
 from pixwizard_core.demo.room import PICTURE, room_example
-from pixwizard_core.demo.scorers import SCORERS
 from pixwizard_core.demo.sheet import contact_sheet
 from pixwizard_core.demo.show import SHOWN
+from pixwizard_core.evaluation.scorers import SCORERS
 from pixwizard_core.task_table import FAMILIES
 from tests.support.bundles import write_bundle
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from pixwizard_core import cli_run
-from pixwizard_core.demo import effects, evaluate_command, scoring, train_command
-from pixwizard_core.demo.score_report import HEADLINE, tasks_of
+from pixwizard_core.demo import evaluate_command, train_command
 from pixwizard_core.errors import PixWizardError
+from pixwizard_core.evaluation import effects, scoring
+from pixwizard_core.evaluation.score_report import HEADLINE, tasks_of
 from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.training.config import BUNDLED, TrainConfig, read_config
 from pixwizard_core.weights.lora import read_lora

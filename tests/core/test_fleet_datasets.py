@@ -12,12 +12,12 @@ import torch
 from pixwizard_core import cli
 from pixwizard_core.decode import ade20k
 from pixwizard_core.errors import CanvasError, PixWizardError
+from pixwizard_core.evaluation.layouts import LAYOUTS, find_data, unpack_sidd
+from pixwizard_core.evaluation.layouts_referring import Options
+from pixwizard_core.evaluation.plain_pickle import read_plain_pickle
+from pixwizard_core.evaluation.protocols import score, total
+from pixwizard_core.evaluation.truths import read_truth
 from pixwizard_core.files.picture_files import save_grey16, save_picture
-from pixwizard_core.fleet.layouts import LAYOUTS, find_data, unpack_sidd
-from pixwizard_core.fleet.layouts_referring import Options
-from pixwizard_core.fleet.plain_pickle import read_plain_pickle
-from pixwizard_core.fleet.protocols import score, total
-from pixwizard_core.fleet.truths import read_truth
 from tests.support.bundles import write_bundle
 
 SIDE = 32

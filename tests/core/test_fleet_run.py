@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,3 +277,10 @@ def test_a_frame_that_cannot_be_read_breaks_no_sequence(base, tmp_path):
     report = run_here(job, items)
     assert report.done == 2
     assert len(report.failures) == 1
+
+
+def test_run_refuses_a_truth_that_nothing_scores(base):
+    """Otherwise an evaluation would end with no numbers and say nothing."""
+    items = [replace(item, truth={"protocol": "depth"}) for item in items_of(base / "in")]
+    with pytest.raises(ValueError, match=r"truth to compare with; give Job\.score"):
+        run_here(small_job(base, "unscored"), items)

@@ -7,7 +7,7 @@ import torch
 
 from pixwizard_core import cli
 from pixwizard_core.canvas import plan
-from pixwizard_core.demo import motion
+from pixwizard_core.evaluation import films
 from pixwizard_core.fleet.forward import RememberedTexts, paint_frame
 from pixwizard_core.metrics.flicker import flicker, static_regions
 from pixwizard_core.world.motion import moving_scene
@@ -75,12 +75,12 @@ def test_moving_scene_moves_one_thing_before_a_still_room():
 def test_the_right_answers_have_no_error_and_no_flicker():
     views = moving_scene(0, 3, 64, 64)
     depth = views.depth_01[:, None].expand(-1, 3, -1, -1)
-    assert motion.frame_error("depth", depth, views) == pytest.approx(0, abs=1e-6)
+    assert films.frame_error("depth", depth, views) == pytest.approx(0, abs=1e-6)
     assert flicker(depth, static_regions(views.rgb)) == pytest.approx(0, abs=0.5)
 
 
 def test_write_moving_gives_folders_of_frames(tmp_path):
-    (folder,) = motion.write_moving(tmp_path, 1, 2)
+    (folder,) = films.write_moving(tmp_path, 1, 2)
     assert [path.name for path in sorted(folder.iterdir())] == ["0000.png", "0001.png"]
 
 
@@ -88,7 +88,7 @@ def test_evaluate_prints_flicker(bundle, capsys, monkeypatch):
     from pixwizard_core import cli_run
 
     monkeypatch.setattr(cli_run, "load_small", lambda folder, device: bundle)
-    monkeypatch.setattr(motion, "WAYS", {"independent": None, "warm 0.5": 0.5})
+    monkeypatch.setattr(films, "WAYS", {"independent": None, "warm 0.5": 0.5})
     words = ["evaluate", "--flicker", "2", "--count", "1", "--tasks", "depth"]
     assert cli.main(words) == 0
     out = capsys.readouterr().out

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from pixwizard_core.demo.referring import KINDS, groups_of, kind_of, score_groups
+from pixwizard_core.evaluation.referring import KINDS, groups_of, kind_of, score_groups
 from pixwizard_core.world import render, sample_scenes
 from pixwizard_core.world.held_out import examples_of
 from pixwizard_core.world.phrases import phrases, things

@@ -7,11 +7,12 @@ import math
 import pytest
 import torch
 
-from pixwizard_core.demo import effects as effects_module
-from pixwizard_core.demo import scorers, scoring
-from pixwizard_core.demo.baselines import trivial_answer
-from pixwizard_core.demo.effects import study, variations, with_kept_tokens
-from pixwizard_core.demo.score_report import (
+from pixwizard_core.errors import PixWizardError
+from pixwizard_core.evaluation import effects as effects_module
+from pixwizard_core.evaluation import scorers, scoring
+from pixwizard_core.evaluation.baselines import trivial_answer
+from pixwizard_core.evaluation.effects import study, variations, with_kept_tokens
+from pixwizard_core.evaluation.score_report import (
     GOALS,
     HEADLINE,
     as_json,
@@ -20,8 +21,7 @@ from pixwizard_core.demo.score_report import (
     shown,
     table,
 )
-from pixwizard_core.demo.scorers import SCORERS
-from pixwizard_core.errors import PixWizardError
+from pixwizard_core.evaluation.scorers import SCORERS
 from pixwizard_core.pipeline import Bundle
 from pixwizard_core.world import held_out
 from pixwizard_core.world.examples import WORLD_TASKS, Examples, make_examples

@@ -8,10 +8,10 @@ import torch
 
 from pixwizard_core import cli, cli_run
 from pixwizard_core.bundle import load_tiny
-from pixwizard_core.demo import savings
-from pixwizard_core.demo.savings import Cost
-from pixwizard_core.demo.scoring import Plan, score_task
 from pixwizard_core.errors import SamplingError
+from pixwizard_core.evaluation import savings
+from pixwizard_core.evaluation.savings import Cost
+from pixwizard_core.evaluation.scoring import Plan, score_task
 from pixwizard_core.generate import SampleSettings
 from pixwizard_core.presets import SPEEDS, with_speed
 from pixwizard_core.sampling import StepCache, euler, needed_branches, times

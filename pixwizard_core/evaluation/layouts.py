@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
+from ..fleet.items import safe_name
+from ..fleet.manifest import read_json_lines
+from ..fleet.sources import PICTURES, Found, natural
 from ..json_text import read_text
-from .items import safe_name
 from .layouts_referring import Options, find_referring
-from .manifest import read_json_lines
-from .sources import PICTURES, Found, natural
 from .truths import matlab_array
 
 # Where NYUv2 is scored since Eigen et al. (2014): top, bottom, left, right of 480 x 640 px.

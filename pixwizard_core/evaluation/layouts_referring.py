@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
+from ..fleet.sources import Found
 from ..json_text import read_json_file
 from .plain_pickle import read_plain_pickle
-from .sources import Found
 
 REFERENCES = ("refs(unc).p", "refs(unc).json", "grefs(unc).json")
 COCO_FOLDERS = ("images/mscoco/images/train2014", "images/train2014", "train2014")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .index import Record
+from ..fleet.index import Record
 from .protocols import total
 
 PROTOCOL_OF = {
