@@ -17,26 +17,50 @@ MAY_OPEN_PICTURES = (
     "files.picture_files",
 )  # fmt: skip
 MAY_PRINT = (
-    "cli", "progress", "__main__", "demo.", "training.autoencoder", "training.tokenizer",
+    "cli", "__main__", "demo.", "training.autoencoder", "training.tokenizer",
 )  # fmt: skip
 OPTIONAL = ("comfy", "kornia", "diffusers", "PIL", "tqdm", "matplotlib", "scipy", "transformers")
 
-# Part of the core -> parts it may import besides itself. None: anything in the core.
+# The rooms from right to left: each may use what stands above it as said, and nothing below.
+# Files at the root of the core are rooms of one file.
+COMMON = {"errors", "json_text", "whole_file"}  # what everything shares
+BASE = {"config", "conditioning", "model", "sampling", "weights", "encoders", "generate", *COMMON}
+RUN = {"canvas", "decode", "files", "inpaint", "presets", "pipeline", "bundle", "tasks", *BASE}
 MAY_IMPORT = {
+    "": set(),  # the version
     "errors": set(),
+    "json_text": {"errors"},
+    "whole_file": {"errors"},
     "config": {"errors"},
     "conditioning": {"config", "errors"},
     "sampling": {"errors"},
     "model": {"conditioning", "config", "errors"},
+    "weights": {"config", "model", *COMMON},
+    "encoders": {"config", "model", "weights", *COMMON},
+    "generate": {"conditioning", "model", "sampling", "errors"},
+    "presets": {"generate", "errors"},
     "task_table": {"errors"},
     "tasks": {"task_table", "errors"},
+    "metrics": {"config", "errors"},
     "canvas": {"errors"},
-    "json_text": {"errors"},
-    "decode": {"canvas", "errors", "json_text", "tasks"},
-    "whole_file": {"errors"},
-    "weights": {"config", "errors", "json_text", "model", "whole_file"},
-    "generate": {"conditioning", "errors", "model", "sampling"},
-}
+    "decode": {"canvas", "tasks", *COMMON},
+    "files": {"decode", "canvas", *COMMON},
+    "inpaint": {"decode", "canvas", "errors"},
+    "pipeline": {"canvas", "inpaint", "files", "tasks", *BASE},
+    "bundle": {"pipeline", "presets", *BASE},
+    "world": {"files", "decode", "canvas", "tasks", *COMMON},
+    "data": RUN,
+    "fleet": {"", *RUN},
+    "training": {"data", "fleet", "metrics", "world", *RUN},
+    "evaluation": {"data", "fleet", "metrics", "world", *RUN},
+    "demo": {"evaluation", "metrics", "world", *RUN},
+    "verify": RUN,
+    "bench": {"fleet", "metrics", "world", *RUN},
+    "cli": {"bench", "data", "demo", "evaluation", "fleet", "metrics", "training", "verify",
+            "world", "", *RUN},
+    "__main__": {"cli"},
+}  # fmt: skip
+DATA_ONLY = {"tiny"}
 FORBIDDEN_WORDS = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/|\.\./shared", re.IGNORECASE)
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".js", ".ts", ".json", ".txt", ".ini", ".html", ".csv", ""}
 
@@ -68,15 +92,34 @@ def imports(path: Path, top_level_only: bool = False):
                     yield node.level, alias.name
 
 
-def core_parts(path: Path) -> set[str]:
-    """First name below pixwizard_core of everything a file imports from the core."""
+def core_imports(path: Path) -> set[str]:
+    """Dotted names below pixwizard_core of everything a file imports from the core, inside
+    functions and under TYPE_CHECKING too. A name that a package only re-exports counts as the
+    package; "" is the core itself."""
     package = list(path.relative_to(CORE).parent.parts)
     found = set()
-    for level, name in imports(path):
-        if level:
-            base = package[: len(package) - (level - 1)]
-            found.add((base + name.split("."))[0])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - (node.level - 1)]
+            base += node.module.split(".") if node.module else []
+            for alias in node.names:
+                name = ".".join([*base, alias.name])
+                found.add(name if is_module(name) else ".".join(base))
     return found
+
+
+def is_module(name: str) -> bool:
+    place = CORE.joinpath(*name.split("."))
+    return place.with_suffix(".py").is_file() or place.is_dir()
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[0]
+
+
+def core_parts(path: Path) -> set[str]:
+    """The rooms of everything a file imports from the core."""
+    return {room_of(name) for name in core_imports(path)}
 
 
 def ids(path: Path) -> str:
@@ -97,26 +140,62 @@ def test_core_opens_pictures_in_few_places(path):
         assert not absolute & PICTURE_PACKAGES
 
 
-@pytest.mark.parametrize("part", MAY_IMPORT)
-def test_part_imports_only_what_it_may(part):
-    single = CORE / f"{part}.py"
-    files = [single] if single.is_file() else sorted((CORE / part).rglob("*.py"))
-    used = set().union(*(core_parts(path) for path in files))
-    assert used - {part} <= MAY_IMPORT[part]
+@pytest.mark.parametrize("path", core_files(), ids=ids)
+def test_file_imports_only_what_its_room_may(path):
+    room = room_of(module_of(path))
+    assert core_parts(path) - {room} <= MAY_IMPORT[room]
 
 
-def test_every_listed_part_exists():
-    assert [part for part in MAY_IMPORT if not list(CORE.glob(f"{part}*"))] == []
+def test_table_of_rooms_points_one_way():
+    """A room stands behind all that it may use, so no arrow can point back."""
+    seen = set()
+    for room, allowed in MAY_IMPORT.items():
+        assert allowed <= seen, room
+        seen.add(room)
 
 
-def test_metrics_take_arrays_only():
-    assert core_parts(CORE / "metrics" / "measures.py") == set()
+def test_table_of_rooms_names_what_is_there():
+    there = {room_of(module_of(path)) for path in core_files()}
+    assert there - set(MAY_IMPORT) == set()
+    assert set(MAY_IMPORT) - there - {"data"} == set()
+
+
+def test_room_of_data_holds_no_code():
+    for room in DATA_ONLY:
+        assert list((CORE / room).rglob("*.py")) == []
+        assert list((CORE / room).iterdir()) != []
+
+
+def test_imports_of_the_core_are_acyclic():
+    """Over all modules, TYPE_CHECKING and imports inside functions included. A file of a package
+    does not wait for the package's own __init__, which gathers names."""
+    graph = {module_of(path): core_imports(path) for path in core_files()}
+    order, waiting = [], dict(graph)
+    while waiting:
+        free = [
+            name
+            for name, used in waiting.items()
+            if not any(other in waiting and not name.startswith(f"{other}.") for other in used)
+        ]
+        assert free, f"in a circle or above one: {sorted(waiting)}"
+        order += free
+        for name in free:
+            del waiting[name]
+    assert len(order) == len(graph)
 
 
 @pytest.mark.parametrize("path", core_files(), ids=ids)
-def test_demo_is_used_by_the_command_line_only(path):
-    if not module_of(path).startswith(("demo", "cli")):
-        assert "demo" not in core_parts(path)
+def test_core_never_imports_for_type_checking_alone(path):
+    """What is needed for a type is an arrow like any other."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            inside = [n for n in ast.walk(node) if isinstance(n, ast.ImportFrom)]
+            assert not any(one.level for one in inside)
+
+
+def test_metrics_take_arrays_only():
+    assert core_imports(CORE / "metrics" / "measures.py") == set()
 
 
 @pytest.mark.parametrize("path", core_files(), ids=ids)

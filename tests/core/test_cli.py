@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from pixwizard_core import __version__
-from pixwizard_core.cli import main, megabytes
+from pixwizard_core.cli import main
+from pixwizard_core.cli.entry import megabytes
 from tests.support.paths import GOLDEN, ROOT
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from pixwizard_core import cli, cli_batch
+from pixwizard_core import cli
+from pixwizard_core.cli import batch as cli_batch
 from pixwizard_core.errors import PixWizardError
 from tests.support.bundles import write_bundle
 from tests.support.fleet import write_pictures

@@ -8,8 +8,9 @@ import math
 import pytest
 import torch
 
-from pixwizard_core import cli_run
-from pixwizard_core.demo import evaluate_command, train_command
+from pixwizard_core.cli import evaluate_world as evaluate_command
+from pixwizard_core.cli import run as cli_run
+from pixwizard_core.cli import train as train_command
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.evaluation import effects, scoring
 from pixwizard_core.evaluation.score_report import HEADLINE, tasks_of

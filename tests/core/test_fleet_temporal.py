@@ -85,7 +85,7 @@ def test_write_moving_gives_folders_of_frames(tmp_path):
 
 
 def test_evaluate_prints_flicker(bundle, capsys, monkeypatch):
-    from pixwizard_core import cli_run
+    from pixwizard_core.cli import run as cli_run
 
     monkeypatch.setattr(cli_run, "load_small", lambda folder, device: bundle)
     monkeypatch.setattr(films, "WAYS", {"independent": None, "warm 0.5": 0.5})

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pixwizard_core import cli, cli_run
 from pixwizard_core.bundle import load_tiny
+from pixwizard_core.cli import entry
+from pixwizard_core.cli import run as cli_run
 from pixwizard_core.errors import SamplingError
 from pixwizard_core.evaluation import savings
 from pixwizard_core.evaluation.savings import Cost
@@ -37,7 +38,7 @@ def test_speed_keeps_guidance_and_refuses_other_names():
 
 def test_run_takes_a_speed_and_lets_single_settings_win():
     line = ["run", "a.png", "--task", "depth", "--speed", "fast", "--shift", "2"]
-    arguments = cli._parser().parse_args(line)
+    arguments = entry._parser().parse_args(line)
     settings = cli_run._settings(arguments, SampleSettings(steps=1, w_text=1.0))
     assert (settings.steps, settings.shift, settings.w_text) == (14, 2.0, 1.0)
 

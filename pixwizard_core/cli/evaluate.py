@@ -8,10 +8,10 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from . import cli_batch
-from .cli_run import add_released_options, add_sampling_options
-from .demo import evaluate_command as world
-from .errors import PixWizardError
+from ..errors import PixWizardError
+from . import batch as cli_batch
+from . import evaluate_world as world
+from .run import add_released_options, add_sampling_options
 
 DATA = ("nyuv2", "nyuv2-normals", "sunrgbd", "ade20k", "refcoco", "refcoco+", "grefcoco")
 RESTORED = ("rain100l", "sidd", "world")
@@ -66,9 +66,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
         arguments.batch = WORLD_BATCH if arguments.batch is None else arguments.batch
         arguments.count = WORLD_COUNT if arguments.count is None else arguments.count
         return world.evaluate(arguments)
-    from .evaluation.layouts import Options, find_data
-    from .evaluation.protocols import score
-    from .fleet.plan import identify
+    from ..evaluation.layouts import Options, find_data
+    from ..evaluation.protocols import score
+    from ..fleet.plan import identify
 
     arguments.out = arguments.out or DEFAULT_OUT
     arguments.batch = 1 if arguments.batch is None else arguments.batch
@@ -98,8 +98,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def _flicker(arguments: argparse.Namespace) -> int:
     """Print flicker and error of each task and way of starting frames."""
-    from .cli_run import load_small
-    from .evaluation.films import FILM_TASKS, measure
+    from ..evaluation.films import FILM_TASKS, measure
+    from .run import load_small
 
     if arguments.flicker < 2:
         raise PixWizardError(f"--flicker takes at least 2 frames. Got: {arguments.flicker}")
@@ -116,14 +116,14 @@ def _flicker(arguments: argparse.Namespace) -> int:
 
 
 def _palette(arguments: argparse.Namespace):
-    from .cli_run import world_palette
-    from .decode import ade20k
+    from ..decode import ade20k
+    from .run import world_palette
 
     return world_palette() if arguments.data == "world" else ade20k()
 
 
 def _root(arguments: argparse.Namespace) -> Path:
-    from .evaluation.layouts import unpack_sidd
+    from ..evaluation.layouts import unpack_sidd
 
     if arguments.data == "sidd" and arguments.root:
         return unpack_sidd(arguments.root, arguments.out / "sidd_blocks")
@@ -131,7 +131,7 @@ def _root(arguments: argparse.Namespace) -> Path:
         return arguments.root
     if arguments.data != "world":
         raise PixWizardError(f"--data {arguments.data} is a folder of yours; say which by --root")
-    from .world.folder import write_world
+    from ..world.folder import write_world
 
     tasks = arguments.tasks.split(",") if arguments.tasks != "trained" else WORLD_TASKS
     count = WORLD_COUNT if arguments.count is None else arguments.count
@@ -140,9 +140,9 @@ def _root(arguments: argparse.Namespace) -> Path:
 
 def _show(arguments: argparse.Namespace, report) -> None:
     """Print the table and write it, and the same as JSON, beside the index."""
-    from .evaluation.layouts import LAYOUTS
-    from .evaluation.tables import rows_of, table
-    from .files.picture_files import replace_file
+    from ..evaluation.layouts import LAYOUTS
+    from ..evaluation.tables import rows_of, table
+    from ..files.picture_files import replace_file
 
     split = arguments.split or LAYOUTS[arguments.data].splits[0]
     rows = rows_of(arguments.data, split, report.records)

@@ -7,8 +7,8 @@ import sys
 import time
 from contextlib import contextmanager
 
-from .cli_run import add_model_options, add_setting_options, released_parts, world_palette
-from .errors import PixWizardError
+from ..errors import PixWizardError
+from .run import add_model_options, add_setting_options, released_parts, world_palette
 
 TEXT = "do a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
 EXIT_FAILURES = 1
@@ -61,9 +61,9 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 def batch(arguments: argparse.Namespace) -> int:
     """Do what is left to do, and say what failed."""
-    from .fleet.plan import identify
-    from .fleet.runner import collect
-    from .fleet.sources import find
+    from ..fleet.plan import identify
+    from ..fleet.runner import collect
+    from ..fleet.sources import find
 
     if arguments.collect:
         count, parquet = collect(arguments.out)
@@ -90,8 +90,8 @@ WORDS = ("task", "instruction", "target", "caption", "colour")
 
 def job_of(arguments: argparse.Namespace):
     """The Job that the options describe. Raises PixWizardError for a wrong value."""
-    from .cli_run import SETTINGS, usable_device
-    from .fleet.job import Job, ModelFiles, Temporal
+    from ..fleet.job import Job, ModelFiles, Temporal
+    from .run import SETTINGS, usable_device
 
     _check_counts(arguments)
     released = released_parts(arguments)
@@ -134,7 +134,7 @@ def _check_counts(arguments: argparse.Namespace) -> None:
 
 def carry_out(arguments: argparse.Namespace, job, items, failures):
     """Run the job with the engine asked for; the runner's Report."""
-    from .fleet.runner import run_fleet
+    from ..fleet.runner import run_fleet
 
     workers = arguments.workers or default_workers(arguments.device)
     shard = shard_of(arguments.shard)
@@ -163,10 +163,10 @@ def engine_of(arguments: argparse.Namespace, workers: int):
     """A function from job and chains to records."""
     retries = max(0, arguments.retries)
     if arguments.engine == "local":
-        from .fleet.local import run_local
+        from ..fleet.local import run_local
 
         return lambda job, chains: run_local(job, chains, workers, retries)
-    from .fleet.on_ray import RayOptions, run_on_ray
+    from ..fleet.on_ray import RayOptions, run_on_ray
 
     options = RayOptions(workers, arguments.ray_address, arguments.object_store_mb, retries)
     return lambda job, chains: run_on_ray(job, chains, options, _told)

@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from . import __version__, cli_batch, cli_bench, cli_run
-from .cli_evaluate import add_evaluate
-from .cli_run import usable_device
-from .demo.train_command import add_train
-from .errors import PixWizardError
+from .. import __version__
+from ..errors import PixWizardError
+from . import batch as cli_batch
+from . import bench as cli_bench
+from . import run as cli_run
+from .evaluate import add_evaluate
 from .progress import progress
+from .run import usable_device
+from .train import add_train
 
 EXIT_FAILED = 1  # the command worked and found something wrong
 EXIT_USER_ERROR = 2  # what argparse uses as well
@@ -93,7 +96,7 @@ def _add_convert(commands) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from .weights.convert import convert
+    from ..weights.convert import convert
 
     with progress("converting", "tensor") as advance:
         info = convert(
@@ -113,7 +116,7 @@ def _add_inspect(commands) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    from .weights.checkpoint import inspect
+    from ..weights.checkpoint import inspect
 
     info = inspect(arguments.path)
     if arguments.json:
@@ -141,7 +144,7 @@ def _add_verify(commands) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     import torch
 
-    from .verify import verify
+    from ..verify import verify
 
     report = verify(
         arguments.folder,

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from .errors import CanvasError, PixWizardError
+from ..errors import CanvasError, PixWizardError
 from .progress import progress
 
 RELEASED_PARTS = ("model", "gemma", "clip", "vae")
@@ -23,7 +23,7 @@ def add_demo_options(parser: argparse.ArgumentParser) -> None:
 
 def demo(arguments: argparse.Namespace) -> int:
     """Run the demonstration and print its scores and where the files are."""
-    from .demo.show import show
+    from ..demo.show import show
 
     bundle = load_small(arguments.bundle, arguments.device)
     with progress("demo", "task") as advance:
@@ -93,12 +93,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Do the task on each picture, write what it decodes to, and print the files."""
     if arguments.tasks:
         return _list_tasks()
-    from .decode import Hints, ade20k
-    from .files.answers import write_answer
-    from .files.picture_files import replace_file
-    from .pipeline import Request
-    from .pipeline import run as carry_out
-    from .tasks import find_task
+    from ..decode import Hints, ade20k
+    from ..files.answers import write_answer
+    from ..files.picture_files import replace_file
+    from ..pipeline import Request
+    from ..pipeline import run as carry_out
+    from ..tasks import find_task
 
     sentence = _sentence(arguments)
     kind = find_task(arguments.task).decoder if arguments.task else "image"
@@ -141,7 +141,7 @@ def usable_device(name: str):
 
 def load_small(folder: Path | None, device: str):
     """The bundled model, or one laid out like it."""
-    from .bundle import load_tiny
+    from ..bundle import load_tiny
 
     place = usable_device(device)
     return load_tiny(device=place) if folder is None else load_tiny(folder, device=place)
@@ -166,7 +166,7 @@ def _load(arguments: argparse.Namespace):
     """The released model from its four parts."""
     import torch
 
-    from .bundle import load_released
+    from ..bundle import load_released
 
     parts = released_parts(arguments)
     return load_released(
@@ -176,13 +176,13 @@ def _load(arguments: argparse.Namespace):
 
 def world_palette():
     """The classes that the bundled model knows."""
-    from .evaluation.scoring import world_palette
+    from ..evaluation.scoring import world_palette
 
     return world_palette()
 
 
 def _sentence(arguments: argparse.Namespace) -> str:
-    from .tasks import instruction
+    from ..tasks import instruction
 
     if bool(arguments.task) == bool(arguments.instruction):
         raise PixWizardError("say what to do: --task NAME (see --tasks) or --instruction TEXT")
@@ -196,7 +196,7 @@ def _pictures(arguments: argparse.Namespace) -> list[tuple[str, object]]:
     """(name for the files, picture) of all inputs; equal names get a number."""
     import torch
 
-    from .files.picture_files import open_picture
+    from ..files.picture_files import open_picture
 
     task = arguments.task or "edit"
     if not arguments.pictures:
@@ -224,7 +224,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def _settings(arguments: argparse.Namespace, settings):
     """The model's own settings, at the speed and with what else the command line says."""
-    from .presets import with_speed
+    from ..presets import with_speed
 
     settings = with_speed(settings, arguments.speed) if arguments.speed else settings
     given = {name: getattr(arguments, name) for name in SETTINGS}
@@ -232,7 +232,7 @@ def _settings(arguments: argparse.Namespace, settings):
 
 
 def _list_tasks() -> int:
-    from .tasks import TASKS
+    from ..tasks import TASKS
 
     for task in TASKS.values():
         fields = " ".join(f"--{name}" for name in task.fields)

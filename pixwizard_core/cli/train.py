@@ -145,8 +145,8 @@ def _train_lora(arguments: argparse.Namespace) -> int:
 def _base(arguments: argparse.Namespace):
     """The model a LoRA is trained for: a small one, or the released one from its four parts."""
     from ..bundle import load_released
-    from ..cli_run import load_small, usable_device
     from ..errors import PixWizardError
+    from .run import load_small, usable_device
 
     parts = [getattr(arguments, part) for part in PARTS]
     device = arguments.device or "cpu"

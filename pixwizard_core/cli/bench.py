@@ -39,8 +39,8 @@ def add_bench_options(parser: argparse.ArgumentParser) -> None:
 
 def bench(arguments: argparse.Namespace) -> int:
     """Measure, print a table, and write the same as JSON when asked."""
-    from .bench.machine import load, machine, told
-    from .files.picture_files import replace_file
+    from ..bench.machine import load, machine, told
+    from ..files.picture_files import replace_file
 
     facts = machine(arguments.device)
     print(told(facts), flush=True)
@@ -61,7 +61,7 @@ def bench(arguments: argparse.Namespace) -> int:
 
 def _steps(arguments: argparse.Namespace) -> dict:
     """Time and memory of a guided step: in the reference's order of work, and in ours."""
-    from .bench.steps import compare
+    from ..bench.steps import compare
 
     model = _model(arguments)
     now = time.process_time if arguments.cpu_time else time.perf_counter
@@ -89,10 +89,10 @@ def _model(arguments: argparse.Namespace):
     """A random model of the asked shape, type and place."""
     import torch
 
-    from .bench.steps import CPU_CONFIG, random_model
-    from .cli_run import usable_device
-    from .config import PRESETS
-    from .errors import PixWizardError
+    from ..bench.steps import CPU_CONFIG, random_model
+    from ..config import PRESETS
+    from ..errors import PixWizardError
+    from .run import usable_device
 
     if arguments.preset and arguments.preset not in PRESETS:
         raise PixWizardError(
@@ -107,7 +107,7 @@ def _model(arguments: argparse.Namespace):
 
 def _kernels(arguments: argparse.Namespace) -> dict:
     """One evaluation by attention kernel, and compiled."""
-    from .bench.kernels import compare, table
+    from ..bench.kernels import compare, table
 
     peak, found = compare(
         _model(arguments),
@@ -122,13 +122,13 @@ def _kernels(arguments: argparse.Namespace) -> dict:
 
 def _savings(arguments: argparse.Namespace) -> dict:
     """Scores of the small model by way of sampling and task."""
-    from .cli_run import load_small
-    from .errors import PixWizardError
-    from .evaluation import savings
-    from .evaluation.score_report import tasks_of
-    from .evaluation.scoring import Plan
-    from .files.picture_files import replace_file
+    from ..errors import PixWizardError
+    from ..evaluation import savings
+    from ..evaluation.score_report import tasks_of
+    from ..evaluation.scoring import Plan
+    from ..files.picture_files import replace_file
     from .progress import progress
+    from .run import load_small
 
     if arguments.count < 1:
         raise PixWizardError(f"--count must be at least 1. Got: {arguments.count}")
@@ -147,7 +147,7 @@ def _savings(arguments: argparse.Namespace) -> dict:
 
 def _decode(arguments: argparse.Namespace) -> dict:
     """Time and memory of each decoder."""
-    from .bench.decoders import compare, table
+    from ..bench.decoders import compare, table
 
     now = time.process_time if arguments.cpu_time else time.perf_counter
     found = compare(now=now)
@@ -157,8 +157,8 @@ def _decode(arguments: argparse.Namespace) -> dict:
 
 def _loading(arguments: argparse.Namespace) -> dict:
     """Time and memory of reading and converting a checkpoint."""
-    from .bench.loading import compare, table
-    from .config import PRESETS
+    from ..bench.loading import compare, table
+    from ..config import PRESETS
 
     found = compare(PRESETS.get(arguments.preset))
     print(table(found))

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..progress import progress
+from .progress import progress
 
 EVALUATE = "score a small model on scenes it never saw, task by task"
 CEILING_SCENES = 96
@@ -42,10 +42,10 @@ def add_evaluate(commands) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Score, print the tables, and write them where asked."""
-    from ..cli_run import load_small
     from ..evaluation.score_report import goal_table, table, tasks_of
     from ..evaluation.scoring import score_world
     from ..files.picture_files import replace_file
+    from .run import load_small
 
     plan, tasks = _plan(arguments), tasks_of(arguments.tasks, arguments.bundle)
     bundle = load_small(arguments.bundle, arguments.device)
