@@ -36,6 +36,7 @@ def read_json_file(path: Path, error: type[PixWizardError]) -> Any:
 
 def json_lines(path: Path, error: type[PixWizardError]) -> Iterator[tuple[int, str, Any]]:
     """(number, text, value) of each line that is not empty. Raises error naming a broken one."""
-    for number, line in enumerate(read_text(path, error).splitlines(), 1):
+    # Not splitlines(): JSON texts may hold other signs that Unicode takes for ends of lines.
+    for number, line in enumerate(read_text(path, error).split("\n"), 1):
         if line.strip():
             yield number, line, read_json(line, f"{path.name}, line {number} is", error)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..seeds import seed_argument
 from .progress import progress
 
 EVALUATE = "score a small model on scenes it never saw, task by task"
@@ -37,7 +38,7 @@ def add_evaluate(commands) -> None:
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
     parser.add_argument("--half", action="store_true", help="bfloat16: faster on many machines")
     parser.add_argument("--batch", type=int, default=32, help="pictures at a time")
-    parser.add_argument("--seed", type=int, help="another set of scenes")
+    parser.add_argument("--seed", type=seed_argument, help="another set of scenes")
 
 
 def evaluate(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..seeds import seed_argument
+
 TRAIN = "train the small model on the demo world, or a LoRA of any PixWizard"
 PARTS = ("model", "gemma", "clip", "vae")
 
@@ -30,7 +32,7 @@ def add_train(commands) -> None:
         "--start", help='folder of weights to go on from, "bundled", or "" for none'
     )
     budget.add_argument("--workers", type=int, help="processes that make samples")
-    budget.add_argument("--seed", type=int)
+    budget.add_argument("--seed", type=seed_argument)
     budget.add_argument("--device", help="auto, cpu, cuda, …")
     budget.add_argument(
         "--compile",

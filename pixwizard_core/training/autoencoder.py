@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..encoders.taesd import Autoencoder, save_autoencoder
 from ..files.picture_files import replace_file
+from ..seeds import seed_argument
 from .vae_pictures import CropSource, Pictures, generator_for
 from .vae_trainer import VaeSettings, VaeTrainer, channel_moments, settings_for
 
@@ -190,7 +191,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--steps", type=int, help="stop after this many steps if that comes first")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed_argument, default=0)
     parser.add_argument(
         "--batch-size", type=int, help="crops of 64 px per step (512 on a GPU, 16 on a CPU)"
     )

@@ -16,6 +16,7 @@ import torch
 
 from ..encoders.tokenizer import GEMMA_TOKENS
 from ..files.picture_files import replace_file
+from ..seeds import seed_argument
 from ..tasks import TASKS, instruction
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m pixwizard_core.training.tokenizer", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--out", type=Path, required=True, help="where to write tokenizer.json")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed_argument, default=0)
     chosen = parser.parse_args(arguments)
     tokenizer = build_tokenizer(chosen.seed)
     replace_file(chosen.out, (tokenizer.to_str() + "\n").encode())

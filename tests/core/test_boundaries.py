@@ -23,13 +23,14 @@ OPTIONAL = ("comfy", "kornia", "diffusers", "PIL", "tqdm", "matplotlib", "scipy"
 
 # The rooms from right to left: each may use what stands above it as said, and nothing below.
 # Files at the root of the core are rooms of one file.
-COMMON = {"errors", "json_text", "whole_file"}  # what everything shares
+COMMON = {"errors", "json_text", "seeds", "whole_file"}  # what everything shares
 BASE = {"config", "conditioning", "model", "sampling", "weights", "encoders", "generate", *COMMON}
 RUN = {"canvas", "decode", "files", "inpaint", "presets", "pipeline", "bundle", "tasks", *BASE}
 MAY_IMPORT = {
     "": set(),  # the version
     "errors": set(),
     "json_text": {"errors"},
+    "seeds": {"errors"},
     "whole_file": {"errors"},
     "config": {"errors"},
     "conditioning": {"config", "errors"},
