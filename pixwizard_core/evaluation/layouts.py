@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
+from ..files.kinds import is_picture
+from ..files.walk import is_hidden, natural, walk
 from ..fleet.items import safe_name
 from ..fleet.manifest import read_json_lines
-from ..fleet.sources import PICTURES, Found, natural
+from ..fleet.sources import Found
 from ..json_text import read_text
 from .layouts_referring import Options, find_referring
 from .truths import matlab_array
@@ -37,8 +39,8 @@ class Layout:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    found = (p for p in folder.iterdir() if p.suffix.lower() in PICTURES) if folder.is_dir() else ()
-    return sorted(found, key=natural)
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted((p for p in found if is_picture(p) and not is_hidden(p.name)), key=natural)
 
 
 def _beside(folder: Path, stem: str) -> Path | None:
@@ -90,17 +92,16 @@ def nyuv2_normals(root: Path, options: Options) -> list[Found]:
 
 def _rgb_files(root: Path, split: str) -> list[Path]:
     folder = root / split if (root / split).is_dir() else root
-    files = (p for p in folder.rglob("rgb_*") if p.suffix.lower() in PICTURES)
-    return sorted(files, key=natural)
+    return [path for path in walk(folder) if path.name.startswith("rgb_") and is_picture(path)]
 
 
 def sunrgbd(root: Path, options: Options) -> list[Found]:
     """ROOT/<sensor>/…/image/*.jpg and depth_bfx/*.png. Its split is a MATLAB file; --list takes the
     folders of a split, one a line."""
-    samples = [path.parent for path in root.rglob("image") if path.is_dir()]
+    samples = {path.parent.parent for path in walk(root) if path.parent.name == "image"}
     if options.listed:
         named = read_text(Path(options.listed), PixWizardError).split()
-        samples = [root / line.strip("/").removeprefix("SUNRGBD/") for line in named]
+        samples = {root / line.strip("/").removeprefix("SUNRGBD/") for line in named}
     found = []
     for sample in sorted(samples, key=natural):
         depths = _pictures(sample / "depth_bfx") or _pictures(sample / "depth")
@@ -130,9 +131,9 @@ def rain100l(root: Path, options: Options) -> list[Found]:
 
 
 def _named_pairs(root: Path) -> Iterable[tuple[Path, Path]]:
-    files = [p for p in root.rglob("*") if p.suffix.lower() in PICTURES]
+    files = [path for path in walk(root) if is_picture(path)]
     clear = {p.stem.removeprefix("no"): p for p in files if p.stem.startswith("norain")}
-    for path in sorted(files, key=natural):
+    for path in files:
         if path.stem.startswith("rain"):
             stem = path.stem.split("x")[0]  # rain-001x2.png in the first release
             if stem not in clear:
@@ -163,9 +164,8 @@ def sidd(root: Path, options: Options) -> list[Found]:
     The two .mat files of validation blocks are to be unpacked first, by `unpack_sidd`.
     """
     pairs = list(_foldered_pairs(root))
-    for path in sorted(root.rglob("*NOISY_SRGB*"), key=natural):
-        clean = path.with_name(path.name.replace("NOISY_SRGB", "GT_SRGB"))
-        pairs.append((path, clean))
+    noisy = [path for path in walk(root) if "NOISY_SRGB" in path.name]
+    pairs += [(path, path.with_name(path.name.replace("NOISY_SRGB", "GT_SRGB"))) for path in noisy]
     return [_pair(root, noisy, clean, "denoise") for noisy, clean in pairs]
 
 

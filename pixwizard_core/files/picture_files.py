@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import CanvasError, one_line
 from ..whole_file import whole_file
+from .kinds import HEIF, ending
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,45 +21,99 @@ if TYPE_CHECKING:
 SIXTEEN_BIT = 65535
 EIGHT_BIT = 255
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap the sides
+XMP = 700  # TIFF's tag
+PNG_HEAD = b"\x89PNG\r\n\x1a\n"
+TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+TURNING_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type", b"xmp\0", b"exif\0")
+LONGEST_KEYWORD = 80
 Rgb = tuple[int, int, int]
 Texts = Mapping[str, str] | None
+_allowed: int | None = None  # pixels of a picture; None leaves it to Pillow
 
 
 def open_picture(path: str | Path) -> Tensor:
     """A picture file as (1, 3, H, W) float32 in 0..1, upright; transparency is laid on white.
 
-    Any kind Pillow reads; 16-bit grey keeps its precision. Raises CanvasError for anything else.
+    Any kind Pillow reads; 16-bit grey keeps its precision. Of several frames the first. Raises
+    CanvasError for anything else.
     """
-    from PIL import ImageOps
-
     path = Path(path)
     if not path.is_file():
         raise CanvasError(f"there is no picture {path.name} in {path.parent.absolute()}")
-    with _opened(path) as file:
-        picture = ImageOps.exif_transpose(file)
-        picture.load()
+    with opened(path) as file:
+        picture = upright(file)
+    return to_tensor(picture, path.name)
+
+
+def to_tensor(picture: Image.Image, name: str) -> Tensor:
+    """What Pillow has decoded as (1, 3, H, W) float32 in 0..1. Raises CanvasError beginning with
+    name for NaN."""
     if picture.mode.startswith("I"):
         return _tensor(picture, SIXTEEN_BIT).expand(1, 3, -1, -1).clamp(0, 1)
     if picture.mode == "F":
         grey = _tensor(picture, 1)
         if bool(grey.isnan().any()):
-            raise CanvasError(f"{path.name} cannot be read as a picture (some pixels are NaN)")
+            raise CanvasError(f"{name} cannot be read as a picture (some pixels are NaN)")
         return grey.expand(1, 3, -1, -1).clamp(0, 1)
+    if not picture.has_transparency_data:
+        return _tensor(picture.convert("RGB"), EIGHT_BIT)
     rgba = _tensor(picture.convert("RGBA"), EIGHT_BIT)
     colour, alpha = rgba[:, :3], rgba[:, 3:]
     return colour * alpha + (1 - alpha)
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) in px of an upright picture, from the head of its file alone.
+    """(width, height) in px of what open_picture gives, mostly from the head of the file alone.
 
     Raises CanvasError for a file that is no picture.
     """
-    with _opened(Path(path)) as file:
-        # Pillow decodes a whole PNG to find notes behind its pixels, where hardly any has them.
-        told = file.format != "PNG" or "exif" in file.info
-        turned = told and file.getexif().get(ORIENTATION, 1) in SIDEWAYS
+    path = Path(path)
+    with opened(path) as file:
+        # Pillow finds some notes on orientation only while it decodes, and turns a TIFF by itself.
+        late = {"PNG": _png_may_turn, "TIFF": _tiff_may_turn}.get(file.format)
+        if late is not None:
+            return upright(file).size if late(path, file) else file.size
+        turned = file.getexif().get(ORIENTATION, 1) in SIDEWAYS
         return (file.height, file.width) if turned else (file.width, file.height)
+
+
+def upright(file: Image.Image) -> Image.Image:
+    """A decoded picture as it is to be seen, whoever wrote down how the camera was held."""
+    from PIL import ImageOps
+
+    file.load()
+    return ImageOps.exif_transpose(file)
+
+
+def _png_may_turn(path: Path, file: Image.Image) -> bool:
+    """Whether a chunk anywhere in a PNG could speak of orientation."""
+    with path.open("rb") as data:
+        data.seek(len(PNG_HEAD))
+        while len(head := data.read(8)) == 8:
+            length, kind = int.from_bytes(head[:4], "big"), head[4:]
+            if kind == b"eXIf":
+                return True
+            start = data.read(min(length, LONGEST_KEYWORD)) if kind in TEXT_CHUNKS else b""
+            if start.startswith(TURNING_TEXTS):
+                return True
+            data.seek(length - len(start) + 4, 1)  # and the checksum
+    return False
+
+
+def _tiff_may_turn(path: Path, file: Image.Image) -> bool:
+    return file.tag_v2.get(ORIENTATION, 1) != 1 or XMP in file.tag_v2
+
+
+def allow_pixels(count: int) -> None:
+    """Let pictures of up to count pixels be opened from now on in this process, and no larger ones.
+
+    Without this, Pillow's own limit holds (about 179 million), against files that fill the memory.
+    """
+    from PIL import Image
+
+    global _allowed
+    _allowed = count
+    Image.MAX_IMAGE_PIXELS = count
 
 
 def open_raw(path: str | Path) -> Tensor:
@@ -66,22 +121,54 @@ def open_raw(path: str | Path) -> Tensor:
     type, 16-bit depths and class indices included. Raises CanvasError."""
     import numpy as np
 
-    with _opened(Path(path)) as file:
+    with opened(Path(path)) as file:
         values = np.array(file)
     return torch.from_numpy(values.astype("int64") if values.dtype.kind in "uib" else values)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """A picture for Pillow to read in the block. Raises CanvasError when it cannot."""
     from PIL import Image
 
+    _learn_heif(path)
     try:
         with Image.open(path) as file:
+            _check_pixels(path, file)
             yield file
+    except CanvasError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise CanvasError(_too_large(path, 2 * Image.MAX_IMAGE_PIXELS)) from error
     except Exception as error:  # its readers raise a dozen kinds for broken files
         reason = one_line(str(error), 120) or type(error).__name__
         raise CanvasError(f"{path.name} cannot be read as a picture ({reason})") from error
+
+
+def _check_pixels(path: Path, file: Image.Image) -> None:
+    if _allowed is not None and file.width * file.height > _allowed:
+        raise CanvasError(_too_large(path, _allowed))
+
+
+def _too_large(path: Path, allowed: int) -> str:
+    return (
+        f"{path.name} has more than {allowed / 1e6:.0f} million pixels, which could fill the "
+        "memory; if you trust it, raise the limit by --max-pixels"
+    )
+
+
+def _learn_heif(path: Path) -> None:
+    """Let Pillow read a phone's HEIC. Raises CanvasError when the package for it is missing."""
+    if ending(path) not in HEIF:
+        return
+    try:
+        import pillow_heif
+    except ImportError:
+        raise CanvasError(
+            f"{path.name} is a HEIF picture, and reading it takes one more package: "
+            "pip install pillow-heif"
+        ) from None
+    pillow_heif.register_heif_opener()
 
 
 def open_mask(path: str | Path) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..files.picture_files import replace_file
 
 Record = dict[str, Any]
 INDEX, FAILURES, PARQUET, LOCK = "index", "failures", "index.parquet", ".lock"
+LEFT_OUT = "left_out.jsonl"
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 HELD = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}  # by another process
 
@@ -119,6 +120,14 @@ def write_list(path: Path, records: Iterable[Record]) -> None:
     replace_file(path, b"".join(map(as_line, ordered)))
 
 
+def write_or_remove(path: Path, records: Sequence[Record]) -> None:
+    """A list of what went wrong: none where nothing did."""
+    if records:
+        replace_file(path, b"".join(map(as_line, records)))
+    else:
+        path.unlink(missing_ok=True)
+
+
 def write_parquet(path: Path, records: Iterable[Record]) -> bool:
     """The same as Parquet, with what is not plain as JSON text; False without pyarrow."""
     try:
@@ -132,10 +141,11 @@ def write_parquet(path: Path, records: Iterable[Record]) -> bool:
         {**r, "path": r["path"].encode(errors="backslashreplace").decode(),
          **{k: json.dumps(r[k], sort_keys=True) for k in nested}} for r in ordered
     ]  # fmt: skip
-    text, whole = pyarrow.string(), pyarrow.int64()
+    text, whole, seed = pyarrow.string(), pyarrow.int64(), pyarrow.uint64()
     columns = {
-        **dict.fromkeys(("name", "key", "path", "sequence", "task", "instruction"), text),
-        **dict.fromkeys(("frame", "seed", "width", "height"), whole),
+        **dict.fromkeys(("name", "key", "path", "sequence", "task", "instruction", "note"), text),
+        **dict.fromkeys(("frame", "width", "height"), whole),
+        "seed": seed,
         **dict.fromkeys(("model_width", "model_height"), whole),
         **dict.fromkeys(nested, text),
     }

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..canvas import Size
+from ..files.film import Shot
 
 FORMAT = 1  # of keys and of the index; raised when what is written for an item changes
 BLOCK = 1 << 20
@@ -32,7 +33,8 @@ class Item:
     of the video or frame folder that it belongs to. content: hash of the file. size: of the upright
     picture in px. seed: given by the user, else None. words: fields of the instruction that
     decoding needs too (colour). truth: what an evaluation compares with, by its protocol; empty
-    otherwise.
+    otherwise. shot: how a frame of a film is found and known again. note: what is wrong with the
+    rest of its film.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Item:
     seed: int | None = None
     words: dict[str, str] = field(default_factory=dict)
     truth: dict[str, Any] = field(default_factory=dict)
+    shot: Shot | None = None
+    note: str = ""
 
     def own_seed(self, base: int) -> int:
         """The seed given for this item, or one that follows from what it is and from base."""

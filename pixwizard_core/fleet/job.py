@@ -88,8 +88,9 @@ class Job:
     overrides: SampleSettings fields instead of the model's own. batch: rows of every forward pass;
     short groups are filled up, because the number of rows changes the last bits of a result.
     save: write pictures and data, not the index alone. score: compares an answer with the truth of
-    its item, for items that have one; a function of a module, so that it can be pickled. Settings
-    that do not change results (workers, threads, retries) belong to the engine.
+    its item, for items that have one; a function of a module, so that it can be pickled.
+    max_pixels: of pictures that are opened; None leaves it to Pillow. Settings that do not change
+    results (workers, threads, retries) belong to the engine.
     """
 
     out: str
@@ -106,6 +107,7 @@ class Job:
     save: bool = True
     threads: int = 1
     score: Score | None = None
+    max_pixels: int | None = None
 
     def settings_of(self, task_id: str) -> SampleSettings:
         return replace(self.model.settings_of(task_id), **self.overrides)
@@ -132,7 +134,7 @@ class Job:
                 "palette": palette if item.task == "segmentation" else None,
                 "temporal": self.temporal and [asdict(self.temporal), before],
                 "save": self.save,
-                "content": [item.content, item.frame],
+                "content": [item.content, item.frame, *([item.shot.mark] if item.shot else [])],
                 "asked": [item.task, item.instruction, item.words, self.seed_of(item)],
                 "truth": item.truth,
             }

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from ..canvas import Canvas, Size, plan
 from ..errors import InstructionError, PixWizardError
+from ..files.film import look
 from ..files.picture_files import picture_size
+from ..seeds import as_seed
 from ..tasks import FREE_TEXT, find_task, instruction
 from .index import Record, is_kept
 from .items import Item, digest, file_hash, with_names
 from .job import Job
 from .latents import LatentStore
 from .sources import Found
-from .video import frame_size
 
 CHAIN_LIMIT = 8  # batches handed to a worker at a time, so that it can read ahead
 HANDOUTS = 4  # chains a worker gets at least, so that all end at about the same time
@@ -54,15 +55,20 @@ def identify(
         try:
             if one.path not in hashes:
                 hashes[one.path] = file_hash(one.path)
-            video = one.frame is not None
-            size = Size(*(frame_size if video else picture_size)(one.path))
-            items.append(_item(one, asked, hashes[one.path], size))
+            items.append(_item(one, asked, hashes[one.path], _size(one)))
         except InstructionError as error:
             raise InstructionError(f"{one.path}: {error}") from error
         except (PixWizardError, OSError) as error:
             failures.append(failure(one.name, str(one.path), error))
         on_seen(number - len(failures), len(failures))
     return with_names(items), failures
+
+
+def _size(one: Found) -> Size:
+    if one.frame is None:
+        return Size(*picture_size(one.path))
+    shot = one.shot or look(one.path).shots[one.frame]
+    return Size(*shot.size)
 
 
 def failure(name: str, path: str, error: BaseException) -> Failure:
@@ -84,12 +90,12 @@ def _item(one: Found, asked: dict[str, str], content: str, size: Size) -> Item:
             "nothing is asked of it; give --task or --instruction, or say so in its row"
         )
     find_task(task)
-    seed = int(words["seed"]) if words.get("seed") else None
+    seed = as_seed(words["seed"]) if words.get("seed") else None
     hints = {"colour": words["colour"]} if words.get("colour") else {}
     path = str(one.path.absolute())
     return Item(
         f"{one.name}_{task}", path, task, sentence, one.frame, one.sequence, content, size, seed,
-        hints, one.truth,
+        hints, one.truth, one.shot, one.note,
     )  # fmt: skip
 
 

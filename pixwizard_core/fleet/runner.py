@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import PixWizardError
 from .index import (
     DONE,
+    LEFT_OUT,
     PARQUET,
     STOPPED,
     Appender,
@@ -20,6 +21,7 @@ from .index import (
     locked,
     read_all,
     write_list,
+    write_or_remove,
     write_parquet,
 )  # fmt: skip
 from .items import Item
@@ -53,9 +55,11 @@ def run_fleet(
     workers: int = 1,
     shard: tuple[int, int] = (1, 1),
     failures: Sequence[Failure] = (),
+    left_out: Sequence[Record] = (),
     on_progress: Callable[[int, int, int], None] = lambda done, total, failed: None,
 ) -> Report:
-    """Do the items that are not done yet. failures: what could not even be looked at.
+    """Do the items that are not done yet. failures: what could not even be looked at. left_out:
+    what is no item, to be listed.
 
     on_progress(done, total, failed) counts what this run has to do. Raises PixWizardError when
     another run works on the same list, ValueError for items with a truth and a job without score.
@@ -79,6 +83,7 @@ def run_fleet(
         report.records = sorted(records.values(), key=lambda record: record["name"])
         report.failures.sort(key=lambda failure: failure["name"])
         _settle(out, path, shard, report)
+        write_or_remove(out / LEFT_OUT, left_out)
     return report
 
 
@@ -119,10 +124,7 @@ def _settle(out: Path, path: Path, shard: tuple[int, int], report: Report) -> No
         report.parquet = _collect(out, report.records)
     else:
         write_list(path, report.records)
-    if report.failures:
-        write_list(failures_path(out, shard), report.failures)
-    else:
-        failures_path(out, shard).unlink(missing_ok=True)
+    write_or_remove(failures_path(out, shard), report.failures)
     if shard == (1, 1):
         if not report.failures:
             shutil.rmtree(out / FOLDER, ignore_errors=True)

@@ -1,34 +1,32 @@
-"""Pictures from what the command line names: files, folders, globs, manifests, videos, frames."""
+"""Pictures from what the command line names: files, folders, globs, lists, films, frames."""
 
 from __future__ import annotations
 
-import glob
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import PixWizardError
+from ..errors import CanvasError, PixWizardError
+from ..files.film import Shot, look
+from ..files.film_pages import page_count
+from ..files.kinds import PAGED, ending, is_film, is_list, is_picture
+from ..files.walk import MAGIC, Tell, expand, silent, walk
 from .items import safe_name
-from .manifest import MANIFESTS, read_manifest
-from .video import VIDEOS, frame_count
+from .manifest import read_manifest
 
-PICTURES = frozenset(
-    f".{kind}"
-    for kind in (
-        *("png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif", "ppm", "pgm", "pnm"),
-        *("jp2", "avif", "tga"),
-    )
-)
 FRAME_DIGITS = 6
+LOOKERS = 4  # films looked through at a time
+OTHER, LIST, FILM = "no picture or film", "a list; name it itself", "a film among frames"
+TWICE = "named twice"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture before it is known what to ask of it. words: what its manifest row says. truth: see
-    Item."""
+    """A picture before it is known what to ask of it. words: what its row of a list says. truth:
+    see Item. shot: of a film that could be decoded. note: what is wrong with the rest of it."""
 
     name: str
     path: Path
@@ -36,103 +34,164 @@ class Found:
     sequence: str = ""
     words: dict[str, str] = field(default_factory=dict)
     truth: dict[str, Any] = field(default_factory=dict)
+    shot: Shot | None = None
+    note: str = ""
 
 
 def find(
-    inputs: Sequence[str], *, frames: bool = False, every: int = 1, out: Path | None = None
+    inputs: Sequence[str],
+    *,
+    frames: bool = False,
+    every: int = 1,
+    out: Path | None = None,
+    tell: Tell = silent,
+    on_frame: Callable[[int], None] = lambda count: None,
 ) -> list[Found]:
     """All pictures that inputs name, folders with all that is below them.
 
     frames: each folder is one sequence of frames, in the natural order of their names. every: take
     each n-th frame of a sequence. out: where results go; what is in there is no input, unless an
-    input is itself in there. Raises PixWizardError for an input that names nothing, or that is out.
+    input is itself in there. tell(path, reason): called for each file that is left out, except
+    hidden ones and what is in out. on_frame: told how many frames of films are decoded so far.
+    Raises PixWizardError for an input that names nothing, or that is out.
     """
-    found: list[Found] = []
+    found: dict[tuple, Found] = {}
     for given in inputs:
-        some = [one for path, base in _paths(given) for one in _of_path(path, base, frames, every)]
-        found += some if out is None else _without_results(some, given, out)
+        some = list(_of_input(given, frames, every, tell))
         if not some:
             raise PixWizardError(f"there is no picture or video in {given}")
-    return found
+        if out is not None:
+            some = _without_own(some, given, out)
+        _look_ahead((one.path for one in some), on_frame)
+        for one in (one for start in some for one in _with_frames(start, every)):
+            who = (os.path.abspath(one.path), one.frame, *sorted(one.words.items()))
+            if who in found:
+                tell(one.path, TWICE)
+            found.setdefault(who, one)
+    return list(found.values())
 
 
-def _without_results(some: list[Found], given: str, out: Path) -> list[Found]:
-    root, place = Path(os.path.abspath(given)), Path(os.path.abspath(out))
-    if root == place and root.is_dir():
-        raise PixWizardError(f"{given} is both input and output; give another folder as --out")
-    if root.is_relative_to(place):
-        return some
-    below = f"{place}{os.sep}"
-    return [one for one in some if not os.path.abspath(one.path).startswith(below)]
-
-
-def _paths(given: str) -> Iterator[tuple[Path, Path | None]]:
-    """(path, the folder that names are relative to) of one input; None: what is given itself."""
+def _of_input(given: str, frames: bool, every: int, tell: Tell) -> Iterator[Found]:
+    """The files that one input names, films as one."""
     path = Path(given)
     if path.exists():
-        yield path, None
-        return
-    matched = sorted(glob.glob(given, recursive=True)) if glob.has_magic(given) else []
-    if not matched:
-        raise PixWizardError(f"there is no {given}; give a picture, folder, glob, manifest, video")
-    plain = re.split(r"[*?\[]", given, maxsplit=1)[0]
-    root = Path(plain if plain.endswith(("/", "\\")) else Path(plain).parent)
-    for match in map(Path, matched):
-        yield match, root
+        paths, base = [path], None
+    else:
+        base, paths = expand(given, tell) if MAGIC.search(given) else (path, [])
+        if not paths:
+            raise PixWizardError(
+                f"there is no {given}; give a picture, folder, glob, manifest, video"
+            )
+    for one in paths:
+        if one.is_dir():
+            yield from _of_folder(one, base, frames, every, tell)
+        elif is_list(one):
+            for row in read_manifest(one):
+                yield Found(_name(row.path, one.parent), row.path, words=row.words)
+        elif _is_input(one):
+            yield Found(_name(one, base or one.parent), one)
+        else:
+            tell(one, OTHER)
 
 
-def _of_path(path: Path, base: Path | None, frames: bool, every: int) -> Iterator[Found]:
-    if path.is_dir():
-        yield from _of_folder(path, base, frames, every)
-    elif path.suffix.lower() in MANIFESTS:
-        for row in read_manifest(path):
-            for one in _of_file(row.path, path.parent, every):
-                yield replace(one, words=row.words)
-    elif path.suffix.lower() in VIDEOS | PICTURES:
-        yield from _of_file(path, base or path.parent, every)
-
-
-def _of_file(path: Path, base: Path, every: int) -> Iterator[Found]:
-    """A picture, or the frames of a video; of one that cannot be read the first, to be listed."""
-    name = _name(path, base)
-    if path.suffix.lower() not in VIDEOS:
-        yield Found(name, path)
-        return
-    try:
-        count = frame_count(path)
-    except (PixWizardError, OSError):
-        count = 1
-    for frame in range(0, count, every):
-        yield Found(f"{name}/{frame:0{FRAME_DIGITS}}", path, frame, name)
-
-
-def _of_folder(folder: Path, base: Path | None, frames: bool, every: int) -> Iterator[Found]:
-    inside = sorted((p for p in folder.rglob("*") if p.is_file()), key=natural)
-    inside = [path for path in inside if not _hidden(path.relative_to(folder))]
-    if not frames:
-        for path in inside:
-            if path.suffix.lower() in PICTURES | VIDEOS:
-                yield from _of_file(path, base or folder, every)
-        return
+def _of_folder(
+    folder: Path, base: Path | None, frames: bool, every: int, tell: Tell
+) -> Iterator[Found]:
     counts: dict[Path, int] = {}
-    for path in inside:
-        if path.suffix.lower() in PICTURES:
+    for path in walk(folder, tell):
+        if is_list(path):
+            tell(path, LIST)
+        elif not _is_input(path):
+            tell(path, OTHER)
+        elif not frames:
+            yield Found(_name(path, base or folder), path)
+        elif is_picture(path):
             number = counts[path.parent] = counts.get(path.parent, -1) + 1
             if number % every == 0:
                 sequence = safe_name(path.parent.relative_to(base or folder.parent))
                 yield Found(f"{sequence}/{safe_name(path.stem)}", path, sequence=sequence)
+        else:
+            tell(path, FILM)
 
 
-def natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sorts frame2 before frame10."""
-    pieces = re.split(r"(\d+)", path.as_posix())
-    return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces]
+def _is_input(path: Path) -> bool:
+    try:
+        return is_picture(path) or is_film(path)
+    except OSError:
+        return True  # to be listed as a failure, with the reason
+
+
+def _with_frames(start: Found, every: int) -> Iterator[Found]:
+    """What is found, or the frames of a film; of one that cannot be decoded the first, to be
+    listed."""
+    film = None if start.sequence else _film(start.path)
+    if film is None:
+        yield start
+        return
+    if isinstance(film, Exception):
+        yield replace(start, name=_frame_name(start, 0), frame=0, sequence=start.name)
+        return
+    for shot in film.shots[::every]:
+        yield replace(
+            start, name=_frame_name(start, shot.number), frame=shot.number, sequence=start.name,
+            shot=shot, note=film.note,
+        )  # fmt: skip
+
+
+def _frame_name(start: Found, number: int) -> str:
+    return f"{start.name}/{number:0{FRAME_DIGITS}}"
+
+
+def _film(path: Path, on_frame: Callable[[int], None] = lambda count: None):
+    """A film, the reason why it cannot be decoded, or None for a picture."""
+    try:
+        if not holds_frames(path):
+            return None
+        return look(path, on_frame)
+    except (PixWizardError, OSError) as error:
+        return error
+
+
+def holds_frames(path: Path) -> bool:
+    """Whether a file is a film, or a picture with several frames or pages. Raises OSError."""
+    if ending(path) not in PAGED:
+        return is_film(path)
+    try:
+        return page_count(path) > 1
+    except CanvasError:
+        return False  # opening it as a picture will say why
+
+
+def _look_ahead(paths: Iterable[Path], on_frame: Callable[[int], None]) -> None:
+    """Decode films once, several at a time, so that what follows finds them known."""
+    counts: dict[Path, int] = {}
+
+    def one(path: Path) -> None:
+        def advance(count: int) -> None:
+            counts[path] = count
+            on_frame(sum(list(counts.values())))
+
+        _film(path, advance)
+
+    with ThreadPoolExecutor(min(LOOKERS, os.cpu_count() or 1)) as pool:
+        list(pool.map(one, dict.fromkeys(paths)))
+
+
+def _without_own(some: list[Found], given: str, out: Path) -> list[Found]:
+    """What is not in the folder that results go to."""
+    root, place = Path(os.path.realpath(given)), Path(os.path.realpath(out))
+    if root == place and root.is_dir():
+        raise PixWizardError(f"{given} is both input and output; give another folder as --out")
+    if root.is_relative_to(place):
+        return some
+    known: dict[Path, bool] = {}
+    for one in some:
+        if one.path.parent not in known:
+            folder = Path(os.path.realpath(one.path.parent))
+            known[one.path.parent] = folder.is_relative_to(place)
+    return [one for one in some if not known[one.path.parent]]
 
 
 def _name(path: Path, root: Path) -> str:
     inside = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
     return safe_name(inside.with_suffix(""))
-
-
-def _hidden(inside: Path) -> bool:
-    return any(part.startswith(".") for part in inside.parts)

@@ -19,7 +19,8 @@ from torch import Tensor
 from ..decode import Hints, ade20k
 from ..errors import PixWizardError
 from ..files.answers import write_answer
-from ..files.picture_files import open_picture
+from ..files.film import FilmReader
+from ..files.picture_files import allow_pixels, open_picture
 from ..tasks import find_task
 from .forward import RememberedTexts, paint, paint_frame
 from .index import DONE, FAILED, STOPPED, Record
@@ -27,7 +28,6 @@ from .items import Item
 from .job import Job
 from .latents import LatentStore
 from .plan import Batch, Chain, Todo, canvas_of
-from .video import VideoReader
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 READ_AHEAD, WRITE_BEHIND = 2, 4  # batches
@@ -40,10 +40,12 @@ class Worker:
 
     def __init__(self, job: Job, retries: int = 2, device: str | None = None, bundle=None) -> None:
         torch.set_num_threads(job.threads)
+        if job.max_pixels is not None:
+            allow_pixels(job.max_pixels)
         bundle = bundle or job.model.load(device or job.device)
         self.bundle = replace(bundle, text=RememberedTexts(bundle.text))
         self.job, self.retries = job, retries
-        self.videos = VideoReader()
+        self.films = FilmReader()
         self.latents = LatentStore(Path(job.out))
 
     def read(self, batch: Batch) -> list[Answer]:
@@ -52,8 +54,8 @@ class Worker:
 
     def _read(self, item: Item) -> Answer:
         def attempt() -> Tensor:
-            if item.frame is not None:
-                return self.videos.read(item.path, item.frame)
+            if item.shot is not None:
+                return self.films.read(item.path, item.shot)
             return open_picture(item.path)
 
         return self._tried(attempt)
@@ -134,6 +136,7 @@ class Worker:
             written, facts = write_answer(place, stem, kind, answer, hints)
             files = {what: path.relative_to(out).as_posix() for what, path in written.items()}
         return {
+            **({"note": item.note} if item.note else {}),
             "name": item.name, "key": todo.key, "status": DONE, "path": item.path,
             "frame": item.frame, "sequence": item.sequence, "task": item.task,
             "instruction": item.instruction, "seed": job.seed_of(item),

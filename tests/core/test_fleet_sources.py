@@ -98,15 +98,67 @@ def test_manifest_of_json_lines_keeps_own_words(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "path,task,seed\na.png,mask,18446744073709551615\n",
+        " Path , TASK,Seed \n a.png , mask , 18446744073709551615 \n",
+        "\ufeffpath;task;seed\r\na.png;mask;18446744073709551615\r\n",
+        "sep=;\npath;task;seed\na.png;mask;18446744073709551615\n",
+        "path\ttask\tseed\na.png\tmask\t18446744073709551615\n",
+        '"path", "task", "seed"\n"a.png", "mask", "18446744073709551615"\n',
+        "path\u00a0,task,seed,_mine,\na.png,mask,18446744073709551615,x,\n\n,,,,\n",
+    ],
+)
+def test_manifest_forgives_how_spreadsheets_write(text, tmp_path):
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8", newline="")
+    (row,) = read_manifest(tmp_path / "list.csv")
+    assert row.path == tmp_path / "a.png"
+    assert row.words == {"task": "mask", "seed": "18446744073709551615"}
+
+
+def test_manifest_keeps_line_ends_inside_quotes(tmp_path):
+    text = 'path,instruction,seed\na.png,"Make it\nnight, ""now"".",1\nb.png,x,2\n'
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8")
+    first, second = read_manifest(tmp_path / "list.csv")
+    assert first.words == {"instruction": 'Make it\nnight, "now".', "seed": "1"}
+    assert second.words["seed"] == "2"
+
+
+def test_manifest_of_json_lines_forgives_case_and_rare_line_ends(tmp_path):
+    text = '{"Path": "a.png", " Task": "normal", "Seed": 5, "_note": [1]}\n'
+    text += '{"path": "b.png", "target": "the\u2028ball"}\n'
+    (tmp_path / "list.jsonl").write_text(text, encoding="utf-8")
+    first, second = read_manifest(tmp_path / "list.jsonl")
+    assert first.words == {"task": "normal", "seed": "5"}
+    assert second.words == {"target": "the\u2028ball"}
+
+
+@pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("l.csv", "file\na.png\n", "no column 'path'"),
         ("l.jsonl", "{bad\n", "line 1 is not valid JSON"),
         ("l.jsonl", "[1]\n", "line 1: not a JSON object"),
         ("l.jsonl", '{"task": "depth"}\n', "line 1: no path"),
-        ("l.csv", "path,seed\na.png,x\n", "line 2: the seed is a whole number of .* Got: 'x'"),
-        ("l.csv", "path,seed\na.png,--5\n", "line 2: the seed is a whole number"),
-        ("l.jsonl", '{"path": "a.png", "seed": 1234567890123456789}', "up to 18 digits"),
+        ("l.csv", "path,seed\na.png,x\n", r"line 2: the seed is a .* \(2\^64 - 1\)\. Got: 'x'"),
+        ("l.csv", "path,seed\na.png,-5\n", "line 2: the seed is a whole number from 0 to"),
+        ("l.csv", f"path,seed\na.png,{1 << 64}\n", "from 0 to 18446744073709551615"),
+        (
+            "l.jsonl",
+            '{"path": "a.png", "seed": 1%s}' % ("0" * 23),
+            "from 0 to 18446744073709551615",
+        ),
+        ("l.jsonl", '{"path": "a.png", "seed": true}', "the seed is a whole number"),
+        ("l.jsonl", '{"path": "a.png", "seed": 1.0}', "the seed is a whole number"),
+        ("l.jsonl", '{"path": "a.png", "target": ["x"]}', "line 1: target is a text"),
+        ("l.csv", "path,taks\na.png,mask\n", "line 1: 'taks' is not known. Did you mean 'task'"),
+        ("l.csv", "path,prompt\na.png,x\n", "'prompt' is not known. Did you mean 'instruction'"),
+        ("l.jsonl", '{"path": "a.png", "color": "red"}', "'color' .* Did you mean 'colour'"),
+        ("l.jsonl", '{"path": "a.png", "zzz": 1}', "'zzz' is not known. Known are path, task"),
+        ("l.csv", "path,Task,task\na.png,mask,depth\n", "two columns are called 'task'"),
+        ("l.csv", "path,\na.png,mask\n", "line 2: 'mask' stands in a column without a heading"),
+        ("l.csv", "path,target\na.png,the ball, red\n", "line 2: 3 cells under 2 headings"),
+        ("l.csv", 'path,target\na.png,"the ball\nb.png,x\n', "line 3: unexpected end of data"),
     ],
 )
 def test_manifest_names_the_wrong_row(name, text, message, tmp_path):

@@ -1,0 +1,88 @@
+"""Pictures with several frames or pages as films, through Pillow: GIF, WebP, PNG, AVIF, TIFF."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import one_line
+from .picture_files import opened, to_tensor, upright
+
+REDUCED, KIND_OF_PAGE = 1, 254  # TIFF's tag for what a page is, and its bit for a smaller copy
+
+
+def page_count(path: str | Path) -> int:
+    """How many frames or pages the head of a picture speaks of, a TIFF's smaller copies left out;
+    1 for most. Raises CanvasError for a file that is no picture."""
+    with opened(Path(path)) as file:
+        count = getattr(file, "n_frames", 1)
+        if file.format != "TIFF" or count == 1:
+            return count
+        return sum(_is_whole(file, number) for number in range(count))
+
+
+class Pages:
+    """A picture file with several frames. Jumps are not needed: Pillow has to walk as well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.opening = opened(path)
+        self.file = self.opening.__enter__()
+        self.told = getattr(self.file, "n_frames", 1)
+        self.done, self.stopped = 0, ""
+
+    def frames(self) -> Iterator[Page]:
+        for number in range(self.told):
+            try:
+                if self.file.format == "TIFF" and not _is_whole(self.file, number):
+                    self.done += 1
+                    continue
+                self.file.seek(number)
+                page = Page(upright(self.file).copy())
+            except Exception as error:  # its readers raise a dozen kinds for broken files
+                self.stopped = one_line(str(error), 120) or type(error).__name__
+                return
+            self.done += 1
+            yield page
+
+    def seek(self, time: int) -> Iterator[Page]:
+        return iter(())
+
+    def note(self) -> str:
+        if self.done == self.told:
+            return ""
+        return f"its head tells of {self.told} frames, and {self.done} are there ({self.stopped})"
+
+    def close(self) -> None:
+        self.opening.__exit__(None, None, None)
+
+
+class Page:
+    """One frame of a picture file, as it is shown."""
+
+    time, is_key = None, False
+
+    def __init__(self, image) -> None:
+        self.image = image
+
+    @cached_property
+    def mark(self) -> str:
+        """Sum of the pixels, and what they stand for."""
+        seen = self.image.convert("RGBA") if self.image.mode in ("P", "PA") else self.image
+        return f"{zlib.crc32(seen.tobytes()):08x} {seen.mode}"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.image.size
+
+    def picture(self) -> Tensor:
+        return to_tensor(self.image, "this frame")
+
+
+def _is_whole(file, number: int) -> bool:
+    file.seek(number)
+    return not file.tag_v2.get(KIND_OF_PAGE, 0) & REDUCED
