@@ -8,7 +8,13 @@ import time
 from contextlib import contextmanager
 
 from ..errors import PixWizardError
-from .run import add_model_options, add_setting_options, released_parts, world_palette
+from .run import (
+    add_model_options,
+    add_setting_options,
+    let_pixels,
+    released_parts,
+    world_palette,
+)
 
 TEXT = "do a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
 EXIT_FAILURES = 1
@@ -61,6 +67,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 def batch(arguments: argparse.Namespace) -> int:
     """Do what is left to do, and say what failed."""
+    from ..fleet.left_out import LeftOut
     from ..fleet.plan import identify
     from ..fleet.runner import collect
     from ..fleet.sources import find
@@ -75,14 +82,20 @@ def batch(arguments: argparse.Namespace) -> int:
         raise PixWizardError(f"--every must be at least 1. Got: {arguments.every}")
     job = job_of(arguments)
     asked = {name: getattr(arguments, name) or "" for name in WORDS}
-    found = find(
-        arguments.inputs, frames=arguments.frames, every=arguments.every, out=arguments.out
-    )
+    left_out = LeftOut()
+    with rate("decoding films", "frame") as advance:
+        found = find(
+            arguments.inputs, frames=arguments.frames, every=arguments.every, out=arguments.out,
+            tell=left_out.tell, on_frame=lambda count: advance(count, 0, 0),
+        )  # fmt: skip
+    left_out.note(found)
     with rate("looking at", "picture") as advance:
         items, failures = identify(
             found, asked, lambda seen, failed: advance(seen, len(found), failed)
         )
-    return finish(carry_out(arguments, job, items, failures))
+    for line in left_out.lines():
+        print(line, file=sys.stderr)
+    return finish(carry_out(arguments, job, items, failures, left_out.rows))
 
 
 WORDS = ("task", "instruction", "target", "caption", "colour")
@@ -94,6 +107,7 @@ def job_of(arguments: argparse.Namespace):
     from .run import SETTINGS, usable_device
 
     _check_counts(arguments)
+    let_pixels(arguments)
     released = released_parts(arguments)
     model = ModelFiles(
         folder=str(arguments.bundle) if arguments.bundle else None,
@@ -116,6 +130,7 @@ def job_of(arguments: argparse.Namespace):
         palette=None if released else world_palette(),
         temporal=None if start is None else Temporal(start),
         threads=arguments.threads,
+        max_pixels=arguments.max_pixels,
     )
 
 
@@ -132,7 +147,7 @@ def _check_counts(arguments: argparse.Namespace) -> None:
         raise PixWizardError("--temporal does one frame after another; leave --batch at 1")
 
 
-def carry_out(arguments: argparse.Namespace, job, items, failures):
+def carry_out(arguments: argparse.Namespace, job, items, failures, left_out=()):
     """Run the job with the engine asked for; the runner's Report."""
     from ..fleet.runner import run_fleet
 
@@ -141,7 +156,7 @@ def carry_out(arguments: argparse.Namespace, job, items, failures):
     with rate(arguments.engine, "picture") as advance:
         return run_fleet(
             job, items, engine_of(arguments, workers), workers=workers, shard=shard,
-            failures=failures, on_progress=advance,
+            failures=failures, left_out=left_out, on_progress=advance,
         )  # fmt: skip
 
 
@@ -200,7 +215,7 @@ def finish(report) -> int:
 @contextmanager
 def rate(label: str, unit: str):
     """advance(done, total, failed) shows on stderr how far the work is, how fast it goes and how
-    long it takes: a bar with tqdm on a terminal, else a line now and then."""
+    long it takes: a bar with tqdm on a terminal, else a line now and then. total 0: not known."""
     try:
         from tqdm import tqdm
     except ImportError:
@@ -209,7 +224,7 @@ def rate(label: str, unit: str):
         bar = tqdm(desc=label, unit=f" {unit}", leave=False)
 
         def advance(done: int, total: int, failed: int) -> None:
-            bar.total = total
+            bar.total = total or None
             if failed:
                 bar.set_postfix(failed=failed, refresh=False)
             bar.update(done + failed - bar.n)
@@ -228,10 +243,13 @@ def _lines(label: str, unit: str):
     def advance(done: int, total: int, failed: int) -> None:
         nonlocal shown
         now, past = time.monotonic(), done + failed
-        if not past or (now - shown < SECONDS_PER_LINE and past < total):
+        if not past or (now - shown < SECONDS_PER_LINE and not 0 < total <= past):
             return
         shown = now
         speed = past / max(now - begun, 1e-6)
+        if not total:  # nobody knows how many there will be
+            print(f"{label}: {past} {unit}s, {speed:.2f} a second", file=sys.stderr, flush=True)
+            return
         left = (total - past) / speed
         print(
             f"{label}: {past} of {total} {unit}s, {failed} failed, {speed:.2f} a second, "

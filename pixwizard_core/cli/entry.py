@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from .. import __version__
+from ..console import patient_output, was_cut_off
 from ..errors import PixWizardError
 from . import batch as cli_batch
 from . import bench as cli_bench
@@ -26,17 +26,26 @@ EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line; returns the exit status. A user's mistake is one line on stderr."""
+    """Run one command line; returns the exit status. A user's mistake is one line on stderr.
+
+    No console, closed pipe or full disk behind stdout ends the work; the last is told at the end.
+    """
+    with patient_output() as out:
+        status = _carried_out(argv)
+        out.flush()
+        if was_cut_off(out):
+            print(f"pixwizard: the output could not be written: {out.lost}", file=sys.stderr)
+            return status or EXIT_FAILED
+        return status
+
+
+def _carried_out(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments)
     except PixWizardError as error:
         print(f"pixwizard: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
-    except BrokenPipeError:
-        # The reader of our output went away (pixwizard … | head); end without a second complaint.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
     except OSError as error:
         print(f"pixwizard: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
         return EXIT_USER_ERROR

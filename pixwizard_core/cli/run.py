@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CanvasError, PixWizardError
+from ..seeds import later_seed, seed_argument
 from .progress import progress
 
 RELEASED_PARTS = ("model", "gemma", "clip", "vae")
@@ -56,7 +58,10 @@ def add_setting_options(parser: argparse.ArgumentParser) -> None:
     """Where results go and how they are sampled."""
     how = parser.add_argument_group("how")
     how.add_argument("--out", type=Path, default=Path("pixwizard_out"), help="folder to write")
-    how.add_argument("--seed", type=int, default=0, help="every picture's noise follows from it")
+    how.add_argument(
+        "--seed", type=seed_argument, default=0,
+        help="0 to 2^64 - 1; every picture's noise follows from it",
+    )  # fmt: skip
     how.add_argument("--steps", type=int, help="solver intervals")
     add_sampling_options(how)
 
@@ -70,6 +75,21 @@ def add_sampling_options(how) -> None:
     how.add_argument("--tokens", help="topk (deterministic) or gumbel (drawn from the seed)")
     how.add_argument("--fit", default="stretch", help="stretch (default), pad or crop")
     how.add_argument("--centre", type=int, help="side in px of a square with the area to work at")
+    how.add_argument(
+        "--max-pixels", type=int, metavar="N",
+        help="open pictures of up to N pixels (default: about 179 million)",
+    )  # fmt: skip
+
+
+def let_pixels(arguments: argparse.Namespace) -> None:
+    """Take --max-pixels for this process. Raises PixWizardError for a wrong number."""
+    from ..files.picture_files import allow_pixels
+
+    if arguments.max_pixels is None:
+        return
+    if arguments.max_pixels < 1:
+        raise PixWizardError(f"--max-pixels must be at least 1. Got: {arguments.max_pixels}")
+    allow_pixels(arguments.max_pixels)
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..tasks import find_task
 
     sentence = _sentence(arguments)
+    let_pixels(arguments)
     kind = find_task(arguments.task).decoder if arguments.task else "image"
     named = _pictures(arguments)
     released = released_parts(arguments)
@@ -109,9 +130,8 @@ def run(arguments: argparse.Namespace) -> int:
     palette = ade20k() if released else world_palette()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for number, (stem, image_01) in enumerate(named):
-        request = Request(
-            image_01, sentence, arguments.seed + number, settings, arguments.fit, arguments.centre
-        )
+        seed = later_seed(arguments.seed, number)
+        request = Request(image_01, sentence, seed, settings, arguments.fit, arguments.centre)
         with progress(stem) as advance:
             answer_01 = carry_out(bundle, request, advance).image_01
         hints = Hints(image_01, arguments.colour or "red", palette)
@@ -206,10 +226,29 @@ def _pictures(arguments: argparse.Namespace) -> list[tuple[str, object]]:
         return [(TEXT_TO_IMAGE, torch.zeros(1, 3, height, width))]
     named, used = [], set()
     for number, path in enumerate(arguments.pictures):
-        stem = f"{path.stem}_{task}" if path.stem not in used else f"{path.stem}_{number}_{task}"
-        used.add(path.stem)
-        named.append((stem, open_picture(path)))
+        _refuse_many(path)
+        stem = path.stem if path.stem not in used else f"{path.stem}_{number}"
+        while stem in used:
+            stem += "_"
+        used.add(stem)
+        named.append((f"{stem}_{task}", open_picture(path)))
     return named
+
+
+def _refuse_many(path: Path) -> None:
+    """Raise CanvasError for a folder or film, and say when a picture has further frames."""
+    from ..files.film_pages import page_count
+    from ..files.kinds import PAGED, ending, is_film
+
+    if path.is_dir():
+        raise CanvasError(f"{path} is a folder; pixwizard batch does all pictures in it")
+    if path.is_file() and is_film(path):
+        raise CanvasError(f"{path.name} is a film; pixwizard batch does its frames")
+    if path.is_file() and ending(path) in PAGED and (count := page_count(path)) > 1:
+        print(
+            f"{path.name} holds {count} frames; the first is taken (pixwizard batch does all)",
+            file=sys.stderr,
+        )
 
 
 def _size(text: str) -> tuple[int, int]:

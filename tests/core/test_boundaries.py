@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "errors": set(),
     "json_text": {"errors"},
     "seeds": {"errors"},
+    "console": set(),
     "whole_file": {"errors"},
     "config": {"errors"},
     "conditioning": {"config", "errors"},
@@ -57,8 +58,8 @@ MAY_IMPORT = {
     "demo": {"evaluation", "metrics", "world", *RUN},
     "verify": RUN,
     "bench": {"fleet", "metrics", "world", *RUN},
-    "cli": {"bench", "data", "demo", "evaluation", "fleet", "metrics", "training", "verify",
-            "world", "", *RUN},
+    "cli": {"bench", "console", "data", "demo", "evaluation", "fleet", "metrics", "training",
+            "verify", "world", "", *RUN},
     "__main__": {"cli"},
 }  # fmt: skip
 DATA_ONLY = {"tiny"}

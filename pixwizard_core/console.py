@@ -1,0 +1,80 @@
+"""Output that cannot end a run: what a console cannot show is written in escapes, and what nobody
+reads any more is dropped."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from typing import Any, TextIO
+
+CLOSED = (errno.EPIPE, errno.EBADF)  # the reader has gone, which is no fault
+
+
+class Output:
+    """A text stream that raises nothing. lost: why what was written since is lost, if it is.
+
+    stream: None drops everything, as where a program has no console at all.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self.stream = stream
+        self.lost: Exception | None = None
+
+    def write(self, text: str) -> int:
+        if self.stream is None or self.lost:
+            return len(text)
+        try:
+            try:
+                self.stream.write(text)
+            except UnicodeEncodeError:
+                encoding = self.stream.encoding or "ascii"
+                escaped = text.encode(encoding, "backslashreplace").decode(encoding)
+                self.stream.write(escaped)
+        except (OSError, ValueError) as error:  # ValueError: of a closed file
+            self._lose(error)
+        return len(text)
+
+    def flush(self) -> None:
+        if self.stream is None or self.lost:
+            return
+        try:
+            self.stream.flush()
+        except (OSError, ValueError) as error:
+            self._lose(error)
+
+    def isatty(self) -> bool:
+        try:
+            return self.stream is not None and self.stream.isatty()
+        except (OSError, ValueError):
+            return False
+
+    def _lose(self, error: Exception) -> None:
+        self.lost = error
+        # What is still in the buffer is written once more as Python ends, and must not complain.
+        with suppress(OSError, ValueError, AttributeError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def patient_output() -> Iterator[Output]:
+    """Let everything in the block print to an Output; gives the one for stdout."""
+    out, err = Output(sys.stdout), Output(sys.stderr)
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            yield out
+        finally:
+            out.flush()
+            err.flush()
+
+
+def was_cut_off(out: Output) -> bool:
+    """Whether results were lost that somebody waited for: the disk is full, say."""
+    return out.lost is not None and getattr(out.lost, "errno", None) not in CLOSED
