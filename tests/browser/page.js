@@ -53,6 +53,20 @@ export async function open(browser, url, { vue }) {
   return { page, errors };
 }
 
+const VUE_WITH_PAGE_ELEMENTS = [1, 30]; // older Vue nodes show no widget that an extension made
+
+/**
+ * The page's version, and whether it draws widgets made of page elements.
+ * @param {import("playwright-core").Page} page @param {boolean} vue
+ */
+export async function kindOf(page, vue) {
+  /** @type {string} */
+  const version = await page.evaluate(() => globalThis.__COMFYUI_FRONTEND_VERSION__);
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [m = 0, n = 0] = VUE_WITH_PAGE_ELEMENTS;
+  return { version, elements: !vue || major > m || (major === m && minor >= n) };
+}
+
 /** @param {import("playwright-core").Page} page */
 export async function reload(page) {
   await page.reload({ waitUntil: "domcontentloaded" });

@@ -11,13 +11,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { crowded, drawn, launch, load, nodeView, open, ours, reload, run } from "./page.js";
+import { crowded, drawn, kindOf, launch, load, nodeView, open, ours, reload, run } from "./page.js";
 
 const URL_BASE = process.env.PIXWIZARD_URL ?? "";
 const SHOTS = process.env.PIXWIZARD_SHOTS;
 const FEW = Number(process.env.PIXWIZARD_FEW ?? Infinity);
 const RENDERERS = (process.env.PIXWIZARD_RENDERERS ?? "canvas,vue").split(",");
-const VUE_WITH_PAGE_ELEMENTS = [1, 30]; // older Vue nodes show no widget that an extension made
 const RESULTS = JSON.parse(readFileSync(new URL("results.json", import.meta.url), "utf-8"));
 
 /** @param {string} path */
@@ -62,11 +61,10 @@ for (const renderer of RENDERERS) {
     before(async () => {
       ({ page, errors } = await open(browser, URL_BASE, { vue: renderer === "vue" }));
       await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-      const version = await page.evaluate(() => globalThis.__COMFYUI_FRONTEND_VERSION__);
-      const [major = 0, minor = 0] = version.split(".").map(Number);
-      const [m, n] = VUE_WITH_PAGE_ELEMENTS;
-      elements = renderer === "canvas" || major > m || (major === m && minor >= n);
-      console.log(`frontend ${version}, ${renderer}${elements ? "" : " without page elements"}`);
+      const kind = await kindOf(page, renderer === "vue");
+      elements = kind.elements;
+      const words = elements ? "" : " without page elements";
+      console.log(`frontend ${kind.version}, ${renderer}${words}`);
     });
     after(async () => {
       await page?.close();

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.hosts import Host, find_frontends, find_hosts, missing_reason, serve
+from tests.support.hosts import missing_reason, serve
+from tests.support.hosts_met import INSIDE
+from tests.support.pages import Page, default_page, every_page
 
 HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-TEMPLATES = "1"  # how many are looked at; PIXWIZARD_ALL=1 takes all of them, on every host
+TEMPLATES = "1"  # how many are looked at; PIXWIZARD_ALL=1 takes all of them, on every page
 TIMEOUT_S = 1800
 pytestmark = pytest.mark.browser
 
@@ -25,20 +28,15 @@ def everything() -> bool:
     return os.environ.get("PIXWIZARD_ALL") == "1"
 
 
-def pages() -> list[tuple[Host, Path | None]]:
-    """Hosts with the page to serve; None is the host's own. Further pages go with the newest
-    host."""
-    hosts = sorted(find_hosts(), key=lambda host: [int(part) for part in host.version.split(".")])
-    found: list[tuple[Host, Path | None]] = [(host, None) for host in hosts]
-    found += [(hosts[-1], one) for one in find_frontends() if hosts]
-    return found if everything() else found[-1:]
+def pages() -> list[Page]:
+    return every_page() if everything() else default_page()
 
 
-def named(page) -> str:
-    if not page:
-        return "none"
-    host, frontend = page
-    return f"{host.version}-page-{frontend.name}" if frontend else host.version
+def counted(told: str) -> str:
+    """How many tests of page.test.js passed, failed and were skipped, by its own last lines."""
+    last = dict(re.findall(r"^# (pass|fail|skipped) (\d+)$", told, re.MULTILINE))
+    words = {"pass": "passed", "fail": "failed", "skipped": "skipped"}
+    return ", ".join(f"{last.get(key, '?')} {word}" for key, word in words.items())
 
 
 def missing() -> str | None:
@@ -54,21 +52,21 @@ def missing() -> str | None:
     return None
 
 
-@pytest.mark.parametrize("page", pages() or [None], ids=named)
-def test_page(page, tmp_path):
+@pytest.mark.parametrize("page", pages() or [None], ids=str)
+def test_page(page, tmp_path, record_property):
     if reason := missing():
         pytest.skip(reason)
-    host, frontend = page
     settings = tmp_path / "user" / "default" / "comfy.settings.json"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps({"Comfy.TutorialCompleted": True}), encoding="utf-8")
     (tmp_path / "input").mkdir()
     Image.linear_gradient("L").convert("RGB").save(tmp_path / "input" / "example.png")
-    with serve(host, tmp_path, frontend) as server:
+    with serve(page.host, tmp_path, page.folder) as server:
         given = {"PIXWIZARD_URL": server.url("")}
         given |= {} if everything() else {"PIXWIZARD_FEW": TEMPLATES}
         done = subprocess.run(
             ["npm", "test", "--silent"], cwd=HERE, env={**os.environ, **given},
             capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
+    record_property(INSIDE, counted(done.stdout))
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -13,7 +13,8 @@ from pathlib import Path
 from PIL import Image
 
 from tests.support import workflow
-from tests.support.hosts import PAGE, REPO, on_newest_page
+from tests.support.hosts import PAGE, REPO
+from tests.support.pages import on_newest_page
 from tests.support.thumbnails import save
 
 FOLDER = REPO / "web" / "docs" / "images"

@@ -10,7 +10,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -62,12 +61,18 @@ def interpreter(root: Path) -> Path | None:
     return next((path for path in ([Path(named)] if named else inside) if path.exists()), None)
 
 
+def number(version: str) -> tuple[int, ...]:
+    """A version as something to sort by; what is no number counts as 0."""
+    return tuple(int(part) if part.isdigit() else 0 for part in version.split("."))
+
+
 def find_hosts() -> list[Host]:
-    """Every installation that can be run, in the order of places()."""
+    """Every installation that can be run, the oldest first."""
     roots = [
         root for root in places() if (root / "main.py").is_file() and (root / "comfy").is_dir()
     ]
-    return [Host(root, python) for root in roots if (python := interpreter(root))]
+    found = [Host(root, python) for root in roots if (python := interpreter(root))]
+    return sorted(found, key=lambda host: number(host.version))
 
 
 def missing_reason() -> str:
@@ -198,15 +203,6 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def find_frontends() -> list[Path]:
-    """Further versions of the page: COMFYUI_FRONTENDS, else the folders in ~/comfy/frontends. Each
-    is the static folder of a comfyui-frontend-package."""
-    named = os.environ.get("COMFYUI_FRONTENDS")
-    usual = (Path.home() / "comfy" / "frontends").glob("*")
-    folders = map(Path, named.split(os.pathsep)) if named else sorted(usual)
-    return [folder for folder in folders if (folder / "index.html").is_file()]
-
-
 @contextmanager
 def serve(host: Host, base: Path, frontend: Path | None = None):
     """A server with a private base directory, stopped when the block ends, however it ends.
@@ -245,21 +241,6 @@ def serve(host: Host, base: Path, frontend: Path | None = None):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def on_newest_page(script: str, **given: str) -> str:
-    """What a script of tests/browser prints, with a server of the newest host and the newest page
-    there is, at PIXWIZARD_URL. given: further environment variables. Ends the program without a
-    host."""
-    hosts = sorted(find_hosts(), key=lambda host: [int(part) for part in host.version.split(".")])
-    if not hosts:
-        raise SystemExit(missing_reason())
-    page = (find_frontends() or [None])[-1]
-    with tempfile.TemporaryDirectory() as base, serve(hosts[-1], Path(base), page) as server:
-        return subprocess.run(
-            ["node", script], cwd=PAGE, check=True, text=True, stdout=subprocess.PIPE,
-            env={**os.environ, "PIXWIZARD_URL": server.url(""), **given},
-        ).stdout  # fmt: skip
 
 
 def _wait_ready(server: Server, process: subprocess.Popen) -> None:
