@@ -1,10 +1,10 @@
 """Lays out the shipped workflows with room for their nodes in every way the page draws them.
 
-`python -m tests.support.layout` measures each node on the newest page found, in the classic canvas
-and in Vue nodes, after a run where the bundled model can run it, and writes the places back into
+`python -m tests.support.layout` measures each node on every page found, in the classic canvas and
+in Vue nodes, after a run where the bundled model can run it, and writes the places back into
 workflows/ and subgraphs/. Sizes in a workflow are those of the classic canvas. Vue nodes draw the
-same node up to 60 px taller (a row for the extension's name, taller fields); frontend 1.35 spreads
-a graph for them, later ones do not, so the room has to be in the file.
+same node taller (a row for the extension's name, taller fields), each version by another amount;
+frontend 1.35 spreads a graph for them, later ones do not, so the room has to be in the file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median_low
 
 from tests.support import blueprint, workflow
-from tests.support.hosts import REPO, on_newest_page
+from tests.support.hosts import REPO, missing_reason
+from tests.support.pages import every_page, printed
 
 TITLE = 30  # px of the page above a node's place
 HEADER = 50  # px of a group above the titles of its nodes
@@ -39,25 +40,39 @@ VIEW = (1700, 880)  # px of a page that a graph opens in
 ZOOMS = (0.6, 1.0)  # below the first the classic canvas leaves words out
 
 
-def measured() -> dict:
-    """{workflow: {node id: {type, least, extra}}} from a page, in px: heights in the canvas, and
-    what Vue nodes add."""
-    return json.loads(on_newest_page("measure.js"))
+def measured() -> list[dict]:
+    """{workflow: {node id: {type, least, extra}}} from each page, in px: heights in the canvas, and
+    what Vue nodes add. Ends the program without a host."""
+    pages = every_page()
+    if not pages:
+        raise SystemExit(missing_reason())
+    return [json.loads(printed(page, "measure.js")) for page in pages]
 
 
-def rooms(found: dict) -> dict[str, dict]:
-    """What a node of each type takes: the most in the canvas, and what Vue nodes usually add, for
-    some are read while they still settle."""
-    kinds: dict[str, list] = {}
-    for one in (one for nodes in found.values() for one in nodes.values()):
-        kinds.setdefault(one["type"], []).append(one)
-    return {
-        kind: {
-            "least": max(one["least"] for one in all_),
-            "extra": median_low(one["extra"] for one in all_),
-        }
-        for kind, all_ in kinds.items()
-    }
+def highest(pages: list[dict]) -> dict:
+    """The same for all pages: what a node takes on the page that draws it tallest."""
+    found: dict[str, dict] = {}
+    for page in pages:
+        for name, nodes in page.items():
+            for key, one in nodes.items():
+                known = found.setdefault(name, {}).setdefault(key, dict(one))
+                known.update({axis: max(known[axis], one[axis]) for axis in ("least", "extra")})
+    return found
+
+
+def rooms(pages: list[dict]) -> dict[str, dict]:
+    """What a node of each type takes: the most in the canvas, and what Vue nodes usually add on the
+    page where that is most, for some are read while they still settle."""
+    least: dict[str, float] = {}
+    extra: dict[str, float] = {}
+    for page in pages:
+        kinds: dict[str, list] = {}
+        for one in (one for nodes in page.values() for one in nodes.values()):
+            kinds.setdefault(one["type"], []).append(one)
+        for kind, all_ in kinds.items():
+            least[kind] = max(least.get(kind, 0), *(one["least"] for one in all_))
+            extra[kind] = max(extra.get(kind, 0), median_low(one["extra"] for one in all_))
+    return {kind: {"least": least[kind], "extra": extra[kind]} for kind in least}
 
 
 def resize(node: dict, one: dict | None, most: dict[str, dict]) -> float:
@@ -211,8 +226,8 @@ def write(path: Path, saved: dict) -> None:
 
 
 def main() -> None:
-    found = measured()
-    most = rooms(found)
+    pages = measured()
+    found, most = highest(pages), rooms(pages)
     for path in sorted((REPO / "workflows").glob("*.json")):
         saved = workflow.load(path)
         arrange(saved, found[path.stem], most)
