@@ -286,8 +286,7 @@ def test_an_unsafe_pickle_is_refused(tmp_path):
 def test_a_tokenizer_of_another_model_is_refused(saved, text):
     config = {**TINY_CLIP_TEXT, "vocab_size": 1000}
     tensors = {
-        k: v[:1000] if "token_embedding" in k else v
-        for k, v in weights_of(text.clip).items()
+        k: v[:1000] if "token_embedding" in k else v for k, v in weights_of(text.clip).items()
     }
     save_file(tensors, str(saved / "c.safetensors"), {"pixwizard.clip_text": json.dumps(config)})
     with pytest.raises(EncoderError, match=r"c\.safetensors has 1024 words, the model 1000"):

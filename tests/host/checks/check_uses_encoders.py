@@ -1,0 +1,103 @@
+"""What nodes/host_uses.py relies on: the host's CLIP and CLIP_VISION types and their layers."""
+
+from __future__ import annotations
+
+import comfy.clip_vision
+import comfy.ops
+import comfy.sd
+import comfy.supported_models_base
+import probe
+import torch
+from small import close
+
+WEIGHT = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+
+
+class Words:
+    """A tokenizer for the host: a token is the length of its word."""
+
+    def tokenize_with_weights(self, text, return_word_ids=False, **options):
+        return {"words": [[(len(word), 1.0) for word in text.split()]]}
+
+
+class Text(torch.nn.Module):
+    """A text model for the host; keeps what it was built with and given."""
+
+    def __init__(self, device="cpu", dtype=None, model_options=None) -> None:
+        super().__init__()
+        operations = (model_options or {}).get("custom_operations", comfy.ops.manual_cast)
+        self.layer = operations.Linear(2, 2, bias=False, device=device, dtype=dtype)
+        self.built, self.dtypes, self.given, self.told = (device, dtype), {dtype}, [], []
+
+    def set_clip_options(self, options):
+        self.told.append(options)
+
+    def reset_clip_options(self):
+        self.told.append(None)
+
+    def encode_token_weights(self, tokens):
+        self.given.append(tokens)
+        ids = torch.tensor([[float(id) for id, _ in row] for row in tokens["words"]])
+        return ids[..., None], ids[:, :1], {"attention_mask": torch.ones(ids.shape)}
+
+    def load_sd(self, sd):
+        return self.load_state_dict(sd, strict=False)
+
+
+def clip(dtype=torch.float32):
+    target = comfy.supported_models_base.ClipTarget(lambda **_: Words(), Text)
+    options = {"dtype": dtype, "initial_device": probe.CPU}
+    return comfy.sd.CLIP(target, parameters=4, model_options=options)
+
+
+def check_comfy_clip_vision_Output(setup):
+    output = comfy.clip_vision.Output()
+    output["image_embeds"] = 3
+    assert (output.image_embeds, output["image_embeds"]) == (3, 3)
+
+
+def check_comfy_ops_manual_cast(setup):
+    x, layers = torch.tensor([[0.5, 0.25]]), comfy.ops.manual_cast
+    for stored in (torch.float32, torch.bfloat16, torch.float8_e4m3fn):
+        linear = layers.Linear(2, 2, bias=False, dtype=stored, device=probe.CPU)
+        linear.weight = torch.nn.Parameter(WEIGHT.to(stored), requires_grad=False)
+        made = linear(x)
+        assert made.dtype == torch.float32, f"weights in {stored}"
+        close(made, torch.tensor([[1.0, 2.5]]), 0.0, f"x @ weight in {stored}")
+        table = layers.Embedding(2, 2, dtype=stored, device=probe.CPU)
+        table.weight = torch.nn.Parameter(WEIGHT.to(stored), requires_grad=False)
+        row = table(torch.tensor([1]), out_dtype=torch.float32)
+        assert row.dtype == torch.float32, f"embedding in {stored}"
+        close(row, WEIGHT[1:], 0.0, f"row of the embedding in {stored}")
+    norm = layers.LayerNorm(2, dtype=torch.bfloat16, device=probe.CPU)
+    norm.weight = torch.nn.Parameter(torch.tensor([2.0, 2.0], dtype=torch.bfloat16))
+    norm.bias = torch.nn.Parameter(torch.tensor([1.0, 1.0], dtype=torch.bfloat16))
+    close(norm(x * 100), torch.tensor([[3.0, -1.0]]), 1e-4, "layer norm in float32")
+
+
+def check_comfy_sd_CLIP(setup):
+    for dtype in (torch.float32, torch.bfloat16):
+        made = clip(dtype)
+        assert isinstance(made.cond_stage_model, Text)
+        assert made.cond_stage_model.built == (probe.CPU, dtype)
+        assert made.cond_stage_model.layer.weight.dtype == dtype
+        assert made.patcher.model is made.cond_stage_model
+
+
+def check_comfy_sd_CLIP_tokenize(setup):
+    made = clip()
+    tokens = made.tokenize("a red ball")
+    assert tokens == {"words": [[(1, 1.0), (3, 1.0), (4, 1.0)]]}
+    ((features, notes),) = made.encode_from_tokens_scheduled(tokens)
+    assert features.tolist() == [[[1], [3], [4]]]
+    assert notes["pooled_output"].tolist() == [[1]]
+    assert notes["attention_mask"].tolist() == [[1, 1, 1]]
+    # Newer hosts say where to compute; nothing is computed elsewhere on the older ones.
+    for options in filter(None, made.cond_stage_model.told):
+        assert torch.device(options.get("execution_device", "cpu")) == probe.CPU
+
+
+def check_comfy_supported_models_base_ClipTarget(setup):
+    target = comfy.supported_models_base.ClipTarget(Words, Text)
+    assert (target.tokenizer, target.clip) == (Words, Text)
+    assert target.params == {}
