@@ -3,8 +3,8 @@
 `python -m tests.support.layout` measures each node on every page found, in the classic canvas and
 in Vue nodes, after a run where the bundled model can run it, and writes the places back into
 workflows/ and subgraphs/. Sizes in a workflow are those of the classic canvas. Vue nodes draw the
-same node taller (a row for the extension's name, taller fields), each version by another amount;
-frontend 1.35 spreads a graph for them, later ones do not, so the room has to be in the file.
+same node taller (a row for the extension's name, taller fields), each version by another amount.
+Frontend 1.35 spreads a graph for them, later ones do not, so the room has to be in the file.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def main() -> None:
     hosts = find_hosts()
     if not hosts:
         raise SystemExit(missing_reason())
-    with tempfile.TemporaryDirectory() as base, serve(hosts[0], Path(base)) as server:
+    with tempfile.TemporaryDirectory() as base, serve(hosts[-1], Path(base)) as server:
         for path in filter(lambda path: not drawn(saved[path]), saved):
             shown = previews(server, saved[path])
             save(side_by_side(shown[0], shown[-1]), path)
