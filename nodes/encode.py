@@ -14,9 +14,9 @@ from ..pixwizard_core.canvas.images import to_pixels
 from ..pixwizard_core.encoders.vision import preprocess
 from ..pixwizard_core.errors import CanvasError, EncoderError
 from ..pixwizard_core.pipeline import LATENT_CELL
+from .latents import LATENT_CHANNELS
 from .memory import memory_advice, text_memory_advice
 from .native import IMAGE_LATENT, IMAGE_TOKENS
-from .run_inputs import LATENT_CHANNELS
 from .tensors import from_image_01
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import comfy.samplers
 import node_helpers
+import torch
 from torch import Tensor
 
 from ..pixwizard_core.pipeline import LATENT_CELL
-from ..pixwizard_core.sampling import combine, needed_branches
+from ..pixwizard_core.sampling import GUIDED_CHANNELS, combine, needed_branches
+from . import patches
+from .latents import require_channels, require_latent
 from .memory import memory_advice
-from .run_inputs import require_areas, require_channels, require_latent
+from .run_inputs import require_areas
 
 BRANCHES = ("full", "image_only", "none")
 # The host looks for control and regions under "positive"; the other names are free.
@@ -43,12 +46,17 @@ class DualGuider(comfy.samplers.CFGGuider):
     """Runs only the branches that do not cancel and combines them in the host's x0 space.
 
     The factors of the branches sum to 1, so combining predictions of the image is the same as
-    combining velocities.
+    combining velocities. Where other nodes patch the guidance, the step between image_only and full
+    is the host's own, so that they act as behind a KSampler; see _patched.
     """
 
     def set_guidance(self, guidance: Guidance) -> None:
         self.guidance = guidance
-        self.cfg = guidance.text  # some nodes read the scale of a guider
+        self.cfg = guidance.text  # other nodes read the scale of a guider, and change it
+
+    @property
+    def guides_all_channels(self) -> bool:
+        return self.guidance.all_channels
 
     def set_branches(self, full, image_only, none) -> None:
         image_only = node_helpers.conditioning_set_values(image_only, {"prompt_type": "negative"})
@@ -76,33 +84,65 @@ class DualGuider(comfy.samplers.CFGGuider):
 
     def predict_noise(self, x: Tensor, timestep: Tensor, model_options=None, seed=None) -> Tensor:
         options = model_options or {}
+        guidance = replace(self.guidance, text=self.cfg)
         # Rounded, for sigma is float32: 0.8 must be inside an interval from time 0.2 on.
-        text, image = self.guidance.scales(round(1.0 - float(timestep.flatten()[0]), 6))
-        all_channels = self.guidance.all_channels
-        needed = needed_branches(text, image, all_channels)
-        run = BRANCHES if options.get("disable_cfg1_optimization") else needed
-        conds = [self.conds[COND_KEYS[name]] for name in run]
-        outputs = comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)
-        predictions = dict(zip(run, outputs, strict=True))
-        guided = combine({name: predictions[name] for name in needed}, text, image, all_channels)
-        return self._post(guided, predictions, text, x, timestep, options)
+        scales = guidance.scales(round(1.0 - float(timestep.flatten()[0]), 6))
+        if patches.guidance_is_patched(options):
+            return self._patched(x, timestep, *scales, options, seed)
+        needed = needed_branches(*scales, guidance.all_channels)
+        predictions = dict(zip(needed, self._run(needed, x, timestep, options), strict=True))
+        return combine(predictions, *scales, guidance.all_channels)
 
-    def _post(self, guided, predictions, scale, x, timestep, options) -> Tensor:
-        """Functions that other nodes hung behind the guidance, with the arguments the host gives
-        them."""
-        for function in options.get("sampler_post_cfg_function", []):
-            guided = function(
-                {
-                    "denoised": guided,
-                    "cond": self.conds[COND_KEYS["full"]],
-                    "uncond": self.conds[COND_KEYS["image_only"]],
-                    "cond_scale": scale,
-                    "model": self.inner_model,
-                    "cond_denoised": predictions.get("full", guided),
-                    "uncond_denoised": predictions.get("image_only", guided),
-                    "sigma": timestep,
-                    "model_options": options,
-                    "input": x,
-                }
-            )
+    def _run(self, branches, x: Tensor, timestep: Tensor, options: dict) -> list[Tensor]:
+        """Predictions of these branches in one call of the host; None keeps a branch's place."""
+        conds = [name and self.conds[COND_KEYS[name]] for name in branches]
+        return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)
+
+    def _patched(
+        self, x: Tensor, timestep: Tensor, text: float, image: float, options: dict, seed
+    ) -> Tensor:
+        """The host's guidance with cond = full, uncond = image_only and the text scale, patches of
+        other nodes included, and (image - 1) (image_only - none) added behind it."""
+        channels = slice(None)
+        if not patches.replaces_reference(options):
+            options = {key: value for key, value in options.items() if key != patches.CFG}
+            if not self.guides_all_channels:
+                options[patches.CFG] = patches.reference_cfg
+                channels = slice(GUIDED_CHANNELS)
+        image_step = None
+        if image != 1:
+            options, image_step = self._with_image_step(x, timestep, options)
+        guided = comfy.samplers.sampling_function(
+            self.inner_model,
+            x,
+            timestep,
+            self.conds[COND_KEYS["image_only"]],
+            self.conds[COND_KEYS["full"]],
+            text,
+            model_options=options,
+            seed=seed,
+        )
+        if image_step is not None:
+            guided = guided.clone()
+            guided[:, channels] += (image - 1) * image_step[0][:, channels]
         return guided
+
+    def _with_image_step(self, x: Tensor, timestep: Tensor, options: dict):
+        """Options with which the host's guidance also computes image_only - none, in the forward
+        of its own branches unless a patch computes those; and the list that then holds it."""
+        found: list[Tensor] = []
+        patch = options.get(patches.BRANCHES)
+
+        def branches(args: dict) -> list[Tensor]:
+            if patch is not None:
+                text_step = patch({**args, "model_options": options})
+                _, image_only, none = self._run((None, *BRANCHES[1:]), x, timestep, options)
+            else:
+                full, image_only, none = self._run(BRANCHES, x, timestep, options)
+                # A branch that the host leaves out is zeros to the patches behind a KSampler too.
+                used = args["conds"][1] is not None
+                text_step = [full, image_only if used else torch.zeros_like(image_only)]
+            found.append(image_only - none)
+            return text_step
+
+        return {**options, patches.BRANCHES: branches}, found

@@ -19,14 +19,13 @@ from torch import Tensor
 from ..pixwizard_core.conditioning import pad_text
 from ..pixwizard_core.config import ModelConfig
 from ..pixwizard_core.errors import EncoderError, SamplingError
-from ..pixwizard_core.sampling import GUIDED_CHANNELS
-from . import host
+from . import host, latents
+from .patches import one_run, reference_cfg
 from .prepared import PreparedCache
 from .transformer import Options, Transformer
 
 IMAGE_LATENT = "pixwizard_image_latent"  # keys of a CONDITIONING that our Encode node fills
 IMAGE_TOKENS = "pixwizard_image_tokens"
-LEAST_KEPT = 2  # cells of a side that the host's centre crop has to leave
 
 
 class Config(comfy.supported_models_base.BASE):
@@ -64,6 +63,9 @@ class Model(comfy.model_base.BaseModel):
             model_config, comfy.model_base.ModelType.FLOW, device=device, unet_model=Transformer
         )
         self.eval().requires_grad_(False)
+        # Nodes made for UNets look it up before they know what they patch; see nodes.patches.
+        width = self.diffusion_model.config.dim
+        self.model_config.unet_config = {**self.model_config.unet_config, "model_channels": width}
         self._run = None  # weak references to the noise of the current run and to its cache
 
     def process_timestep(self, timestep, **conds):
@@ -72,7 +74,8 @@ class Model(comfy.model_base.BaseModel):
 
     def extra_conds(self, **kwargs) -> dict:
         """Conds of one branch. The same keys for every branch, or the host could not batch them."""
-        noise, device = kwargs["noise"], kwargs["device"]
+        noise, device = self._noise_of(kwargs), kwargs["device"]
+        kwargs = {**kwargs, "noise": noise}
         text, mask, pooled = self._text(kwargs)
         tokens, has_image = self._image_tokens(kwargs)
         regular, padded = comfy.conds.CONDRegular, Padded
@@ -133,19 +136,22 @@ class Model(comfy.model_base.BaseModel):
 
     def _image_latent(self, kwargs: dict) -> Tensor:
         """Image latent in model space at the size of the noise; without an image, the noise
-        itself."""
-        noise = kwargs["noise"]
-        latent = kwargs.get(IMAGE_LATENT)
-        if latent is None:
-            latent = kwargs.get("concat_latent_image")  # what stock inpainting nodes attach
+        itself. Raises SamplingError for a picture of another shape."""
+        noise, told = kwargs["noise"], self.diffusion_model.told
+        own, stock = kwargs.get(IMAGE_LATENT), kwargs.get("concat_latent_image")
+        latent = latents.of_size(noise, own, stock, told)
         if latent is None:
             return initial_noise(noise, kwargs.get("latent_image"), kwargs.get("seed"))
-        if latent.shape[1:] != noise.shape[1:]:
-            _require_overlap(latent, noise)
-            latent = comfy.utils.common_upscale(
-                latent, noise.shape[-1], noise.shape[-2], "bilinear", "center"
-            )
-        return comfy.utils.resize_to_batch_size(self.process_latent_in(latent), noise.shape[0])
+        return self.process_latent_in(latent)
+
+    def _noise_of(self, kwargs: dict) -> Tensor:
+        """The noise that the run began with. A patch that encodes a conditioning between two steps
+        hands over what has become of it, and no seed, as the host always does."""
+        noise, known = kwargs["noise"], self._run and self._run[0]()
+        latents.require_latent(noise)
+        latents.require_channels(noise)
+        between = "seed" not in kwargs and known is not None and known.shape == noise.shape
+        return known if between else noise
 
     def _cache_of(self, noise: Tensor) -> PreparedCache:
         """One cache per run. Only the conds of the run keep it alive, so it ends with them."""
@@ -159,17 +165,6 @@ class Model(comfy.model_base.BaseModel):
 
 def _all_rows(mask: Tensor) -> bool:
     return bool(mask.any(1).all())
-
-
-def _require_overlap(latent: Tensor, noise: Tensor) -> None:
-    """Raise SamplingError when nothing of a picture is left at the noise's aspect ratio."""
-    (old_height, old_width), (height, width) = latent.shape[-2:], noise.shape[-2:]
-    kept = min(old_height * width / height, old_width * height / width)
-    if latent.shape[1] != noise.shape[1] or kept < LEAST_KEPT:
-        raise SamplingError(
-            f"the conditioning holds a picture of {old_width} x {old_height} latent cells, but "
-            f"{width} x {height} are sampled; use the latent and the conditionings of one Encode"
-        )
 
 
 def checked(samples: Tensor, model: Model) -> Tensor:
@@ -197,13 +192,6 @@ def initial_noise(noise: Tensor, latent_image: Tensor | None, seed: int | None) 
     generator = torch.Generator().manual_seed(seed)
     shape = noise.shape if latent_image is None else latent_image.shape
     return torch.randn(shape, generator=generator, dtype=noise.dtype).to(noise.device)
-
-
-def reference_cfg(args: dict) -> Tensor:
-    """Guidance of the stock samplers as the reference does it: the last channel is not guided."""
-    cond, uncond = args["cond"], args["uncond"]
-    guided = uncond + (cond - uncond) * args["cond_scale"]
-    return torch.cat([guided[:, :GUIDED_CHANNELS], cond[:, GUIDED_CHANNELS:]], 1)
 
 
 def patch_bare_parameters(patcher, *_) -> None:
@@ -260,6 +248,8 @@ def make_patcher(
     dynamic = {"assign": patcher.is_dynamic()} if hasattr(patcher, "is_dynamic") else {}
     model.load_model_weights(state_dict, "", **host.supported(model.load_model_weights, dynamic))
     patcher.set_model_sampler_cfg_function(reference_cfg)
+    runs = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
+    patcher.add_wrapper_with_key(runs, "pixwizard_run", one_run)
     when = comfy.patcher_extension.CallbacksMP.ON_LOAD
     patcher.add_callback_with_key(when, "pixwizard_bare_parameters", patch_bare_parameters)
     return patcher

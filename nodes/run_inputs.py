@@ -11,7 +11,6 @@ from ..pixwizard_core.errors import CheckpointError, SamplingError
 from ..pixwizard_core.pipeline import LATENT_CELL
 from .native import Model
 
-LATENT_CHANNELS = 4
 MOST = 4096  # pictures of a batch; the host draws noise for all before the one asked for
 PERCENTAGE = "percentage"  # how the host marks an area in shares of the picture
 
@@ -22,16 +21,6 @@ def require_pixwizard(model, who: str) -> None:
         raise CheckpointError(
             f"{who} needs a PixWizard model. Got: {type(model.model).__name__}; connect Load Tiny "
             "or Load Model"
-        )
-
-
-def require_latent(samples: Tensor | None) -> None:
-    """Raise SamplingError unless these are latents (B, channels, h, w) of a size to sample at."""
-    shape = None if samples is None else tuple(samples.shape)
-    if shape is None or len(shape) != 4 or 0 in shape:
-        raise SamplingError(
-            f"the latent must be (batch, {LATENT_CHANNELS}, height / 8, width / 8) of at least one "
-            f"cell. Got: {shape}; connect the latent of Encode"
         )
 
 
@@ -49,15 +38,6 @@ def require_companions(latent: dict) -> None:
         raise SamplingError(
             f"the latent has {count} pictures and the batch numbers {batch!r:.60}; each picture "
             f"needs one of 0 to {MOST}"
-        )
-
-
-def require_channels(samples: Tensor) -> None:
-    """Raise SamplingError unless the latents have PixWizard's channels."""
-    if samples.shape[1] != LATENT_CHANNELS:
-        raise SamplingError(
-            f"PixWizard samples latents of {LATENT_CHANNELS} channels. Got: {samples.shape[1]}; "
-            "encode with the SDXL VAE, or the bundled one for PixWizard Tiny"
         )
 
 

@@ -1,4 +1,4 @@
-"""Sampling nodes: the guider, the schedule, and both in one."""
+"""Sampling nodes: the guider, and guider, schedule and sampler in one."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ import latent_preview
 import torch
 from comfy_api.latest import io
 
-from ..pixwizard_core.errors import SamplingError
-from ..pixwizard_core.presets import SPEEDS
-from ..pixwizard_core.sampling import GUIDED_CHANNELS, times
+from ..pixwizard_core.sampling import GUIDED_CHANNELS
 from .guider import DualGuider, Guidance
 from .host import choice, schema
-from .page_data import used_when
-from .run_inputs import require_companions, require_latent, require_pixwizard
+from .latents import require_latent
+from .run_inputs import require_companions, require_pixwizard
+from .schedule import (
+    AS_SET,
+    Schedule,
+    as_set,
+    at_speed,
+    model_shift,
+    shift_input,
+    sigmas,
+    speed_input,
+    steps_input,
+)
 
 FIRST_CHANNELS, ALL_CHANNELS = f"first {GUIDED_CHANNELS}", "all"
 CHANNELS = (FIRST_CHANNELS, ALL_CHANNELS)
-AS_SET = "as set"
-SPEED_CHOICES = (AS_SET, *SPEEDS)
 
 
 def guidance_inputs() -> list:
@@ -61,70 +68,6 @@ def channels_input():
         tooltip=f"Latent channels (of 4) that guidance acts on: the first {GUIDED_CHANNELS}, as "
         "the released model was sampled, or all.",
     )
-
-
-def as_set(socket):
-    """An input that speed replaces."""
-    return used_when(socket, speed=[AS_SET])
-
-
-def steps_input(default: int = 20):
-    return as_set(
-        io.Int.Input(
-            "steps",
-            default=default,
-            min=1,
-            max=1000,
-            tooltip="Steps from noise to image, 1 to 1000. The reference's num_steps N is N - 1 "
-            "steps here.",
-        )
-    )
-
-
-def shift_input():
-    return as_set(
-        io.Float.Input(
-            "time_shift",
-            default=1.0,
-            min=0.1,
-            max=20.0,
-            step=0.1,
-            tooltip="1 = even steps; above 1 takes more of them near noise, below 1 near the "
-            "image. 0.1 to 20.",
-        )
-    )
-
-
-def speed_input(replaced: str):
-    """The last input, and an optional one, so that older graphs go on as they are."""
-    told = ", ".join(f"{name} {values['steps']}" for name, values in SPEEDS.items())
-    return io.Combo.Input(
-        "speed",
-        options=list(SPEED_CHOICES),
-        default=AS_SET,
-        optional=True,
-        tooltip=f"{AS_SET}: the widgets count. Otherwise {replaced} are replaced by a preset with "
-        f"this many steps: {told}.",
-    )
-
-
-def at_speed(speed: str, steps: int, shift: float, sampler: str = "euler"):
-    """Steps, time shift and sampler of a node, or those of the speed that was chosen."""
-    if choice(speed, SPEED_CHOICES, "speed") == AS_SET:
-        return steps, shift, sampler
-    return tuple(SPEEDS[speed][name] for name in ("steps", "shift", "solver"))
-
-
-def sigmas(steps: int, shift: float, denoise: float = 1.0) -> torch.Tensor:
-    """The host's falling noise levels (float32, last 0) of the core's rising times.
-
-    denoise < 1 starts later: the last `steps` of a finer grid. Raises SamplingError for denoise <=
-    0.
-    """
-    if not 0 < denoise <= 1:
-        raise SamplingError(f"denoise must be above 0 and at most 1. Got: {denoise}")
-    whole = max(steps, int(steps / denoise))
-    return (1.0 - times(whole, shift))[-(steps + 1) :].float()
 
 
 def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider:
@@ -213,37 +156,6 @@ class DualCFGGuider(io.ComfyNode):
         return io.NodeOutput(make_guider(model, full, image_only, none, guidance))
 
 
-class Schedule(io.ComfyNode):
-    @classmethod
-    def define_schema(cls):
-        return schema(
-            "Schedule",
-            display_name="PixWizard Schedule",
-            description="Noise levels for Sampler Custom Advanced: even times, moved by a shift.",
-            search_aliases=["sigmas", "scheduler", "time shift"],
-            inputs=[
-                steps_input(),
-                shift_input(),
-                io.Float.Input(
-                    "denoise",
-                    default=1.0,
-                    min=0.01,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Part of the way from noise to image that is sampled, 0.01 to 1. "
-                    "Below 1 the latent handed to the sampler shines through.",
-                ),
-                speed_input("steps and time_shift"),
-            ],
-            outputs=[io.Sigmas.Output("sigmas", display_name="sigmas")],
-        )
-
-    @classmethod
-    def execute(cls, steps, time_shift, denoise, speed=AS_SET):
-        steps, time_shift, _ = at_speed(speed, steps, time_shift)
-        return io.NodeOutput(sigmas(steps, time_shift, denoise))
-
-
 class Sample(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -304,7 +216,8 @@ class Sample(io.ComfyNode):
         everything = choice(guided_channels, CHANNELS, "guided_channels") == ALL_CHANNELS
         guidance = Guidance(text_guidance, image_guidance, everything)
         guider = make_guider(model, full, image_only, none, guidance)
-        return io.NodeOutput(run_sampler(guider, latent, sigmas(steps, time_shift), sampler, seed))
+        levels = sigmas(steps, time_shift, moved_by=model_shift(model, time_shift))
+        return io.NodeOutput(run_sampler(guider, latent, levels, sampler, seed))
 
 
 NODES = (DualCFGGuider, Schedule, Sample)

@@ -21,6 +21,7 @@ from ..pixwizard_core.config import ModelConfig
 from ..pixwizard_core.generate import PIXELS_PER_TOKEN_SIDE
 from ..pixwizard_core.model import NO_SCALING, PixWizard, Prepared, RopeScaling
 from ..pixwizard_core.pipeline import WATERSHED
+from .patches import ROPE, Told, tell_unused
 from .prepared import PreparedCache
 from .token_draws import TokenDraws
 
@@ -113,6 +114,8 @@ class Transformer(PixWizard):
         self.dtype = dtype
         self.options = Options(())  # make_patcher sets those of the model
         self.patch_size = self.config.patch_size
+        self.in_channels = self.config.in_channels  # RenormCFG asks for it
+        self.told = Told()
 
     def forward(self, x, timesteps, context=None, transformer_options=None, **conds):
         options = transformer_options or {}
@@ -138,9 +141,12 @@ class Transformer(PixWizard):
         has_image: Tensor,
         image_latent: Tensor,
         prepared_cache: PreparedCache | None = None,
+        control=None,
         **unused,
     ) -> Tensor:
         options = {**transformer_options, "block_type": "double", "total_blocks": len(self.layers)}
+        if has_hooks(options) or options.get(ROPE) or control is not None:
+            self._tell_unused(options, control)
         height, width = x.shape[-2:]
         patch = (self.patch_size, self.patch_size)
         x, image_latent = pad_to_patch_size(x, patch), pad_to_patch_size(image_latent, patch)
@@ -162,6 +168,10 @@ class Transformer(PixWizard):
             block_hook=partial(run_block, options, context) if has_hooks(options) else None,
         )
         return -velocity[..., :height, :width]
+
+    @torch.compiler.disable
+    def _tell_unused(self, options: dict, control) -> None:
+        tell_unused(self.told, options, len(self.layers), control)
 
     # Finding prepared conditions compares their content, and preparing them is done once a run:
     # left out of a compiled graph as a whole, they break it in one place.

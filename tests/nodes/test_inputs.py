@@ -69,25 +69,30 @@ def checks(extension):
 
 
 @pytest.fixture
+def latents(extension):
+    return extension("nodes.latents")
+
+
+@pytest.fixture
 def errors(extension):
     return extension("pixwizard_core.errors")
 
 
 @pytest.mark.parametrize("shape", [(), (4, 6, 8), (0, 4, 6, 8), (1, 4, 0, 8), (1, 4, 1, 6, 8)])
-def test_latents_of_no_picture_are_refused(checks, errors, shape):
+def test_latents_of_no_picture_are_refused(latents, errors, shape):
     with pytest.raises(errors.SamplingError, match=r"the latent must be .* connect the latent of"):
-        checks.require_latent(torch.zeros(shape))
+        latents.require_latent(torch.zeros(shape))
 
 
-def test_no_latent_is_refused(checks, errors):
+def test_no_latent_is_refused(latents, errors):
     with pytest.raises(errors.SamplingError, match=r"Got: None"):
-        checks.require_latent(None)
+        latents.require_latent(None)
 
 
-def test_other_channels_are_refused(checks, errors):
-    checks.require_channels(torch.zeros(1, 4, 2, 2))
+def test_other_channels_are_refused(latents, errors):
+    latents.require_channels(torch.zeros(1, 4, 2, 2))
     with pytest.raises(errors.SamplingError, match=r"4 channels. Got: 16; encode with"):
-        checks.require_channels(torch.zeros(1, 16, 2, 2))
+        latents.require_channels(torch.zeros(1, 16, 2, 2))
 
 
 @pytest.mark.parametrize(
