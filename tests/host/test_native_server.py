@@ -114,3 +114,27 @@ def test_missing_lora_is_named(server, prompt):
     asked = {"lora_name": "loras/gone.safetensors", "strength": 1.0, "allow_unmatched": False}
     error = server.run(through(prompt, "PixWizard_LoadLora", asked))["error"]
     assert "'gone.safetensors' is not in the model folders. Searched:" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("RescaleCFG", {"multiplier": 0.7}),
+        ("ModelSamplingSD3", {"shift": 6.0}),
+        ("APG", {"eta": 1.0, "norm_threshold": 5.0, "momentum": 0.0}),
+        ("TCFG", {}),
+    ],
+)
+def test_patches_of_other_nodes_act_in_sample(server, prompt, kind, inputs):
+    patched = picture(server, through(prompt, kind, inputs))
+    assert not np.array_equal(patched, picture(server, prompt))
+
+
+def test_a_latent_of_another_shape_is_refused(server, prompt):
+    changed = copy.deepcopy(prompt)
+    inputs = {"width": 256, "height": 128, "batch_size": 1}
+    changed["empty"] = {"class_type": "EmptyLatentImage", "inputs": inputs}
+    changed[number_of(changed, "Sample")]["inputs"]["latent"] = ["empty", 0]
+    error = str(server.run(changed)["error"])
+    assert "px, but 256 x 128 px are sampled" in error
+    assert "use the latent and the conditionings of one Encode" in error
