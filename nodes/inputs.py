@@ -9,15 +9,11 @@ from ..pixwizard_core.decode import palette as palettes
 from ..pixwizard_core.decode.masks import Cleanup
 from ..pixwizard_core.errors import DecodeError
 from ..pixwizard_core.tasks import COLOURS
-from ..pixwizard_core.world import PALETTE
 from .host import choice
 from .tensors import to_image_01
 
 SHADES = ("white", "black")
-PALETTES = {
-    "ADE20K (150 classes)": palettes.ade20k,
-    "PixWizard Tiny world": lambda: palettes.Palette.from_mapping("PixWizard Tiny world", PALETTE),
-}
+PALETTES = tuple(palettes.BUNDLED)
 
 
 def answer_image():
@@ -69,7 +65,7 @@ def metres_input(name: str, default: float, *, optional: bool = False):
 
 def palette_combo(tooltip: str):
     return io.Combo.Input(
-        "palette", options=list(PALETTES), default=next(iter(PALETTES)), tooltip=tooltip
+        "palette", options=list(PALETTES), default=PALETTES[0], tooltip=tooltip
     )
 
 
@@ -88,7 +84,7 @@ def palette_of(name: str, text: str = ""):
     """The palette chosen, or the one written down. Raises InstructionError or DecodeError."""
     if text.strip():
         return palettes.read_palette(text, "your palette")
-    return PALETTES[choice(name, PALETTES, "palette")]()
+    return palettes.bundled_palette(choice(name, PALETTES, "palette"))
 
 
 def centre_and_fit():

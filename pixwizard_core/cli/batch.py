@@ -8,13 +8,7 @@ import time
 from contextlib import contextmanager
 
 from ..errors import PixWizardError
-from .run import (
-    add_model_options,
-    add_setting_options,
-    let_pixels,
-    released_parts,
-    world_palette,
-)
+from .run import add_model_options, add_setting_options, let_pixels, released_parts
 
 TEXT = "do a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
 EXIT_FAILURES = 1
@@ -103,6 +97,7 @@ WORDS = ("task", "instruction", "target", "caption", "colour")
 
 def job_of(arguments: argparse.Namespace):
     """The Job that the options describe. Raises PixWizardError for a wrong value."""
+    from ..decode import tiny_world
     from ..fleet.job import Job, ModelFiles, Temporal
     from .run import SETTINGS, usable_device
 
@@ -127,7 +122,7 @@ def job_of(arguments: argparse.Namespace):
         fit=arguments.fit,
         centre=arguments.centre,
         batch=arguments.batch,
-        palette=None if released else world_palette(),
+        palette=None if released else tiny_world(),
         temporal=None if start is None else Temporal(start),
         threads=arguments.threads,
         max_pixels=arguments.max_pixels,

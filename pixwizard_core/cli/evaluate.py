@@ -116,10 +116,9 @@ def _flicker(arguments: argparse.Namespace) -> int:
 
 
 def _palette(arguments: argparse.Namespace):
-    from ..decode import ade20k
-    from .run import world_palette
+    from ..decode import ade20k, tiny_world
 
-    return world_palette() if arguments.data == "world" else ade20k()
+    return tiny_world() if arguments.data == "world" else ade20k()
 
 
 def _root(arguments: argparse.Namespace) -> Path:

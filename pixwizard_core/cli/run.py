@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do the task on each picture, write what it decodes to, and print the files."""
     if arguments.tasks:
         return _list_tasks()
-    from ..decode import Hints, ade20k
+    from ..decode import Hints, ade20k, tiny_world
     from ..files.answers import write_answer
     from ..files.picture_files import replace_file
     from ..pipeline import Request
@@ -127,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
     released = released_parts(arguments)
     bundle = _load(arguments) if released else load_small(arguments.bundle, arguments.device)
     settings = _settings(arguments, bundle.settings_of(arguments.task or ""))
-    palette = ade20k() if released else world_palette()
+    palette = ade20k() if released else tiny_world()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for number, (stem, image_01) in enumerate(named):
         seed = later_seed(arguments.seed, number)
@@ -192,13 +192,6 @@ def _load(arguments: argparse.Namespace):
     return load_released(
         *parts, device=usable_device(arguments.device), dtype=getattr(torch, arguments.dtype)
     )
-
-
-def world_palette():
-    """The classes that the bundled model knows."""
-    from ..evaluation.scoring import world_palette
-
-    return world_palette()
 
 
 def _sentence(arguments: argparse.Namespace) -> str:

@@ -23,7 +23,7 @@ from .masks import (
     objects,
 )
 from .normals import decode_normals, paint_normals
-from .palette import Palette, ade20k, read_palette
+from .palette import Palette, ade20k, bundled_palette, read_palette, tiny_world
 from .segments import (
     LegendEntry,
     Segments,
@@ -46,6 +46,7 @@ __all__ = [
     "Palette",
     "Segments",
     "ade20k",
+    "bundled_palette",
     "class_mask",
     "class_masks",
     "clean",
@@ -66,6 +67,7 @@ __all__ = [
     "paint",
     "paint_normals",
     "read_palette",
+    "tiny_world",
     "to_metres",
 ]
 

@@ -13,6 +13,9 @@ from ..errors import DecodeError
 from ..json_text import read_json
 from .common import Rgb, check_rgb, parse_hex
 
+# Title, as choices, files and messages show it -> file beside this one.
+ADE20K, TINY_WORLD = "ADE20K (150 classes)", "PixWizard Tiny world"
+BUNDLED = {ADE20K: "ade20k150.csv", TINY_WORLD: "tiny_world.csv"}
 BACKGROUND = "background"
 BLACK = (0, 0, 0)
 MOST_CLASSES = 8192  # decoding compares each pixel with each class; ADE20K in full has 3688
@@ -64,12 +67,24 @@ class Palette:
         return cls(title, *(tuple(column) for column in zip(*rows, strict=True)))
 
 
-@lru_cache(maxsize=1)
+@lru_cache
+def bundled_palette(title: str) -> Palette:
+    """One of BUNDLED by its title. Raises DecodeError for another name."""
+    if title not in BUNDLED:
+        raise DecodeError(f"there is no palette {title!r}; choose one of: {', '.join(BUNDLED)}")
+    return read_palette(
+        Path(__file__).with_name(BUNDLED[title]).read_text(encoding="utf-8"), title
+    )
+
+
 def ade20k() -> Palette:
     """The 150 classes of ADE20K in the colours that segmentation ControlNets use."""
-    return read_palette(
-        Path(__file__).with_name("ade20k150.csv").read_text(encoding="utf-8"), "ADE20K"
-    )
+    return bundled_palette(ADE20K)
+
+
+def tiny_world() -> Palette:
+    """The classes of the demo world, in the colours that the bundled model paints them."""
+    return bundled_palette(TINY_WORLD)
 
 
 def read_palette(text: str, title: str = "palette") -> Palette:

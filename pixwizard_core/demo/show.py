@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..decode import Hints
+from ..decode import Hints, tiny_world
 from ..evaluation.score_report import UNITS, shown
-from ..evaluation.scorers import SCORERS, colours_of, world_palette
+from ..evaluation.scorers import SCORERS, colours_of
 from ..files.answers import write_answer
 from ..files.picture_files import replace_file, save_picture
 from ..pipeline import Bundle, Request, run
@@ -98,4 +98,4 @@ def hints(example: Examples) -> Hints:
     """What the decoders want to know of an example's answer."""
     colour = colours_of(example)[0] if int(example.truth["colour"][0]) >= 0 else None
     known = {"colour": colour} if colour else {}
-    return Hints(palette=world_palette(), source_01=example.inputs, **known)
+    return Hints(palette=tiny_world(), source_01=example.inputs, **known)

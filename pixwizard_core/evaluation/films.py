@@ -10,14 +10,14 @@ from torch import Tensor
 
 from .. import metrics
 from ..canvas import plan
-from ..decode import decode_depth, decode_normals, decode_segments
+from ..decode import decode_depth, decode_normals, decode_segments, tiny_world
 from ..files.picture_files import save_picture
 from ..fleet.forward import paint_frame
 from ..metrics.flicker import flicker, static_regions
 from ..tasks import instruction
 from ..world.motion import moving_scene
 from ..world.render import Views
-from .scorers import mean, world_palette
+from .scorers import mean
 
 FILM_TASKS = ("depth", "normal", "segmentation")
 WAYS = {"independent": None, "shared noise": 0.0, "warm 0.3": 0.3, "warm 0.5": 0.5, "warm 0.7": 0.7}
@@ -41,7 +41,7 @@ def frame_error(task: str, answers_01: Tensor, views: Views) -> float:
         return metrics.rmse(decode_depth(answers_01), views.depth_01)
     if task == "normal":
         return metrics.mean_angle_deg(decode_normals(answers_01), views.normals)
-    labels = decode_segments(answers_01, world_palette()).labels
+    labels = decode_segments(answers_01, tiny_world()).labels
     return 1 - metrics.pixel_accuracy(labels, views.classes + 1)
 
 

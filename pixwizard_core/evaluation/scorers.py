@@ -19,13 +19,14 @@ from ..decode import (
     decode_mask,
     decode_normals,
     decode_segments,
+    tiny_world,
 )
 from ..decode.palette import Palette
 from ..tasks import COLOURS
 from ..world.edges import canny
 from ..world.examples import Examples
 from ..world.person import BONES
-from ..world.render import CLASSES, PALETTE
+from ..world.render import CLASSES
 from ..world.scenes import COLOUR_NAMES, PAINTS
 
 FOUND = 0.5  # IoU from which a referred object counts as found
@@ -38,11 +39,6 @@ PATCH_PX = 12  # pixels at 128 x 128 whose 3 x 3 neighbours all show a colour: a
 
 Scores = dict[str, float]
 Scorer = Callable[[Tensor, Examples], Scores]
-
-
-def world_palette() -> Palette:
-    """The demo world's classes as a palette; index 0 is the background, which no scene shows."""
-    return Palette.from_mapping("demo world", PALETTE)
 
 
 def bone_palette() -> Palette:
@@ -74,7 +70,7 @@ def score_normals(painted: Tensor, examples: Examples) -> Scores:
 
 
 def score_segmentation(painted: Tensor, examples: Examples) -> Scores:
-    labels = decode_segments(painted, world_palette()).labels
+    labels = decode_segments(painted, tiny_world()).labels
     truth = examples.truth["classes"] + 1
     return {
         "accuracy": metrics.pixel_accuracy(labels, truth),

@@ -23,9 +23,7 @@ from ..weights.checkpoint import open_checkpoint
 from ..world.examples import WORLD_TASKS, Examples
 from ..world.held_out import HELD_OUT_SEED, SQUARE, WIDE, check_tasks, examples_of, first
 from .baselines import trivial_answer
-from .scorers import SCORERS, Scores, mean, world_palette
-
-__all__ = ["Plan", "TaskScore", "score_task", "score_world", "trained_tasks", "world_palette"]
+from .scorers import SCORERS, Scores, mean
 
 PHRASINGS = {"seen": False, "held_out": True}
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from .mixture import PICTURE_KINDS, picture_mix
 from .phrases import captions, refer
-from .render import CLASSES, PALETTE, Views, render
+from .render import CLASSES, Views, render
 from .scenes import Scenes, sample_scenes
 
 __all__ = [
     "CLASSES",
-    "PALETTE",
     "PICTURE_KINDS",
     "Scenes",
     "Views",

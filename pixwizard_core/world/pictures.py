@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..decode.palette import tiny_world
+from ..decode.segments import paint
 from .person import skeleton
-from .render import CLASSES, FOCAL, PALETTE, Views
+from .render import FOCAL, Views
 from .scenes import MAX_OBJECTS, PERSON, Scenes
 
 LUMA = (0.299, 0.587, 0.114)
@@ -44,8 +46,7 @@ def normal_picture(views: Views) -> Tensor:
 
 
 def segmentation_picture(views: Views) -> Tensor:
-    palette = torch.tensor([PALETTE[name] for name in CLASSES], device=views.rgb.device) / 255
-    return palette[views.classes].movedim(-1, 1)
+    return paint(views.classes + 1, tiny_world())  # class 0 of a palette is the background
 
 
 def mask_picture(mask: Tensor) -> Tensor:

@@ -14,16 +14,6 @@ from .person import person
 from .scenes import FLOORS, PAINTS, PERSON, SHAPES, WALLS, Scenes
 
 CLASSES = ("wall", "floor", *SHAPES)
-# Far from each other and from black, which pictures of masks and boxes use for "nothing".
-PALETTE = {
-    "wall": (90, 90, 90),
-    "floor": (210, 60, 200),
-    "ball": (230, 40, 40),
-    "cube": (40, 80, 235),
-    "cylinder": (40, 200, 80),
-    "cone": (245, 215, 40),
-    "person": (60, 220, 230),
-}
 FOCAL = 1.75  # focal length over half the picture's shorter side: about 59 degrees
 NEAR, FAR = 2.0, 8.5  # metres shown as white and as black in a depth picture
 CHUNK = {"cpu": 8, "cuda": 512}  # scenes at once: cache-sized on a CPU, memory-sized on a GPU

@@ -239,6 +239,18 @@ def test_nodes_reach_the_core_relatively_and_do_no_layers():
             assert name != "torch.nn", path
 
 
+def test_only_the_demo_scene_node_needs_the_world():
+    """And no node needs what the command line alone starts."""
+    by_hand = {"cli", "demo", "evaluation", "fleet", "training", "verify"}
+    users = {}
+    for path in (ROOT / "nodes").rglob("*.py"):
+        for _, name in imports(path):
+            if name.startswith("pixwizard_core."):
+                users.setdefault(name.split(".")[1], set()).add(path.name)
+    assert users["world"] == {"demo.py"}
+    assert by_hand & set(users) == set()
+
+
 def import_without(blocked: tuple[str, ...], modules: list[str]) -> subprocess.CompletedProcess:
     """Import modules in a fresh interpreter in which the blocked packages cannot be found."""
     code = f"""

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from pixwizard_core.decode.palette import Palette, ade20k, read_palette
+from pixwizard_core.decode.palette import BUNDLED, Palette, ade20k, bundled_palette, read_palette
 from pixwizard_core.decode.segments import (
     CHUNK_PX,
     class_mask,
@@ -35,6 +35,16 @@ def test_ade20k_has_150_classes_behind_the_background():
     assert palette.colours[0] == (0, 0, 0)
     assert (palette.names[3], palette.colours[3]) == ("sky", (6, 230, 230))
     assert (palette.names[150], palette.colours[150]) == ("flag", (92, 0, 255))
+
+
+@pytest.mark.parametrize("title", BUNDLED)
+def test_bundled_palette_has_the_title_it_is_chosen_by(title):
+    assert bundled_palette(title).title == title
+
+
+def test_bundled_palette_refuses_another_name():
+    with pytest.raises(DecodeError, match=r"no palette 'COCO'; choose one of: ADE20K"):
+        bundled_palette("COCO")
 
 
 def test_ade20k_road_and_skyscraper_share_their_colour_and_it_is_said():

@@ -6,11 +6,12 @@ import random
 import pytest
 import torch
 
+from pixwizard_core.decode import tiny_world
 from pixwizard_core.tasks import COLOURS
 from pixwizard_core.world import captions, refer
 from pixwizard_core.world.phrases import Thing, phrases, things
 from pixwizard_core.world.pictures import box_of, visible, visible_pixels
-from pixwizard_core.world.render import CLASSES, FOCAL, PALETTE, rays, render
+from pixwizard_core.world.render import CLASSES, FOCAL, rays, render
 from pixwizard_core.world.scenes import (
     COLOUR_NAMES,
     FLOOR_NAMES,
@@ -193,9 +194,12 @@ def test_people_have_their_joints_on_their_body():
     assert on_body[inside].float().mean() > 0.97
 
 
-def test_palette_colours_are_far_apart():
-    assert tuple(PALETTE) == CLASSES
-    colours = torch.tensor([*PALETTE.values(), (0, 0, 0)]).float()
+def test_palette_names_the_classes_in_colours_far_apart():
+    """From each other and from black, which pictures of masks and boxes use for "nothing"."""
+    palette = tiny_world()
+    assert palette.names == ("background", *CLASSES)
+    assert (palette.title, palette.colours[1]) == ("PixWizard Tiny world", (90, 90, 90))
+    colours = torch.tensor(palette.colours).float()
     distance = torch.cdist(colours, colours) + 999 * torch.eye(len(colours))
     assert distance.min() > 80
 

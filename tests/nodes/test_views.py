@@ -55,10 +55,8 @@ def test_flat_depth_has_a_value_as_well(nodes, opened):
 
 
 def test_a_class_is_named_where_it_is(nodes, opened):
-    from pixwizard_core.world import PALETTE
-
-    names = list(PALETTE)[:2]
-    left, right = (torch.tensor(PALETTE[name]) / 255 for name in names)
+    names = ["wall", "floor"]
+    left, right = torch.tensor([[90, 90, 90], [210, 60, 200]]) / 255
     answer = torch.cat([left.expand(1, 4, 3, 3), right.expand(1, 4, 3, 3)], dim=2)
     result = called(nodes["DecodeSegmentation"], image=answer, palette="PixWizard Tiny world")
     (entry,) = result.ui["pixwizard_view"]
