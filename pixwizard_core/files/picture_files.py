@@ -22,6 +22,7 @@ SIXTEEN_BIT = 65535
 EIGHT_BIT = 255
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap the sides
 XMP = 700  # TIFF's tag
+WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 TURNING_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type", b"xmp\0", b"exif\0")
@@ -55,7 +56,7 @@ def to_tensor(picture: Image.Image, name: str) -> Tensor:
         if bool(grey.isnan().any()):
             raise CanvasError(f"{name} cannot be read as a picture (some pixels are NaN)")
         return grey.expand(1, 3, -1, -1).clamp(0, 1)
-    if not picture.has_transparency_data:
+    if picture.mode not in WITH_ALPHA and "transparency" not in picture.info:
         return _tensor(picture.convert("RGB"), EIGHT_BIT)
     rgba = _tensor(picture.convert("RGBA"), EIGHT_BIT)
     colour, alpha = rgba[:, :3], rgba[:, 3:]
