@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,11 +21,21 @@ from ..json_text import read_json
 from ..model import PixWizard, cpu_ops
 from .finite import require_finite
 from .locate import ORIGIN, locate
-from .recognise import PIXWIZARD, config_from_shapes, find_prefix, recognise
+from .recognise import (
+    PIXWIZARD,
+    WRAPPERS,
+    config_from_shapes,
+    find_prefix,
+    is_known_prefix,
+    part_of_pixwizard,
+    recognise,
+    without_wrappers,
+)
 from .strict import check_shapes
 from .weightfile import FP8_DTYPES, WeightFile, open_weights, write_safetensors
 
 CONFIG_KEY = "pixwizard.config"
+PART, FOREIGN = "a part of PixWizard", "PixWizard under the prefix"
 # Per-tensor scales of fp8 files, by the names their writers use; other helpers carry no weights.
 SCALE_SUFFIXES = {".scale_weight": ".weight", ".weight_scale": ".weight"}
 HELPER_SUFFIXES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
@@ -198,17 +208,23 @@ def _examine(
 ) -> tuple[CheckpointInfo, dict[str, str]]:
     """Description of an open file, and unprefixed name -> stored name of the model's weights."""
     stored = [name for name in weights.shapes if not _is_helper(name)]
-    prefix = find_prefix(stored)
-    kind = recognise(stored) or "unknown"
-    if kind == PIXWIZARD and prefix is None:
-        kind = "an incomplete PixWizard"
+    names = _unwrapped(weights.path.name, stored)
+    prefix = find_prefix(names)
+    kind = _kind(names, prefix)
     config = source = None
     if kind == PIXWIZARD:
-        others = [name for name in stored if not name.startswith(prefix)]
-        stored = [name for name in stored if name.startswith(prefix)]
+        others = len(names)
+        names = {
+            name.removeprefix(prefix): own for name, own in names.items() if name.startswith(prefix)
+        }
+        others -= len(names)
+        around = [word for word in WRAPPERS if any(word in own for own in names.values())]
+        around += [prefix] if prefix and "diffusion_model" not in prefix else []
+        if around:
+            notes = [*notes, f"left off from its names: {', '.join(around)}"]
         if others:
-            notes = [*notes, f"{len(others)} tensors of other models in the file are ignored"]
-        config, source = _configuration(weights, prefix)
+            notes = [*notes, f"{others} tensors of other models in the file are ignored"]
+        config, source = _configuration(weights, names)
         if source == "shapes":
             notes = [*notes, "no configuration in the file; it was read off the weight shapes"]
     if layout == "file":
@@ -217,7 +233,7 @@ def _examine(
         notes = [*notes, "scaled fp8; the scales are multiplied in on loading"]
     counts: Counter[str] = Counter()
     n_bytes = 0
-    for name in stored:
+    for name in names.values():
         numbers = _size(weights.shapes[name])
         counts[str(weights.dtypes[name]).removeprefix("torch.")] += numbers
         n_bytes += numbers * weights.dtypes[name].itemsize
@@ -228,15 +244,40 @@ def _examine(
         config=config,
         config_source=source,
         dtypes=dict(counts),
-        n_tensors=len(stored),
+        n_tensors=len(names),
         n_params=sum(counts.values()),
         n_bytes=n_bytes,
         notes=tuple(notes),
     )
-    return info, {name.removeprefix(prefix or ""): name for name in stored}
+    return info, names
 
 
-def _configuration(weights: WeightFile, prefix: str) -> tuple[ModelConfig, str]:
+def _unwrapped(source: str, stored: list[str]) -> dict[str, str]:
+    """Name without wrappers -> stored name. Raises CheckpointError where two become one."""
+    names: dict[str, str] = {}
+    for name in stored:
+        plain = without_wrappers(name)
+        if plain in names:
+            raise CheckpointError(
+                f"{source} holds one weight twice, as {names[plain]} and as {name}; save it again "
+                "with one of them"
+            )
+        names[plain] = name
+    return names
+
+
+def _kind(names: Iterable[str], prefix: str | None) -> str:
+    """The model that names belong to; of a PixWizard that cannot be taken as it is, why."""
+    kind = recognise(names)
+    if kind not in (None, PIXWIZARD):
+        return kind
+    if prefix is None:
+        part = part_of_pixwizard(names)
+        return f"{PART} ({part})" if part else "unknown"
+    return PIXWIZARD if is_known_prefix(prefix) else f"{FOREIGN} {prefix!r}"
+
+
+def _configuration(weights: WeightFile, names: Mapping[str, str]) -> tuple[ModelConfig, str]:
     """The header's configuration, else the one the shapes imply."""
     if CONFIG_KEY in weights.metadata:
         what = f"{weights.path.name}: the header entry {CONFIG_KEY} is"
@@ -244,11 +285,7 @@ def _configuration(weights: WeightFile, prefix: str) -> tuple[ModelConfig, str]:
         if not isinstance(values, dict):
             raise CheckpointError(f"{weights.path.name}: {CONFIG_KEY} is not an object")
         return ModelConfig.from_dict(values), "header"
-    shapes = {
-        name.removeprefix(prefix): shape
-        for name, shape in weights.shapes.items()
-        if name.startswith(prefix)
-    }
+    shapes = {name: weights.shapes[stored] for name, stored in names.items()}
     try:
         return ModelConfig(**config_from_shapes(shapes)), "shapes"
     except KeyError as error:
@@ -296,6 +333,16 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def _wrong_model(info: CheckpointInfo) -> str:
+    if info.kind.startswith(PART):
+        return (
+            f"{info.path.name} is {info.kind}; where a model was saved in several files, join them "
+            f"into one first. {ORIGIN}"
+        )
+    if info.kind.startswith(FOREIGN):
+        return (
+            f"{info.path.name} holds {info.kind}, which is not known here; save it again without "
+            "that in front of its names"
+        )
     if info.kind == "unknown":
         return (
             f"{info.path.name} holds {info.n_tensors} tensors of a model that is not known here, "

@@ -64,7 +64,7 @@ def _in_folder(folder: Path) -> tuple[Path, str, list[str]]:
 
 
 def _refuse_parts(file: Path) -> None:
-    parts = re.search(r"\.(\d\d)-of-(\d\d)\.", file.name)
+    parts = re.search(r"[.-](\d{2,5})-of-(\d{2,5})\.", file.name)
     if parts and int(parts[2]) > 1:
         raise CheckpointError(
             f"{file.name} is one of {int(parts[2])} parts of a model split over several devices; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -9,8 +10,11 @@ from ..config import TINY
 
 PIXWIZARD = "PixWizard"
 
-# Where savers put the transformer: ComfyUI, ComfyUI without its outer part, wrapped training.
-PREFIXES = ("model.diffusion_model.", "diffusion_model.", "module.", "_orig_mod.", "")
+# What trainers put around a module, anywhere in a name: sharding, checkpointing, compiling.
+WRAPPERS = ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.")
+# Where savers put the transformer: ComfyUI, pipelines, wrapped training. Several may be stacked.
+HOLDERS = ("diffusion_model.", "model.", "module.", "transformer.", "net.", "dit.")
+FIRST, GATE = "x_embedder.weight", "layers.0.attention.gate"
 
 
 class Mark(NamedTuple):
@@ -68,13 +72,42 @@ def recognise(names: Iterable[str]) -> str | None:
     return None
 
 
+def without_wrappers(name: str) -> str:
+    """A weight's name without what trainers put around its modules."""
+    for wrapper in WRAPPERS:
+        name = name.replace(wrapper, "")
+    return name
+
+
 def find_prefix(names: Iterable[str]) -> str | None:
-    """Prefix under which PixWizard's weights stand, None when they are not there."""
+    """Prefix under which PixWizard's weights stand, None when they are not there. Names are without
+    wrappers."""
     known = set(names)
-    for prefix in PREFIXES:
-        if f"{prefix}x_embedder.weight" in known and f"{prefix}layers.0.attention.gate" in known:
-            return prefix
-    return None
+    found = (name.removesuffix(FIRST) for name in known if name.endswith(FIRST))
+    return min((p for p in found if f"{p}{GATE}" in known), key=lambda p: (len(p), p), default=None)
+
+
+def is_known_prefix(prefix: str) -> bool:
+    """Whether a prefix is a stack of those that savers are known to write."""
+    while prefix:
+        holder = next((holder for holder in HOLDERS if prefix.startswith(holder)), None)
+        if holder is None:
+            return False
+        prefix = prefix.removeprefix(holder)
+    return True
+
+
+def part_of_pixwizard(names: Iterable[str]) -> str | None:
+    """What of PixWizard is there and what is missing, of names that are a part of it; else None."""
+    names = list(names)
+    marked = [re.search(r"(?:^|\.)layers\.(\d+)\.(?:attention\.wk_ii|input_image_proj)\.", n)
+              for n in names]  # fmt: skip
+    layers = sorted({int(match[1]) for match in marked if match})
+    if not layers:
+        return None
+    lacking = [name for name in (FIRST, GATE) if not any(n.endswith(name) for n in names)]
+    lacks = " and ".join(lacking) or "whole layers"
+    return f"it has layers {layers[0]} to {layers[-1]} and lacks {lacks}"
 
 
 def config_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int | bool]:
