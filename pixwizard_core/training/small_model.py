@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..bundle import MODEL_FILE, TASKS_KEY
 from ..config import TINY
+from ..encoders.reference import write_answers
 from ..encoders.tiny import (
     BUNDLE,
     VAE_FILE,
@@ -102,6 +103,7 @@ def export(run: Run, folder: Path, tasks: Sequence[str] = ()) -> None:
     for name in (VAE_FILE, TOKENIZER_FILE):
         if not (folder / name).exists():
             shutil.copyfile(BUNDLE / name, folder / name)
+    write_answers(folder)
 
 
 def train_bundle(

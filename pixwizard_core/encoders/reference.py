@@ -1,0 +1,148 @@
+"""Answers that the bundled encoders and autoencoder carry in their headers, to tell whether the
+layers they run on compute what they should.
+
+A wrong layer does not fail: it paints a wrong picture. So an exported bundle stores what one
+sentence and one picture give, and a host's layers are compared with that before anything loads.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import EncoderError
+from ..json_text import read_json
+from ..weights.weightfile import open_weights
+from ..whole_file import whole_file
+from .architectures import filled
+from .load import read_source, source_tokenizer
+from .text import Tokenizers
+from .tiny import CLIP_FILE, TEXT_FILE, VAE_FILE
+from .vae import load_latent_coder
+from .vision import preprocess
+
+REFERENCE_KEY = "pixwizard.reference"
+SENTENCE = "Mark the red ball to the left of the cube, please."
+PICTURE_SIDE = 64  # px
+STORED = 64  # numbers of each output
+DIGITS = 7
+FILES = {  # in a bundle's folder, and what is stored of each
+    TEXT_FILE: ("gemma",),
+    CLIP_FILE: ("clip_text", "clip_vision"),
+    VAE_FILE: ("latent", "decoded"),
+}
+
+
+def reference_picture() -> Tensor:
+    """The picture: (1,3,64,64) float32 in -1..1."""
+    return waves(3, PICTURE_SIDE)
+
+
+def reference_latent() -> Tensor:
+    """What the autoencoder decodes: (1,4,8,8) float32 in -1..1, in model space."""
+    return waves(4, PICTURE_SIDE // 8)
+
+
+def waves(channels: int, side: int) -> Tensor:
+    """(1,channels,side,side) float32 on the CPU in -1..1: waves of one period and more."""
+    places = torch.arange(side, dtype=torch.float32, device="cpu") * (2 * torch.pi / side)
+    rows, columns = places[:, None], places[None]
+    made = [(columns + n * rows).sin() * (n * columns + 1).cos() for n in range(1, channels + 1)]
+    return torch.stack(made)[None]
+
+
+def few(values: Tensor) -> Tensor:
+    """Up to STORED numbers, evenly spaced over a tensor: (n,) float32 on the CPU."""
+    flat = values.detach().float().cpu().flatten()
+    places = torch.linspace(0, len(flat) - 1, min(STORED, len(flat)), dtype=torch.float64)
+    return flat[places.round().long()]
+
+
+def relative_rms(found: Tensor, wanted: Tensor) -> float:
+    """Root mean square of the difference over that of what is wanted; infinite for NaN."""
+    apart = (found.double() - wanted.double()).square().mean() / wanted.double().square().mean()
+    return float(apart.sqrt().nan_to_num(nan=float("inf")))
+
+
+def text_answer(gemma, tokenizers: Tokenizers, device: torch.device | str = "cpu") -> Tensor:
+    """What is stored of Gemma: features of the sentence's tokens, padding left out."""
+    batch = tokenizers.tokenize([SENTENCE])
+    text = gemma(batch.ids.to(device), batch.mask.to(device))
+    return few(text[batch.mask.to(device)])
+
+
+def pooled_answer(clip_text, tokenizers: Tokenizers, device: torch.device | str = "cpu") -> Tensor:
+    """What is stored of CLIP text: the sentence's vector."""
+    return few(clip_text(tokenizers.tokenize([SENTENCE]).clip_ids.to(device)))
+
+
+def vision_answer(clip_vision, device: torch.device | str = "cpu") -> Tensor:
+    """What is stored of CLIP vision: patch tokens of the picture."""
+    return few(clip_vision(vision_input(clip_vision).to(device)))
+
+
+def vision_input(clip_vision) -> Tensor:
+    """The picture as CLIP vision takes it: (1,3,side,side) float32, normalised."""
+    return preprocess(reference_picture(), clip_vision.config.image_size)
+
+
+def stored_answers(folder: Path) -> dict[str, Tensor]:
+    """The answers in the headers of a bundle's files. Raises EncoderError for a file without."""
+    found = {}
+    for name, kinds in FILES.items():
+        text = open_weights(folder / name).metadata.get(REFERENCE_KEY)
+        if text is None:
+            raise EncoderError(f"{name} carries no stored answers; export the bundle again")
+        values = read_json(text, f"{name}: the stored answers are", EncoderError)
+        found |= {kind: torch.tensor(values[kind], dtype=torch.float32) for kind in kinds}
+    return found
+
+
+@torch.no_grad()
+def computed_answers(folder: Path) -> dict[str, Tensor]:
+    """The same, computed by the core in float32 on the CPU."""
+    tokenizers = tokenizers_of(folder)
+    coder = load_latent_coder(folder / VAE_FILE)
+    return {
+        "gemma": text_answer(_model("gemma", folder / TEXT_FILE), tokenizers),
+        "clip_text": pooled_answer(_model("clip_text", folder / CLIP_FILE), tokenizers),
+        "clip_vision": vision_answer(_model("clip_vision", folder / CLIP_FILE)),
+        "latent": few(coder.encode(reference_picture())),
+        "decoded": few(coder.decode(reference_latent())),
+    }
+
+
+def tokenizers_of(folder: Path) -> Tokenizers:
+    """Both tokenizers of a bundle, as its files say."""
+    clip = read_source("clip_text", folder / CLIP_FILE)
+    gemma = read_source("gemma", folder / TEXT_FILE)
+    return Tokenizers(
+        source_tokenizer("gemma", gemma),
+        source_tokenizer("clip_text", clip),
+        clip.config["max_position_embeddings"],
+    )
+
+
+def _model(kind: str, path: Path):
+    source = read_source(kind, path)
+    return filled(kind, source.config, source.weights, device="cpu", dtype=torch.float32)
+
+
+def write_answers(folder: Path) -> None:
+    """Store the answers in the headers of a bundle's files; their tensors stay as they are."""
+    from safetensors.torch import save
+
+    answers = computed_answers(folder)
+    for name, kinds in FILES.items():
+        file = open_weights(folder / name)
+        rounded = {
+            kind: [float(f"{number:.{DIGITS}g}") for number in answers[kind].tolist()]
+            for kind in kinds
+        }
+        header = {**file.metadata, REFERENCE_KEY: json.dumps(rounded, sort_keys=True)}
+        data = save({key: file.fetch(key).clone() for key in file.shapes}, header)
+        with whole_file(folder / name, EncoderError) as out:
+            out.write(data)
