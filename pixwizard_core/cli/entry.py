@@ -62,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pixwizard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
-        _add_demo, _add_run, _add_batch, _add_convert, _add_inspect, _add_verify, _add_bench,
+        _add_demo, _add_run, _add_batch, _add_convert, _add_inspect, _add_verify, _add_doctor,
+        _add_bench,
         add_evaluate, add_train,
     ):  # fmt: skip
         add(commands)
@@ -163,6 +164,32 @@ def _verify(arguments: argparse.Namespace) -> int:
     )
     print(report.total())
     return 0 if report.ok else EXIT_FAILED
+
+
+def _add_doctor(commands) -> None:
+    text = "report versions, whether the parts compute right, and what each model file is"
+    parser = _command(commands, "doctor", _doctor, text)
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="where model files are, such as ComfyUI/models",
+    )
+    _add_device(parser, ("float32", "bfloat16", "float16"))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    import torch
+
+    from ..verify.doctor import is_trouble, report
+
+    device, dtype = usable_device(arguments.device), getattr(torch, arguments.dtype)
+    trouble = False
+    for line in report(device, dtype, arguments.folders):
+        print(line, flush=True)
+        trouble |= is_trouble(line)
+    return EXIT_FAILED if trouble else 0
 
 
 def _add_bench(commands) -> None:
