@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import (
     answers,
     boxes,
+    check,
     compare,
     condition,
     decode,
@@ -35,6 +36,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     *compare.NODES,
     *options.NODES,
     *lora.NODES,
+    *check.NODES,
 )
 
 

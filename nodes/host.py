@@ -13,6 +13,7 @@ from contextlib import suppress
 from numbers import Real
 from pathlib import Path
 
+import comfyui_version
 import folder_paths
 from comfy_api.latest import io
 
@@ -29,6 +30,11 @@ def schema(node_id: str, **fields) -> io.Schema:
     fields.setdefault("category", CATEGORY)
     fields["node_id"] = f"PixWizard_{node_id}"
     return io.Schema(**{name: fields[name] for name in fields if name in _SCHEMA_FIELDS})
+
+
+def host_version() -> str:
+    """The version of ComfyUI that runs here."""
+    return comfyui_version.__version__
 
 
 def supported(function, arguments: dict) -> dict:

@@ -12,7 +12,7 @@ USES: dict[str, dict[str, str]] = {
         "args.disable_metadata": "true when the user wants no prompt and workflow in files",
     },
     "comfy.clip_vision": {
-        "Output": "what stock nodes read by name, as items and as attributes",
+        "ClipVisionModel": "the host's own CLIP vision, which PixWizard Check compares with ours",
     },
     "comfy.conds": {
         "CONDRegular": "holds .cond; repeated to the batch; joined with others of its shape",
@@ -46,10 +46,12 @@ USES: dict[str, dict[str, str]] = {
         "ModelType.FLOW": "x_t = (1 - sigma) image + sigma noise; networks give noise - image",
     },
     "comfy.model_management": {
+        "InterruptProcessingException": "what ends a prompt that the user stopped",
         "OOM_EXCEPTION": "what a device raises that is out of memory",
         "get_torch_device unet_offload_device intermediate_device": "where to compute and to wait",
         "text_encoder_device text_encoder_offload_device": "the same for encoders",
         "text_encoder_dtype": "what encoders are kept in; float32 on the CPU or half precision",
+        "get_total_memory vram_state vae_dtype": "what PixWizard Check tells of memory",
         "load_models_gpu": "loads patchers, with their patches, to where they compute",
         "throw_exception_if_processing_interrupted": "raises once after the user stopped a prompt",
         "unet_dtype": "the dtype for these weights, one of those supported",
@@ -120,6 +122,12 @@ USES: dict[str, dict[str, str]] = {
         "Custom": "a socket of any type name",
         "Boolean Combo Float Int String": "widgets with their default, range and tooltip",
         "Image Mask Latent Conditioning Model Clip ClipVision Vae Guider Sigmas": "sockets",
+    },
+    "comfy_api.latest.ui": {
+        "PreviewText": "a text that the page shows on an output node",
+    },
+    "comfyui_version": {
+        "__version__": "the host's version, as people say it",
     },
     "folder_paths": {
         "folder_names_and_paths": "folders and endings of each kind of file; ours can be added",

@@ -22,6 +22,7 @@ from ..pixwizard_core.weights.locate import ORIGIN
 from .host import choice, known_file, model_files, model_folders, resolve, schema
 from .native import make_patcher
 from .progress import each, progress
+from .self_check import require_right_layers
 from .text_encoder import Part, make_clip
 from .transformer import Options
 from .vision import make_clip_vision
@@ -36,12 +37,14 @@ DTYPES = {
 # Where files are looked for, the first folder first.
 MODEL_FOLDERS = ("diffusion_models", "checkpoints")
 GEMMA_FOLDERS, CLIP_FOLDERS = ("LLM", "text_encoders"), ("text_encoders", "clip_vision")
+VISION_FOLDERS = ("clip_vision", "text_encoders")
 DEVICES = {"default": None, "cpu": "cpu"}
 HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP-L's vocabulary
 
 
 def load_transformer(path: Path, dtype: torch.dtype | None):
     """MODEL of a checkpoint file. Raises CheckpointError when it is not a PixWizard."""
+    require_right_layers()
     opened = open_checkpoint(path)
     step = progress(len(opened.shapes) + 1)
     weights = weights_of(opened, step)
@@ -58,6 +61,7 @@ def weights_of(opened: Checkpoint | Weights, step) -> dict[str, torch.Tensor]:
 def load_clip(gemma_path: Path, clip_path: Path, device: str | None = None):
     """CLIP of Gemma and CLIP text, on device or where the host puts it. Raises EncoderError, saying
     what each file is, when it is not."""
+    require_right_layers()
     gemma, clip = read_source("gemma", gemma_path), read_source("clip_text", clip_path)
     has_words = any((clip.folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
     tokenizers = Tokenizers(
@@ -72,6 +76,7 @@ def load_clip(gemma_path: Path, clip_path: Path, device: str | None = None):
 
 def load_clip_vision(path: Path):
     """CLIP_VISION of a file. Raises EncoderError when it is another model."""
+    require_right_layers()
     source = read_source("clip_vision", path)
     step = progress(len(source.weights.shapes))
     return make_clip_vision(source.config, weights_of(source.weights, step))
@@ -197,4 +202,38 @@ class LoadTextEncoder(io.ComfyNode):
         return io.NodeOutput(load_clip(gemma_path, clip_path, place))
 
 
-NODES = (LoadTiny, LoadModel, LoadTextEncoder)
+class LoadVisionEncoder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "LoadVisionEncoder",
+            display_name="PixWizard Load Vision Encoder",
+            description="CLIP-L/14 at 336 px as a CLIP_VISION that computes the same on every "
+            f"ComfyUI; stock nodes take it too. {WANTED['clip_vision']}.",
+            search_aliases=["clip vision", "clip vision loader", "image encoder"],
+            inputs=[
+                io.Combo.Input(
+                    "clip_vision",
+                    options=[
+                        *model_folders(*VISION_FOLDERS),
+                        *model_files(*VISION_FOLDERS),
+                    ],
+                    tooltip="Folder (ends in /) or single file of CLIP-L/14 at 336 px with its "
+                    "vision half, in models/clip_vision or models/text_encoders. It may be the "
+                    "file that Load Text Encoder takes its text half from.",
+                ),
+            ],
+            outputs=[io.ClipVision.Output("vision_out", display_name="clip_vision")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, clip_vision=None):
+        return known_file(clip_vision, WANTED["clip_vision"], VISION_FOLDERS)
+
+    @classmethod
+    def execute(cls, clip_vision):
+        path = resolve(clip_vision, WANTED["clip_vision"], VISION_FOLDERS)
+        return io.NodeOutput(load_clip_vision(path))
+
+
+NODES = (LoadTiny, LoadModel, LoadTextEncoder, LoadVisionEncoder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import comfy.clip_vision
+import types
+
 import comfy.model_management
 import comfy.model_patcher
 import comfy.ops
@@ -51,6 +52,16 @@ class VisionLayers(nn.Module):
         return states[-1], asked, self.vision_model.post_layernorm(states[-1][:, 0]), None
 
 
+class VisionOutput(types.SimpleNamespace):
+    """A CLIP_VISION_OUTPUT: stock nodes read it by attribute and by item."""
+
+    def __getitem__(self, name: str):
+        return getattr(self, name)
+
+    def __setitem__(self, name: str, value) -> None:
+        setattr(self, name, value)
+
+
 class VisionModel:
     """The interface of the host's CLIP_VISION objects: model, patcher, encode_image, get_sd."""
 
@@ -76,7 +87,7 @@ class VisionModel:
         """The weights under their published names."""
         return self.model.state_dict()
 
-    def encode_image(self, image: Tensor, crop: bool = True):
+    def encode_image(self, image: Tensor, crop: bool = True) -> VisionOutput:
         """What stock nodes read of an IMAGE (B, H, W, C): the host's own way to fit a picture, then
         these layers. PixWizard's Encode fits pictures as its model was trained, and does not come
         by here."""
@@ -85,13 +96,13 @@ class VisionModel:
         pixels = normalise(clip_square(image.to(self.load_device), self.image_size, crop))
         last, penultimate, pooled, _ = self.model(pixels, intermediate_output=PENULTIMATE)
         place = management.intermediate_device()
-        output = comfy.clip_vision.Output()
-        output["last_hidden_state"] = last.to(place)
-        output["image_embeds"] = pooled.to(place)
-        output["image_sizes"] = [pixels.shape[1:]] * len(pixels)
-        output["penultimate_hidden_states"] = penultimate.to(place)
-        output["mm_projected"] = None
-        return output
+        return VisionOutput(
+            last_hidden_state=last.to(place),
+            image_embeds=pooled.to(place),
+            image_sizes=[pixels.shape[1:]] * len(pixels),
+            penultimate_hidden_states=penultimate.to(place),
+            mm_projected=None,
+        )
 
 
 def clip_square(image: Tensor, side: int, crop: bool) -> Tensor:

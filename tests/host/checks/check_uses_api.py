@@ -7,9 +7,10 @@ import asyncio
 import dataclasses
 from pathlib import Path
 
+import comfyui_version
 import folder_paths
 from check_data_nodes import run
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 import nodes
 
@@ -157,6 +158,14 @@ def check_comfy_api_latest_io_Image(setup):
         kind, told = node.INPUT_TYPES()["required"]["one"]
         assert (kind, one.io_type, told["tooltip"]) == (io_type, io_type, "Some words.")
         assert (list(node.RETURN_TYPES), list(node.RETURN_NAMES)) == ([io_type], ["shown"])
+
+
+def check_comfy_api_latest_ui_PreviewText(setup):
+    assert ui.PreviewText("told").as_dict() == {"text": ("told",)}
+
+
+def check_comfyui_version___version__(setup):
+    assert [int(part) for part in comfyui_version.__version__.split(".")] > [0, 3, 0]
 
 
 def check_folder_paths_folder_names_and_paths(setup):

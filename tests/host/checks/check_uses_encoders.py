@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import comfy.clip_vision
 import comfy.ops
 import comfy.sd
 import comfy.supported_models_base
@@ -50,10 +49,11 @@ def clip(dtype=torch.float32):
     return comfy.sd.CLIP(target, parameters=4, model_options=options)
 
 
-def check_comfy_clip_vision_Output(setup):
-    output = comfy.clip_vision.Output()
-    output["image_embeds"] = 3
-    assert (output.image_embeds, output["image_embeds"]) == (3, 3)
+def check_comfy_clip_vision_ClipVisionModel(setup):
+    """Built from a settings file, filled by published names, called for its states."""
+    check = setup.module("nodes.check")
+    line = check.stock_vision_line()
+    assert " right (relative RMS" in line, line
 
 
 def check_comfy_ops_manual_cast(setup):

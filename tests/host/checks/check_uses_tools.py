@@ -93,6 +93,22 @@ def check_comfy_model_management_throw_exception_if_processing_interrupted(setup
     assert met == ["InterruptProcessingException"], "raised once, and then no more"
 
 
+def check_comfy_model_management_InterruptProcessingException(setup):
+    management.interrupt_current_processing(True)
+    try:
+        management.throw_exception_if_processing_interrupted()
+    except management.InterruptProcessingException:
+        return
+    raise AssertionError("an interruption raised nothing")
+
+
+def check_comfy_model_management_get_total_memory(setup):
+    total = management.get_total_memory(torch.device("cpu"))
+    assert 2**28 < total < 2**50, total
+    assert management.vram_state.name in {state.name for state in management.VRAMState}
+    assert management.vae_dtype() in (torch.float32, torch.float16, torch.bfloat16)
+
+
 def check_comfy_model_management_unet_dtype(setup):
     for stored in (torch.float32, torch.bfloat16, torch.float16, torch.float8_e4m3fn):
         found = management.unet_dtype(
