@@ -137,7 +137,8 @@ def said():
 
 
 def check_patches_act_alike_behind_every_sampler(setup):
-    """The table: how far KSampler is from no patch, and Sample and the guider from KSampler."""
+    """How far KSampler is from no patch, and Sample and the guider from KSampler; see
+    tests.support.patch_table, which prints it."""
     small = Small(setup, batch=1)
     full, image_only, _ = small.branches()
     plain, table, missing = small.by_ksampler(full, image_only, CFG), {}, []
@@ -159,7 +160,7 @@ def check_patches_act_alike_behind_every_sampler(setup):
     far = {name: row for name, row in rows.items() if not max(row["Sample"], row["guider"]) < EXACT}
     assert not idle, f"these change nothing behind a KSampler: {idle}"
     assert not far, far
-    return table
+    return {"host": comfyui_version.__version__, "table": table}
 
 
 def once(small, positive, negative, cfg, model=None) -> torch.Tensor:
