@@ -149,7 +149,6 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         "sd": module("comfy.sd"),
         "sd1_clip": module("comfy.sd1_clip", __file__=__file__),
         "utils": module("comfy.utils", ProgressBar=Bar),
-        "text_encoders": module("comfy.text_encoders"),
         "ldm": module("comfy.ldm"),
         "ldm.common_dit": module("comfy.ldm.common_dit", pad_to_patch_size=None),
         "ldm.modules": module("comfy.ldm.modules"),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from tests.fakes.host import modules as fake_modules
 from tests.support.host_uses import check_name, members, used, used_in
 from tests.support.paths import ROOT
 
@@ -72,3 +75,21 @@ def test_used_in_finds_every_way_to_write_a_use(source, names):
     assert names <= found
     ours = {"comfy.ops", "comfy.sd", "comfy.cli_args.args"}  # what only leads there
     assert found - names <= ours
+
+
+def test_fake_host_has_the_modules_of_the_list_and_no_others(listed):
+    parts = [name.split(".") for name in listed.USES]
+    known = {".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)}
+    known.discard("comfy_api.latest.io")  # a namespace of comfy_api.latest, not a module
+    late = {"comfy.cli_args"}  # write_to brings it, for the nodes that save
+    assert set(fake_modules(Path("models"))) == known - late
+
+
+def test_fake_host_offers_nothing_beyond_the_list(listed):
+    entries, extra = set(listed.names()), []
+    for module, content in fake_modules(Path("models")).items():
+        for name, value in vars(content).items():
+            own = not name.startswith("_") and not isinstance(value, ModuleType)
+            nested = vars(value) if isinstance(value, SimpleNamespace) and name == "io" else [""]
+            extra += [f"{module}.{name}.{one}".rstrip(".") for one in nested if own]
+    assert not [name for name in extra if not covered(name, entries)]
