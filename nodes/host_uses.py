@@ -89,7 +89,8 @@ USES: dict[str, dict[str, str]] = {
         "CFGGuider.predict_noise": "asked with x, sigma, options and seed for the clean latent",
         "CFGGuider.sample": "noise, latent, sampler, sigmas; mask, callback, progress, seed",
         "SAMPLER_NAMES": "names of solvers; euler and heun among them",
-        "calc_cond_batch": "clean latents of several branches, in their order",
+        "calc_cond_batch": "clean latents of several branches, in their order; zeros for None",
+        "sampling_function": "one guided step, with the patches that other nodes put on it",
         "sampler_object": "a solver by its name; euler is Euler's method",
     },
     "comfy.sd": {
@@ -109,7 +110,7 @@ USES: dict[str, dict[str, str]] = {
         "ProgressBar": "update(n) adds to the bar of the node that runs",
         "common_upscale": "to width x height, cut in the centre to the wanted shape",
         "load_torch_file": "weights of a safetensors file by name",
-        "resize_to_batch_size": "rows spread over a batch; one row is repeated",
+        "repeat_to_batch_size": "rows in turn until the batch is full; those too many are left out",
         "weight_dtype": "the dtype that most of the weights have",
     },
     "comfy_api.latest": {

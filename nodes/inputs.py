@@ -64,9 +64,7 @@ def metres_input(name: str, default: float, *, optional: bool = False):
 
 
 def palette_combo(tooltip: str):
-    return io.Combo.Input(
-        "palette", options=list(PALETTES), default=PALETTES[0], tooltip=tooltip
-    )
+    return io.Combo.Input("palette", options=list(PALETTES), default=PALETTES[0], tooltip=tooltip)
 
 
 def palette_text():

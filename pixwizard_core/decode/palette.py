@@ -72,9 +72,7 @@ def bundled_palette(title: str) -> Palette:
     """One of BUNDLED by its title. Raises DecodeError for another name."""
     if title not in BUNDLED:
         raise DecodeError(f"there is no palette {title!r}; choose one of: {', '.join(BUNDLED)}")
-    return read_palette(
-        Path(__file__).with_name(BUNDLED[title]).read_text(encoding="utf-8"), title
-    )
+    return read_palette(Path(__file__).with_name(BUNDLED[title]).read_text(encoding="utf-8"), title)
 
 
 def ade20k() -> Palette:

@@ -114,8 +114,9 @@ def check_comfy_samplers_calc_cond_batch(setup):
     def predict(x, timestep, model_options=None, seed=None):
         branches = [guider.conds[name] for name in ("other", "positive", "one")]
         found = comfy.samplers.calc_cond_batch(
-            guider.inner_model, branches, x, timestep, model_options or {}
+            guider.inner_model, [*branches, None], x, timestep, model_options or {}
         )
+        assert not found.pop().any(), "zeros for a branch that is None"
         seen.extend(found)
         return found[0]
 
@@ -127,6 +128,50 @@ def check_comfy_samplers_calc_cond_batch(setup):
     assert rows == 3 * probe.SHAPE[0], "each branch once"
     options = patcher.model.diffusion_model.calls[0]["options"]
     assert sorted(options["cond_or_uncond"]) == list(range(len(options["cond_or_uncond"])))
+
+
+def check_comfy_samplers_sampling_function(setup):
+    guider, seen, made = probe.guided(probe.make(), full=0.2, other=0.1), {}, []
+
+    def before(args):
+        seen["pre"] = [float(one.mean()) for one in args["conds_out"]], args["cond_scale"]
+        return args["conds_out"]
+
+    def after(args):
+        seen["post"] = float(args["cond_denoised"].mean()), float(args["uncond_denoised"].mean())
+        return args["denoised"] + 1
+
+    def replaced(args):
+        seen["branches"] = [one is not None for one in args["conds"]]
+        return [torch.full_like(args["input"], 0.6), torch.full_like(args["input"], 0.5)]
+
+    def predict(x, timestep, model_options=None, seed=None):
+        def step(scale: float, **patches):
+            return float(
+                comfy.samplers.sampling_function(
+                    guider.inner_model, x, timestep, guider.conds["other"], guider.conds["full"],
+                    scale, model_options={**(model_options or {}), **patches}, seed=seed,
+                ).mean()
+            )  # fmt: skip
+
+        made.append(step(3.0))
+        hooks = {"sampler_pre_cfg_function": [before], "sampler_post_cfg_function": [after]}
+        made.append(step(3.0, **hooks))
+        made.append(step(3.0, sampler_calc_cond_batch_function=replaced))
+        made.append(step(3.0, sampler_cfg_function=lambda args: args["input"] - 0.9))
+        branches = seen.pop("branches")
+        made.append(step(1.0, sampler_calc_cond_batch_function=replaced))
+        seen["branches"] = branches, seen["branches"]
+        return x
+
+    guider.predict_noise = predict
+    probe.sampled(guider, steps=1)
+    # uncond + scale (cond - uncond): 0.1 + 3 * 0.1, and 0.5 + 3 * 0.1 of the replaced branches
+    close(torch.tensor(made), torch.tensor([0.4, 1.4, 0.8, 0.9, 0.6]), 1e-4, "guided steps")
+    (cond, uncond), scale = seen["pre"]
+    close(torch.tensor([cond, uncond, scale]), torch.tensor([0.2, 0.1, 3.0]), 1e-4, "pre")
+    close(torch.tensor(seen["post"]), torch.tensor([0.2, 0.1]), 1e-4, "post")
+    assert seen["branches"] == ([True, True], [True, False]), "at scale 1 the second is left out"
 
 
 def check_comfy_samplers_sampler_object(setup):

@@ -193,12 +193,12 @@ def check_comfy_utils_load_torch_file(setup):
     assert found["c"].dtype == torch.bfloat16
 
 
-def check_comfy_utils_resize_to_batch_size(setup):
+def check_comfy_utils_repeat_to_batch_size(setup):
     rows = torch.arange(2.0)[:, None]
-    resize = comfy.utils.resize_to_batch_size
-    assert resize(rows[:1] + 3, 3).tolist() == [[3], [3], [3]]
-    assert resize(rows, 2) is rows
-    assert resize(rows, 4).tolist() == [[0], [0], [1], [1]]
+    repeat = comfy.utils.repeat_to_batch_size
+    assert repeat(rows, 2).tolist() == [[0], [1]]
+    assert repeat(rows, 5).tolist() == [[0], [1], [0], [1], [0]]
+    assert repeat(rows, 1).tolist() == [[0]]
 
 
 def check_comfy_utils_weight_dtype(setup):
