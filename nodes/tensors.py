@@ -34,22 +34,12 @@ def to_image_01(image: Tensor) -> Tensor:
     return rgb.float().contiguous()
 
 
-def to_core(image: Tensor) -> Tensor:
-    """Host IMAGE -> pixels (B, 3, H, W) float32 -1..1."""
-    return images.to_pixels(to_image_01(image))
-
-
 def from_image_01(image_01: Tensor) -> Tensor:
     """(B, 3, H, W), or grey (B, H, W), in 0..1 -> host IMAGE (B, H, W, 3) float32 on the CPU;
     clamped."""
     if image_01.ndim == 3:
         image_01 = image_01[:, None].expand(-1, 3, -1, -1)
     return image_01.movedim(1, -1).clamp(0, 1).float().cpu().contiguous()
-
-
-def to_host(pixels: Tensor) -> Tensor:
-    """Pixels (B, 3, H, W) -1..1 -> host IMAGE (B, H, W, 3) float32 0..1 on the CPU."""
-    return from_image_01(images.to_image_01(pixels))
 
 
 def as_masks(mask: Tensor) -> Tensor:

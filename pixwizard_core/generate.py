@@ -11,7 +11,7 @@ from torch import Tensor
 from .conditioning import Condition
 from .errors import SamplingError
 from .model import NO_SCALING, PixWizard, Prepared, RopeScaling, gumbel_noise
-from .sampling import SOLVERS, StepCache, combine, needed_branches, times
+from .sampling import SOLVERS, combine, needed_branches, times
 
 TOKEN_SELECTIONS = ("topk", "gumbel")
 PIXELS_PER_TOKEN_SIDE = 16
@@ -29,8 +29,7 @@ class SampleSettings:
     interval: times (from, to) in which guidance acts; outside only the full branch runs.
     tokens: "topk" keeps the best image tokens, deterministic; "gumbel" draws them anew at each
     evaluation as the reference does, from the seed. proportional: scale self-attention with the
-    number of tokens, relative to centre (px). rope: extrapolation beyond the trained size. reuse:
-    change of the velocity, as a share, up to which an evaluation is left out; 0 leaves out none.
+    number of tokens, relative to centre (px). rope: extrapolation beyond the trained size.
     """
 
     steps: int = REFERENCE_STEPS
@@ -44,7 +43,6 @@ class SampleSettings:
     proportional: bool = True
     centre: int = 1024
     rope: RopeScaling = NO_SCALING
-    reuse: float = 0.0
 
     def __post_init__(self) -> None:
         if self.solver not in SOLVERS:
@@ -156,8 +154,7 @@ def sample(
     """
     velocity = GuidedVelocity(model, full, empty, noise, settings, seeds)
     grid = times(settings.steps, settings.shift)
-    slope = StepCache(velocity, settings.reuse) if settings.reuse > 0 else velocity
-    latent = SOLVERS[settings.solver](slope, noise.float(), grid, on_step)
+    latent = SOLVERS[settings.solver](velocity, noise.float(), grid, on_step)
     if not bool(torch.isfinite(latent).all()):
         raise SamplingError(
             f"sampling ended in numbers that are not finite (compute type {velocity.dtype}); "

@@ -8,8 +8,8 @@ everywhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -118,11 +118,6 @@ class Canvas:
         moved = _map_boxes(boxes_xyxy, self.content, self.view)
         return _clip_boxes(moved, self.source)
 
-    def fit_boxes(self, boxes_xyxy: Tensor) -> Tensor:
-        """(..., 4) in source pixels to model pixels, clipped to the model picture."""
-        moved = _map_boxes(boxes_xyxy, self.view, self.content)
-        return _clip_boxes(moved, self.model)
-
     def covered(self) -> Tensor:
         """(source) bool: where the model saw the source; all True except outside a crop."""
         seen = torch.zeros(self.source.height, self.source.width, dtype=torch.bool)
@@ -132,20 +127,6 @@ class Canvas:
     def of(self, index: int) -> Canvas:
         """The canvas of one picture of a batch: the same for all."""
         return self
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers for JSON; from_dict() reads it back."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Canvas:
-        """Read what to_dict() wrote. Raises CanvasError when fields are missing."""
-        try:
-            source, model = Size(*data["source"]), Size(*data["model"])
-            view, content = Rect(*data["view"]), Rect(*data["content"])
-            return cls(source, model, data["fit"], view, content, data["centre"])
-        except (KeyError, TypeError) as error:
-            raise CanvasError(f"not the record of a canvas: {error}") from error
 
     def _shows_all(self) -> bool:
         return self.view == (0, 0, *self.source)

@@ -114,20 +114,12 @@ def draw(image_01: Tensor, pictures: Sequence[Sequence[Box]], colour: str | Rgb)
     return drawn
 
 
-def read_boxes(value: Any) -> Tensor:
-    """Boxes in any of these forms, or their JSON text, as (N, 4) float xyxy; none gives (0, 4).
-
-    Lists of four numbers are taken as xyxy. Boxes of several pictures are put in one row. Raises
-    DecodeError for anything else.
-    """
-    return torch.cat(read_pictures(value))
-
-
 def read_pictures(value: Any) -> list[Tensor]:
-    """Boxes in any of these forms as (N, 4) float xyxy for each picture.
+    """Boxes in any of these forms, or their JSON text, as (N, 4) float xyxy for each picture.
 
-    A list of lists of boxes, or of {bboxes: [...]}, is one of several pictures; anything else
-    belongs to one. Raises DecodeError for what is no list of boxes.
+    Lists of four numbers are taken as xyxy; no boxes give one (0, 4). A list of lists of boxes, or
+    of {bboxes: [...]}, is one of several pictures; anything else belongs to one. Raises DecodeError
+    for what is no list of boxes.
     """
     if isinstance(value, str):
         value = read_json(value, "the boxes are", DecodeError) if value.strip() else []

@@ -179,11 +179,3 @@ def class_mask(labels: Tensor, names: str | Sequence[str], palette: Palette) -> 
     for index in find_classes(names, palette):
         wanted[palette.shown_as(index)] = True
     return wanted.to(labels.device)[labels]
-
-
-def class_masks(labels: Tensor, palette: Palette) -> tuple[list[LegendEntry], Tensor]:
-    """One mask for each class present but the background, largest first: entries and (N, B, H, W)
-    bool."""
-    entries = [entry for entry in legend(labels, palette) if entry.index]
-    indices = torch.tensor([e.index for e in entries], dtype=torch.long, device=labels.device)
-    return entries, labels[None] == indices.view(-1, *[1] * labels.ndim)

@@ -144,24 +144,6 @@ def save_autoencoder(model: Autoencoder, path: str | Path, notes: dict | None = 
         file.write(data)
 
 
-def load_autoencoder(
-    path: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> Autoencoder:
-    """Read a safetensors file in the TAESD layout. Raises EncoderError when it is not one."""
-    from safetensors.torch import load_file
-
-    path = Path(path)
-    if not path.is_file():
-        raise EncoderError(
-            f"no autoencoder at {path}; the bundled one is vae.safetensors in pixwizard_core/tiny"
-        )
-    try:
-        tensors = load_file(str(path))
-    except Exception as problem:  # safetensors raises its own untyped errors for damaged files
-        raise EncoderError(f"{path.name}: not a readable safetensors file ({problem})") from problem
-    return autoencoder_from(tensors, path.name).to(device, dtype)
-
-
 def autoencoder_from(tensors: dict[str, Tensor], name: str = "autoencoder") -> Autoencoder:
     """Build from a state dict in the TAESD layout. Raises EncoderError naming wrong keys."""
     first = tensors.get("taesd_decoder.1.weight")

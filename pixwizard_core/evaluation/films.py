@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,7 +10,6 @@ from torch import Tensor
 from .. import metrics
 from ..canvas import plan
 from ..decode import decode_depth, decode_normals, decode_segments, tiny_world
-from ..files.picture_files import save_picture
 from ..fleet.forward import paint_frame
 from ..metrics.flicker import flicker, static_regions
 from ..tasks import instruction
@@ -21,17 +19,6 @@ from .scorers import mean
 
 FILM_TASKS = ("depth", "normal", "segmentation")
 WAYS = {"independent": None, "shared noise": 0.0, "warm 0.3": 0.3, "warm 0.5": 0.5, "warm 0.7": 0.7}
-
-
-def write_moving(folder: Path, scenes: int, frames: int) -> list[Path]:
-    """The frames of moving scenes as PNG files, a folder each."""
-    folders = []
-    for number in range(scenes):
-        folders.append(folder / f"scene{number:02}")
-        folders[-1].mkdir(parents=True, exist_ok=True)
-        for frame, picture in enumerate(moving_scene(number, frames).rgb):
-            save_picture(folders[-1] / f"{frame:04}.png", picture)
-    return folders
 
 
 def frame_error(task: str, answers_01: Tensor, views: Views) -> float:

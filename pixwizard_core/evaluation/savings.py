@@ -78,8 +78,6 @@ def ways(guided: bool, levels: bool = False) -> dict[str, Change]:
         found[f"{solver} {steps}"] = to(solver=solver, steps=steps)
     for shift in (0.5, 2.0, 4.0):
         found[f"euler 8, shift {shift:g}"] = to(steps=8, shift=shift)
-    for reuse in (0.05, 0.1):
-        found[f"reference, reuse {reuse:g}"] = to(**reference, reuse=reuse)
     return found
 
 

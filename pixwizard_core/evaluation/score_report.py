@@ -22,7 +22,6 @@ COLUMNS = {
     "trivial": "trivial",
     "ceiling": "ceiling",
 }
-FEW = ("seen", "held_out", "wide")  # the model's own columns
 UNITS = {"angle": "°", "psnr": "dB", "gain": "dB", "gain_20db": "dB"}
 UNITS |= {"hole_psnr": "dB", "region_psnr": "dB", "kept_psnr": "dB"}
 PLOT_COLOURS = ("#2f6f9f", "#7fb3d5", "#b7d7e8", "#c9c9c9", "#e0a458")

@@ -172,11 +172,6 @@ def _learn_heif(path: Path) -> None:
     pillow_heif.register_heif_opener()
 
 
-def open_mask(path: str | Path) -> Tensor:
-    """A mask file as (1, H, W) bool: light is selected."""
-    return open_picture(path).mean(1) > 0.5
-
-
 def save_picture(path: str | Path, image_01: Tensor, texts: Texts = None) -> None:
     """(3, H, W) colour or (H, W) grey in 0..1 as an 8-bit file of the kind its name says.
 

@@ -18,7 +18,7 @@ from ..canvas.images import ensure_rgb, to_image_01, to_pixels
 from ..conditioning import Condition
 from ..encoders.text import TextFeatures
 from ..generate import GuidedVelocity, SampleSettings, initial_noise
-from ..pipeline import LATENT_CELL, Bundle, Request, encode_conditions, run, settings_for
+from ..pipeline import Bundle, Request, encode_conditions, run, settings_for
 from ..sampling import SOLVERS, times
 
 KNOWN_TEXTS = 256
@@ -118,8 +118,3 @@ def from_start(
         bundle.model, full, empty, noise, replace(settings, steps=steps), [seed]
     )
     return SOLVERS[settings.solver](velocity, begin.float(), grid, None)
-
-
-def latent_cells(canvas: Canvas) -> tuple[int, int]:
-    """(h, w) of the latent of a canvas."""
-    return canvas.model.height // LATENT_CELL, canvas.model.width // LATENT_CELL

@@ -4,9 +4,8 @@ from .dopri5 import dopri5
 from .guidance import GUIDED_CHANNELS, combine, needed_branches
 from .schedule import times
 from .solvers import euler, heun, midpoint, rk4
-from .step_cache import StepCache
 
 SOLVERS = {"euler": euler, "midpoint": midpoint, "heun": heun, "rk4": rk4, "dopri5": dopri5}
 
-__all__ = ["GUIDED_CHANNELS", "SOLVERS", "StepCache", "combine", "dopri5", "euler", "heun"]
+__all__ = ["GUIDED_CHANNELS", "SOLVERS", "combine", "dopri5", "euler", "heun"]
 __all__ += ["midpoint", "needed_branches", "rk4", "times"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -75,9 +74,6 @@ class Vectors:
         if not files:
             raise CheckpointError(f"{folder} holds no .json of reference vectors")
         return cls(folder, device, dtype, files)
-
-    def of_kind(self, kind: str) -> Iterator[VectorFile]:
-        return (file for file in self.files if file.kind == kind)
 
     def place(self, tensor: Tensor) -> Tensor:
         """Tensor on the device; floats in the chosen dtype."""

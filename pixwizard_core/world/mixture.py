@@ -159,14 +159,3 @@ def picture_mix(
         if len(rows):
             result[rows] = make(scenes[rows], views[rows], local)
     return result
-
-
-def picture_kinds(
-    n: int, height: int, width: int, generator: torch.Generator, device
-) -> dict[str, Tensor]:
-    """n pictures of every kind, all of the same scenes: kind -> (n, 3, H, W)."""
-    scenes = sample_scenes(n, generator)
-    return {
-        kind: picture_mix(n, height, width, generator, device, kinds=[kind] * n, scenes=scenes)
-        for kind in PICTURE_KINDS
-    }

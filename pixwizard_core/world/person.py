@@ -15,9 +15,6 @@ from . import shapes
 # Joint order of `joints`.
 HEAD, NECK, SHOULDER_R, ELBOW_R, WRIST_R, SHOULDER_L, ELBOW_L, WRIST_L = range(8)
 HIP_R, KNEE_R, ANKLE_R, HIP_L, KNEE_L, ANKLE_L = range(8, 14)
-POSE_ANGLES = (
-    6  # right arm, right elbow, left arm, left elbow, right leg, left leg; radians, 0 hangs down
-)
 ANGLE_RANGES = ((0.15, 2.7), (-0.2, 1.2), (0.15, 2.7), (-0.2, 1.2), (0.06, 0.4), (0.06, 0.4))
 # Bone: from, to, thickness of the body part, skeleton colour (RGB 0..255).
 BONES = (

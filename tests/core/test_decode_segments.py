@@ -13,7 +13,6 @@ from pixwizard_core.decode.palette import BUNDLED, Palette, ade20k, bundled_pale
 from pixwizard_core.decode.segments import (
     CHUNK_PX,
     class_mask,
-    class_masks,
     decode_segments,
     drop_speckles,
     find_classes,
@@ -128,17 +127,6 @@ def test_class_mask_unites_and_finds_shared_colours():
     assert class_mask(labels, "sky*", SMALL).tolist() == [[[False, True, False, True]]]
     road = torch.full((1, 2, 2), 7)
     assert class_mask(road, "skyscraper", ade20k()).all()
-
-
-def test_class_masks_leave_the_background_out():
-    labels = torch.tensor([[[0, 3, 3]], [[2, 3, 0]]])
-    entries, masks = class_masks(labels, SMALL)
-    assert [entry.name for entry in entries] == ["skyline", "grass"]
-    assert masks.shape == (2, 2, 1, 3)
-    assert masks[0].tolist() == [[[False, True, True]], [[False, True, False]]]
-    entries, masks = class_masks(torch.zeros(1, 2, 2, dtype=torch.long), SMALL)
-    assert entries == []
-    assert masks.shape == (0, 1, 2, 2)
 
 
 JSON_TABLE = json.dumps({"cat": [255, 0, 0], "dog": "#0000ff"})

@@ -11,7 +11,7 @@ import torch
 from pixwizard_core.decode.boxes import Box
 from pixwizard_core.decode.dialects import (
     draw,
-    read_boxes,
+    read_pictures,
     to_bbox,
     to_bounding_boxes,
     to_florence,
@@ -120,18 +120,19 @@ def test_tiny_boxes_are_drawn_inside_themselves(box):
     ids=["lists", "tuples", "nested", "dicts", "nested-dicts", "florence", "json", "tensor"],
 )
 def test_boxes_are_read_from_any_form(form):
-    assert read_boxes(form).tolist() == [[10, 20, 40, 60], [0, 0, 5, 8]]
+    (boxes,) = read_pictures(form)
+    assert boxes.tolist() == [[10, 20, 40, 60], [0, 0, 5, 8]]
 
 
 @pytest.mark.parametrize("empty", ["", "[]", [], [[]], to_florence([[]], "x", 9, 9)])
 def test_no_boxes_are_read_as_none(empty):
-    assert read_boxes(empty).shape == (0, 4)
+    assert [boxes.shape for boxes in read_pictures(empty)] == [(0, 4)]
 
 
 @pytest.mark.parametrize("wrong", ["{", "nine", 5, [1, 2, 3], {"x": 1}, [["a", "b", "c", "d"]]])
 def test_what_is_no_box_is_refused(wrong):
     with pytest.raises(DecodeError, match="boxes"):
-        read_boxes(wrong)
+        read_pictures(wrong)
 
 
 def nested(depth: int) -> list:
@@ -165,7 +166,7 @@ HUGE = 10**400  # JSON has it, floats do not
 )
 def test_boxes_of_no_numbers_are_refused(wrong, message):
     with pytest.raises(DecodeError, match=message):
-        read_boxes(wrong)
+        read_pictures(wrong)
 
 
 def test_edges_of_dark_lines_are_found_on_light_paper():

@@ -79,11 +79,6 @@ def test_the_right_answers_have_no_error_and_no_flicker():
     assert flicker(depth, static_regions(views.rgb)) == pytest.approx(0, abs=0.5)
 
 
-def test_write_moving_gives_folders_of_frames(tmp_path):
-    (folder,) = films.write_moving(tmp_path, 1, 2)
-    assert [path.name for path in sorted(folder.iterdir())] == ["0000.png", "0001.png"]
-
-
 def test_evaluate_prints_flicker(bundle, capsys, monkeypatch):
     from pixwizard_core.cli import run as cli_run
 

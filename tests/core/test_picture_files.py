@@ -7,7 +7,6 @@ from PIL import Image
 
 from pixwizard_core.errors import CanvasError
 from pixwizard_core.files.picture_files import (
-    open_mask,
     open_picture,
     save_grey16,
     save_labels,
@@ -34,7 +33,6 @@ def test_mask_round_trip_is_exact(tmp_path):
     mask = torch.tensor([[True, False, True]])
     save_mask(tmp_path / "a.png", mask)
     assert np.array(Image.open(tmp_path / "a.png")).tolist() == [[255, 0, 255]]
-    assert torch.equal(open_mask(tmp_path / "a.png")[0], mask)
 
 
 def test_labels_are_indices_with_a_palette(tmp_path):

@@ -1,10 +1,9 @@
-"""Levels of speed, the step cache, and what they save."""
+"""Levels of speed, and what they save."""
 
 import json
 from dataclasses import replace
 
 import pytest
-import torch
 
 from pixwizard_core.bundle import load_tiny
 from pixwizard_core.cli import entry
@@ -15,7 +14,7 @@ from pixwizard_core.evaluation.savings import Cost
 from pixwizard_core.evaluation.scoring import Plan, score_task
 from pixwizard_core.generate import SampleSettings
 from pixwizard_core.presets import SPEEDS, with_speed
-from pixwizard_core.sampling import StepCache, euler, needed_branches, times
+from pixwizard_core.sampling import needed_branches
 from tests.support.bundles import write_bundle
 
 
@@ -41,37 +40,6 @@ def test_run_takes_a_speed_and_lets_single_settings_win():
     arguments = entry._parser().parse_args(line)
     settings = cli_run._settings(arguments, SampleSettings(steps=1, w_text=1.0))
     assert (settings.steps, settings.shift, settings.w_text) == (14, 2.0, 1.0)
-
-
-class Counted:
-    """A velocity that counts its calls."""
-
-    def __init__(self, function):
-        self.function, self.calls = function, 0
-
-    def __call__(self, x, t):
-        self.calls += 1
-        return self.function(x, t)
-
-
-def test_step_cache_leaves_out_what_does_not_change():
-    inner = Counted(lambda x, t: torch.ones_like(x))
-    x = euler(StepCache(inner, 0.01), torch.zeros(2), times(12))
-    assert torch.allclose(x, torch.ones(2))
-    assert inner.calls == 4  # at steps 1, 2, 6 and 10
-
-
-def test_step_cache_evaluates_where_the_velocity_turns():
-    inner = Counted(lambda x, t: torch.tensor([t, 1 - t]))
-    euler(StepCache(inner, 0.01), torch.zeros(2), times(8))
-    assert inner.calls == 8
-
-
-def test_step_cache_without_tolerance_is_the_velocity_itself():
-    inner = Counted(lambda x, t: -x)
-    cached = euler(StepCache(inner, 0.0), torch.ones(3), times(6))
-    assert inner.calls == 6
-    assert torch.equal(cached, euler(lambda x, t: -x, torch.ones(3), times(6)))
 
 
 @pytest.mark.parametrize(

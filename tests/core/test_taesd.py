@@ -3,7 +3,6 @@ import json
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from pixwizard_core.encoders.taesd import (
     HEADER_KEY,
@@ -11,9 +10,9 @@ from pixwizard_core.encoders.taesd import (
     Autoencoder,
     autoencoder_from,
     fold_normalisation,
-    load_autoencoder,
     save_autoencoder,
 )
+from pixwizard_core.encoders.vae import load_latent_coder
 from pixwizard_core.errors import EncoderError
 
 
@@ -97,25 +96,16 @@ def test_file_round_trip_keeps_scalars_and_notes(model, tmp_path):
         assert file.get_tensor("vae_scale").item() == torch.tensor(0.13025).item()
         assert file.get_tensor("taesd_encoder.0.weight").dtype == torch.float16
     assert header == {"format": "taesd", "latent_channels": 4, "latent_scale": 0.13025, "steps": 3}
-    loaded = load_autoencoder(tmp_path / "vae.safetensors")
+    loaded = load_latent_coder(tmp_path / "vae.safetensors").model
     for key, value in loaded.state_dict().items():
         torch.testing.assert_close(value, model.state_dict()[key], atol=1e-4, rtol=1e-3)
 
 
-def test_load_names_a_missing_file(tmp_path):
-    with pytest.raises(EncoderError, match=r"no autoencoder at .*x.safetensors"):
-        load_autoencoder(tmp_path / "x.safetensors")
-
-
-def test_load_refuses_damage_and_strangers(model, tmp_path):
-    (tmp_path / "bad.safetensors").write_bytes(b"not a file")
-    with pytest.raises(EncoderError, match=r"bad.safetensors: not a readable safetensors"):
-        load_autoencoder(tmp_path / "bad.safetensors")
-    save_file({"encoder.conv_in.weight": torch.zeros(1)}, str(tmp_path / "kl.safetensors"))
+def test_strangers_and_wrong_keys_are_refused(model):
     with pytest.raises(
         EncoderError, match=r"first encoder.conv_in.weight.*not an autoencoder in the TAESD layout"
     ):
-        load_autoencoder(tmp_path / "kl.safetensors")
+        autoencoder_from({"encoder.conv_in.weight": torch.zeros(1)})
     incomplete = {
         key: value for key, value in model.state_dict().items() if key != "taesd_encoder.0.bias"
     }

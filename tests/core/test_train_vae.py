@@ -1,6 +1,6 @@
 import torch
 
-from pixwizard_core.encoders.taesd import load_autoencoder
+from pixwizard_core.encoders.vae import load_latent_coder
 from pixwizard_core.training.autoencoder import train_vae
 from pixwizard_core.training.vae_pictures import CropSource, PoolSpec, crops, window
 from pixwizard_core.training.vae_trainer import (
@@ -134,7 +134,7 @@ def test_training_lowers_the_loss_and_ships_a_normalised_latent(tmp_path):
     )
     assert result["steps"] == 12
     assert set(result["psnr"]) == {"blocks", "black"}
-    model = load_autoencoder(tmp_path / "vae.safetensors")
+    model = load_latent_coder(tmp_path / "vae.safetensors").model
     with torch.no_grad():
         latent = model.encode(pictures(64, 32, 32, torch.Generator().manual_seed(1), CPU) * 2 - 1)
     assert latent.mean((0, 2, 3)).abs().max() < 0.5
