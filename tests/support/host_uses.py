@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
-HOST = ("comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths",
-        "latent_preview", "node_helpers", "nodes", "server")  # fmt: skip
+HOST = ("comfy", "comfy_api", "comfy_execution", "comfy_extras", "comfyui_version", "execution",
+        "folder_paths", "latent_preview", "node_helpers", "nodes", "server")  # fmt: skip
 SOURCES = (*sorted((ROOT / "nodes").glob("*.py")), ROOT / "__init__.py")
 
 
