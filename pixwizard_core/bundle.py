@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from .decode.palette import TINY_WORLD
 from .encoders.load import load_text_encoder, load_vision_encoder, require_widths
 from .encoders.tiny import BUNDLE, load_encoders, load_vae
 from .encoders.vae import load_latent_coder
@@ -34,6 +35,7 @@ def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -
         centres=(TINY_CENTRE,),
         settings=TINY_SETTINGS,
         task_settings=TINY_TASK_SETTINGS,
+        palette=TINY_WORLD,
     )
 
 

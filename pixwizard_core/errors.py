@@ -31,6 +31,10 @@ class SamplingError(PixWizardError):
     """Settings or numbers that a sampling run cannot go on with."""
 
 
+class MetricError(PixWizardError):
+    """Arrays that a measure cannot compare."""
+
+
 class DecodeError(PixWizardError):
     """A picture that cannot be read as the result of the chosen task."""
 

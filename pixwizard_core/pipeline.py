@@ -14,6 +14,7 @@ from torch import Tensor
 from .canvas import Canvas, plan
 from .canvas.images import check_finite, ensure_rgb, to_image_01, to_pixels
 from .conditioning import Condition
+from .decode.palette import ADE20K
 from .encoders.text import TextEncoder, TextFeatures
 from .encoders.vae import LatentCoder
 from .encoders.vision import VisionEncoder
@@ -33,6 +34,7 @@ class Bundle:
 
     centres: sides in px of the squares whose areas the model was trained at. settings: what suits
     it in general; task_settings: what suits it better for single tasks, by task id.
+    palette: title of the classes and colours that it paints segmentations in (decode.palette).
     """
 
     model: PixWizard
@@ -42,6 +44,7 @@ class Bundle:
     centres: tuple[int, ...]
     settings: SampleSettings
     task_settings: Mapping[str, SampleSettings] = field(default_factory=dict)
+    palette: str = ADE20K
 
     def settings_of(self, task_id: str) -> SampleSettings:
         """Settings that suit a task."""

@@ -173,11 +173,18 @@ def _learn_heif(path: Path) -> None:
 
 
 def save_picture(path: str | Path, image_01: Tensor, texts: Texts = None) -> None:
-    """(3, H, W) colour or (H, W) grey in 0..1 as an 8-bit file of the kind its name says.
+    """(3, H, W) colour or (H, W) grey in 0..1 as an 8-bit file of the kind its name says; a batch
+    of one, as open_picture gives it, is taken too.
 
     texts: notes for a PNG file, by name. The file appears whole or not at all; here and below,
     CanvasError says why when it cannot be written.
     """
+    if image_01.ndim == 4:
+        if len(image_01) != 1:
+            raise CanvasError(
+                f"{Path(path).name} holds one picture. Got: {len(image_01)}; save each by itself"
+            )
+        image_01 = image_01[0]
     values = (image_01.float().clamp(0, 1) * EIGHT_BIT).round().to(torch.uint8).cpu()
     _save(path, _image(values.movedim(0, -1) if values.ndim == 3 else values), texts)
 

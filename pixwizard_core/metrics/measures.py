@@ -1,5 +1,8 @@
-"""Scores of dense predictions: tensors in, one float out. `truth` always comes second.
+"""Scores of dense predictions: arrays in, one float out. `truth` always comes second.
 
+Arrays are torch tensors, NumPy arrays or lists of numbers, of one shape; they may differ in type
+and device. Another shape, and whole numbers where a measure is about values in 0..1, raise
+MetricError.
 `valid` is a bool mask of the pixels that count; without it all count. A score that no pixel or
 class supports is NaN, never 0 or 1.
 """
@@ -12,25 +15,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .arrays import Array, arrays
+
 NOTHING = math.nan
 DELTA_1 = 1.25
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # for values in 0..1
 
 
-def rmse(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> float:
+@arrays()
+def rmse(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Root mean square error, in the unit of the input."""
     (error,) = _select(valid, prediction - truth)
     return math.sqrt(_mean(error**2)) if error.numel() else NOTHING
 
 
-def l1(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> float:
+@arrays()
+def l1(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Mean absolute error."""
     (error,) = _select(valid, prediction - truth)
     return _mean(error.abs())
 
 
-def abs_rel(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> float:
+@arrays()
+def abs_rel(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Mean of |prediction - truth| / truth; pixels with truth <= 0 do not count. For depth in
     metres."""
     prediction, truth = _select(valid, prediction, truth)
@@ -38,7 +46,8 @@ def abs_rel(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> f
     return _mean((prediction[known] - truth[known]).abs() / truth[known])
 
 
-def delta_1(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> float:
+@arrays()
+def delta_1(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Share of pixels whose depth is within a factor of 1.25; truth <= 0 does not count, prediction
     <= 0 fails."""
     prediction, truth = _select(valid, prediction, truth)
@@ -48,7 +57,8 @@ def delta_1(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> f
     return _mean(((ratio < DELTA_1) & (prediction > 0)).double())
 
 
-def align_scale_shift(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> Tensor:
+@arrays()
+def align_scale_shift(prediction: Array, truth: Array, valid: Array | None = None) -> Tensor:
     """The prediction after the best a * prediction + b by least squares: how relative depth is
     compared with truth."""
     x, y = _select(valid, prediction, truth)
@@ -58,14 +68,16 @@ def align_scale_shift(prediction: Tensor, truth: Tensor, valid: Tensor | None = 
     return (scale * (prediction.double() - x.mean()) + y.mean()).to(prediction.dtype)
 
 
-def pixel_accuracy(prediction: Tensor, truth: Tensor, ignore: int | None = None) -> float:
+@arrays(exact=True)
+def pixel_accuracy(prediction: Array, truth: Array, ignore: int | None = None) -> float:
     """Share of pixels with the right label; those whose truth is `ignore` do not count."""
     valid = None if ignore is None else truth != ignore
     (right,) = _select(valid, prediction == truth)
     return _mean(right.double())
 
 
-def mean_iou(prediction: Tensor, truth: Tensor, classes: int, ignore: int | None = None) -> float:
+@arrays(exact=True)
+def mean_iou(prediction: Array, truth: Array, classes: int, ignore: int | None = None) -> float:
     """Intersection over union, averaged over the classes present in prediction or truth.
 
     Counts are taken over the whole input, so give all pictures of a set at once (or see
@@ -74,7 +86,8 @@ def mean_iou(prediction: Tensor, truth: Tensor, classes: int, ignore: int | None
     return mean_iou_of(confusion(prediction, truth, classes, ignore))
 
 
-def confusion(prediction: Tensor, truth: Tensor, classes: int, ignore: int | None = None) -> Tensor:
+@arrays(exact=True)
+def confusion(prediction: Array, truth: Array, classes: int, ignore: int | None = None) -> Tensor:
     """(classes, classes) long: rows truth, columns prediction. Sum over batches, then
     mean_iou_of()."""
     valid = None if ignore is None else truth != ignore
@@ -93,20 +106,23 @@ def mean_iou_of(counts: Tensor) -> float:
     return _mean((both / union)[union > 0])
 
 
-def mask_iou(prediction: Tensor, truth: Tensor) -> float:
+@arrays(exact=True)
+def mask_iou(prediction: Array, truth: Array) -> float:
     """Mean IoU of bool masks (B, H, W), one score a picture; two empty masks agree (1)."""
     both, either = _overlap(prediction, truth)
     return _mean(torch.where(either > 0, both / either.clamp(min=1), 1.0))
 
 
-def cumulative_iou(prediction: Tensor, truth: Tensor) -> float:
+@arrays(exact=True)
+def cumulative_iou(prediction: Array, truth: Array) -> float:
     """cIoU of bool masks (B, H, W): all intersections over all unions, so large objects weigh
     more."""
     both, either = _overlap(prediction, truth)
     return float(both.sum() / either.sum()) if either.sum() else NOTHING
 
 
-def box_iou(prediction_xyxy: Tensor, truth_xyxy: Tensor) -> float:
+@arrays()
+def box_iou(prediction_xyxy: Array, truth_xyxy: Array) -> float:
     """Mean IoU of boxes (N, 4) xyxy with exclusive ends, row by row; an empty or reversed box has
     no area."""
     low = torch.maximum(prediction_xyxy[:, :2], truth_xyxy[:, :2])
@@ -119,7 +135,8 @@ def box_iou(prediction_xyxy: Tensor, truth_xyxy: Tensor) -> float:
     return _mean(torch.where(union > 0, both / union.clamp(min=1e-12), 0.0))
 
 
-def mean_angle_deg(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> float:
+@arrays()
+def mean_angle_deg(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Mean angle in degrees between vectors (B, 3, H, W) of any length; valid: (B, H, W)."""
     cross = torch.linalg.cross(prediction.double(), truth.double(), dim=1).norm(dim=1)
     dot = (prediction.double() * truth.double()).sum(1)
@@ -127,7 +144,8 @@ def mean_angle_deg(prediction: Tensor, truth: Tensor, valid: Tensor | None = Non
     return _mean(angle)
 
 
-def psnr(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> float:
+@arrays(unit=True)
+def psnr(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Peak signal to noise ratio in dB for values in 0..1; infinite when equal. valid broadcasts
     over channels."""
     error = prediction.double() - truth.double()
@@ -140,7 +158,8 @@ def psnr(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> floa
     return 10 * math.log10(1 / square) if square > 0 else math.inf
 
 
-def ssim(prediction: Tensor, truth: Tensor) -> float:
+@arrays(unit=True)
+def ssim(prediction: Array, truth: Array) -> float:
     """Structural similarity of (B, C, H, W) in 0..1: Gaussian window of 11 px, mean over all
     channels.
 
@@ -162,12 +181,14 @@ def ssim(prediction: Tensor, truth: Tensor) -> float:
     return _mean(score)
 
 
-def edge_f1(prediction: Tensor, truth: Tensor, tolerance_px: int = 2) -> float:
+@arrays(exact=True)
+def edge_f1(prediction: Array, truth: Array, tolerance_px: int = 2) -> float:
     """F1 of bool edge maps (B, H, W): a pixel is right when the other map has one at most
     tolerance_px off in x and y.
 
     Counted over the whole batch; two empty maps give NaN, one empty map 0.
     """
+    prediction, truth = prediction.bool(), truth.bool()
     precision = _near_share(prediction, truth, tolerance_px)
     recall = _near_share(truth, prediction, tolerance_px)
     if math.isnan(precision) and math.isnan(recall):

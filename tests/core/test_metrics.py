@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from pixwizard_core import metrics
+from pixwizard_core.errors import MetricError
 
 
 def test_rmse_and_l1():
@@ -152,3 +154,38 @@ def test_edge_f1_of_empty_maps():
 def test_nothing_to_score_is_nan(score):
     values = torch.rand(1, 2, 2)
     assert math.isnan(score(values, values, torch.zeros(1, 2, 2, dtype=torch.bool)))
+
+
+@pytest.mark.parametrize("make", [list, np.array, torch.tensor])
+def test_measures_take_any_container_of_numbers(make):
+    assert metrics.rmse(make([1.0, 2.0]), make([1.0, 4.0])) == pytest.approx(math.sqrt(2))
+    assert metrics.mask_iou(make([[True, True]]), make([[True, False]])) == 0.5
+    assert metrics.pixel_accuracy(make([1, 2, 3, 4]), make([1, 2, 0, 0])) == 0.5
+
+
+def test_measures_do_not_wrap_whole_numbers_around():
+    one, two = np.array([0, 10], np.uint8), np.array([1, 10], np.uint8)
+    assert metrics.l1(one, two) == 0.5
+    assert metrics.rmse(one, two) == pytest.approx(math.sqrt(0.5))
+
+
+def test_measures_take_mixed_types():
+    half, double = torch.tensor([0.5, 0.25]).half(), torch.tensor([0.5, 0.75]).double()
+    assert metrics.l1(half, double) == 0.25
+    assert metrics.psnr(half, double) == pytest.approx(10 * math.log10(1 / 0.125))
+
+
+@pytest.mark.parametrize("measure", [metrics.psnr, metrics.ssim])
+def test_measures_of_pictures_refuse_8_bit_values(measure):
+    eight_bit = torch.full((1, 3, 16, 16), 200, dtype=torch.uint8)
+    with pytest.raises(MetricError, match=r"prediction must hold floats in 0..1; divide 8-bit"):
+        measure(eight_bit, eight_bit)
+    with pytest.raises(MetricError, match=r"truth must hold values in 0..1.*up to 200"):
+        measure(eight_bit / 255, eight_bit.float())
+
+
+def test_measures_refuse_what_cannot_be_compared():
+    with pytest.raises(MetricError, match=r"one shape. Got: \(2,\) and \(3,\)"):
+        metrics.rmse([1.0, 2.0], [1.0, 2.0, 3.0])
+    with pytest.raises(MetricError, match="truth must be an array of numbers"):
+        metrics.rmse([1.0], ["a"])

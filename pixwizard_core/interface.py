@@ -1,0 +1,215 @@
+"""PixWizard in a few lines of Python: load a model, ask for a task, read the answer.
+
+>>> from pixwizard_core import load
+>>> pw = load()                                      # the bundled model
+>>> answer = pw("depth", "photo.jpg")                # doctest: +SKIP
+>>> answer.image.save("depth.png")                   # doctest: +SKIP
+>>> answer.depth.shape                               # doctest: +SKIP
+torch.Size([1, 480, 640])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .bundle import load_released, load_tiny
+from .canvas import Canvas
+from .decode import Hints, Segments, bundled_palette, decode, mask_boxes
+from .decode.boxes import Box
+from .errors import CanvasError, InstructionError, PixWizardError
+from .files.picture_values import as_image_01, as_pil
+from .pipeline import Bundle, Request, run
+from .presets import with_speed
+from .tasks import TASKS, find_task, instruction
+
+TEXT_TO_IMAGE = "text2image"
+BLANK_SIZE = (512, 512)  # (width, height) in px of a picture made from words alone
+PARTS = ("model", "gemma", "clip", "vae")
+MASKS = ("mask", "highlight")
+DRAWN, DRAWN_COLOUR = ("highlight", "box"), "red"  # answers drawn over the picture, and in what
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model painted, and what it means.
+
+    task: its id, or "custom". instruction: the sentence that was sent. image_01: (B, 3, H, W)
+    float32 in 0..1, of the source's size. hints: what decoding used. canvas: the size the model
+    worked at. Properties that a task does not have raise AttributeError saying which task has them.
+    """
+
+    task: str
+    instruction: str
+    image_01: Tensor
+    hints: Hints
+    canvas: Canvas
+
+    @property
+    def images(self) -> list[Any]:
+        """The answer pictures as Pillow images."""
+        return [as_pil(one) for one in self.image_01]
+
+    @property
+    def image(self) -> Any:
+        """The first answer picture as a Pillow image."""
+        return as_pil(self.image_01[0])
+
+    @property
+    def depth(self) -> Tensor:
+        """(B, H, W) float32 in 0..1, 1 = near. Relative: it has no metres."""
+        return self._decoded("depth", "depth")
+
+    @property
+    def normals(self) -> Tensor:
+        """(B, 3, H, W) unit vectors: x right, y up, z towards the viewer."""
+        return self._decoded("normals", "normal")
+
+    @property
+    def segments(self) -> Segments:
+        """Class indices and their certainty; names and colours are in hints.palette."""
+        return self._decoded("segments", "segmentation")
+
+    @property
+    def edges(self) -> Tensor:
+        """(B, H, W) float32 in 0..1, 1 = edge."""
+        return self._decoded("edges", "edge")
+
+    @property
+    def mask(self) -> Tensor:
+        """(B, H, W) bool, True = what was asked for; all False where nothing was found."""
+        return self._decoded("mask", *MASKS)
+
+    @property
+    def boxes(self) -> list[list[Box]]:
+        """Boxes of each picture, xyxy in px, right and bottom exclusive. Of a mask: one around
+        all of it; none where nothing was found."""
+        kind = find_task(self.task).decoder
+        if kind in MASKS:
+            return [_around(mask) for mask in self.mask]
+        return self._decoded("boxes", "box")
+
+    @cached_property
+    def _values(self) -> Any:
+        return decode(find_task(self.task).decoder, self.image_01, self.hints)
+
+    def _decoded(self, name: str, *kinds: str) -> Any:
+        if find_task(self.task).decoder in kinds:
+            return self._values
+        having = ", ".join(task.id for task in TASKS.values() if task.decoder in kinds)
+        raise AttributeError(f"the answer to task {self.task!r} has no {name}; ask for: {having}")
+
+
+def _around(mask: Tensor) -> list[Box]:
+    if not bool(mask.any()):
+        return []
+    return [Box(tuple(mask_boxes(mask[None])[0].tolist()), 1.0)]
+
+
+class Pipeline:
+    """A model that is asked by calling it.
+
+    bundle: the transformer with its encoders and the settings that suit it (see bundle.load_tiny,
+    bundle.load_released).
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    def __call__(
+        self,
+        task: str,
+        image: Any = None,
+        *,
+        target: str = "",
+        colour: str = "",
+        caption: str = "",
+        seed: int = 0,
+        size: tuple[int, int] = BLANK_SIZE,
+        fit: str = "stretch",
+        centre: int | None = None,
+        speed: str | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+        **settings: Any,
+    ) -> Answer:
+        """Do a task on a picture or a batch of pictures of one size.
+
+        task: an id of tasks() such as "depth", or "custom" for the caption as it is. image: a path,
+        a Pillow image, an array or a tensor (see files.picture_values); only "text2image" needs
+        none and takes size, (width, height) in px. target, colour, caption: the words of the task;
+        highlights and boxes are red unless colour says otherwise.
+        seed: picture i of a batch gets seed + i. fit: stretch, pad or crop. centre: side in px of
+        a square with the area to work at. speed: fast, balanced or reference. settings: fields of
+        generate.SampleSettings, such as steps and w_text; without any, those that suit the model
+        and the task. on_progress(done, total) is called after each step.
+
+        Raises InstructionError for unknown tasks and missing words, CanvasError for pictures that
+        cannot be used, SamplingError when sampling breaks down.
+        """
+        known = find_task(task)
+        if known.decoder in DRAWN:
+            colour = colour or DRAWN_COLOUR
+        sentence = instruction(task, target=target, colour=colour, caption=caption)
+        image_01 = _picture(task, image, size)
+        chosen = self.bundle.settings_of(task)
+        chosen = with_speed(chosen, speed) if speed else chosen
+        try:
+            chosen = replace(chosen, **settings)
+        except TypeError:
+            unknown = ", ".join(sorted(set(settings) - set(type(chosen).__slots__)))
+            raise InstructionError(
+                f"there is no setting {unknown}; choose from {', '.join(type(chosen).__slots__)}"
+            ) from None
+        request = Request(image_01, sentence, seed, chosen, fit, centre)
+        result = run(self.bundle, request, on_progress)
+        palette = bundled_palette(self.bundle.palette)
+        hints = Hints(image_01, colour or DRAWN_COLOUR, palette)
+        return Answer(known.id, sentence, result.image_01.float(), hints, result.canvas)
+
+    def tasks(self) -> dict[str, str]:
+        """Title of each task by its id."""
+        return {task.id: task.title for task in TASKS.values()}
+
+
+def _picture(task: str, image: Any, size: tuple[int, int]) -> Tensor:
+    if image is not None:
+        return as_image_01(image)
+    if task != TEXT_TO_IMAGE:
+        raise CanvasError(f"task {task!r} needs a picture; only {TEXT_TO_IMAGE} goes without")
+    width, height = size
+    if min(width, height) < 1:
+        raise CanvasError(f"size must be at least 1 x 1 px. Got: {width} x {height}")
+    return torch.zeros(1, 3, height, width, dtype=torch.float32)
+
+
+def load(
+    model: str | Path | None = None,
+    gemma: str | Path | None = None,
+    clip: str | Path | None = None,
+    vae: str | Path | None = None,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.bfloat16,
+) -> Pipeline:
+    """The bundled model, or the released one from its four parts (folders or files).
+
+    dtype: what the released model's transformer and encoders are kept in; the bundled one runs in
+    float32. Raises PixWizardError when only some parts are given, CheckpointError or EncoderError
+    for a wrong one.
+    """
+    given = dict(zip(PARTS, (model, gemma, clip, vae), strict=True))
+    if not any(given.values()):
+        return Pipeline(load_tiny(device=device))
+    missing = [name for name, place in given.items() if place is None]
+    if missing:
+        raise PixWizardError(
+            f"the released model has four parts; give also {', '.join(missing)} "
+            "(gemma-2b, clip-vit-large-patch14-336, the SDXL VAE)"
+        )
+    return Pipeline(load_released(**given, device=device, dtype=dtype))
