@@ -9,9 +9,10 @@ Image node, and the pictures that the run saves are fetched. OUT/submitted.jsonl
 started again, the script goes on where it was. A server that does not answer is left out and its
 picture goes to another.
 
-Standard library only, and no part of the extension: this is the one file here that opens
-connections, to the servers that you name and to no others. comfy-cli runs one workflow on one
-server a call; lists, several servers, retries and resuming would be around it all the same.
+No part of the extension: this is the one file here that opens connections, to the servers that you
+name and to no others. It needs the standard library and, beside it, PixWizard's own rules of what
+is a picture and how folders are walked. comfy-cli runs one workflow on one server a call; lists,
+several servers, retries and resuming would be around it all the same.
 """
 
 from __future__ import annotations
@@ -34,13 +35,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
 
-PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pixwizard_core.console import patient_output, was_cut_off
+from pixwizard_core.files.kinds import is_picture
+from pixwizard_core.files.left_out import LeftOut
+from pixwizard_core.files.walk import RESULT, Tell, results_in, walk
+
+OTHER = "no picture"
 LIST = "submitted.jsonl"
 LOAD_IMAGE = "LoadImage"
 POLL_S = 0.5
 LONGEST_WAIT_S = 30.0
 LOST_AFTER = 3  # looks at which a run is neither queued nor finished
-FAULTS = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
+FAULTS = (
+    urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError,
+    json.JSONDecodeError,
+)  # fmt: skip
 
 
 class Refused(Exception):
@@ -49,10 +60,11 @@ class Refused(Exception):
 
 @dataclass
 class Task:
-    """One picture to run. tries: so far."""
+    """One picture to run. key, content: hashes of it with and without its place. tries: so far."""
 
     path: Path
     key: str
+    content: str
     tries: int = 0
     error: str = ""
 
@@ -134,22 +146,37 @@ def _execution_error(entry: dict) -> str:
     return "the run ended in an error"
 
 
-def pictures_of(inputs: list[str]) -> list[Path]:
-    """Pictures of files, folders (with all below) and lists (.txt, one path a line)."""
+def pictures_of(inputs: list[str], out: Path, tell: Tell) -> list[Path]:
+    """Pictures of files, folders (with all below) and lists (.txt, one path a line), each place
+    once. What runs wrote into out is taken only where it is named itself; tell(path, reason) is
+    called for what is left out."""
     found: list[Path] = []
     for given in map(Path, inputs):
         if given.is_dir():
-            inside = sorted(given.rglob("*"))
-            found += [path for path in inside if path.suffix.lower() in PICTURES]
+            found += _inside(given, out, tell)
         elif given.suffix.lower() == ".txt":
-            lines = given.read_text(encoding="utf-8").splitlines()
+            lines = given.read_text(encoding="utf-8-sig").split("\n")
             found += [given.parent / line.strip() for line in lines if line.strip()]
         else:
             found.append(given)
     missing = [path for path in found if not path.is_file()]
     if missing or not found:
         raise SystemExit(f"there is no picture {missing[0] if missing else 'in ' + inputs[0]}")
-    return found
+    return list({os.path.abspath(path): path for path in found}.values())
+
+
+def _inside(folder: Path, out: Path, tell: Tell) -> Iterator[Path]:
+    own = Path(os.path.realpath(out))
+    whole_folder = own != Path(os.path.realpath(folder))
+    results = {Path(os.path.realpath(path)) for path in results_in(out)}
+    for path in walk(folder, tell):
+        place = Path(os.path.realpath(path))
+        if place in results or (whole_folder and place.is_relative_to(own)):
+            tell(path, RESULT)
+        elif is_picture(path):
+            yield path
+        elif path.name != LIST:
+            tell(path, OTHER)
 
 
 def node_of(workflow: dict, wanted: str) -> str:
@@ -169,10 +196,15 @@ def node_of(workflow: dict, wanted: str) -> str:
     return loaders[0]
 
 
-def key_of(path: Path, workflow: dict) -> str:
-    """Hash of a picture and the workflow: what is done already is known by it."""
-    text = json.dumps(workflow, sort_keys=True).encode()
-    return hashlib.sha256(text + b"\0" + path.read_bytes()).hexdigest()
+def keys_of(path: Path, workflow: dict) -> tuple[str, str]:
+    """Hashes of a picture, where it is, and the workflow, by which it is known what is done; and
+    the same without the place, as lists of before have it."""
+    text = json.dumps(workflow, sort_keys=True).encode() + b"\0" + path.read_bytes()
+    place = os.path.abspath(path).encode(errors="surrogateescape")
+    content = hashlib.sha256(text)
+    whole = content.copy()
+    whole.update(b"\0" + place)
+    return whole.hexdigest(), content.hexdigest()
 
 
 def listed(path: Path) -> dict[str, dict]:
@@ -230,8 +262,8 @@ class Submission:
                 faults += 1
                 self._try_again(task, f"{server.url}: {error}")
                 time.sleep(min(self.arguments.wait * 2**faults, LONGEST_WAIT_S))
-            except OSError as error:
-                self._give_up(task, str(error))
+            except Exception as error:  # whatever it is, no picture may vanish with its thread
+                self._give_up(task, str(error) or type(error).__name__)
         if faults > self.arguments.retries:
             print(f"{server.url} does not answer and is left out", file=sys.stderr)
 
@@ -295,6 +327,14 @@ def drop_torn_line(path: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status. No console ends the work."""
+    with patient_output() as out:
+        status = _submit_all(argv)
+        out.flush()
+        return status or int(was_cut_off(out))
+
+
+def _submit_all(argv: list[str] | None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("workflow", type=Path, help="workflow in API form (.json)")
     parser.add_argument("pictures", nargs="+", help="pictures, folders, or a .txt with paths")
@@ -308,21 +348,47 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=float, default=3600, help="seconds for one picture")
     arguments = parser.parse_args(argv)
     arguments.server = arguments.server or ["http://127.0.0.1:8188"]
-    workflow = json.loads(arguments.workflow.read_text(encoding="utf-8"))
+    workflow = read_workflow(arguments.workflow)
     node = node_of(workflow, arguments.node)
+    left_out = LeftOut()
+    pictures = pictures_of(arguments.pictures, arguments.out, left_out.tell)
     arguments.out.mkdir(parents=True, exist_ok=True)
     drop_torn_line(arguments.out / LIST)
     known = listed(arguments.out / LIST)
-    tasks = {key: Task(path, key) for path in pictures_of(arguments.pictures)
-             if (key := key_of(path, workflow))}  # fmt: skip
-    left = [task for task in tasks.values() if not _is_kept(arguments.out, known.get(task.key))]
+    tasks, unread = [], []
+    for path in pictures:
+        try:
+            tasks.append(Task(path, *keys_of(path, workflow)))
+        except OSError as error:
+            unread.append(Task(path, "", "", error=error.strerror or str(error)))
+    left = [task for task in tasks if not _is_kept(arguments.out, _row_of(task, known))]
     submission = Submission(arguments, workflow, node)
+    submission.failed += unread
     submission.run(left)
     print(f"{len(submission.done)} done, {len(tasks) - len(left)} done before, "
           f"{len(submission.failed)} failed")  # fmt: skip
+    for line in left_out.lines():
+        print(line, file=sys.stderr)
     for task in submission.failed:
         print(f"failed: {task.path}: {task.error or 'no server'}", file=sys.stderr)
     return 1 if submission.failed else 0
+
+
+def _row_of(task: Task, known: dict[str, dict]) -> dict | None:
+    """The row of a picture that was done; one without its place counts if the path is the same."""
+    old = known.get(task.content)
+    return known.get(task.key) or (old if old and old.get("path") == str(task.path) else None)
+
+
+def read_workflow(path: Path) -> dict:
+    """A workflow file. Raises SystemExit for what is none."""
+    try:
+        workflow = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise SystemExit(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(workflow, dict):
+        raise SystemExit(f"{path} is no workflow in API form; use Workflow > Export (API)")
+    return workflow
 
 
 def _is_kept(out: Path, row: dict | None) -> bool:

@@ -61,7 +61,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 def batch(arguments: argparse.Namespace) -> int:
     """Do what is left to do, and say what failed."""
-    from ..fleet.left_out import LeftOut
+    from ..files.left_out import LeftOut
     from ..fleet.plan import identify
     from ..fleet.runner import collect
     from ..fleet.sources import find
@@ -82,7 +82,8 @@ def batch(arguments: argparse.Namespace) -> int:
             arguments.inputs, frames=arguments.frames, every=arguments.every, out=arguments.out,
             tell=left_out.tell, on_frame=lambda count: advance(count, 0, 0),
         )  # fmt: skip
-    left_out.note(found)
+    for path, note in {one.path: one.note for one in found if one.note}.items():
+        left_out.tell(path, note)
     with rate("looking at", "picture") as advance:
         items, failures = identify(
             found, asked, lambda seen, failed: advance(seen, len(found), failed)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 import threading
 import urllib.parse
@@ -186,3 +188,70 @@ def test_submit_refuses_workflows_it_cannot_fill(script, folder):
     (folder / "flow.json").write_text(json.dumps(two), encoding="utf-8")
     with pytest.raises(SystemExit, match=r"2 LoadImage nodes \(1, 3\)"):
         submit(script, folder)
+
+
+def test_submit_does_equal_pictures_in_two_places_twice(script, fakes, folder):
+    (folder / "in" / "sub").mkdir()
+    for place in ("copy.png", "sub/p0.png"):
+        (folder / "in" / place).write_bytes((folder / "in" / "p0.png").read_bytes())
+    assert submit(script, folder, servers=[fakes()]) == 0
+    assert len(rows(folder)) == 8
+    assert len({name for row in rows(folder) for name in row["files"]}) == 8
+
+
+@pytest.mark.parametrize("out", ["in/results", "in"])
+def test_submit_takes_no_result_for_a_picture(out, script, fakes, folder, capsys):
+    words = [str(folder / "flow.json"), str(folder / "in"), "--out", str(folder / out)]
+    server = fakes()
+    for told in ("6 done, 0 done before", "0 done, 6 done before"):
+        assert script.main([*words, "--server", server.url]) == 0
+        assert told in capsys.readouterr().out
+    assert len(server.state["runs"]) == 6
+
+
+def test_submit_leaves_out_hidden_files_and_says_the_rest(script, fakes, folder, capsys):
+    (folder / "in" / "notes.txt").write_text("x", encoding="utf-8")
+    (folder / "in" / "._p0.png").write_bytes(b"x")
+    (folder / "in" / "loop").symlink_to(folder / "in")
+    (folder / "in" / "p1.png").rename(folder / "in" / "p1.JFIF")
+    assert submit(script, folder, servers=[fakes()]) == 0
+    out, err = capsys.readouterr()
+    assert "6 done, 0 done before, 0 failed" in out
+    assert "left out (no picture): 1: notes.txt" in err
+    assert "left out (a link to a folder that is read already): 1: loop" in err
+    assert "._p0" not in out + err
+
+
+def test_submit_goes_on_from_a_list_that_knows_no_places(script, fakes, folder, capsys):
+    assert submit(script, folder, servers=[fakes()]) == 0
+    listed, old = folder / "out" / "submitted.jsonl", []
+    for row in rows(folder):
+        row["key"] = script.keys_of(script.Path(row["path"]), WORKFLOW)[1]
+        old.append(json.dumps(row) + "\n")
+    listed.write_text("".join(old), encoding="utf-8")
+    assert submit(script, folder, servers=[fakes()]) == 0
+    assert "0 done, 6 done before" in capsys.readouterr().out
+
+
+def test_submit_ends_well_on_a_console_of_few_signs(fakes, folder):
+    (folder / "in" / "p0.png").rename(folder / "in" / "長い.png")
+    command = [sys.executable, str(ROOT / "scripts" / "submit_workflow.py"),
+               str(folder / "flow.json"), str(folder / "in"), "--out", str(folder / "out"),
+               "--server", fakes().url]  # fmt: skip
+    env = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
+    ended = subprocess.run(command, capture_output=True, env=env, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert b"\\u9577\\u3044.png" in ended.stdout
+    assert len(rows(folder)) == 6
+
+
+def test_submit_refuses_a_workflow_that_is_no_json(script, folder):
+    for text, told in (("{", "is not valid JSON"), ("[]", "is no workflow in API form")):
+        (folder / "flow.json").write_text(text, encoding="utf-8")
+        with pytest.raises(SystemExit, match=told):
+            submit(script, folder)
+
+
+def test_submit_lists_a_picture_whose_server_talks_nonsense(script, fakes, folder, monkeypatch):
+    monkeypatch.setattr(script.Server, "run", lambda *a: (_ for _ in ()).throw(KeyError("x")))
+    assert submit(script, folder, servers=[fakes()]) == 1

@@ -6,8 +6,8 @@ import pytest
 
 from pixwizard_core.files import walk as walks
 from pixwizard_core.files.kinds import is_film, is_list, is_picture
+from pixwizard_core.files.left_out import LeftOut
 from pixwizard_core.files.walk import expand, walk
-from pixwizard_core.fleet.left_out import LeftOut
 from pixwizard_core.fleet.sources import find
 from tests.core.test_fleet_sources import names, picture
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-
-from .index import Record
-from .sources import Found
 
 SHOWN = 10  # names in a line
 
@@ -15,16 +11,11 @@ class LeftOut:
     """rows: path and reason of each."""
 
     def __init__(self) -> None:
-        self.rows: list[Record] = []
+        self.rows: list[dict[str, str]] = []
 
     def tell(self, path: Path, reason: str) -> None:
-        """A file that is no item."""
+        """A file that is no item, or a film of which not all is as it should be."""
         self.rows.append({"path": str(path), "reason": reason})
-
-    def note(self, found: Iterable[Found]) -> None:
-        """The films of which not all could be decoded, or not all is as it should be."""
-        for path, note in {one.path: one.note for one in found if one.note}.items():
-            self.tell(path, note)
 
     def lines(self) -> list[str]:
         """One line for each reason, with the first names."""
