@@ -83,7 +83,7 @@ def batch(arguments: argparse.Namespace) -> int:
             tell=left_out.tell, on_frame=lambda count: advance(count, 0, 0),
         )  # fmt: skip
     for path, note in {one.path: one.note for one in found if one.note}.items():
-        left_out.tell(path, note)
+        left_out.note(path, note)
     with rate("looking at", "picture") as advance:
         items, failures = identify(
             found, asked, lambda seen, failed: advance(seen, len(found), failed)

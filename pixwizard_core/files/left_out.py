@@ -8,22 +8,37 @@ SHOWN = 10  # names in a line
 
 
 class LeftOut:
-    """rows: path and reason of each."""
+    """rows: path and reason of each file that is left out, then path and note of each film that is
+    not as it should be."""
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, str]] = []
+        self.files: list[tuple[Path, str]] = []
+        self.notes: dict[Path, str] = {}
 
     def tell(self, path: Path, reason: str) -> None:
-        """A file that is no item, or a film of which not all is as it should be."""
-        self.rows.append({"path": str(path), "reason": reason})
+        """A file that is no item."""
+        self.files.append((path, reason))
+
+    def note(self, path: Path, note: str) -> None:
+        """What is wrong with a film whose other frames are items."""
+        self.notes[path] = note
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        left = [{"path": str(path), "reason": reason} for path, reason in self.files]
+        return left + [{"path": str(path), "note": note} for path, note in self.notes.items()]
 
     def lines(self) -> list[str]:
-        """One line for each reason, with the first names."""
+        """One line for each reason, with the first names, and one for each of the first films."""
         reasons: dict[str, list[str]] = {}
-        for row in self.rows:
-            reasons.setdefault(row["reason"], []).append(Path(row["path"]).name)
-        return [
+        for path, reason in self.files:
+            reasons.setdefault(reason, []).append(path.name)
+        told = [
             f"left out ({reason}): {len(names)}: {', '.join(names[:SHOWN])}"
             + (" …" if len(names) > SHOWN else "")
             for reason, names in sorted(reasons.items())
         ]
+        told += [f"{path.name}: {note}" for path, note in list(self.notes.items())[:SHOWN]]
+        if len(self.notes) > SHOWN:
+            told.append(f"and {len(self.notes) - SHOWN} more films with a note")
+        return told

@@ -19,6 +19,7 @@ AGAIN = "a link to a folder that is read already"
 BROKEN = "a link to nothing"
 RESULT = "written by an earlier run"
 LISTS_OF_RESULTS = ("index*.jsonl", "submitted.jsonl", "*_report.json")
+OTHER_LISTS = ("failures*.jsonl", "left_out.jsonl", "index.parquet", "scores.md", "scores.json")
 MAGIC = re.compile(r"[*?\[]")
 ANY_DEPTH = "**"
 
@@ -50,9 +51,15 @@ def expand(pattern: str, tell: Tell = silent) -> tuple[Path, list[Path]]:
 
 
 def results_in(folder: Path) -> set[Path]:
-    """The files that the lists of earlier runs in a folder name as their own results."""
-    lists = [path for pattern in LISTS_OF_RESULTS for path in folder.glob(pattern)]
-    return {folder / name for path in lists for name in _named_files(path)}
+    """The files that the lists of earlier runs in a folder name as their own results, and those
+    lists."""
+    found: set[Path] = set()
+    for path in (path for pattern in LISTS_OF_RESULTS for path in folder.glob(pattern)):
+        if named := {folder / name for name in _named_files(path)}:
+            found |= {path, *named}
+    if found:
+        found.update(path for pattern in OTHER_LISTS for path in folder.glob(pattern))
+    return found
 
 
 def without_results(files: Iterable[Path], root: Path, tell: Tell) -> list[Path]:

@@ -56,12 +56,18 @@ def find(
     Raises PixWizardError for an input that names nothing, or that is out.
     """
     found: dict[tuple, Found] = {}
+    own = _Own(out)
+
+    def tell_others(path: Path, reason: str) -> None:
+        if not own(path):
+            tell(path, reason)
+
     for given in inputs:
-        some = list(_of_input(given, frames, every, tell))
+        inside = own.holds(given)
+        some = list(_of_input(given, frames, every, tell if inside else tell_others))
         if not some:
             raise PixWizardError(f"there is no picture or video in {given}")
-        if out is not None:
-            some = _without_own(some, given, out)
+        some = some if inside else [one for one in some if not own(one.path)]
         _look_ahead((one.path for one in some), on_frame)
         for one in (one for start in some for one in _with_frames(start, every)):
             who = (os.path.abspath(one.path), one.frame, *sorted(one.words.items()))
@@ -177,19 +183,29 @@ def _look_ahead(paths: Iterable[Path], on_frame: Callable[[int], None]) -> None:
         list(pool.map(one, dict.fromkeys(paths)))
 
 
-def _without_own(some: list[Found], given: str, out: Path) -> list[Found]:
-    """What is not in the folder that results go to."""
-    root, place = Path(os.path.realpath(given)), Path(os.path.realpath(out))
-    if root == place and root.is_dir():
-        raise PixWizardError(f"{given} is both input and output; give another folder as --out")
-    if root.is_relative_to(place):
-        return some
-    known: dict[Path, bool] = {}
-    for one in some:
-        if one.path.parent not in known:
-            folder = Path(os.path.realpath(one.path.parent))
-            known[one.path.parent] = folder.is_relative_to(place)
-    return [one for one in some if not known[one.path.parent]]
+class _Own:
+    """The folder that results go to. Called with a path: whether that is in there."""
+
+    def __init__(self, out: Path | None) -> None:
+        self.place = None if out is None else Path(os.path.realpath(out))
+        self.known: dict[Path, bool] = {}
+
+    def __call__(self, path: Path) -> bool:
+        if self.place is None:
+            return False
+        if path.parent not in self.known:
+            folder = Path(os.path.realpath(path.parent))
+            self.known[path.parent] = folder.is_relative_to(self.place)
+        return self.known[path.parent]
+
+    def holds(self, given: str) -> bool:
+        """Whether an input is itself in there. Raises PixWizardError when it is that folder."""
+        if self.place is None:
+            return False
+        root = Path(os.path.realpath(given))
+        if root == self.place and root.is_dir():
+            raise PixWizardError(f"{given} is both input and output; give another folder as --out")
+        return root.is_relative_to(self.place)
 
 
 def _name(path: Path, root: Path) -> str:

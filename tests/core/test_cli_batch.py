@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from PIL import Image
 
 from pixwizard_core import cli
 from pixwizard_core.cli import batch as cli_batch
 from pixwizard_core.errors import PixWizardError
+from pixwizard_core.files import picture_files
 from tests.support.bundles import write_bundle
 from tests.support.fleet import write_pictures
 
@@ -46,6 +48,34 @@ def test_batch_lists_failures_and_exits_with_1(base, capsys):
     assert len((base / "two" / "failures.jsonl").read_text(encoding="utf-8").splitlines()) == 1
 
 
+def test_batch_names_and_lists_what_it_leaves_out(base, capsys):
+    folder = base / "left"
+    write_pictures(folder, 1)
+    (folder / "notes.txt").write_text("x", encoding="utf-8")
+    assert batch(base, "left/results", folder, "--task", "depth") == 0
+    assert "left out (no picture or film): 1: notes.txt" in capsys.readouterr().err
+    listed = base / "left" / "results" / "left_out.jsonl"
+    (row,) = [json.loads(line) for line in listed.open(encoding="utf-8")]
+    assert row == {"path": str(folder / "notes.txt"), "reason": "no picture or film"}
+    (folder / "notes.txt").unlink()
+    assert batch(base, "left/results", folder, "--task", "depth") == 0
+    assert "0 done, 1 done before" in capsys.readouterr().out
+    assert not listed.exists()
+    assert batch(base, "left/others", folder, "--task", "depth") == 0  # results is no input of it
+    out, err = capsys.readouterr()
+    assert "1 done, 0 done before" in out
+    assert "left out (written by an earlier run): " in err
+
+
+def test_batch_opens_pictures_up_to_the_size_that_is_given(base, capsys, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    monkeypatch.setattr(picture_files, "_allowed", None)
+    words = (base / "in" / "a0.png", "--task", "depth", "--max-pixels")
+    assert batch(base, "pixels", *words, 100) == 1
+    assert "raise the limit by --max-pixels" in capsys.readouterr().err
+    assert batch(base, "pixels", *words, 40 * 56) == 0
+
+
 def test_batch_does_shards_and_collects_them(base, capsys):
     for part in ("1/2", "2/2"):
         assert batch(base, "shards", base / "in", "--task", "depth", "--shard", part) == 0
@@ -65,6 +95,7 @@ def test_batch_does_shards_and_collects_them(base, capsys):
         (("IN", "--task", "depth", "--workers", "0"), "--workers must be at least 1. Got: 0"),
         (("IN", "--task", "depth", "--out", "IN"), "is both input and output; give another folder"),
         (("--collect",), "there is no list in"),
+        (("IN", "--task", "depth", "--max-pixels", "0"), "--max-pixels must be at least 1"),
         (("IN", "--task", "nonsense"), "unknown task 'nonsense'"),
         (("IN", "--task", "depth", "--shard", "3/2"), "--shard is I/N with I from 1 to N"),
         (("IN", "--task", "depth", "--model", "x"), "the released model has four parts"),

@@ -18,6 +18,7 @@ from pixwizard_core.fleet.job import Temporal
 from pixwizard_core.fleet.on_ray import RayOptions, run_on_ray
 from pixwizard_core.fleet.plan import chains_of
 from tests.core.test_fleet_run import pictures_of
+from tests.support.films import cut_film, trim_film, write_film
 from tests.support.fleet import items_of, run_here, small_job, write_pictures
 from tests.support.paths import ROOT
 
@@ -66,6 +67,27 @@ def test_ray_gives_the_same_list_and_pictures(base):
     report = run_here(job, items_of(base / "in"), workers=2, engine=on_ray_with(2))
     assert report.done == COUNT
     assert same_as_here(base, job)
+
+
+def test_ray_gives_the_same_frames_of_films_in_any_container(base):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    folder = base / "films"
+    folder.mkdir()
+    clip = write_film(folder / "a.mp4", count=20)
+    write_film(folder / "b.ts", count=20)
+    write_film(folder / "c.mpg", codec="mpeg2video", count=20)
+    trim_film(clip, folder / "d.mp4", 13)
+    cut_film(write_film(base / "whole.mkv", count=20), folder / "e.mkv", 12)
+    items = items_of(folder, every=3)
+    jobs = {name: small_job(base, f"films-{name}") for name in ("one", "two", "ray")}
+    run_here(jobs["one"], items)
+    run_here(jobs["two"], items, workers=2)
+    report = run_here(jobs["ray"], items, workers=2, engine=on_ray_with(2))
+    assert (report.done, report.failures) == (len(items), [])
+    results = [pictures_of(job.out) for job in jobs.values()]
+    assert results[0] == results[1] == results[2]
+    lists = [(Path(job.out) / "index.jsonl").read_bytes() for job in jobs.values()]
+    assert lists[0] == lists[1] == lists[2]
 
 
 def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled(base):

@@ -134,7 +134,7 @@ def test_what_an_earlier_run_wrote_is_no_input_of_a_folder_above(name, content, 
     files = walk(tmp_path, lambda path, reason: told.append((path.name, reason)))
     assert "out/sub/r.png" not in inside(tmp_path, files)
     assert {"own.png", "out/mine.png"} <= set(inside(tmp_path, files))
-    assert told == [("r.png", walks.RESULT)]
+    assert set(told) == {(name, walks.RESULT), ("r.png", walks.RESULT)}
     assert "sub/r.png" in inside(tmp_path / "out", walk(tmp_path / "out"))  # asked for itself
     assert inside(tmp_path, expand(f"{tmp_path}/**/*.png")[1]) == ["out/mine.png", "own.png"]
 
@@ -165,6 +165,15 @@ def test_equal_pictures_in_two_places_stay_two(tmp_path):
         picture(tmp_path / place)
     found = find([str(tmp_path / "x"), str(tmp_path / "y")])
     assert [one.path.parent.name for one in found] == ["x", "y"]
+
+
+def test_notes_on_films_are_told_by_name():
+    left = LeftOut()
+    for number in range(12):
+        left.note(walks.Path(f"n{number}.mkv"), "it breaks off")
+    assert left.lines()[0] == "n0.mkv: it breaks off"
+    assert left.lines()[-1] == "and 2 more films with a note"
+    assert left.rows[3] == {"path": "n3.mkv", "note": "it breaks off"}
 
 
 def test_many_names_are_told_in_one_line_each_reason():
