@@ -12,7 +12,7 @@ import comfy.model_management
 import comfy.sd
 import comfy.utils
 import torch
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ..pixwizard_core.bundle import MODEL_FILE
 from ..pixwizard_core.encoders import reference
@@ -227,7 +227,8 @@ class Check(io.ComfyNode):
         lines += connected_lines(model, clip, clip_vision, vae)
         lines += file_lines() if model_files else []
         text = "\n".join(lines)
-        return io.NodeOutput(text, image, ui=ui.PreviewText(text))
+        told = [{"text": line, "trouble": doctor.is_trouble(line)} for line in lines]
+        return io.NodeOutput(text, image, ui={"text": [text], "pixwizard_report": told})
 
 
 NODES = (Check,)

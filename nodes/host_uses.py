@@ -124,9 +124,6 @@ USES: dict[str, dict[str, str]] = {
         "Boolean Combo Float Int String": "widgets with their default, range and tooltip",
         "Image Mask Latent Conditioning Model Clip ClipVision Vae Guider Sigmas": "sockets",
     },
-    "comfy_api.latest.ui": {
-        "PreviewText": "a text that the page shows on an output node",
-    },
     "comfyui_version": {
         "__version__": "the host's version, as people say it",
     },

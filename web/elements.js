@@ -63,10 +63,11 @@ export function faint(text) {
   return element("span", { color: "var(--descrip-text, #999)" }, text);
 }
 
-/** A line that copies text when it is clicked. @param {string} text @param {HTMLElement} line */
-export function copyOnClick(text, line) {
+/** A line that copies text when it is clicked, and says so under the pointer.
+ * @param {string} text @param {HTMLElement} line @param {string} [says] */
+export function copyOnClick(text, line, says = word("copy", { text })) {
   line.style.cursor = "copy";
-  line.title = word("copy", { text });
+  line.title = says;
   line.addEventListener("click", async () => {
     const done = await copy(text);
     line.style.outline = `1px solid ${done ? "#4a4" : "#a44"}`;

@@ -1,5 +1,6 @@
 // @ts-check
-// What a node found, as lines of text: classes with their colours, objects, boxes, scores, files.
+// What a node found, as lines of text: classes with their colours, objects, boxes, scores, files,
+// the report of PixWizard Check.
 
 import { copyOnClick, element, faint, swatch } from "./elements.js";
 import { figure, named, word } from "./words.js";
@@ -10,6 +11,7 @@ import { figure, named, word } from "./words.js";
  * @typedef {{bboxes: number[][], labels: string[], scores: number[]}} Boxes
  * @typedef {{kind: string, schema_version: number} & Record<string, unknown>} Scores
  * @typedef {{filename: string, subfolder: string}} SavedFile
+ * @typedef {{text: string, trouble: boolean}} ReportLine
  */
 
 export const LINE_PX = 20;
@@ -87,6 +89,17 @@ export function files(saved) {
     const path = subfolder ? `${subfolder}/${filename}` : filename;
     return copyOnClick(path, line(wide(path)));
   });
+}
+
+/** @param {ReportLine[]} lines */
+export function report(lines) {
+  const says = word("report.copy");
+  const whole = lines.map(({ text }) => text).join("\n");
+  const rows = lines.map(({ text, trouble }) => {
+    const style = { fontFamily: "monospace", whiteSpace: "pre-wrap", overflowWrap: "anywhere" };
+    return element("div", { ...style, color: trouble ? "var(--error-text, #f66)" : "" }, text);
+  });
+  return [copyOnClick(whole, line(faint(says)), says), ...rows];
 }
 
 /** Which of the words for a number of things. @param {number} number */

@@ -7,7 +7,7 @@ import { element, panel } from "./elements.js";
 import { chain, fit, linked, pageWidget, show } from "./widgets.js";
 import { description, title, word } from "./words.js";
 
-const NODES = ["PixWizard_LoadModel", "PixWizard_LoadTextEncoder"];
+const NODES = ["PixWizard_LoadModel", "PixWizard_LoadTextEncoder", "PixWizard_LoadVisionEncoder"];
 const BUNDLED = "PixWizard_LoadTiny";
 const LINE_PX = 17;
 const LETTER_PX = 6.2; // of Latin; others take two

@@ -5,14 +5,15 @@
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 import { element, faint, panel } from "./elements.js";
-import { LINE_PX, boxes, files, legend, objects, scores } from "./lists.js";
+import { LINE_PX, boxes, files, legend, objects, report, scores } from "./lists.js";
 import { PictureView } from "./picture_view.js";
 import { fit, pageWidget } from "./widgets.js";
 import { word } from "./words.js";
 
 /** @typedef {(payload: any[]) => HTMLElement[]} List */
-/** What a node shows. waits: an empty picture stands there before the first run.
- * @typedef {{picture?: "waits" | "later", key?: string, list?: List}} Shows */
+/** What a node shows. waits: an empty picture stands there before the first run. most: px of the
+ * list beyond which it scrolls. width: px of a new node.
+ * @typedef {{picture?: "waits" | "later", key?: string, list?: List, most?: number, width?: number}} Shows */
 
 /** @type {Record<string, Shows>} */
 const VIEWS = {
@@ -27,6 +28,7 @@ const VIEWS = {
   PixWizard_Compare: { picture: "later", key: "pixwizard_scores", list: scores },
   PixWizard_SaveDepth: { key: "pixwizard_files", list: files },
   PixWizard_SaveLabels: { key: "pixwizard_files", list: files },
+  PixWizard_Check: { key: "pixwizard_report", list: report, most: 420, width: 600 },
 };
 const PICTURES = "pixwizard_view";
 const EMPTY_PX = 30;
@@ -42,7 +44,8 @@ class ResultView {
     this.content = panel("result");
     Object.assign(this.content.style, { display: "flex", flexDirection: "column", gap: "2px" });
     this.picture = shows.picture ? new PictureView(node) : null;
-    this.list = element("div", { flex: "none", overflow: "auto", maxHeight: `${LIST_PX}px` });
+    this.most = shows.most ?? LIST_PX;
+    this.list = element("div", { flex: "none", overflow: "auto", maxHeight: `${this.most}px` });
     this.lines = 0;
     this.least = EMPTY_PX;
     if (this.picture && shows.picture === "waits") this.hang();
@@ -50,6 +53,7 @@ class ResultView {
     this.content.append(this.list);
     const grows = Boolean(shows.picture);
     this.widget = pageWidget(node, "result", this.content, () => this.least, grows);
+    if (shows.width) node.setSize([Math.max(shows.width, node.size[0]), node.size[1]]);
     this.measure(this.picture?.heights.first);
   }
 
@@ -79,7 +83,7 @@ class ResultView {
 
   /** Take the room that the content needs. @param {number} [picture_px] the picture's wish */
   measure(picture_px) {
-    const list = Math.min(LIST_PX, this.lines * LINE_PX);
+    const list = Math.min(this.most, this.lines * LINE_PX);
     const least = this.hung && this.picture ? this.picture.heights.least : 0;
     const wished = this.hung && picture_px ? picture_px : least;
     const before = this.least;

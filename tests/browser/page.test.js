@@ -136,6 +136,31 @@ for (const renderer of RENDERERS) {
         assert.ok(told.includes(word), `${word} is missing in ${told}`);
       }
       await shoot("missing");
+      const files = ["text_encoders/no_such/"];
+      await load(page, alone("PixWizard_LoadVisionEncoder", files));
+      await page.keyboard.press("Escape");
+      const more = await page.locator(".pixwizard-missing").innerText();
+      for (const word of ["Not found: clip_vision", "vision half", "models/text_encoders"]) {
+        assert.ok(more.includes(word), `${word} is missing in ${more}`);
+      }
+    });
+
+    test("Check tells its report on the node, to be copied whole", async (context) => {
+      await load(page, alone("PixWizard_Check", [false]));
+      assert.equal(await run(page), "success");
+      if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
+      const report = page.locator(".pixwizard-result");
+      await report.filter({ hasText: "stock loaders" }).waitFor();
+      const told = await report.innerText();
+      for (const word of ["ComfyUI", "torch", "gemma", "clip_vision", "decoded", "picture"]) {
+        assert.ok(told.includes(word), `${word} is missing in ${told}`);
+      }
+      assert.doesNotMatch(told, /WRONG|FAILED/);
+      await page.locator(".pixwizard-line", { hasText: "Copy the report" }).click();
+      const copied = await page.evaluate(() => navigator.clipboard.readText());
+      assert.match(copied, /^PixWizard \S+, Python /);
+      assert.ok(copied.split("\n").length > 15, copied);
+      await shoot("check");
     });
 
     test("results are listed on the nodes, and again after a reload", async () => {

@@ -165,7 +165,7 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         "comfyui_version": module("comfyui_version", __version__="0.0.0"),
         "comfy_api": module("comfy_api"),
         "comfy_api.latest": module(
-            "comfy_api.latest", io=io, ui=None, ComfyExtension=ComfyExtension
+            "comfy_api.latest", io=io, ComfyExtension=ComfyExtension
         ),
         "folder_paths": module(
             "folder_paths",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -11,6 +12,7 @@ import torch
 
 from pixwizard_core import tasks
 from tests.fakes.host import REPO
+from tests.support.workflow import MODEL_FILES
 
 FIELDS = {
     "full": {"caption": " a wooden\n floor. ", "target": "the red ball. ", "colour": "blue"},
@@ -30,6 +32,13 @@ def test_page_gets_every_task_and_colour(nodes):
     assert data["tasks"]["highlight"]["fields"] == ["target", "colour"]
     assert data["tasks"]["inpaint"]["optional"] == ["caption"]
     assert data["colours"]["orange"] == [255, 128, 0]
+
+
+def test_loaders_of_files_say_on_the_page_what_they_lack():
+    """What the released model's workflows load; web/missing_models.js has a list of its own."""
+    code = (REPO / "web" / "missing_models.js").read_text(encoding="utf-8")
+    listed = re.findall(r"PixWizard_\w+", re.search(r"const NODES = \[(.*?)\]", code)[1])
+    assert listed == [name for name in MODEL_FILES if name.startswith("PixWizard_")]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

@@ -9,8 +9,14 @@ from check_layers import fresh, replaced, scaled
 
 
 def run(setup, **inputs) -> tuple[str, torch.Tensor]:
+    """The report and the picture; what the page shows is the same report."""
     output = setup.module("nodes.check").Check.execute(model_files=True, **inputs)
-    return output.args
+    text, image = output.args
+    doctor = setup.module("pixwizard_core.verify.doctor")
+    assert output.ui["text"] == [text]
+    told = [(line["text"], line["trouble"]) for line in output.ui["pixwizard_report"]]
+    assert told == [(line, doctor.is_trouble(line)) for line in text.splitlines()], told
+    return text, image
 
 
 def check_report_on_this_host(setup):

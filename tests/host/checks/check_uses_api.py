@@ -10,7 +10,7 @@ from pathlib import Path
 import comfyui_version
 import folder_paths
 from check_data_nodes import run
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 import nodes
 
@@ -160,8 +160,6 @@ def check_comfy_api_latest_io_Image(setup):
         assert (list(node.RETURN_TYPES), list(node.RETURN_NAMES)) == ([io_type], ["shown"])
 
 
-def check_comfy_api_latest_ui_PreviewText(setup):
-    assert ui.PreviewText("told").as_dict() == {"text": ("told",)}
 
 
 def check_comfyui_version___version__(setup):
