@@ -24,7 +24,7 @@ BLUEPRINTS = sorted((REPO / "subgraphs").glob("*.json"))
 BUNDLED_OUTPUTS = {  # which output of Load Tiny stands for a loader's
     "PixWizard_LoadModel": 0,
     "PixWizard_LoadTextEncoder": 1,
-    "CLIPVisionLoader": 2,
+    "PixWizard_LoadVisionEncoder": 2,
     "VAELoader": 3,
 }
 OTHERS_MODELS = ("CheckpointLoaderSimple", "ControlNetLoader")

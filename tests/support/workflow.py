@@ -13,7 +13,7 @@ ACTIVE = 0  # mode of a node that is neither muted nor bypassed
 MODEL_FILES = {
     "PixWizard_LoadModel": ("model_name",),
     "PixWizard_LoadTextEncoder": ("gemma", "clip"),
-    "CLIPVisionLoader": ("clip_name",),
+    "PixWizard_LoadVisionEncoder": ("clip_vision",),
     "VAELoader": ("vae_name",),
     "CheckpointLoaderSimple": ("ckpt_name",),
     "ControlNetLoader": ("control_net_name",),
