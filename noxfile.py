@@ -18,7 +18,7 @@ TESTS = [
     )),
 ]  # fmt: skip
 COMMON = ["safetensors", "einops", "pillow", "scipy", "pytest", "hypothesis", "scikit-image"]
-# name: Python, and what is pinned. oldest: the first transformers with the layout of Gemma we use.
+# name: Python, and what is pinned. transformers brings the tokenizers; the encoders are our own.
 MATRIX = {
     "oldest": ("3.10", ["torch==2.4.1", "transformers==4.44.2", "kornia==0.7.0", "numpy<2"]),
     "between": ("3.11", ["torch==2.7.1", "transformers==4.49.0", "kornia==0.7.3"]),

@@ -144,7 +144,7 @@ class Encode(io.ComfyNode):
                 io.Clip.Input("clip", tooltip="From Load Tiny or Load Text Encoder."),
                 io.ClipVision.Input(
                     "clip_vision",
-                    tooltip="From Load Tiny, or CLIP-L/14 at 336 px from Load CLIP Vision.",
+                    tooltip="From Load Tiny, or CLIP-L/14 at 336 px from Load Vision Encoder.",
                 ),
                 io.Vae.Input("vae", tooltip="From Load Tiny, or the SDXL VAE from Load VAE."),
                 io.Image.Input(

@@ -9,6 +9,7 @@ import { launch, load, open, run } from "./page.js";
 
 const { folder, graphs } = JSON.parse(process.env.PIXWIZARD_JOBS ?? "{}");
 const EDGE = { across: 150, down: 40 }; // px shown around a node
+const KERNEL = "(?<=Linux-)\\S+?(?=-(x86_64|aarch64))"; // of this machine, which nobody needs to see
 const CORNER = { x: 220, y: 120 }; // of the page, where the node's title begins
 
 const browser = await launch();
@@ -23,7 +24,7 @@ for (const { graph, run: wanted, nodes } of graphs) {
   }
   for (const [type, name] of Object.entries(nodes)) {
     const size = await page.evaluate(
-      ([kind, x, y]) => {
+      ([kind, x, y, kernel]) => {
         const { canvas, graph: loaded } = globalThis.app;
         const node = loaded.nodes.find((/** @type {any} */ one) => one.type === kind);
         canvas.ds.scale = 1;
@@ -31,9 +32,12 @@ for (const { graph, run: wanted, nodes } of graphs) {
         canvas.ds.offset = [x - origin.x - node.pos[0], y + 30 - origin.y - node.pos[1]];
         canvas.setDirty(true, true);
         const shown = document.querySelector(`[data-node-id="${node.id}"]`);
+        for (const line of shown?.querySelectorAll(".pixwizard-result div") ?? []) {
+          if (!line.childElementCount) line.textContent = (line.textContent ?? "").replace(new RegExp(kernel), "…");
+        }
         return [shown?.clientWidth ?? 0, shown?.clientHeight ?? 0];
       },
-      /** @type {[string, number, number]} */ ([type, CORNER.x, CORNER.y]),
+      /** @type {[string, number, number, string]} */ ([type, CORNER.x, CORNER.y, KERNEL]),
     );
     await page.mouse.move(2, 2);
     await page.waitForTimeout(1000);

@@ -1,12 +1,14 @@
 """Pictures for the help pages of nodes that paint nothing themselves: the node in its recipe, in
 the page of a running host.
 
-`python -m tests.support.help_shots` writes web/docs/images/NODE.jpg.
+`python -m tests.support.help_shots [NODE ...]` writes web/docs/images/PixWizard_NODE.jpg, of all
+nodes without a name.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -28,9 +30,12 @@ RUN = {  # workflows of the bundled model, with a result on their nodes
     "demo_edges": ("DecodeEdges",),
     "demo_text_to_image": ("BlankCanvas",),
 }
-SHOWN = {"edit": ("LoadModel", "LoadTextEncoder")}  # as they are before their files are there
+SHOWN = {  # as they are before their files are there
+    "edit": ("LoadModel", "LoadTextEncoder", "LoadVisionEncoder"),
+}
 RESULTS = ("DepthToMetres", "SaveDepth", "SaveLabels")
 BETWEEN = ("ModelOptions", "LoadLora")  # a MODEL goes in and comes out
+ALONE = ("Check",)  # run without anything connected
 
 
 def passing(kind: str) -> dict:
@@ -44,8 +49,15 @@ def passing(kind: str) -> dict:
     return {"nodes": nodes, "links": links, "last_node_id": 2, "last_link_id": 1, "version": 0.4}
 
 
-def jobs() -> list[dict]:
-    """What snap.js shall load, run and photograph."""
+def alone(kind: str) -> dict:
+    """One node, wide enough to be read."""
+    node = {"id": 1, "type": f"PixWizard_{kind}", "pos": [0, 0], "size": [620, 460], "mode": 0,
+            "flags": {}, "order": 0}  # fmt: skip
+    return {"nodes": [node], "links": [], "last_node_id": 1, "last_link_id": 0, "version": 0.4}
+
+
+def jobs(wanted: frozenset[str] = frozenset()) -> list[dict]:
+    """What snap.js shall load, run and photograph. wanted: nodes; empty for all."""
 
     def named(kinds) -> dict:
         return {f"PixWizard_{kind}": f"PixWizard_{kind}" for kind in kinds}
@@ -54,7 +66,13 @@ def jobs() -> list[dict]:
     saved += [(workflow.load(REPO / "workflows" / f"{n}.json"), False, k) for n, k in SHOWN.items()]
     saved += [(json.loads((PAGE / "results.json").read_text("utf-8")), True, RESULTS)]
     saved += [(passing(kind), False, (kind,)) for kind in BETWEEN]
-    return [{"graph": graph, "run": run, "nodes": named(kinds)} for graph, run, kinds in saved]
+    saved += [(alone(kind), True, (kind,)) for kind in ALONE]
+    asked = [
+        (graph, run, [k for k in kinds if k in (wanted or kinds)]) for graph, run, kinds in saved
+    ]
+    return [
+        {"graph": graph, "run": run, "nodes": named(kinds)} for graph, run, kinds in asked if kinds
+    ]
 
 
 def shrink(path: Path) -> None:
@@ -68,7 +86,7 @@ def shrink(path: Path) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as shots:
-        asked = {"folder": shots, "graphs": jobs()}
+        asked = {"folder": shots, "graphs": jobs(frozenset(sys.argv[1:]))}
         on_newest_page("snap.js", PIXWIZARD_JOBS=json.dumps(asked))
         for path in sorted(Path(shots).glob("*.png")):
             shrink(path)
