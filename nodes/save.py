@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import folder_paths
@@ -66,7 +67,14 @@ def _check_prefix(prefix: str) -> None:
     """A name inside the output folder, on every system. Raises CanvasError."""
     posix, windows = PurePosixPath(prefix), PureWindowsPath(prefix)
     rooted = posix.is_absolute() or windows.drive or windows.root or prefix.startswith("~")
-    if rooted or ".." in windows.parts or not windows.name or not prefix.isprintable():
+    unseen = next((sign for sign in prefix if not sign.isprintable()), None)
+    if unseen is not None:
+        name = unicodedata.name(unseen, "a control character")
+        raise CanvasError(
+            f"the name of a file holds a sign that cannot be seen, {name} (U+{ord(unseen):04X}), "
+            f"at place {prefix.index(unseen) + 1}; take it out. Got: {prefix!r}"
+        )
+    if rooted or ".." in windows.parts or not windows.name:
         raise CanvasError(
             f"files go into the output folder: give a name such as depth/room, without a drive, a "
             f"leading slash or '..'. Got: {prefix!r}"

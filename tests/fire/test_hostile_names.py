@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 import torch
@@ -99,6 +100,22 @@ def test_prefixes_cannot_lead_out_of_the_output_folder(extension, nodes, output,
     picture = torch.zeros(1, 4, 4, 3)
     told(error, nodes["SaveDepth"].execute, picture, prefix, "png", 0.0, 10.0, "white")
     assert sorted(output.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("prefix", "message"),
+    [
+        ("depth/ro\u200dom", r"ZERO WIDTH JOINER \(U\+200D\), at place 9; take it out"),
+        ("my\u00a0room", r"NO-BREAK SPACE \(U\+00A0\), at place 3"),
+        ("room\n", r"a control character \(U\+000A\), at place 5"),
+        ("/room", r"without a drive, a leading slash or '\.\.'"),
+    ],
+)
+def test_prefix_is_refused_for_what_is_wrong_with_it(extension, nodes, output, prefix, message):
+    error = extension("pixwizard_core.errors").PixWizardError
+    picture = torch.zeros(1, 4, 4, 3)
+    found = told(error, nodes["SaveDepth"].execute, picture, prefix, "png", 0.0, 10.0, "white")
+    assert re.search(message, found)
 
 
 def test_links_that_the_user_made_are_followed(extension, secret, tmp_path):
