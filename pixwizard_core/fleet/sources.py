@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CanvasError, PixWizardError
-from ..files.film import Shot, look
+from ..files.film import Film, Shot, look
 from ..files.film_pages import page_count
 from ..files.kinds import PAGED, ending, is_film, is_list, is_picture
 from ..files.walk import MAGIC, Tell, expand, silent, walk
@@ -21,6 +21,7 @@ FRAME_DIGITS = 6
 LOOKERS = 4  # films looked through at a time
 OTHER, LIST, FILM = "no picture or film", "a list; name it itself", "a film among frames"
 TWICE = "named twice"
+Looked = Film | Exception | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ def find(
         if not some:
             raise PixWizardError(f"there is no picture or video in {given}")
         some = some if inside else [one for one in some if not own(one.path)]
-        _look_ahead((one.path for one in some), on_frame)
-        for one in (one for start in some for one in _with_frames(start, every)):
+        known = _look_ahead((one.path for one in some if not one.sequence), on_frame)
+        for one in (one for start in some for one in _with_frames(start, every, known)):
             who = (os.path.abspath(one.path), one.frame, *sorted(one.words.items()))
             if who in found:
                 tell(one.path, TWICE)
@@ -127,10 +128,10 @@ def _is_input(path: Path) -> bool:
         return True  # to be listed as a failure, with the reason
 
 
-def _with_frames(start: Found, every: int) -> Iterator[Found]:
+def _with_frames(start: Found, every: int, known: dict[Path, Looked]) -> Iterator[Found]:
     """What is found, or the frames of a film; of one that cannot be decoded the first, to be
     listed."""
-    film = None if start.sequence else _film(start.path)
+    film = known.get(start.path)
     if film is None:
         yield start
         return
@@ -148,7 +149,7 @@ def _frame_name(start: Found, number: int) -> str:
     return f"{start.name}/{number:0{FRAME_DIGITS}}"
 
 
-def _film(path: Path, on_frame: Callable[[int], None] = lambda count: None):
+def _film(path: Path, on_frame: Callable[[int], None]) -> Looked:
     """A film, the reason why it cannot be decoded, or None for a picture."""
     try:
         if not holds_frames(path):
@@ -168,19 +169,20 @@ def holds_frames(path: Path) -> bool:
         return False  # opening it as a picture will say why
 
 
-def _look_ahead(paths: Iterable[Path], on_frame: Callable[[int], None]) -> None:
-    """Decode films once, several at a time, so that what follows finds them known."""
+def _look_ahead(paths: Iterable[Path], on_frame: Callable[[int], None]) -> dict[Path, Looked]:
+    """What each file is, with films decoded several at a time."""
     counts: dict[Path, int] = {}
 
-    def one(path: Path) -> None:
+    def one(path: Path) -> Looked:
         def advance(count: int) -> None:
             counts[path] = count
             on_frame(sum(list(counts.values())))
 
-        _film(path, advance)
+        return _film(path, advance)
 
+    different = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(min(LOOKERS, os.cpu_count() or 1)) as pool:
-        list(pool.map(one, dict.fromkeys(paths)))
+        return dict(zip(different, pool.map(one, different), strict=True))
 
 
 class _Own:
