@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,7 +31,8 @@ class SampleSettings:
     interval: times (from, to) in which guidance acts; outside only the full branch runs.
     tokens: "topk" keeps the best image tokens, deterministic; "gumbel" draws them anew at each
     evaluation as the reference does, from the seed. proportional: scale self-attention with the
-    number of tokens, relative to centre (px). rope: extrapolation beyond the trained size.
+    number of tokens, relative to centre (px). rope: extrapolation beyond the trained size. kept:
+    image tokens that each block keeps; None takes the model's own number.
     """
 
     steps: int = REFERENCE_STEPS
@@ -43,6 +46,7 @@ class SampleSettings:
     proportional: bool = True
     centre: int = 1024
     rope: RopeScaling = NO_SCALING
+    kept: int | None = None
 
     def __post_init__(self) -> None:
         if self.solver not in SOLVERS:
@@ -82,6 +86,31 @@ def branch_conditions(
     return {name: table[name] for name in names}
 
 
+def guides(settings: SampleSettings, t: float) -> bool:
+    """Whether guidance acts at time t; otherwise the full branch runs alone."""
+    low, high = settings.interval
+    return low <= t <= high
+
+
+def evaluations(settings: SampleSettings) -> int:
+    """How often the model runs for one picture: each branch of each point that the solver visits.
+
+    Raises ValueError for dopri5, which chooses its points by what the model answers.
+    """
+    if settings.solver == "dopri5":
+        raise ValueError("dopri5 chooses its own steps, so they cannot be counted beforehand")
+    guided = len(needed_branches(settings.w_text, settings.w_image, settings.all_channels))
+    count = 0
+
+    def velocity(x: Tensor, t: float) -> Tensor:
+        nonlocal count
+        count += guided if guides(settings, t) else 1
+        return torch.zeros_like(x)
+
+    SOLVERS[settings.solver](velocity, torch.zeros(1), times(settings.steps, settings.shift), None)
+    return count
+
+
 class GuidedVelocity:
     """velocity(x, t) for a solver: each needed branch, prepared once, combined by guidance.
 
@@ -108,6 +137,7 @@ class GuidedVelocity:
         self.prepared: dict[str, Prepared] = {
             name: model.prepare(
                 condition.to(dtype=self.dtype),
+                keep=settings.kept,
                 keep_candidates=settings.tokens == "gumbel",
                 rope=settings.rope,
                 base_seqlen=settings.base_seqlen,
@@ -118,8 +148,7 @@ class GuidedVelocity:
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
         settings = self.settings
-        low, high = settings.interval
-        if not low <= t <= high:
+        if not guides(settings, t):
             return self._branch("full", x, t)
         guided = needed_branches(settings.w_text, settings.w_image, settings.all_channels)
         velocities = {name: self._branch(name, x, t) for name in guided}
@@ -134,6 +163,14 @@ class GuidedVelocity:
         return self.model.velocity(x.to(self.dtype), time, prepared).to(x.dtype)
 
 
+class Start(NamedTuple):
+    """Where sampling begins instead of at the noise: at a time in 0..1 (1 excluded) on the straight
+    way from the noise to an earlier latent (B, 4, h, w)."""
+
+    time: float
+    latent: Tensor
+
+
 @torch.no_grad()
 def sample(
     model: PixWizard,
@@ -143,18 +180,24 @@ def sample(
     settings: SampleSettings,
     *,
     seeds: list[int],
+    start: Start | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
     """Solve from noise (B, 4, h, w) to latents of the same shape, float32, in model space.
 
     full: conditions with the instruction; empty: conditions whose text is the empty caption.
-    seeds: one per row, for drawing image tokens when settings ask for it.
-    on_step(index, latents): after each
-    interval; what it raises stops the run. Raises SamplingError when the result is not finite.
+    seeds: one per row, for drawing image tokens when settings ask for it. start: begin later, with
+    as many of the steps as the rest of the way takes at the usual step length. on_step(index,
+    latents): called after each interval; what it raises stops the run. Raises SamplingError when
+    the result is not finite.
     """
     velocity = GuidedVelocity(model, full, empty, noise, settings, seeds)
-    grid = times(settings.steps, settings.shift)
-    latent = SOLVERS[settings.solver](velocity, noise.float(), grid, on_step)
+    grid, begin = times(settings.steps, settings.shift), noise
+    if start is not None:
+        left = 1 - start.time
+        grid = start.time + left * times(max(1, math.ceil(settings.steps * left)), settings.shift)
+        begin = start.latent.to(noise) * start.time + noise * left
+    latent = SOLVERS[settings.solver](velocity, begin.float(), grid, on_step)
     if not bool(torch.isfinite(latent).all()):
         raise SamplingError(
             f"sampling ended in numbers that are not finite (compute type {velocity.dtype}); "

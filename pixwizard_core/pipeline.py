@@ -19,7 +19,7 @@ from .encoders.text import TextEncoder, TextFeatures
 from .encoders.vae import LatentCoder
 from .encoders.vision import VisionEncoder
 from .errors import CanvasError
-from .generate import OnStep, SampleSettings, initial_noise, sample
+from .generate import OnStep, SampleSettings, Start, initial_noise, sample
 from .model import NO_SCALING, PixWizard, RopeScaling
 
 LATENT_CELL = 8  # px per latent cell
@@ -119,16 +119,37 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
         width, height, (request.centre,) if request.centre else bundle.centres, request.fit
     )
     settings = settings_for(canvas, bundle.centres, request.settings or bundle.settings)
-    pixels = to_pixels(canvas.fit_image(image)).to(bundle.device)
-    full, empty = encode_conditions(bundle, pixels, instructions)
 
     def on_step(index: int, _: Tensor) -> None:
         if on_progress:
             on_progress(index + 1, settings.steps)
 
-    latent, painted = solve(bundle, full, empty, seeds, settings, on_step)
-    painted = painted.cpu()
+    fitted = canvas.fit_image(image)
+    latent, painted = answer(bundle, fitted, instructions, seeds, settings, on_step=on_step)
     return Result(canvas.restore_image(painted, image.cpu()), painted, latent, canvas)
+
+
+@torch.no_grad()
+def answer(
+    bundle: Bundle,
+    fitted_01: Tensor,
+    instructions: Sequence[str],
+    seeds: list[int],
+    settings: SampleSettings,
+    *,
+    start: Start | None = None,
+    on_step: OnStep | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What run() does between the canvas and the way back, for pictures (B, 3, H, W) in 0..1 that
+    have the model's size: latents (B, 4, h, w) and the painted pictures (B, 3, H, W) on the CPU.
+
+    instructions, seeds: one for each. settings: as settings_for() gives them. start: see sample().
+    Raises SamplingError when sampling breaks down.
+    """
+    pixels = to_pixels(fitted_01).to(bundle.device)
+    full, empty = encode_conditions(bundle, pixels, instructions)
+    latent, painted = solve(bundle, full, empty, seeds, settings, start=start, on_step=on_step)
+    return latent, painted.cpu()
 
 
 @torch.no_grad()
@@ -138,12 +159,16 @@ def solve(
     empty: Condition,
     seeds: list[int],
     settings: SampleSettings,
+    *,
+    start: Start | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
     """From conditions, as encode_conditions makes them, to latents (B, 4, h, w) in model space and
-    the pictures (B, 3, H, W) in 0..1 that they show. seeds: one for each."""
+    the pictures (B, 3, H, W) in 0..1 that they show. seeds: one for each. start: see sample()."""
     noise = initial_noise(full.image_latent.shape[1:], seeds).to(bundle.device)
-    latent = sample(bundle.model, full, empty, noise, settings, seeds=seeds, on_step=on_step)
+    latent = sample(
+        bundle.model, full, empty, noise, settings, seeds=seeds, start=start, on_step=on_step
+    )
     return latent, to_image_01(bundle.vae.decode(latent)).clamp(0, 1)
 
 

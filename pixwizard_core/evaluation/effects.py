@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,13 +29,12 @@ Settings = Callable[[SampleSettings], SampleSettings]
 
 @dataclass(frozen=True)
 class Variation:
-    """One change against a task's own settings. kept: image tokens that each block keeps. other
-    words: each picture gets the instruction of another one."""
+    """One change against a task's own settings. other_words: each picture gets the instruction of
+    another one."""
 
     kind: str
     label: str
     change: Settings = lambda settings: settings
-    kept: int | None = None
     other_words: bool = False
 
 
@@ -71,15 +69,9 @@ def variations(kinds: Sequence[str] = KINDS, image_tokens: int = 576) -> list[Va
         )
     for share in KEPT_SHARES:
         n = round(share * image_tokens)
-        found.append(Variation("tokens", f"{n} of {image_tokens} tokens kept", kept=n))
+        label = f"{n} of {image_tokens} tokens kept"
+        found.append(Variation("tokens", label, lambda s, n=n: replace(s, kept=n)))
     return [one for one in found if one.kind in ("own", *kinds)]
-
-
-def with_kept_tokens(bundle: Bundle, kept: int) -> Bundle:
-    """The same weights, keeping another number of image tokens in each block."""
-    model = copy.copy(bundle.model)
-    model.config = replace(model.config, sample_tokens=kept)
-    return replace(bundle, model=model)
 
 
 def study(
@@ -108,13 +100,12 @@ def _score(
     bundle: Bundle, task: str, examples: Examples, variation: Variation, plan: Plan
 ) -> float:
     settings = variation.change(plan.settings or bundle.settings_of(task))
-    used = with_kept_tokens(bundle, variation.kept) if variation.kept else bundle
     asked = examples
     if variation.other_words:
         words = examples.instructions
         asked = replace(examples, instructions=[*words[-1:], *words[:-1]])
     with precision(plan.half, bundle.device):
-        painted = paint(used, asked, settings, plan.batch)
+        painted = paint(bundle, asked, settings, plan.batch)
     scores = SCORERS[task](painted.float(), examples)
     return scores[TASKS.get(task, next(iter(scores)))]
 

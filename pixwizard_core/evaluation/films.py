@@ -11,6 +11,7 @@ from .. import metrics
 from ..canvas import plan
 from ..decode import decode_depth, decode_normals, decode_segments, tiny_world
 from ..fleet.forward import paint_frame
+from ..generate import Start
 from ..metrics.flicker import flicker, static_regions
 from ..tasks import instruction
 from ..world.motion import moving_scene
@@ -63,8 +64,8 @@ def paint_film(
     for number, frame in enumerate(frames_01):
         own = seed * 1000 + (number if start is None else 0)
         answer, latent = paint_frame(
-            bundle, canvas, frame[None], sentence, own, settings, start or 0.0, before
+            bundle, canvas, frame[None], sentence, own, settings, before
         )
-        before = latent if start else None
+        before = Start(start, latent) if start else None
         answers.append(answer)
     return answers

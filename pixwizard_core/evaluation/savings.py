@@ -5,16 +5,14 @@ An evaluation is one branch of one step for one picture. The reference's way is 
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 import torch
 
 from ..canvas.images import to_pixels
-from ..generate import REFERENCE_STEPS, SampleSettings
+from ..generate import REFERENCE_STEPS, SampleSettings, evaluations
 from ..pipeline import Bundle, encode_conditions, solve
 from ..presets import SPEEDS, with_speed
 from ..world.examples import Examples
@@ -39,7 +37,7 @@ class Cost:
     lost against the reference's way with the same guidance (negative = better)."""
 
     score: float
-    evaluations: float
+    evaluations: int
     loss: float
 
 
@@ -81,21 +79,6 @@ def ways(guided: bool, levels: bool = False) -> dict[str, Change]:
     return found
 
 
-@contextmanager
-def counted(bundle: Bundle) -> Iterator[tuple[Bundle, list[int]]]:
-    """The bundle, and a list that gets the number of rows of each evaluation of its model."""
-    rows: list[int] = []
-    model = copy.copy(bundle.model)
-    inner = bundle.model.velocity
-
-    def velocity(latents, t, prepared, **options):
-        rows.append(len(latents))
-        return inner(latents, t, prepared, **options)
-
-    model.velocity = velocity
-    yield replace(bundle, model=model), rows
-
-
 def study(
     bundle: Bundle,
     plan: Plan,
@@ -135,15 +118,15 @@ def _study(
     for label, (change, scale) in chosen.items():
         settings = bundle.settings_of(task)
         settings = change(replace(settings, w_text=scale) if scale else settings)
-        with torch.no_grad(), counted(bundle) as (used, rows), precision(plan.half, bundle.device):
+        with torch.no_grad(), precision(plan.half, bundle.device):
             painted = torch.cat(
-                [solve(used, *one, list(range(len(one[0]))), settings)[1] for one in ready]
+                [solve(bundle, *one, list(range(len(one[0]))), settings)[1] for one in ready]
             )
         scores = SCORERS[task](painted.float().cpu(), examples)
         name = SCORES.get(task, next(iter(scores)))
         value = float(scores[name])
         loss = loss_percent(name, value, first.setdefault(scale, value))
-        costs[label] = Cost(value, sum(rows) / plan.count, loss)
+        costs[label] = Cost(value, evaluations(settings), loss)
     return Saving(task, name, costs)
 
 

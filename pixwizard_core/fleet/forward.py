@@ -8,18 +8,15 @@ does not depend on the others or on its place.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from ..canvas import Canvas
-from ..canvas.images import ensure_rgb, to_image_01, to_pixels
-from ..conditioning import Condition
+from ..canvas.images import ensure_rgb
 from ..encoders.text import TextFeatures
-from ..generate import GuidedVelocity, SampleSettings, initial_noise
-from ..pipeline import Bundle, Request, encode_conditions, run, settings_for
-from ..sampling import SOLVERS, times
+from ..generate import SampleSettings, Start
+from ..pipeline import Bundle, answer, settings_for
 
 KNOWN_TEXTS = 256
 
@@ -60,21 +57,19 @@ def paint(
     centre. rows: of the forward pass, at least as many as pictures."""
     fitted = [c.fit_image(image) for c, image in zip(canvases, images_01, strict=True)]
     filled = [min(row, len(fitted) - 1) for row in range(rows)]
-    request = Request(
-        image_01=torch.cat([fitted[i] for i in filled]),
-        instructions=[instructions[i] for i in filled],
-        seeds=[seeds[i] for i in filled],
-        settings=settings,
-        centre=canvases[0].centre,
+    _, painted = answer(
+        bundle,
+        torch.cat([fitted[i] for i in filled]),
+        [instructions[i] for i in filled],
+        [seeds[i] for i in filled],
+        settings_for(canvases[0], bundle.centres, settings),
     )
-    painted = run(bundle, request).model_image_01
     return [
         canvas.restore_image(painted[i : i + 1], ensure_rgb(image)[0])
         for i, (canvas, image) in enumerate(zip(canvases, images_01, strict=True))
     ]
 
 
-@torch.no_grad()
 def paint_frame(
     bundle: Bundle,
     canvas: Canvas,
@@ -82,39 +77,11 @@ def paint_frame(
     instruction: str,
     seed: int,
     settings: SampleSettings,
-    start: float,
-    before: Tensor | None,
+    start: Start | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One frame: (answer (1, 3, H, W), its latent (1, 4, h, w)).
-
-    With a previous latent, sampling begins at time start on the straight way from the noise of
-    `seed` to it, with as many of the steps as the rest of the way takes at the usual step length.
-    """
+    """One frame: (answer (1, 3, H, W), its latent (1, 4, h, w)). start: on the way to the latent of
+    the frame before, see generate.sample()."""
     settings = settings_for(canvas, bundle.centres, settings)
-    pixels = to_pixels(canvas.fit_image(image_01)).to(bundle.device)
-    full, empty = encode_conditions(bundle, pixels, [instruction])
-    latent = from_start(bundle, full, empty, seed, settings, start, before)
-    painted = to_image_01(bundle.vae.decode(latent)).clamp(0, 1).cpu()
+    fitted = canvas.fit_image(image_01)
+    latent, painted = answer(bundle, fitted, [instruction], [seed], settings, start=start)
     return canvas.restore_image(painted, ensure_rgb(image_01)[0]), latent.cpu()
-
-
-def from_start(
-    bundle: Bundle,
-    full: Condition,
-    empty: Condition,
-    seed: int,
-    settings: SampleSettings,
-    start: float,
-    before: Tensor | None,
-) -> Tensor:
-    """A latent (1, 4, h, w) sampled from noise, or from time start towards the latent `before`."""
-    cells = full.image_latent.shape[-2:]
-    noise = initial_noise((bundle.model.config.in_channels, *cells), [seed]).to(bundle.device)
-    begin = noise if before is None else before.to(noise) * start + noise * (1 - start)
-    first = 0.0 if before is None else start
-    steps = max(1, -int(-settings.steps * (1 - first) // 1))
-    grid = first + (1 - first) * times(steps, settings.shift)
-    velocity = GuidedVelocity(
-        bundle.model, full, empty, noise, replace(settings, steps=steps), [seed]
-    )
-    return SOLVERS[settings.solver](velocity, begin.float(), grid, None)

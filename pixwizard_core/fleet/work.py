@@ -21,6 +21,7 @@ from ..errors import PixWizardError
 from ..files.answers import write_answer
 from ..files.film import FilmReader
 from ..files.picture_files import allow_pixels, open_picture
+from ..generate import Start
 from ..tasks import find_task
 from .forward import RememberedTexts, paint, paint_frame
 from .index import DONE, FAILED, STOPPED, Record
@@ -96,7 +97,7 @@ class Worker:
         before = self.latents.load(todo.before) if todo.before and start > 0 else None
         answer, latent = paint_frame(
             self.bundle, canvas_of(item, job), image, item.instruction, job.seed_of(item),
-            job.settings_of(item.task), start, before,
+            job.settings_of(item.task), None if before is None else Start(start, before),
         )  # fmt: skip
         if start > 0:
             self.latents.save(todo.key, latent)

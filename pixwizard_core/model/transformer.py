@@ -69,6 +69,7 @@ class PixWizard(nn.Module):
         condition: Condition,
         *,
         gumbel: Tensor | None = None,
+        keep: int | None = None,
         keep_candidates: bool = False,
         straight_through: bool = False,
         rope: RopeScaling = NO_SCALING,
@@ -77,10 +78,12 @@ class PixWizard(nn.Module):
         """Everything of a run that does not depend on time or noise.
 
         gumbel: None keeps the best tokens (deterministic), (layers, B, N) noise draws them as the
-        reference does. keep_candidates: allow Prepared.redraw. straight_through: training only,
+        reference does. keep: image tokens that each block keeps, at most; None takes the number of
+        the configuration. keep_candidates: allow Prepared.redraw. straight_through: training only,
         let gradients reach the token scores. base_seqlen: None is plain attention, else
         proportional attention with this base, (centre / 16)^2.
         """
+        keep = self.config.sample_tokens if keep is None else keep
         text, mask = trim_text(condition.text, condition.text_mask.bool())
         task = self.task_embedder(condition.pooled)
         tokens = condition.image_tokens
@@ -93,7 +96,7 @@ class PixWizard(nn.Module):
             if with_image and keep_candidates:
                 candidates.append(self._candidates(block, tokens, task))
             if with_image:
-                image = self._select(block, tokens, task, noise, straight_through)
+                image = self._select(block, tokens, task, keep, noise, straight_through)
             text_kv = block.attention.text_kv(block.attention_y_norm(text))
             layers.append(LayerCondition(text_kv, image))
         return Prepared(
@@ -103,16 +106,22 @@ class PixWizard(nn.Module):
             text_mask=None if mask is None else mask[:, None, None],
             layout=self.layout(condition.image_latent, rope, base_seqlen),
             candidates=candidates or None,
-            keep=self.config.sample_tokens,
+            keep=keep,
         )
 
     def _select(
-        self, block: Block, tokens: Tensor, task: Tensor, noise: Tensor | None, soft: bool
+        self,
+        block: Block,
+        tokens: Tensor,
+        task: Tensor,
+        keep: int,
+        noise: Tensor | None,
+        soft: bool,
     ) -> KeyValue:
         """Keys and values of the image tokens that this block keeps."""
         projected = block.input_image_proj(tokens)
         logits = block.score(projected, task)
-        indices = keep_indices(logits.detach(), self.config.sample_tokens, noise)
+        indices = keep_indices(logits.detach(), keep, noise)
         kept = block.attention_input_norm(take(projected, indices))
         if soft:
             # The norm would cancel a weight put on the tokens before it, and its gradient with it.

@@ -149,48 +149,52 @@ class Sampler:
         places = (counts.cumsum(0) - counts)[tasks] + (spots * counts[tasks]).long()
         index = self.order[bucket][places.to(data.task.device)]
         tokens = self.looked[bucket][index] if self.looked else None
-        return self._assemble(data, index, settings, generator, tokens)
+        return assemble(data, index, settings, generator, self.empty, tokens)
 
-    def _assemble(
-        self,
-        data: Samples,
-        index: Tensor,
-        settings: TrainSettings,
-        generator: torch.Generator,
-        tokens: Tensor | None = None,
-    ) -> Batch:
-        device = data.task.device
-        fate = torch.rand(len(index), generator=generator).to(device)
-        drop_text = fate < settings.drop_text + settings.drop_both
-        drop_image = (fate >= settings.drop_text) & (
-            fate < settings.drop_text + settings.drop_both + settings.drop_image
+
+def assemble(
+    data: Samples,
+    index: Tensor,
+    settings: TrainSettings,
+    generator: torch.Generator,
+    empty: tuple[Tensor, Tensor, Tensor],
+    tokens: Tensor | None = None,
+) -> Batch:
+    """The samples at index (B,) as a batch: one of their sentences each, words and picture dropped
+    as often as settings say. empty: ids, mask and CLIP ids of the empty caption, in the place of
+    dropped words. tokens: of the pictures, when they are known."""
+    device = data.task.device
+    fate = torch.rand(len(index), generator=generator).to(device)
+    drop_text = fate < settings.drop_text + settings.drop_both
+    drop_image = (fate >= settings.drop_text) & (
+        fate < settings.drop_text + settings.drop_both + settings.drop_image
+    )
+    empty_ids, empty_mask, empty_clip = (value.to(device) for value in empty)
+    which = torch.randint(0, data.ids.shape[1], (len(index),), generator=generator).to(device)
+    ids = data.ids[index, which].long()
+    mask = torch.arange(ids.shape[1], device=device) < data.lengths[index, which][:, None]
+    clip_ids = data.clip_ids[index, which].long()
+    if settings.garble_words:
+        ids, clip_ids = (
+            garble(rows, settings.garble_words, generator) for rows in (ids, clip_ids)
         )
-        empty_ids, empty_mask, empty_clip = (value.to(device) for value in self.empty)
-        which = torch.randint(0, data.ids.shape[1], (len(index),), generator=generator).to(device)
-        ids = data.ids[index, which].long()
-        mask = torch.arange(ids.shape[1], device=device) < data.lengths[index, which][:, None]
-        clip_ids = data.clip_ids[index, which].long()
-        if settings.garble_words:
-            ids, clip_ids = (
-                garble(rows, settings.garble_words, generator) for rows in (ids, clip_ids)
-            )
-        width = ids.shape[1] - empty_ids.shape[1]
-        ids = torch.where(drop_text[:, None], nn.functional.pad(empty_ids.long(), (0, width)), ids)
-        mask = torch.where(
-            drop_text[:, None], nn.functional.pad(empty_mask.bool(), (0, width)), mask
-        )
-        clip_ids = torch.where(drop_text[:, None], empty_clip.long(), clip_ids)
-        return Batch(
-            pictures=in_range(data.pictures[index]) if tokens is None else None,
-            source=data.source[index].float(),
-            target=data.target[index].float(),
-            ids=ids,
-            mask=mask,
-            clip_ids=clip_ids,
-            task=data.task[index].long(),
-            drop_image=drop_image,
-            image_tokens=tokens,
-        )
+    width = ids.shape[1] - empty_ids.shape[1]
+    ids = torch.where(drop_text[:, None], nn.functional.pad(empty_ids.long(), (0, width)), ids)
+    mask = torch.where(
+        drop_text[:, None], nn.functional.pad(empty_mask.bool(), (0, width)), mask
+    )
+    clip_ids = torch.where(drop_text[:, None], empty_clip.long(), clip_ids)
+    return Batch(
+        pictures=in_range(data.pictures[index]) if tokens is None else None,
+        source=data.source[index].float(),
+        target=data.target[index].float(),
+        ids=ids,
+        mask=mask,
+        clip_ids=clip_ids,
+        task=data.task[index].long(),
+        drop_image=drop_image,
+        image_tokens=tokens,
+    )
 
 
 def garble(ids: Tensor, most: float, generator: torch.Generator) -> Tensor:

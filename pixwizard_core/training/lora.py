@@ -24,8 +24,9 @@ from ..weights.lora import LoraSettings, add_lora, trainable
 from ..world.examples import make_examples
 from ..world.held_out import check_tasks
 from ..world.scenes import sample_scenes
+from .batches import Batch, Sampler, TrainSettings, assemble
 from .dataset import Drawn, Samples, asked
-from .loop import Batch, Sampler, Trainee, TrainSettings, flow_loss
+from .loop import Trainee, flow_loss
 
 DEFAULTS = TrainSettings(batch=8, learning_rate=3e-4, warmup_steps=20, weight_decay=0.0)
 ENCODED_AT_ONCE = 16
@@ -127,19 +128,21 @@ def _encode(bundle: Bundle, given: Tensor, target: Tensor, instructions: list[st
     return asked(drawn, [[sentence] for sentence in instructions], bundle.text)
 
 
-class PlainSampler(Sampler):
+class PlainSampler:
     """Draws batches of one size at a time, every example as often as any other."""
 
-    def __init__(self, samples: dict[tuple[int, int], Samples], empty) -> None:
-        self.samples, self.empty = samples, empty
-        self.buckets = list(samples)
-        self.shares = torch.tensor([float(len(rows)) for rows in samples.values()])
+    def __init__(
+        self,
+        samples: dict[tuple[int, int], Samples],
+        empty: tuple[Tensor, Tensor, Tensor],
+    ) -> None:
+        self.samples, self.empty = list(samples.values()), empty
+        self.shares = torch.tensor([float(len(rows)) for rows in self.samples])
 
     def draw(self, settings: TrainSettings, progress: float, generator: torch.Generator) -> Batch:
-        pick = int(torch.multinomial(self.shares, 1, generator=generator))
-        data = self.samples[self.buckets[pick]]
+        data = self.samples[int(torch.multinomial(self.shares, 1, generator=generator))]
         index = torch.randint(0, len(data), (settings.batch,), generator=generator)
-        return self._assemble(data, index.to(data.task.device), settings, generator)
+        return assemble(data, index.to(data.task.device), settings, generator, self.empty)
 
 
 def empty_caption(bundle: Bundle) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,7 +153,7 @@ def empty_caption(bundle: Bundle) -> tuple[Tensor, Tensor, Tensor]:
 
 def train_lora(
     bundle: Bundle,
-    sampler: Sampler,
+    sampler: Sampler | PlainSampler,
     lora: LoraSettings,
     *,
     steps: int,

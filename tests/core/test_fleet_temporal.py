@@ -7,9 +7,12 @@ import torch
 
 from pixwizard_core import cli
 from pixwizard_core.canvas import plan
+from pixwizard_core.errors import SamplingError
 from pixwizard_core.evaluation import films
 from pixwizard_core.fleet.forward import RememberedTexts, paint_frame
+from pixwizard_core.generate import Start
 from pixwizard_core.metrics.flicker import flicker, static_regions
+from pixwizard_core.pipeline import Request, run
 from pixwizard_core.world.motion import moving_scene
 from tests.support.tiny import tiny_bundle
 
@@ -39,23 +42,36 @@ def bundle():
     return tiny_bundle()
 
 
-def painted(bundle, seed=1, start=0.0, before=None, shade=0.3):
+def painted(bundle, seed=1, start=None, shade=0.3):
     image = torch.full((1, 3, 64, 64), shade)
     settings = bundle.settings_of("depth")
-    return paint_frame(bundle, plan(64, 64, (64,)), image, "Depth.", seed, settings, start, before)
+    return paint_frame(bundle, plan(64, 64, (64,)), image, "Depth.", seed, settings, start)
 
 
 def test_warm_start_lies_between_noise_and_the_previous_result(bundle):
     """The nearer to the previous result, the less is left to change."""
     _, before = painted(bundle, seed=2, shade=0.9)
-    apart = [float((painted(bundle, 1, start, before)[1] - before).abs().mean())
-             for start in (0.0, 0.5, 0.9)]  # fmt: skip
+    apart = [float((painted(bundle, 1, Start(time, before))[1] - before).abs().mean())
+             for time in (0.0, 0.5, 0.9)]  # fmt: skip
     assert apart[0] > apart[1] > apart[2]
 
 
-def test_first_frame_is_that_of_noise_alone(bundle):
-    cold, _ = painted(bundle)
-    assert torch.equal(cold, painted(bundle, start=0.5)[0])
+def test_start_at_no_time_is_that_of_noise_alone(bundle):
+    cold, latent = painted(bundle)
+    assert torch.equal(cold, painted(bundle, start=Start(0.0, latent))[0])
+
+
+def test_frame_is_what_the_pipeline_paints(bundle):
+    """Frames and single pictures take one way through the model."""
+    image = torch.full((1, 3, 64, 64), 0.3)
+    request = Request(image, "Depth.", [1], bundle.settings_of("depth"), centre=64)
+    assert torch.equal(painted(bundle)[0], run(bundle, request).image_01)
+
+
+def test_frame_that_breaks_down_is_refused(bundle):
+    broken = Start(0.5, torch.full((1, 4, 8, 8), math.inf))
+    with pytest.raises(SamplingError, match="numbers that are not finite"):
+        painted(bundle, start=broken)
 
 
 def test_remembered_texts_refuse_lengths_that_would_pad(bundle):

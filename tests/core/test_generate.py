@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from pixwizard_core.errors import SamplingError
-from pixwizard_core.generate import GuidedVelocity, SampleSettings, initial_noise, sample
+from pixwizard_core.generate import (
+    GuidedVelocity,
+    SampleSettings,
+    Start,
+    evaluations,
+    initial_noise,
+    sample,
+)
 from tests.support.tiny import tiny_condition, tiny_model
 
 SHORT = SampleSettings(steps=3, proportional=False)
@@ -44,6 +51,43 @@ def test_model_runs_per_step(scales, runs):
     settings = dataclasses.replace(SHORT, w_text=scales[0], w_image=scales[1])
     sample(model, full, empty, initial_noise((4, 6, 8), [0]), settings, seeds=[0])
     assert len(calls) == 3 * runs
+
+
+@pytest.mark.parametrize(
+    ("values", "count"),
+    [
+        ({"steps": 4}, 8),
+        ({"steps": 4, "w_text": 1.0}, 4),
+        ({"steps": 4, "w_image": 1.5}, 12),
+        ({"steps": 3, "solver": "heun"}, 12),
+        ({"steps": 2, "solver": "rk4"}, 16),
+        ({"steps": 4, "interval": (0.0, 0.5)}, 7),  # two branches at 0, 0.25 and 0.5, one at 0.75
+    ],
+)
+def test_evaluations_are_those_that_sampling_makes(values, count):
+    settings, model, calls = dataclasses.replace(SHORT, **values), tiny_model(), []
+    velocity = model.velocity
+    model.velocity = lambda *args, **kw: calls.append(1) or velocity(*args, **kw)
+    sample(model, *pair(), initial_noise((4, 6, 8), [0]), settings, seeds=[0])
+    assert evaluations(settings) == len(calls) == count
+
+
+def test_evaluations_of_dopri5_cannot_be_told():
+    with pytest.raises(ValueError, match="dopri5 chooses its own steps"):
+        evaluations(dataclasses.replace(SHORT, solver="dopri5"))
+
+
+def test_start_begins_between_noise_and_an_earlier_latent():
+    """By hand: two of the four steps are left, from the middle of the straight way."""
+    model, (full, empty) = tiny_model(), pair()
+    noise, before = initial_noise((4, 6, 8), [0, 1]).split(1)
+    settings = dataclasses.replace(SHORT, steps=4)
+    velocity = GuidedVelocity(model, full, empty, noise, settings, [0])
+    x = (noise + before) / 2
+    for t in (0.5, 0.75):
+        x = x + velocity(x, t) / 4
+    found = sample(model, full, empty, noise, settings, seeds=[0], start=Start(0.5, before))
+    assert torch.allclose(found, x, atol=1e-5)
 
 
 def test_outside_the_interval_only_the_full_branch_runs():

@@ -11,7 +11,7 @@ from pixwizard_core.errors import PixWizardError
 from pixwizard_core.evaluation import effects as effects_module
 from pixwizard_core.evaluation import scorers, scoring
 from pixwizard_core.evaluation.baselines import trivial_answer
-from pixwizard_core.evaluation.effects import study, variations, with_kept_tokens
+from pixwizard_core.evaluation.effects import study, variations
 from pixwizard_core.evaluation.score_report import (
     GOALS,
     HEADLINE,
@@ -269,8 +269,6 @@ def test_unknown_task_is_refused():
 
 def test_effects_change_one_thing_at_a_time(small, monkeypatch):
     monkeypatch.setattr(effects_module, "SQUARE", (64, 64))
-    assert with_kept_tokens(small, 7).model.config.sample_tokens == 7
-    assert small.model.config.sample_tokens == 64
     plan = scoring.Plan(count=2, batch=2)
     effects = list(study(small, plan, tasks=["depth"], kinds=["tokens"]))
     assert [effect.variation.label for effect in effects][:3] == [

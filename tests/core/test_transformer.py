@@ -75,6 +75,21 @@ def test_redraw_equals_preparing_with_that_noise():
     assert not torch.allclose(model(z, TIMES, condition), wanted, atol=1e-4)
 
 
+@pytest.mark.parametrize("candidates", [False, True])
+def test_prepare_keeps_as_many_image_tokens_as_asked(candidates):
+    """As a model whose configuration says so, and redrawing keeps as many."""
+    model, condition = tiny_model(), tiny_condition()
+    prepared = model.prepare(condition, keep=3, keep_candidates=candidates)
+    assert {layer.image[0].shape[2] for layer in prepared.layers} == {3}
+    model.config = dataclasses.replace(model.config, sample_tokens=3)
+    own = model.prepare(condition)
+    for ours, theirs in zip(prepared.layers, own.layers, strict=True):
+        assert torch.equal(ours.image[0], theirs.image[0])
+    if candidates:
+        again = prepared.redraw(torch.zeros(2, 2, 16))
+        assert {layer.image[0].shape[2] for layer in again.layers} == {3}
+
+
 def test_redraw_without_candidates_is_refused():
     model, condition = tiny_model(), tiny_condition()
     with pytest.raises(ValueError, match="keep_candidates"):
