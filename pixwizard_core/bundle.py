@@ -11,10 +11,13 @@ from .encoders.load import load_text_encoder, load_vision_encoder, require_width
 from .encoders.tiny import BUNDLE, load_encoders, load_vae
 from .encoders.vae import load_latent_coder
 from .generate import SampleSettings
+from .model import cpu_ops
 from .pipeline import Bundle
 from .presets import TINY_CENTRE, TINY_SETTINGS, TINY_TASK_SETTINGS
 from .weights.checkpoint import load_model
 
+# Layers of the transformer; in float32 on x86 they use a product that PyTorch keeps to itself.
+LAYERS = cpu_ops
 MODEL_FILE = "dit.safetensors"
 TASKS_KEY = "tasks"  # in the header of a trained transformer: what it learned, with commas
 RELEASED_CENTRES = (512, 768, 1024)
@@ -28,7 +31,9 @@ def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -
     folder = Path(folder)
     text, vision = load_encoders(folder, device=device)
     return Bundle(
-        model=load_model(folder / MODEL_FILE, dtype=torch.float32, device=device),
+        model=load_model(
+            folder / MODEL_FILE, dtype=torch.float32, device=device, ops=LAYERS
+        ),
         text=text,
         vision=vision,
         vae=load_vae(folder, device=device),
@@ -53,7 +58,7 @@ def load_released(
     The VAE runs in float32, whose range it needs. Raises CheckpointError or EncoderError, naming
     what was met, for a missing or wrong part.
     """
-    transformer = load_model(model, dtype=dtype, device=device)
+    transformer = load_model(model, dtype=dtype, device=device, ops=LAYERS)
     text = load_text_encoder(gemma, clip, device=device, dtype=dtype)
     vision = load_vision_encoder(clip, device=device, dtype=dtype)
     config = transformer.config

@@ -17,6 +17,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..bundle import LAYERS
 from ..conditioning import Condition, concatenate
 from ..config import ModelConfig
 from ..generate import GuidedVelocity, SampleSettings, branch_conditions
@@ -68,7 +69,7 @@ def random_model(
 ) -> PixWizard:
     """A model whose weights are small random numbers: speed does not depend on what they mean."""
     with torch.device("meta"):
-        model = PixWizard(config, dtype=dtype)
+        model = PixWizard(config, dtype=dtype, ops=LAYERS)
     model = model.to_empty(device=device).eval().requires_grad_(False)
     generator = torch.Generator(device).manual_seed(seed)
     for parameter in model.parameters():

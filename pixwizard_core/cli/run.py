@@ -51,7 +51,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--speed", help="fast, balanced or reference: solver, steps and shift of a preset"
     )
     add_setting_options(parser)
-    add_model_options(parser)
+    models = add_model_options(parser)
+    models.add_argument("--lora", type=Path, action="append", help="a LoRA file; may be repeated")
+    models.add_argument("--strength", type=float, help="of every --lora (default 1)")
 
 
 def add_setting_options(parser: argparse.ArgumentParser) -> None:
@@ -92,12 +94,13 @@ def let_pixels(arguments: argparse.Namespace) -> None:
     allow_pixels(arguments.max_pixels)
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Which model, and where it runs."""
+def add_model_options(parser: argparse.ArgumentParser):
+    """Which model, and where it runs; the group of these options."""
     models = parser.add_argument_group("models (default: the small one that comes with PixWizard)")
     models.add_argument("--bundle", type=Path, help="folder of another small model")
     models.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
     add_released_options(models)
+    return models
 
 
 def add_released_options(models) -> None:
@@ -126,6 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
     named = _pictures(arguments)
     released = released_parts(arguments)
     bundle = _load(arguments) if released else load_small(arguments.bundle, arguments.device)
+    loras = _add_loras(arguments, bundle)
     settings = _settings(arguments, bundle.settings_of(arguments.task or ""))
     palette = ade20k() if released else tiny_world()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -137,12 +141,27 @@ def run(arguments: argparse.Namespace) -> int:
         hints = Hints(image_01, arguments.colour or "red", palette)
         files, facts = write_answer(arguments.out, stem, kind, answer_01, hints)
         names = {what: path.name for what, path in files.items()}
-        report = {"instruction": sentence, "seed": request.seeds, "files": names, **facts}
+        report = {"instruction": sentence, "seed": request.seeds, "files": names, **loras, **facts}
         files["report"] = arguments.out / f"{stem}_report.json"
         replace_file(files["report"], (json.dumps(report, indent=2) + "\n").encode())
         for path in files.values():
             print(path)
     return 0
+
+
+def _add_loras(arguments: argparse.Namespace, bundle) -> dict[str, list[str]]:
+    """Add the LoRA files to the model; what the report says of them."""
+    from ..weights.lora import apply_lora
+
+    if not arguments.lora:
+        if arguments.strength is not None:
+            raise PixWizardError("--strength is of a LoRA; give its file by --lora")
+        return {}
+    strength = 1.0 if arguments.strength is None else arguments.strength
+    for path in arguments.lora:
+        changed = apply_lora(bundle.model, path, strength)
+        print(f"{path}: changes {len(changed)} layers, strength {strength:g}", file=sys.stderr)
+    return {"loras": [f"{path.name} {strength:g}" for path in arguments.lora]}
 
 
 def usable_device(name: str):

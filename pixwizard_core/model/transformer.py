@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from ..conditioning import Condition, Latents, trim_text
 from ..config import ModelConfig
-from . import cpu_ops
 from .attention import Attention, sdpa
 from .block import Block
 from .layers import FinalLayer, TimeEmbedder
@@ -30,8 +29,8 @@ BlockHook = Callable[[int, Tensor, Callable[[Tensor], Tensor]], Tensor]
 class PixWizard(nn.Module):
     """Predicts the velocity (image minus noise) of a latent at time t (0 = noise, 1 = image).
 
-    ops: namespace with Linear, LayerNorm and RMSNorm: torch.nn's, those that are faster on a CPU
-    (the default), or a host's casting layers.
+    ops: namespace with Linear, LayerNorm and RMSNorm: torch.nn's, those of cpu_ops, or a host's
+    casting layers.
     attention: see attention.Attention.
     """
 
@@ -39,7 +38,7 @@ class PixWizard(nn.Module):
         self,
         config: ModelConfig,
         *,
-        ops=cpu_ops,
+        ops=nn,
         attention: Attention = sdpa,
         device=None,
         dtype: torch.dtype | None = None,

@@ -161,7 +161,7 @@ def train_lora(
 ) -> Iterator[float]:
     """Add a LoRA to the bundle's model and train it for some steps; yields each step's loss.
 
-    The encoders stay as they are. Afterwards save_lora writes the result and merge_lora keeps it.
+    The encoders stay as they are. Afterwards save_lora writes the result.
     """
     add_lora(bundle.model, lora)
     parameters = trainable(bundle.model)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..bundle import LAYERS
 from ..config import ModelConfig
 from ..errors import CheckpointError
 from ..json_text import read_json_file
@@ -111,7 +112,7 @@ class Vectors:
         if key not in self._models:
             config = stated_config(inspect(source).config, arguments)
             self._models[key] = load_model(
-                source, dtype=self.dtype, device=self.device, config=config
+                source, dtype=self.dtype, device=self.device, config=config, ops=LAYERS
             )
         return self._models[key]
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..config import PRESETS, ModelConfig
 from ..errors import CheckpointError
 from ..json_text import read_json
-from ..model import PixWizard, cpu_ops
+from ..model import PixWizard
 from .finite import require_finite
 from .locate import ORIGIN, locate
 from .recognise import (
@@ -154,7 +154,7 @@ def load_model(
     *,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
-    ops=cpu_ops,
+    ops=nn,
     config: ModelConfig | None = None,
 ) -> PixWizard:
     """The model in eval mode with the file's weights on device.

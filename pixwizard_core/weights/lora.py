@@ -161,14 +161,6 @@ def save_lora(
     )
 
 
-def merge_lora(model: nn.Module, strength: float = 1.0) -> None:
-    """Turn additions into plain weights: the model is an ordinary one again."""
-    for name, layer in lora_layers(model).items():
-        change = delta(layer.down.weight, layer.up.weight, layer.scale * strength)
-        _add_to(layer.base, change)
-        _replace(model, name, layer.base)
-
-
 @torch.no_grad()
 def apply_lora(model: nn.Module, path: str | Path, strength: float = 1.0) -> list[str]:
     """Add a LoRA file to a model's weights, in place. Returns the names of the changed layers.

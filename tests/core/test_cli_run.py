@@ -102,6 +102,31 @@ def test_run_gives_the_same_pixels_for_the_same_seed(tmp_path, bundle, photo):
     assert not np.array_equal(pictures[0], pictures[2])
 
 
+def test_run_adds_loras_and_says_what_they_change(tmp_path, bundle, photo, capsys):
+    from pixwizard_core.bundle import load_tiny
+    from pixwizard_core.weights.lora import LoraSettings, add_lora, lora_layers, save_lora
+
+    model = load_tiny(bundle).model
+    add_lora(model, LoraSettings(rank=2))
+    for layer in lora_layers(model).values():
+        torch.nn.init.normal_(layer.up.weight, std=0.5, generator=torch.Generator().manual_seed(0))
+    save_lora(model, tmp_path / "night.safetensors")
+    command = ["run", str(photo), "--task", "style", "--caption", "night", "--bundle", str(bundle)]
+    command += ["--steps", "1", "--out", str(tmp_path)]
+    lora = ["--lora", str(tmp_path / "night.safetensors")]
+    found = []
+    for words in ([], lora, [*lora, "--strength", "0"]):
+        assert main([*command, *words]) == 0
+        found.append(np.array(Image.open(tmp_path / "photo_style_answer.png")))
+    count = len(lora_layers(model))
+    said = capsys.readouterr().err
+    assert f"night.safetensors: changes {count} layers, strength 1\n" in said
+    report = json.loads((tmp_path / "photo_style_report.json").read_text())
+    assert report["loras"] == ["night.safetensors 0"]
+    assert np.array_equal(found[0], found[2])
+    assert not np.array_equal(found[0], found[1])
+
+
 def test_run_takes_several_pictures_and_own_words(tmp_path, bundle, photo):
     second = tmp_path / "two" / "photo.png"
     second.parent.mkdir()
@@ -139,6 +164,7 @@ REFUSED = {
     "solver": (["--task", "depth", "PHOTO", "--solver", "magic"], "solver 'magic' is unknown"),
     "half-a-model": (["--task", "depth", "PHOTO", "--model", "m"], "--gemma, --clip, --vae"),
     "no-such-picture": (["--task", "depth", "gone.png"], "there is no picture gone.png"),
+    "strength": (["--task", "depth", "PHOTO", "--strength", "2"], "give its file by --lora"),
     "device": (["--task", "depth", "PHOTO", "--device", "nonsense"], "cannot be used here"),
 }
 

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from pixwizard_core.model import cpu_ops
+from pixwizard_core.bundle import load_tiny
+from pixwizard_core.model import PixWizard, cpu_ops
+
+
+def test_bundle_chooses_the_faster_layers_and_the_transformer_does_not():
+    bundled = load_tiny().model
+    assert isinstance(bundled.x_embedder, cpu_ops.Linear)
+    assert type(PixWizard(bundled.config, device="meta").x_embedder) is nn.Linear
 
 
 def pair(inputs: int, outputs: int, bias: bool) -> tuple[nn.Linear, cpu_ops.Linear]:
