@@ -20,7 +20,7 @@ from . import (
     sample,
     save,
 )
-from .host import guarded, register_folders
+from .host import register_folders
 
 NODES: tuple[type[io.ComfyNode], ...] = (
     *load.NODES,
@@ -38,10 +38,6 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     *lora.NODES,
     *check.NODES,
 )
-
-
-for node in NODES:
-    guarded(node)
 
 
 class PixWizardExtension(ComfyExtension):

@@ -9,10 +9,10 @@ from ..pixwizard_core.decode import edges, masks
 from ..pixwizard_core.decode.normals import decode_normals, paint_normals
 from ..pixwizard_core.decode.overlay import overlay
 from ..pixwizard_core.errors import DecodeError
-from ..pixwizard_core.tasks import COLOURS
 from . import views
+from .base import Node
 from .decode import at_source_size, canvas_input
-from .host import choice, schema
+from .host import schema
 from .inputs import (
     answer_image,
     cleanup_inputs,
@@ -35,7 +35,7 @@ from .tensors import (
 METHODS = ("auto", "alpha", "hsv")
 
 
-class DecodeHighlight(io.ComfyNode):
+class DecodeHighlight(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -70,11 +70,10 @@ class DecodeHighlight(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
+    def run(
         cls, image, colour, method, fill_holes, min_area, largest_only, grow, feather,
         source=None, canvas=None,
     ):  # fmt: skip
-        colour, method = choice(colour, COLOURS, "colour"), choice(method, METHODS, "method")
         answer = to_image_01(image)
         asked = source_as_answer(source, answer, canvas)
         if method == "alpha" and asked is None:
@@ -97,7 +96,7 @@ class DecodeHighlight(io.ComfyNode):
         )
 
 
-class DecodeEdges(io.ComfyNode):
+class DecodeEdges(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -137,8 +136,8 @@ class DecodeEdges(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, lines, threshold, thin, canvas=None):
-        dark = choice(lines, ("light", "dark"), "kind of lines") == "dark"
+    def run(cls, image, lines, threshold, thin, canvas=None):
+        dark = lines == "dark"
         answer = at_source_size(image, canvas)
         mask = edges.decode_edges(answer, threshold, dark=dark, thinned=thin)
         if canvas is not None:
@@ -146,7 +145,7 @@ class DecodeEdges(io.ComfyNode):
         return io.NodeOutput(from_image_01(answer), from_mask(mask))
 
 
-class DecodeNormals(io.ComfyNode):
+class DecodeNormals(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -176,9 +175,9 @@ class DecodeNormals(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, green, red, canvas=None):
-        flip_y = choice(green, ("up", "down"), "direction of green") == "down"
-        flip_x = choice(red, ("right", "left"), "direction of red") == "left"
+    def run(cls, image, green, red, canvas=None):
+        flip_y = green == "down"
+        flip_x = red == "left"
         normals = decode_normals(at_source_size(image, canvas))
         if canvas is not None:
             seen = canvas.covered().to(normals.device).expand(len(normals), -1, -1)[:, None]

@@ -8,10 +8,10 @@ from comfy_api.latest import io
 from ..pixwizard_core.decode import dialects
 from ..pixwizard_core.decode.boxes import Box, decode_boxes
 from ..pixwizard_core.files.lettering import write_tags
-from ..pixwizard_core.tasks import COLOURS
 from . import views
+from .base import Node
 from .decode import canvas_input
-from .host import choice, schema
+from .host import schema
 from .inputs import answer_image, colour_combo, shown_source, source_as_answer, source_image
 from .tensors import from_image_01, from_mask, to_image_01
 
@@ -41,7 +41,7 @@ def annotated(shown, found, label, colour):
     return write_tags(drawn, [[box.xyxy_px for box in boxes] for boxes in found], words, colour)
 
 
-class DecodeBoxes(io.ComfyNode):
+class DecodeBoxes(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -106,10 +106,9 @@ class DecodeBoxes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, colour, min_score, label, source=None, canvas=None):
+    def run(cls, image, colour, min_score, label, source=None, canvas=None):
         answer = to_image_01(image)
         asked = source_as_answer(source, answer, canvas)
-        colour = choice(colour, COLOURS, "colour")
         found = decode_boxes(answer, colour, asked, min_score=min_score)
         if canvas is not None:
             found = [at_source(boxes, canvas.of(i)) for i, boxes in enumerate(found)]

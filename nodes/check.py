@@ -23,6 +23,7 @@ from ..pixwizard_core.presets import TINY_TASK_SETTINGS
 from ..pixwizard_core.tasks import instruction
 from ..pixwizard_core.verify import doctor
 from . import encode, self_check
+from .base import Node
 from .guider import Guidance
 from .host import host_version, model_files, resolve, schema
 from .load import load_clip, load_clip_vision, load_transformer
@@ -169,7 +170,7 @@ def painted_line(image: torch.Tensor) -> str:
     return f"{'picture':<12} {'right' if fine else 'WRONG: flat or not finite'}"
 
 
-class Check(io.ComfyNode):
+class Check(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -205,7 +206,7 @@ class Check(io.ComfyNode):
         return float("nan")  # files and the host's state change without the graph
 
     @classmethod
-    def execute(cls, model_files, model=None, clip=None, clip_vision=None, vae=None):
+    def run(cls, model_files, model=None, clip=None, clip_vision=None, vae=None):
         lines = [*doctor.versions(), *host_lines()]
         lines += ["our layers on the CPU in float32:", *layer_lines()]
         image = torch.zeros(1, 64, 64, 3)

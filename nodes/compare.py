@@ -15,10 +15,9 @@ from ..pixwizard_core.decode.segments import decode_segments
 from ..pixwizard_core.errors import CanvasError
 from ..pixwizard_core.metrics import compare as scores
 from . import views
-from .host import choice, schema
+from .base import Node
+from .host import schema
 from .inputs import (
-    PALETTES,
-    SHADES,
     metres_input,
     near_combo,
     palette_combo,
@@ -72,7 +71,7 @@ def readable(value: float):
     return round(value, 6) if math.isfinite(value) else str(value)
 
 
-class Compare(io.ComfyNode):
+class Compare(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -133,13 +132,11 @@ class Compare(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
+    def run(
         cls, kind, near_m, far_m, near, align, palette, prediction=None, truth=None,
         prediction_mask=None, truth_mask=None, prediction_boxes=None, truth_boxes=None, valid=None,
         palette_text="",
     ):  # fmt: skip
-        kind, near = choice(kind, KINDS, "kind"), choice(near, SHADES, "shade")
-        choice(palette, PALETTES, "palette")
         if kind == "boxes":
             if prediction_boxes is None or truth_boxes is None:
                 raise CanvasError(

@@ -7,7 +7,8 @@ from comfy_api.latest import io
 from ..pixwizard_core import canvas as canvases
 from ..pixwizard_core import tasks
 from . import encode, sockets
-from .host import choice, schema
+from .base import Node
+from .host import schema
 from .inputs import centre_and_fit, centres_of
 from .page_data import for_page, task_table
 from .tensors import from_image_01, from_mask, to_image_01, to_mask
@@ -17,7 +18,7 @@ MAX_SEED = 2**31 - 1
 MAX_PHRASING = max(len(task.phrasings) for task in tasks.TASKS.values()) - 1
 
 
-class FitToCanvas(io.ComfyNode):
+class FitToCanvas(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -45,18 +46,18 @@ class FitToCanvas(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, centre, fit, mask=None):
+    def run(cls, image, centre, fit, mask=None):
         image_01 = to_image_01(image)
         height, width = image_01.shape[-2:]
         centres = centres_of(centre)
-        canvas = canvases.plan(width, height, centres, choice(fit, canvases.FITS, "fit"))
+        canvas = canvases.plan(width, height, centres, fit)
         mask = to_mask(mask, image_01)
         mask = image_01.new_zeros(len(image_01), height, width) if mask is None else mask
         fitted = from_image_01(canvas.fit_image(image_01))
         return io.NodeOutput(fitted, from_mask(canvas.fit_mask(mask)), canvas, *canvas.model)
 
 
-class Instruction(io.ComfyNode):
+class Instruction(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -117,8 +118,7 @@ class Instruction(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, task, caption, target, colour, phrasing, phrasing_seed=-1):
-        choice(colour, tasks.COLOURS, "colour")
+    def run(cls, task, caption, target, colour, phrasing, phrasing_seed=-1):
         sentence = tasks.instruction(
             task,
             caption=caption,
@@ -130,7 +130,7 @@ class Instruction(io.ComfyNode):
         return io.NodeOutput(sentence)
 
 
-class Encode(io.ComfyNode):
+class Encode(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -167,7 +167,7 @@ class Encode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, clip, clip_vision, vae, image, instruction):
+    def run(cls, clip, clip_vision, vae, image, instruction):
         image_01 = to_image_01(image)
         picture = encode.picture(clip_vision, vae, image_01)
         full, empty = encode.text(clip, instruction), encode.text(clip, "")

@@ -13,8 +13,9 @@ from ..pixwizard_core.decode.common import same_size
 from ..pixwizard_core.decode.overlay import overlay
 from ..pixwizard_core.errors import CanvasError
 from . import sockets, views
+from .base import Node
 from .exact import to_values
-from .host import choice, schema
+from .host import schema
 from .inputs import (
     answer_image,
     cleanup_inputs,
@@ -71,7 +72,7 @@ def fixed_range():
         )
 
 
-class DecodeDepth(io.ComfyNode):
+class DecodeDepth(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -137,18 +138,17 @@ class DecodeDepth(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
+    def run(
         cls, image, near, normalise, colour_map, canvas=None, low=0.0, high=1.0, clip_percent=0.0,
         near_m=depths.METRES[0], far_m=depths.METRES[1],
     ):  # fmt: skip
-        black = choice(near, ("white", "black"), "near") == "black"
-        mode = choice(normalise, STRETCHES, "normalise")
+        black = near == "black"
         painted = depths.decode_depth(at_source_size(image, canvas))
         seen = None if canvas is None else canvas.covered().to(painted.device)
         limits = {"percentiles": (clip_percent, 100 - clip_percent), "seen": seen}
         depth = 1 - painted if black else painted
-        depth = depths.normalise(depth, mode, low=low, high=high, **limits)
-        stretch = mode if mode in ("image", "batch") else "image"
+        depth = depths.normalise(depth, normalise, low=low, high=high, **limits)
+        stretch = normalise if normalise in ("image", "batch") else "image"
         colours = depths.colourise(depth, colour_map)
         metres = depths.to_metres(painted, near_m, far_m)
         return io.NodeOutput(
@@ -160,7 +160,7 @@ class DecodeDepth(io.ComfyNode):
         )
 
 
-class DecodeMask(io.ComfyNode):
+class DecodeMask(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -210,7 +210,7 @@ class DecodeMask(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
+    def run(
         cls,
         image,
         threshold,
@@ -226,7 +226,7 @@ class DecodeMask(io.ComfyNode):
         answer = at_source_size(image, canvas)
         behind = answer if source is None else same_size(answer, to_image_01(source))
         answer = answer.expand(max(len(answer), len(behind)), -1, -1, -1)
-        by_otsu = choice(threshold_by, THRESHOLDS, "way to threshold") == "otsu"
+        by_otsu = threshold_by == "otsu"
         selected = masks.decode_mask(answer, "otsu" if by_otsu else threshold)
         selected = masks.clean(selected, masks.Cleanup(fill_holes, min_area, largest_only, grow))
         soft = masks.clean(selected, masks.Cleanup(feather=feather))
@@ -240,7 +240,7 @@ class DecodeMask(io.ComfyNode):
         )
 
 
-class DecodeSegmentation(io.ComfyNode):
+class DecodeSegmentation(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -305,7 +305,7 @@ class DecodeSegmentation(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
+    def run(
         cls, image, palette, classes, canvas=None, max_distance=0.0, min_area=0, palette_text=""
     ):
         colours = palette_of(palette, palette_text)
@@ -328,7 +328,7 @@ class DecodeSegmentation(io.ComfyNode):
         )
 
 
-class RestoreFromCanvas(io.ComfyNode):
+class RestoreFromCanvas(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -359,7 +359,7 @@ class RestoreFromCanvas(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, canvas, image=None, mask=None, source=None):
+    def run(cls, canvas, image=None, mask=None, source=None):
         if image is None and mask is None:
             raise CanvasError("nothing to restore; connect an image, a mask or both")
         pixels = None if image is None else to_image_01(image)

@@ -13,7 +13,8 @@ from ..pixwizard_core.tasks import instruction
 from ..pixwizard_core.world import Scenes, Views, captions, pictures, refer, render, sample_scenes
 from ..pixwizard_core.world.example_tasks import SPOILS
 from ..pixwizard_core.world.scenes import MAX_OBJECTS
-from .host import choice, schema
+from .base import Node
+from .host import schema
 from .tensors import from_image_01, from_mask
 
 UNSPOILED = "none"
@@ -34,7 +35,7 @@ def name_an_object(scenes: Scenes, views: Views, seed: int) -> tuple[str, int]:
     return "", -1
 
 
-class DemoScene(io.ComfyNode):
+class DemoScene(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -123,8 +124,7 @@ class DemoScene(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, seed, objects, width, height, damage=UNSPOILED):
-        damage = choice(damage, DAMAGES, "damage")
+    def run(cls, seed, objects, width, height, damage=UNSPOILED):
         generator = torch.Generator().manual_seed(seed)
         scenes = sample_scenes(1, generator, max_objects=objects)
         views = render(scenes, height, width)

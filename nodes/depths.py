@@ -9,14 +9,15 @@ from ..pixwizard_core.decode import depth as depths
 from ..pixwizard_core.decode.merge import merge_depths
 from ..pixwizard_core.errors import DecodeError
 from . import views
+from .base import Node
 from .decode import at_source_size, canvas_input
 from .exact import to_values
-from .host import choice, schema
-from .inputs import SHADES, metres_input, near_combo
+from .host import schema
+from .inputs import metres_input, near_combo
 from .tensors import from_image_01, to_image_01
 
 
-class MergeDepths(io.ComfyNode):
+class MergeDepths(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -61,7 +62,7 @@ class MergeDepths(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, depths, runs, align, canvas=None):
+    def run(cls, depths, runs, align, canvas=None):
         stack = at_source_size(depths, canvas).mean(1)
         runs = runs or len(stack)
         if len(stack) % runs:
@@ -79,7 +80,7 @@ def painted(uncertainty):
     return depths.colourise(uncertainty / largest if largest > 0 else uncertainty, "magma")
 
 
-class DepthToMetres(io.ComfyNode):
+class DepthToMetres(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -99,8 +100,8 @@ class DepthToMetres(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, depth, near_m, far_m, near):
-        white = choice(near, SHADES, "shade") == "white"
+    def run(cls, depth, near_m, far_m, near):
+        white = near == "white"
         grey = to_image_01(depth).mean(1)
         metres = depths.to_metres(grey, near_m, far_m, white_is_near=white)
         colours = depths.colourise(grey if white else 1 - grey)

@@ -4,20 +4,18 @@ progress."""
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from numbers import Real
 from pathlib import Path
 
 import comfyui_version
 import folder_paths
 from comfy_api.latest import io
 
-from ..pixwizard_core.errors import CheckpointError, InstructionError, PixWizardError
+from ..pixwizard_core.errors import CheckpointError, PixWizardError
 from .input_kinds import require_kind
 
 CATEGORY = "PixWizard"
@@ -43,66 +41,6 @@ def supported(function, arguments: dict) -> dict:
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return arguments
     return {name: value for name, value in arguments.items() if name in parameters}
-
-
-def choice(value: str, options, what: str) -> str:
-    """value when it is one of options; older hosts pass unknown combo values on to the node.
-
-    Raises InstructionError naming the options.
-    """
-    options = list(options)
-    if value not in options:
-        raise InstructionError(f"unknown {what} {value!r}; choose one of {', '.join(options)}")
-    return value
-
-
-def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """The node with its inputs checked when it runs: the host looks at what is typed, not at what
-    comes through a link, and 0.3.64 not at all that is posted. execute raises InstructionError
-    naming the input and its type or range, or an input that the node does not have."""
-    inner = node.execute.__func__
-    signature = inspect.signature(inner)
-
-    @functools.wraps(inner)
-    def execute(cls, *arguments, **named):
-        try:
-            bound = signature.bind(cls, *arguments, **named)
-        except TypeError as error:
-            raise InstructionError(f"this node cannot take these inputs: {error}") from None
-        given = bound.arguments
-        for id, (io_type, optional) in kinds(node).items():
-            if id in given and not (optional and given[id] is None):
-                require_kind(given[id], io_type, id)
-                given[id] = int(given[id]) if io_type == "INT" else given[id]
-        for id, (low, high) in ranges(node).items():
-            if given.get(id) is not None:
-                in_range(given[id], low, high, id)
-        return inner(*bound.args, **bound.kwargs)
-
-    node.execute = classmethod(execute)
-    return node
-
-
-@functools.cache
-def kinds(node: type[io.ComfyNode]) -> dict[str, tuple[str, bool]]:
-    """Type of each input that a node takes, and whether it is optional."""
-    return {one.id: (one.io_type, bool(one.optional)) for one in node.define_schema().inputs}
-
-
-@functools.cache
-def ranges(node: type[io.ComfyNode]) -> dict[str, tuple[float, float]]:
-    """Least and largest value of each number that a node takes."""
-    limits = {
-        one.id: (getattr(one, "min", None), getattr(one, "max", None))
-        for one in node.define_schema().inputs
-    }
-    return {id: pair for id, pair in limits.items() if None not in pair}
-
-
-def in_range(value, low: float, high: float, what: str) -> None:
-    """Raise InstructionError unless value is a number from low to high."""
-    if not isinstance(value, Real) or not low <= value <= high:
-        raise InstructionError(f"{what} must be a number from {low} to {high}. Got: {value!r:.60}")
 
 
 def register_folders() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..pixwizard_core import inpaint as core
-from ..pixwizard_core.canvas import FITS
 from ..pixwizard_core.inpaint import ANCHORS, FILLS, Sides, composite
 from . import sockets, views
+from .base import Node
 from .exact import to_channels_first, to_channels_last
-from .host import choice, schema
+from .host import schema
 from .inputs import centre_and_fit, centres_of
 from .page_data import used_when
 from .tensors import as_masks, from_image_01, from_mask, to_image_01
@@ -24,7 +24,7 @@ def fill_combo(default="black"):
     )
 
 
-class PrepareInpaint(io.ComfyNode):
+class PrepareInpaint(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -90,16 +90,16 @@ class PrepareInpaint(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, mask, fill, grow, centre, fit, crop, context, one_crop=False):
+    def run(cls, image, mask, fill, grow, centre, fit, crop, context, one_crop=False):
         prepared = core.prepare_inpaint(
             to_image_01(image),
             as_masks(mask),
-            fill=choice(fill, FILLS, "fill"),
+            fill=fill,
             grow=grow,
             context=context if crop else None,
             one_crop=one_crop,
             centres=centres_of(centre),
-            fit=choice(fit, FITS, "fit"),
+            fit=fit,
         )
         return io.NodeOutput(
             from_image_01(prepared.picture),
@@ -115,7 +115,7 @@ def margin(side: str):
     )
 
 
-class PrepareOutpaint(io.ComfyNode):
+class PrepareOutpaint(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -153,15 +153,15 @@ class PrepareOutpaint(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, left, top, right, bottom, aspect, anchor, fill, centre, fit):
+    def run(cls, image, left, top, right, bottom, aspect, anchor, fill, centre, fit):
         prepared = core.prepare_outpaint(
             to_channels_first(image),
             Sides(left, top, right, bottom),
             aspect=core.parse_aspect(aspect),
-            anchor=choice(anchor, ANCHORS, "anchor"),
-            fill=choice(fill, FILLS, "fill"),
+            anchor=anchor,
+            fill=fill,
             centres=centres_of(centre),
-            fit=choice(fit, FITS, "fit"),
+            fit=fit,
         )
         return io.NodeOutput(
             from_image_01(prepared.picture),
@@ -178,7 +178,7 @@ def length(side: str):
     )
 
 
-class BlankCanvas(io.ComfyNode):
+class BlankCanvas(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -203,12 +203,12 @@ class BlankCanvas(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, width, height, fill, batch_size):
-        blank, canvas = core.blank_canvas(width, height, choice(fill, FILLS, "fill"), batch_size)
+    def run(cls, width, height, fill, batch_size):
+        blank, canvas = core.blank_canvas(width, height, fill, batch_size)
         return io.NodeOutput(from_image_01(blank), canvas)
 
 
-class Composite(io.ComfyNode):
+class Composite(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -250,7 +250,7 @@ class Composite(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, source, result, mask, feather, canvas=None):
+    def run(cls, source, result, mask, feather, canvas=None):
         below, above = to_channels_first(source), to_channels_first(result)
         if canvas is not None:
             behind, above = to_image_01(source), to_image_01(result)

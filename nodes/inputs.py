@@ -9,7 +9,6 @@ from ..pixwizard_core.decode import palette as palettes
 from ..pixwizard_core.decode.masks import Cleanup
 from ..pixwizard_core.errors import DecodeError
 from ..pixwizard_core.tasks import COLOURS
-from .host import choice
 from .tensors import to_image_01
 
 SHADES = ("white", "black")
@@ -82,7 +81,7 @@ def palette_of(name: str, text: str = ""):
     """The palette chosen, or the one written down. Raises InstructionError or DecodeError."""
     if text.strip():
         return palettes.read_palette(text, "your palette")
-    return palettes.bundled_palette(choice(name, PALETTES, "palette"))
+    return palettes.bundled_palette(name)
 
 
 def centre_and_fit():

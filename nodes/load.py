@@ -19,7 +19,8 @@ from ..pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FIL
 from ..pixwizard_core.presets import TINY_CENTRE
 from ..pixwizard_core.weights.checkpoint import Checkpoint, open_checkpoint
 from ..pixwizard_core.weights.locate import ORIGIN
-from .host import choice, known_file, model_files, model_folders, resolve, schema
+from .base import Node
+from .host import known_file, model_files, model_folders, resolve, schema
 from .native import make_patcher
 from .progress import each, progress
 from .self_check import require_right_layers
@@ -82,7 +83,7 @@ def load_clip_vision(path: Path):
     return make_clip_vision(source.config, weights_of(source.weights, step))
 
 
-class LoadTiny(io.ComfyNode):
+class LoadTiny(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -101,7 +102,7 @@ class LoadTiny(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls):
+    def run(cls):
         vae = comfy.utils.load_torch_file(str(BUNDLE / VAE_FILE), safe_load=True)
         return io.NodeOutput(
             load_transformer(BUNDLE / MODEL_FILE, torch.float32),
@@ -111,7 +112,7 @@ class LoadTiny(io.ComfyNode):
         )
 
 
-class LoadModel(io.ComfyNode):
+class LoadModel(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -144,12 +145,12 @@ class LoadModel(io.ComfyNode):
         return known_file(model_name, ORIGIN, MODEL_FOLDERS)
 
     @classmethod
-    def execute(cls, model_name, weight_dtype):
-        dtype = DTYPES[choice(weight_dtype, DTYPES, "weight_dtype")]
+    def run(cls, model_name, weight_dtype):
+        dtype = DTYPES[weight_dtype]
         return io.NodeOutput(load_transformer(resolve(model_name, ORIGIN, MODEL_FOLDERS), dtype))
 
 
-class LoadTextEncoder(io.ComfyNode):
+class LoadTextEncoder(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -195,14 +196,14 @@ class LoadTextEncoder(io.ComfyNode):
         return known if known is not True else known_file(clip, WANTED["clip_text"], CLIP_FOLDERS)
 
     @classmethod
-    def execute(cls, gemma, clip, device="default"):
-        place = DEVICES[choice(device, DEVICES, "device")]
+    def run(cls, gemma, clip, device="default"):
+        place = DEVICES[device]
         gemma_path = resolve(gemma, WANTED["gemma"], GEMMA_FOLDERS)
         clip_path = resolve(clip, WANTED["clip_text"], CLIP_FOLDERS)
         return io.NodeOutput(load_clip(gemma_path, clip_path, place))
 
 
-class LoadVisionEncoder(io.ComfyNode):
+class LoadVisionEncoder(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -231,7 +232,7 @@ class LoadVisionEncoder(io.ComfyNode):
         return known_file(clip_vision, WANTED["clip_vision"], VISION_FOLDERS)
 
     @classmethod
-    def execute(cls, clip_vision):
+    def run(cls, clip_vision):
         path = resolve(clip_vision, WANTED["clip_vision"], VISION_FOLDERS)
         return io.NodeOutput(load_clip_vision(path))
 

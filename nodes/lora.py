@@ -13,6 +13,7 @@ from torch import Tensor
 from ..pixwizard_core.errors import CheckpointError
 from ..pixwizard_core.weights.finite import require_finite
 from ..pixwizard_core.weights.weightfile import open_weights
+from .base import Node
 from .host import known_file, model_files, resolve, schema, supported
 
 HOST = "diffusion_model."  # where the host keeps the network
@@ -111,7 +112,7 @@ def load_lora(model, path: Path, strength: float, *, strict: bool = True):
     return model
 
 
-class LoadLora(io.ComfyNode):
+class LoadLora(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -152,7 +153,7 @@ class LoadLora(io.ComfyNode):
         return known_file(lora_name, WANTED, FOLDERS)
 
     @classmethod
-    def execute(cls, model, lora_name, strength, allow_unmatched):
+    def run(cls, model, lora_name, strength, allow_unmatched):
         path = resolve(lora_name, WANTED, FOLDERS)
         return io.NodeOutput(load_lora(model, path, strength, strict=not allow_unmatched))
 

@@ -10,7 +10,8 @@ from comfy_api.latest import io
 from ..pixwizard_core.generate import TOKEN_SELECTIONS
 from ..pixwizard_core.model import NO_SCALING, RopeScaling
 from ..pixwizard_core.pipeline import WATERSHED
-from .host import choice, schema
+from .base import Node
+from .host import schema
 from .page_data import used_when
 from .run_inputs import require_pixwizard
 from .token_draws import TokenDraws
@@ -41,7 +42,7 @@ def with_options(model, options: Options):
     return model
 
 
-class ModelOptions(io.ComfyNode):
+class ModelOptions(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -119,7 +120,7 @@ class ModelOptions(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
+    def run(
         cls,
         model,
         proportional_attention,
@@ -130,8 +131,6 @@ class ModelOptions(io.ComfyNode):
         token_seed,
         kept_tokens,
     ):
-        choice(extrapolation, EXTRAPOLATIONS, "extrapolation")
-        choice(token_selection, TOKEN_SELECTIONS, "token_selection")
         ropes = {AUTO: None, OFF: NO_SCALING, MANUAL: RopeScaling(rope_factor, watershed)}
         options = replace(
             options_of(model),

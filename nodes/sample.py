@@ -11,8 +11,9 @@ import torch
 from comfy_api.latest import io
 
 from ..pixwizard_core.sampling import GUIDED_CHANNELS
+from .base import Node
 from .guider import DualGuider, Guidance
-from .host import choice, schema
+from .host import schema
 from .latents import require_latent
 from .run_inputs import require_companions, require_pixwizard
 from .schedule import (
@@ -104,7 +105,7 @@ def run_sampler(
     return {**latent, "samples": samples.to(comfy.model_management.intermediate_device())}
 
 
-class DualCFGGuider(io.ComfyNode):
+class DualCFGGuider(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -139,7 +140,7 @@ class DualCFGGuider(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
+    def run(
         cls,
         model,
         full,
@@ -151,12 +152,12 @@ class DualCFGGuider(io.ComfyNode):
         start,
         end,
     ):
-        everything = choice(guided_channels, CHANNELS, "guided_channels") == ALL_CHANNELS
+        everything = guided_channels == ALL_CHANNELS
         guidance = Guidance(text_guidance, image_guidance, everything, start, end)
         return io.NodeOutput(make_guider(model, full, image_only, none, guidance))
 
 
-class Sample(io.ComfyNode):
+class Sample(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -195,7 +196,7 @@ class Sample(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
+    def run(
         cls,
         model,
         full,
@@ -212,8 +213,7 @@ class Sample(io.ComfyNode):
         speed=AS_SET,
     ):
         steps, time_shift, sampler = at_speed(speed, steps, time_shift, sampler)
-        choice(sampler, comfy.samplers.SAMPLER_NAMES, "sampler")
-        everything = choice(guided_channels, CHANNELS, "guided_channels") == ALL_CHANNELS
+        everything = guided_channels == ALL_CHANNELS
         guidance = Guidance(text_guidance, image_guidance, everything)
         guider = make_guider(model, full, image_only, none, guidance)
         levels = sigmas(steps, time_shift, moved_by=model_shift(model, time_shift))

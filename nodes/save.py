@@ -13,8 +13,9 @@ from ..pixwizard_core.decode.depth import METRES
 from ..pixwizard_core.decode.segments import decode_segments
 from ..pixwizard_core.errors import CanvasError
 from ..pixwizard_core.files.data_files import DEPTH_WRITERS, DepthScale, save_depth, save_label_map
-from .host import choice, schema
-from .inputs import SHADES, metres_input, near_combo, palette_combo, palette_of, palette_text
+from .base import Node
+from .host import schema
+from .inputs import metres_input, near_combo, palette_combo, palette_of, palette_text
 from .tensors import to_image_01
 
 
@@ -92,7 +93,7 @@ def notes(node) -> dict[str, str]:
     return {name: json.dumps(value) for name, value in found.items() if value is not None}
 
 
-class SaveDepth(io.ComfyNode):
+class SaveDepth(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -120,9 +121,9 @@ class SaveDepth(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, depth, filename_prefix, format, near_m, far_m, near):
-        ending = choice(format, DEPTH_WRITERS, "format")
-        white = choice(near, SHADES, "shade") == "white"
+    def run(cls, depth, filename_prefix, format, near_m, far_m, near):
+        ending = format
+        white = near == "white"
         grey = to_image_01(depth).mean(1)
         folder = Folder(filename_prefix, grey.shape[-1], grey.shape[-2])
         for one in grey:
@@ -130,7 +131,7 @@ class SaveDepth(io.ComfyNode):
         return io.NodeOutput(folder.listing(), ui=folder.ui())
 
 
-class SaveLabels(io.ComfyNode):
+class SaveLabels(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -153,7 +154,7 @@ class SaveLabels(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, filename_prefix, palette, palette_text=""):
+    def run(cls, image, filename_prefix, palette, palette_text=""):
         colours = palette_of(palette, palette_text)
         labels = decode_segments(to_image_01(image), colours).labels
         folder = Folder(filename_prefix, labels.shape[-1], labels.shape[-2])

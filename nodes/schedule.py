@@ -8,7 +8,8 @@ from comfy_api.latest import io
 from ..pixwizard_core.errors import SamplingError
 from ..pixwizard_core.presets import SPEEDS
 from ..pixwizard_core.sampling import times
-from .host import choice, schema
+from .base import Node
+from .host import schema
 from .page_data import used_when
 from .patches import require_flow
 from .run_inputs import require_pixwizard
@@ -65,7 +66,7 @@ def speed_input(replaced: str):
 
 def at_speed(speed: str, steps: int, shift: float, sampler: str = "euler"):
     """Steps, time shift and sampler of a node, or those of the speed that was chosen."""
-    if choice(speed, SPEED_CHOICES, "speed") == AS_SET:
+    if speed == AS_SET:
         return steps, shift, sampler
     return tuple(SPEEDS[speed][name] for name in ("steps", "shift", "solver"))
 
@@ -106,7 +107,7 @@ def sigmas(steps: int, shift: float, denoise: float = 1.0, moved_by=None) -> tor
     return levels.float()
 
 
-class Schedule(io.ComfyNode):
+class Schedule(Node):
     @classmethod
     def define_schema(cls):
         return schema(
@@ -138,7 +139,7 @@ class Schedule(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, steps, time_shift, denoise, speed=AS_SET, model=None):
+    def run(cls, steps, time_shift, denoise, speed=AS_SET, model=None):
         steps, time_shift, _ = at_speed(speed, steps, time_shift)
         moved_by = None if model is None else model_shift(model, time_shift)
         return io.NodeOutput(sigmas(steps, time_shift, denoise, moved_by))

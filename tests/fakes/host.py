@@ -28,6 +28,7 @@ class Socket:
         self.io_type, self.id, self.settings = io_type, id, settings
         self.tooltip = settings.get("tooltip")
         self.min, self.max = settings.get("min"), settings.get("max")
+        self.options = settings.get("options")
         self.optional = settings.get("optional", False)
         self.display_name = settings.get("display_name", id)
 

@@ -170,14 +170,6 @@ def test_schema_drops_what_the_host_does_not_know(host):
     assert not hasattr(made, "search_aliases")
 
 
-def test_choice_lists_the_options(host, extension):
-    assert host.choice("a", ["a", "b"], "letter") == "a"
-    with pytest.raises(
-        extension("pixwizard_core.errors").InstructionError, match=r"letter 'c'.*a, b"
-    ):
-        host.choice("c", ["a", "b"], "letter")
-
-
 def test_extension_defines_nothing_without_a_host():
     code = (
         f"import sys; sys.path.insert(0, {str(REPO.parent)!r}); import importlib; "

@@ -26,7 +26,9 @@ def some(socket):
         "CONDITIONING": [[torch.zeros(1, 1, 1), {}]], "STRING": "", "BOOLEAN": True,
         "INT": socket.settings.get("default", 0), "FLOAT": socket.settings.get("default", 0.0),
     }  # fmt: skip
-    return made.get(socket.io_type, "x" if socket.io_type == "COMBO" else SimpleNamespace())
+    if socket.io_type == "COMBO":
+        return (socket.options or ["x"])[0]
+    return made.get(socket.io_type, SimpleNamespace())
 
 
 def test_a_value_of_another_type_is_refused_by_name(nodes, extension):

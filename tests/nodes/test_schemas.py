@@ -59,9 +59,9 @@ def test_combos_default_to_one_of_their_options(nodes):
                 )
 
 
-def test_execute_takes_exactly_the_inputs(nodes):
+def test_run_takes_exactly_the_inputs(nodes):
     for name, node in nodes.items():
-        taken = set(inspect.signature(node.execute).parameters)
+        taken = set(inspect.signature(node.run).parameters)
         assert taken == {socket.id for socket in node.define_schema().inputs}, name
 
 
