@@ -7,24 +7,12 @@ package costs nothing; __init__.pyi tells type checkers what they are.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from .version import __version__
 
-__version__ = "0.1.0"
-
-_PLACES = {
-    "Answer": "interface",
-    "Bundle": "pipeline",
-    "Pipeline": "interface",
-    "Request": "pipeline",
-    "Result": "pipeline",
-    "TASKS": "tasks",
-    "instruction": "tasks",
-    "load": "interface",
-    "load_released": "bundle",
-    "load_tiny": "bundle",
-    "run": "pipeline",
-}
+INTERFACE = ("Answer", "Pipeline", "load")
+BUNDLES = ("load_released", "load_tiny")
+PIPELINE = ("Bundle", "Request", "Result", "run")
+WORDS = ("TASKS", "instruction")
 __all__ = [
     "TASKS",
     "Answer",
@@ -32,6 +20,7 @@ __all__ = [
     "Pipeline",
     "Request",
     "Result",
+    "__version__",
     "instruction",
     "load",
     "load_released",
@@ -40,10 +29,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+def __getattr__(name: str) -> object:
+    if name in INTERFACE:
+        from . import interface as place
+    elif name in BUNDLES:
+        from . import bundle as place
+    elif name in PIPELINE:
+        from . import pipeline as place
+    elif name in WORDS:
+        from . import tasks as place
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    return getattr(place, name)
 
 
 def __dir__() -> list[str]:

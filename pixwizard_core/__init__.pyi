@@ -9,6 +9,7 @@ from .pipeline import Result as Result
 from .pipeline import run as run
 from .tasks import TASKS as TASKS
 from .tasks import instruction as instruction
+from .version import __version__ as __version__
 
 __all__ = [
     "TASKS",
@@ -17,10 +18,10 @@ __all__ = [
     "Pipeline",
     "Request",
     "Result",
+    "__version__",
     "instruction",
     "load",
     "load_released",
     "load_tiny",
     "run",
 ]
-__version__: str

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from .. import __version__
 from ..console import patient_output, was_cut_off
 from ..errors import PixWizardError
+from ..version import __version__
 from . import batch as cli_batch
 from . import bench as cli_bench
 from . import run as cli_run

@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import __version__
 from ..decode.palette import Palette
 from ..generate import SampleSettings
+from ..version import __version__
 from .items import FORMAT, SEED_BITS, Item, digest, file_hash
 
 WHOLE_FILE = 1 << 28  # bytes; of larger weight files evenly spaced blocks are hashed

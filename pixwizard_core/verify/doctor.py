@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .. import __version__
 from ..bundle import load_tiny
 from ..encoders import reference
 from ..encoders.tiny import BUNDLE
 from ..errors import PixWizardError
 from ..pipeline import Request, run
 from ..tasks import instruction
+from ..version import __version__
 from ..weights.checkpoint import inspect
 
 PACKAGES = (

@@ -27,7 +27,7 @@ COMMON = {"errors", "json_text", "seeds", "whole_file"}  # what everything share
 BASE = {"config", "conditioning", "model", "sampling", "weights", "encoders", "generate", *COMMON}
 RUN = {"canvas", "decode", "files", "inpaint", "presets", "pipeline", "bundle", "tasks", *BASE}
 MAY_IMPORT = {
-    "": set(),  # the version; what it exports is fetched by name, when used
+    "version": set(),
     "errors": set(),
     "json_text": {"errors"},
     "seeds": {"errors"},
@@ -53,15 +53,16 @@ MAY_IMPORT = {
     "interface": {"bundle", *RUN},
     "world": {"files", "decode", "canvas", "tasks", *COMMON},
     "data": RUN,
-    "fleet": {"", *RUN},
+    "fleet": {"version", *RUN},
     "training": {"data", "fleet", "metrics", "world", *RUN},
     "evaluation": {"data", "fleet", "metrics", "world", *RUN},
     "demo": {"evaluation", "metrics", "world", *RUN},
-    "verify": {"", *RUN},
+    "verify": {"version", *RUN},
     "bench": {"fleet", "metrics", "world", *RUN},
     "cli": {"bench", "console", "data", "demo", "evaluation", "fleet", "metrics", "training",
-            "verify", "world", "", *RUN},
+            "verify", "version", "world", *RUN},
     "__main__": {"cli"},
+    "": {"bundle", "interface", "pipeline", "tasks", "version"},  # what the package exports
 }  # fmt: skip
 DATA_ONLY = {"tiny"}
 FORBIDDEN_WORDS = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/|\.\./shared", re.IGNORECASE)
