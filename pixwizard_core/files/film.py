@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -65,6 +66,9 @@ class Source(Protocol):
         """Frames from a key frame at or before a time, as far as the container finds it; none where
         it cannot."""
 
+    def listening(self) -> AbstractContextManager[object]:
+        """While decoding in this block, hear what the decoder complains of."""
+
     def note(self) -> str:
         """After the end: what was wrong."""
 
@@ -103,13 +107,14 @@ def _decoded(path: Path, on_frame: Callable[[int], None]) -> Film:
     rising = True
     source = open_source(path)
     try:
-        for number, frame in enumerate(source.frames()):
-            before = shots[-1].time if shots else None
-            rising &= frame.time is not None and (before is None or frame.time > before)
-            if frame.is_key and frame.time is not None:
-                keys = ((number, frame.time), *keys)[:TRIES]
-            shots.append(Shot(number, frame.mark, frame.size, frame.time, keys))
-            on_frame(number + 1)
+        with source.listening():
+            for number, frame in enumerate(source.frames()):
+                before = shots[-1].time if shots else None
+                rising &= frame.time is not None and (before is None or frame.time > before)
+                if frame.is_key and frame.time is not None:
+                    keys = ((number, frame.time), *keys)[:TRIES]
+                shots.append(Shot(number, frame.mark, frame.size, frame.time, keys))
+                on_frame(number + 1)
         note = source.note()
     finally:
         source.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -51,6 +52,9 @@ class Pages:
 
     def seek(self, time: int) -> Iterator[Page]:
         return iter(())
+
+    def listening(self) -> AbstractContextManager[object]:
+        return nullcontext()  # Pillow raises where it cannot decode
 
     def note(self) -> str:
         if self.done == self.told:

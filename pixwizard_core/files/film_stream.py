@@ -5,15 +5,17 @@ Decoding is done by one thread: with several, what a damaged film gives depends 
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..errors import CanvasError, PixWizardError
+from ..errors import CanvasError, PixWizardError, one_line
 
 MATRIX = "DISPLAYMATRIX"
 LEAST_MISSING_S = 0.2  # of a film's length; less is rounding and the time of its last frame
@@ -33,6 +35,7 @@ class Stream:
         self.stream.thread_type = "NONE"
         self.packets = self.bad = self.others = 0
         self.end: int | None = None
+        self.complaints: list[str] = []
         self.stopped = ""
 
     def frames(self) -> Iterator[StreamFrame]:
@@ -73,10 +76,19 @@ class Stream:
             return iter(())
         return self.frames()
 
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        with _complaints() as heard:
+            yield
+            self.complaints = [one_line(line[2].strip(), 80) for line in heard]
+
     def note(self) -> str:
         told = []
         if self.bad:
             told.append(f"{self.bad} of {self.packets} packets are damaged")
+        elif self.complaints:  # the decoder paints over what it cannot read, and says so only here
+            count = len(self.complaints)
+            told.append(f"the decoder met damage ({count} messages, first: {self.complaints[0]})")
         if self.stopped:
             told.append(f"it breaks off ({self.stopped})")
         if self.others:
@@ -195,6 +207,32 @@ def _is_cover(stream) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
+_listeners = 0
+_level = None  # of FFmpeg's messages before anyone listened
+_lock = threading.Lock()
+
+
+@contextmanager
+def _complaints() -> Iterator[list]:
+    """FFmpeg's error messages of this thread, which nobody hears otherwise."""
+    import av.logging
+
+    global _listeners, _level
+    with _lock:
+        _listeners += 1
+        if _listeners == 1:
+            _level = av.logging.get_level()
+            av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture(local=True) as heard:
+            yield heard
+    finally:
+        with _lock:
+            _listeners -= 1
+            if not _listeners:
+                av.logging.set_level(_level)
+
+
 def _opened(path: Path):
     try:
         import av
@@ -204,6 +242,7 @@ def _opened(path: Path):
             "or give a folder of its frames with --frames"
         ) from None
     try:
-        return av, av.open(str(path))
+        with _complaints():  # decoding meets the same again, where it is heard
+            return av, av.open(str(path))
     except (OSError, ValueError) as error:
         raise CanvasError(f"{path.name} cannot be read as a video ({error})") from error

@@ -163,6 +163,7 @@ def test_damage_inside_costs_only_what_is_damaged(folder):
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
     path.write_bytes(data)
     film, reader = look(path), FilmReader()
+    assert "damage" in film.note
     assert len(film.shots) >= COUNT - 4
     last = reader.read(str(path), film.shots[-1])
     assert grey(last) == pytest.approx(shade(COUNT - 1), abs=4)
