@@ -1,5 +1,6 @@
-"""Results on disk: pictures, data as CSV, JSON, EXR and 16-bit PNG, and words in pictures.
+"""Files on disk: which ones are meant, films and pictures read, and results written.
 
-`answers` writes all that an answer decodes to, `picture_files` opens and saves pictures,
-`data_files` and `exr` keep numbers, `lettering` draws words.
+`kinds` and `walk` decide what is a picture, film or list and how folders are walked, `film` reads
+frames by their number, `picture_files` opens and saves pictures, `answers` writes all that an
+answer decodes to, `data_files` and `exr` keep numbers, `lettering` draws words.
 """
