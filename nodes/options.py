@@ -7,9 +7,8 @@ from dataclasses import replace
 import comfy.patcher_extension
 from comfy_api.latest import io
 
-from ..pixwizard_core.generate import TOKEN_SELECTIONS
+from ..pixwizard_core.generate import TOKEN_SELECTIONS, WATERSHED
 from ..pixwizard_core.model import NO_SCALING, RopeScaling
-from ..pixwizard_core.pipeline import WATERSHED
 from .base import Node
 from .host import schema
 from .page_data import used_when

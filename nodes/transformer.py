@@ -18,9 +18,8 @@ from torch import Tensor
 
 from ..pixwizard_core.conditioning import Condition
 from ..pixwizard_core.config import ModelConfig
-from ..pixwizard_core.generate import PIXELS_PER_TOKEN_SIDE
+from ..pixwizard_core.generate import PIXELS_PER_TOKEN_SIDE, extrapolation, trained_centre
 from ..pixwizard_core.model import NO_SCALING, PixWizard, Prepared, RopeScaling
-from ..pixwizard_core.pipeline import WATERSHED
 from .patches import ROPE, Told, tell_unused
 from .prepared import PreparedCache
 from .token_draws import TokenDraws
@@ -49,13 +48,9 @@ class Options:
         """Position scaling and attention base for a picture of this many tokens."""
         if not self.centres:
             return self.rope or NO_SCALING, None
-        bases = sorted((centre // PIXELS_PER_TOKEN_SIDE) ** 2 for centre in self.centres)
-        base = next((base for base in bases if base >= count), bases[-1])
-        scaling = self.rope
-        if scaling is None:
-            beyond = math.sqrt(count / base)
-            scaling = RopeScaling(beyond, WATERSHED) if beyond > 1 else NO_SCALING
-        return scaling, base if self.proportional else None
+        rope = extrapolation(count, self.centres) if self.rope is None else self.rope
+        side = trained_centre(count, self.centres) // PIXELS_PER_TOKEN_SIDE
+        return rope, side**2 if self.proportional else None
 
 
 def run_attention(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from .sampling import SOLVERS, combine, needed_branches, times
 
 TOKEN_SELECTIONS = ("topk", "gumbel")
 PIXELS_PER_TOKEN_SIDE = 16
+WATERSHED = 0.3  # times below it are scaled linearly: the layout is decided there
 REFERENCE_STEPS = 59  # the reference's 60 time points
 
 OnStep = Callable[[int, Tensor], None]
@@ -65,6 +66,20 @@ class SampleSettings:
     def base_seqlen(self) -> int | None:
         """Token count at which proportional attention is plain, or None when it is off."""
         return (self.centre // PIXELS_PER_TOKEN_SIDE) ** 2 if self.proportional else None
+
+
+def trained_centre(tokens: int, centres: Sequence[int]) -> int:
+    """Of the sides (px) of the squares a model was trained at, the one whose area a picture of
+    this many tokens belongs to: the smallest that holds it, or else the largest."""
+    fitting = [side for side in centres if (side // PIXELS_PER_TOKEN_SIDE) ** 2 >= tokens]
+    return min(fitting, default=max(centres))
+
+
+def extrapolation(tokens: int, centres: Sequence[int]) -> RopeScaling:
+    """Scaling of positions for a picture of this many tokens: none up to the largest trained size,
+    beyond it by how much longer the sides of a square of that area are."""
+    beyond = math.sqrt(tokens) * PIXELS_PER_TOKEN_SIDE / max(centres)
+    return RopeScaling(beyond, WATERSHED) if beyond > 1 else NO_SCALING
 
 
 def initial_noise(shape: tuple[int, ...], seeds: list[int]) -> Tensor:

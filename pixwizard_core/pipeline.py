@@ -19,11 +19,19 @@ from .encoders.text import TextEncoder, TextFeatures
 from .encoders.vae import LatentCoder
 from .encoders.vision import VisionEncoder
 from .errors import CanvasError
-from .generate import OnStep, SampleSettings, Start, initial_noise, sample
-from .model import NO_SCALING, PixWizard, RopeScaling
+from .generate import (
+    PIXELS_PER_TOKEN_SIDE,
+    OnStep,
+    SampleSettings,
+    Start,
+    extrapolation,
+    initial_noise,
+    sample,
+    trained_centre,
+)
+from .model import NO_SCALING, PixWizard
 
 LATENT_CELL = 8  # px per latent cell
-WATERSHED = 0.3  # times below it are scaled linearly: the layout is decided there
 
 OnProgress = Callable[[int, int], None]
 
@@ -177,12 +185,10 @@ def settings_for(
 ) -> SampleSettings:
     """Settings with the attention base, and beyond the largest trained size the position scaling,
     that belong to a canvas. A scaling that the caller has set stays."""
-    largest = max(trained)
-    if canvas.centre <= largest:
-        return replace(settings, centre=canvas.centre if canvas.centre in trained else largest)
-    if settings.rope == NO_SCALING:
-        settings = replace(settings, rope=RopeScaling(canvas.centre / largest, WATERSHED))
-    return replace(settings, centre=largest)
+    width, height = canvas.model
+    tokens = width * height // PIXELS_PER_TOKEN_SIDE**2
+    rope = extrapolation(tokens, trained) if settings.rope == NO_SCALING else settings.rope
+    return replace(settings, centre=trained_centre(tokens, trained), rope=rope)
 
 
 def _one_each(values: str | Sequence[str], count: int, what: str) -> list[str]:

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from pixwizard_core.canvas import plan
+from pixwizard_core.canvas.buckets import bucket_table
 from pixwizard_core.errors import CanvasError
-from pixwizard_core.generate import SampleSettings
+from pixwizard_core.generate import SampleSettings, extrapolation, trained_centre
 from pixwizard_core.model import RopeScaling
 from pixwizard_core.pipeline import Request, run, settings_for
 from tests.support.tiny import tiny_bundle
@@ -68,15 +69,32 @@ def test_beyond_the_trained_size_positions_are_scaled():
     settings = SampleSettings(centre=128)
     inside = settings_for(plan(500, 400, (128,)), (128,), settings)
     assert inside.rope == RopeScaling()
-    beyond = settings_for(plan(500, 400, (256,)), (128,), settings)
+    canvas = plan(500, 500, (256,))
+    assert canvas.model == (256, 256)
+    beyond = settings_for(canvas, (128,), settings)
     assert beyond.rope.factor == 2.0
     assert beyond.base_seqlen == 64  # attention stays relative to the trained 8 x 8 tokens
     chosen = dataclasses.replace(settings, rope=RopeScaling(1.5, 0.1))
     assert settings_for(plan(500, 400, (256,)), (128,), chosen).rope == RopeScaling(1.5, 0.1)
 
 
-def test_released_model_uses_the_base_of_the_size_it_works_at():
-    settings = settings_for(plan(700, 700, (512, 768, 1024)), (512, 768, 1024), SampleSettings())
-    assert settings.base_seqlen in {(side // 16) ** 2 for side in (512, 768, 1024)}
-    at_768 = settings_for(plan(700, 700, (768,)), (512, 768, 1024), SampleSettings())
-    assert at_768.base_seqlen == 48**2
+@pytest.mark.parametrize(
+    ("centre", "base"), [(512, 32**2), (768, 48**2), (1024, 64**2), (640, 48**2), (1536, 64**2)]
+)
+def test_released_model_uses_the_base_of_the_size_it_works_at(centre, base):
+    canvas = plan(700, 700, (centre,))
+    assert settings_for(canvas, (512, 768, 1024), SampleSettings()).base_seqlen == base
+
+
+def test_every_candidate_size_belongs_to_its_own_centre():
+    for centre in (512, 768, 1024):
+        for width, height in bucket_table(centre):
+            assert trained_centre(width * height // 256, (512, 768, 1024)) == centre
+
+
+def test_trained_centre_by_hand():
+    assert [trained_centre(n, (512, 768, 1024)) for n in (1, 1024, 1025, 2304, 2305, 9999)] == [
+        512, 512, 768, 768, 1024, 1024
+    ]  # fmt: skip
+    assert extrapolation(4096, (512, 1024)) == RopeScaling()
+    assert extrapolation(4 * 4096, (512, 1024)).factor == 2.0

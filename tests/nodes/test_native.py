@@ -105,3 +105,17 @@ def test_long_lists_are_shortened(extension):
     assert (
         extension("nodes.lora").listed(map(str, range(10))) == "0, 1, 2, 3, 4, 5, 6, 7 and 2 more"
     )
+
+
+@pytest.mark.parametrize("centre", [128, 512, 640, 768, 1024, 1536, 2048])
+@pytest.mark.parametrize("size", [(640, 640), (1920, 1080), (300, 2000), (4000, 3000)])
+def test_nodes_and_pipeline_agree_on_attention_and_positions(extension, centre, size):
+    """One function decides for both; a 640 px canvas once had two bases."""
+    core, transformer = extension("pixwizard_core.pipeline"), extension("nodes.transformer")
+    settings = extension("pixwizard_core.generate").SampleSettings()
+    trained = extension("pixwizard_core.bundle").RELEASED_CENTRES
+    canvas = extension("pixwizard_core.canvas").plan(*size, (centre,))
+    by_pipeline = core.settings_for(canvas, trained, settings)
+    width, height = canvas.model
+    by_node = transformer.Options(trained).for_tokens(width * height // 256)
+    assert by_node == (by_pipeline.rope, by_pipeline.base_seqlen)
