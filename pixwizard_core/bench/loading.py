@@ -155,7 +155,7 @@ def high_water() -> int:
     try:
         import resource
     except ImportError:
-        raise PixWizardError("bench --loading needs Linux or macOS") from None
+        raise PixWizardError("bench loading needs Linux or macOS") from None
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

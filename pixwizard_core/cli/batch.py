@@ -16,6 +16,7 @@ SECONDS_PER_LINE = 10.0
 SHOWN_FAILURES = 20
 LOCAL_WORKERS = 4
 THREADS = 1
+STORE_MB = 128
 
 
 def add_batch_options(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +57,9 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     work.add_argument("--shard", default="1/1", metavar="I/N", help="only part I of N")
     ray = parser.add_argument_group("with --engine ray")
     ray.add_argument("--ray-address", help="of a running cluster (default: one on this machine)")
-    ray.add_argument("--object-store-mb", type=int, default=128, help="memory Ray may share")
+    ray.add_argument(
+        "--object-store-mb", type=int, help=f"memory Ray may share (default {STORE_MB})"
+    )
 
 
 def batch(arguments: argparse.Namespace) -> int:
@@ -100,7 +103,7 @@ def job_of(arguments: argparse.Namespace):
     """The Job that the options describe. Raises PixWizardError for a wrong value."""
     from ..decode import tiny_world
     from ..fleet.job import Job, ModelFiles, Temporal
-    from .run import SETTINGS, usable_device
+    from .run import DTYPES, SETTINGS, usable_device
 
     _check_counts(arguments)
     let_pixels(arguments)
@@ -108,7 +111,7 @@ def job_of(arguments: argparse.Namespace):
     model = ModelFiles(
         folder=str(arguments.bundle) if arguments.bundle else None,
         released=tuple(map(str, released)) if released else None,
-        dtype=arguments.dtype,
+        dtype=arguments.dtype or DTYPES[0],
     )
     usable_device(arguments.device)
     start = getattr(arguments, "temporal", None)
@@ -174,12 +177,15 @@ def engine_of(arguments: argparse.Namespace, workers: int):
     """A function from job and chains to records."""
     retries = max(0, arguments.retries)
     if arguments.engine == "local":
+        if arguments.ray_address is not None or arguments.object_store_mb is not None:
+            raise PixWizardError("--ray-address and --object-store-mb need --engine ray")
         from ..fleet.local import run_local
 
         return lambda job, chains: run_local(job, chains, workers, retries)
     from ..fleet.on_ray import RayOptions, run_on_ray
 
-    options = RayOptions(workers, arguments.ray_address, arguments.object_store_mb, retries)
+    store_mb = STORE_MB if arguments.object_store_mb is None else arguments.object_store_mb
+    options = RayOptions(workers, arguments.ray_address, store_mb, retries)
     return lambda job, chains: run_on_ray(job, chains, options, _told)
 
 

@@ -1,4 +1,4 @@
-"""The command that measures: pixwizard bench. Each kind of measurement is a flag."""
+"""The command that measures: pixwizard bench. Each kind of measurement is a sub-command."""
 
 from __future__ import annotations
 
@@ -9,32 +9,47 @@ from dataclasses import asdict
 from pathlib import Path
 
 MIB = 2**20
+TEXT = "measure time and memory: of a step, kernels, decoders, or loading"
+DTYPES = ("float32", "bfloat16", "float16")
 
 
-def add_bench_options(parser: argparse.ArgumentParser) -> None:
+def add_bench(commands) -> None:
+    """Add `pixwizard bench` to the subparsers."""
+    parser = commands.add_parser("bench", help=TEXT, description=TEXT)
+    kinds = parser.add_subparsers(metavar="WHAT", required=True)
+    step = _kind(kinds, "step", _steps, "a guided step: in the reference's order of work, and ours")
+    _add_model_options(step)
+    _add_time(step)
+    kernels = _kind(kinds, "kernels", _kernels, "attention kernels, and the share of the peak")
+    _add_model_options(kernels)
+    kernels.add_argument("--compile", action="store_true", help="torch.compile too")
+    _add_time(_kind(kinds, "decoders", _decode, "the decoders, at 1024 x 1024 px"))
+    loading = _kind(kinds, "loading", _loading, "reading and converting weights")
+    loading.add_argument("--preset", help="a released model's shape (default: a small one)")
+
+
+def _kind(kinds, name: str, measure, text: str) -> argparse.ArgumentParser:
+    parser = kinds.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=bench, measure=measure, device="cpu")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    return parser
+
+
+def _add_time(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="count processor time, on a machine that is busy"
+    )
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", help="a released model's shape (default: a small one)")
     parser.add_argument("--side", type=int, default=64, help="latent cells a side; 64 is 512 px")
     parser.add_argument("--text", type=int, default=64, help="tokens of the instruction")
     parser.add_argument("--pairs", type=int, default=5, help="measurements of each way, in turn")
-    kinds = parser.add_argument_group("something else than a step")
-    kinds.add_argument("--decode", action="store_true", help="the decoders, at 1024 x 1024 px")
-    kinds.add_argument(
-        "--steps", action="store_true", help="quality of the small model with fewer evaluations"
-    )
-    kinds.add_argument(
-        "--kernels", action="store_true", help="attention kernels, and the share of the peak"
-    )
-    kinds.add_argument("--compile", action="store_true", help="with --kernels: torch.compile too")
-    kinds.add_argument("--loading", action="store_true", help="reading and converting weights")
-    kinds.add_argument("--tasks", default="trained", help="with --steps: trained, or depth,mask,…")
-    kinds.add_argument("--count", type=int, default=24, help="with --steps: scenes a task")
-    kinds.add_argument("--levels", action="store_true", help="with --steps: levels of speed alone")
-    kinds.add_argument("--half", action="store_true", help="with --steps: bfloat16")
-    kinds.add_argument("--bundle", type=Path, help="with --steps: folder of another small model")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
     parser.add_argument(
-        "--cpu-time", action="store_true", help="count processor time, on a machine that is busy"
+        "--dtype", default=DTYPES[0], choices=DTYPES, help="type computed in"
     )
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
 
 
 def bench(arguments: argparse.Namespace) -> int:
@@ -44,13 +59,7 @@ def bench(arguments: argparse.Namespace) -> int:
 
     facts = machine(arguments.device)
     print(told(facts), flush=True)
-    kinds = {
-        "decode": _decode, "steps": _savings, "loading": _loading, "kernels": _kernels
-    }  # fmt: skip
-    asked = [kind for kind in kinds if getattr(arguments, kind)]
-    figures: dict = {}
-    for measure in [kinds[kind] for kind in asked] or [_steps]:
-        figures |= measure(arguments)
+    figures = arguments.measure(arguments)
     facts["load_after"] = load()
     print(f"load afterwards {facts['load_after']}")
     if arguments.json:
@@ -118,31 +127,6 @@ def _kernels(arguments: argparse.Namespace) -> dict:
     )
     print(table(peak, found))
     return {"flops_peak": peak, "kernels": [asdict(one) for one in found]}
-
-
-def _savings(arguments: argparse.Namespace) -> dict:
-    """Scores of the small model by way of sampling and task."""
-    from ..errors import PixWizardError
-    from ..evaluation import savings
-    from ..evaluation.score_report import tasks_of
-    from ..evaluation.scoring import Plan
-    from ..files.picture_files import replace_file
-    from .progress import progress
-    from .run import load_small
-
-    if arguments.count < 1:
-        raise PixWizardError(f"--count must be at least 1. Got: {arguments.count}")
-    bundle = load_small(arguments.bundle, arguments.device)
-    tasks = tasks_of(arguments.tasks, arguments.bundle)
-    plan = Plan(count=arguments.count, half=arguments.half)
-    found = []
-    with progress("sampling", "task") as advance:
-        for one in savings.study(bundle, plan, tasks, advance, arguments.levels):
-            found.append(one)
-            if arguments.json:  # hours of work: what there is so far
-                replace_file(arguments.json, savings.savings_json(found).encode())
-    print(savings.savings_table(found))
-    return {"savings": json.loads(savings.savings_json(found))}
 
 
 def _decode(arguments: argparse.Namespace) -> dict:

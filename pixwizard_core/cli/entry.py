@@ -13,8 +13,8 @@ from ..console import patient_output, was_cut_off
 from ..errors import PixWizardError
 from ..version import __version__
 from . import batch as cli_batch
-from . import bench as cli_bench
 from . import run as cli_run
+from .bench import add_bench
 from .evaluate import add_evaluate
 from .progress import progress
 from .run import usable_device
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
         _add_demo, _add_run, _add_batch, _add_convert, _add_inspect, _add_verify, _add_doctor,
-        _add_bench,
+        add_bench,
         add_evaluate, add_train,
     ):  # fmt: skip
         add(commands)
@@ -190,13 +190,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
         print(line, flush=True)
         trouble |= is_trouble(line)
     return EXIT_FAILED if trouble else 0
-
-
-def _add_bench(commands) -> None:
-    text = "time a guided step: in the reference's order of work, and in ours"
-    parser = _command(commands, "bench", cli_bench.bench, text)
-    _add_device(parser, ("float32", "bfloat16", "float16"))
-    cli_bench.add_bench_options(parser)
 
 
 def megabytes(count: int) -> str:

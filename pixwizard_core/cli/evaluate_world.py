@@ -1,4 +1,4 @@
-"""pixwizard evaluate on the demo world: a small model scored on scenes it never saw."""
+"""pixwizard evaluate world: a small model scored on scenes it never saw."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from pathlib import Path
 from ..seeds import seed_argument
 from .progress import progress
 
-EVALUATE = "score a small model on scenes it never saw, task by task"
+TEXT = "score a small model on scenes it never saw, task by task"
 CEILING_SCENES = 96
+EFFECT_SCENES = 24
 
 
-def add_evaluate(commands) -> None:
-    """Add `pixwizard evaluate` to the subparsers."""
-    parser = commands.add_parser("evaluate", help=EVALUATE, description=EVALUATE)
+def add_world(commands) -> None:
+    """Add `pixwizard evaluate world` to the subparsers."""
+    parser = commands.add_parser("world", help=TEXT, description=TEXT)
     parser.set_defaults(command=evaluate)
-    parser.add_argument(
-        "--world", action="store_true", help="on the demo world, whose truth is exact (default)"
-    )
     parser.add_argument(
         "--tasks",
         default="trained",
@@ -32,7 +30,7 @@ def add_evaluate(commands) -> None:
     parser.add_argument("--effects", action="store_true", help="also vary the sampler's settings")
     parser.add_argument("--referring", action="store_true", help="also masks by kind of phrase")
     parser.add_argument("--resume", action="store_true", help="keep the tasks that OUT already has")
-    parser.add_argument("--effect-count", type=int, default=24, help="scenes a task and change")
+    parser.add_argument("--effect-count", type=int, help="with --effects: scenes (default 24)")
     parser.add_argument("--out", type=Path, help="folder for scores.md, scores.json and plots")
     parser.add_argument("--bundle", type=Path, help="folder of another small model (default: ours)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
@@ -125,7 +123,10 @@ def _plan(arguments: argparse.Namespace):
     from ..evaluation.scoring import Plan
     from ..presets import TINY_SETTINGS
 
-    if min(arguments.count, arguments.batch, arguments.effect_count) < 1 or arguments.wide < 0:
+    if arguments.effect_count is not None and not arguments.effects:
+        raise PixWizardError("--effect-count is of --effects; give that too, or leave it away")
+    counts = (arguments.count, arguments.batch, _effect_count(arguments))
+    if min(counts) < 1 or arguments.wide < 0:
         raise PixWizardError("--count, --effect-count and --batch must be at least 1, --wide 0")
     both = ("seen", "held_out")
     plan = Plan(
@@ -141,6 +142,10 @@ def _plan(arguments: argparse.Namespace):
     if arguments.steps is not None:
         plan = replace(plan, settings=replace(TINY_SETTINGS, steps=arguments.steps))
     return plan if arguments.seed is None else replace(plan, seed=arguments.seed)
+
+
+def _effect_count(arguments: argparse.Namespace) -> int:
+    return EFFECT_SCENES if arguments.effect_count is None else arguments.effect_count
 
 
 def _referring(bundle, plan) -> str:
@@ -164,7 +169,7 @@ def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> s
     from ..evaluation import effects
     from ..files.picture_files import replace_file
 
-    plan = replace(plan, count=arguments.effect_count, settings=None)
+    plan = replace(plan, count=_effect_count(arguments), settings=None)
     chosen = [task for task in effects.TASKS if task in tasks] or tasks
     with progress("varying", "setting") as advance:
         found = list(

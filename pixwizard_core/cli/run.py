@@ -14,6 +14,7 @@ from .progress import progress
 
 RELEASED_PARTS = ("model", "gemma", "clip", "vae")
 TEXT_TO_IMAGE = "text2image"
+DTYPES = ("bfloat16", "float16", "float32")
 SETTINGS = ("steps", "solver", "shift", "w_text", "w_image", "tokens")  # options of SampleSettings
 
 
@@ -109,7 +110,9 @@ def add_released_options(models) -> None:
     models.add_argument("--gemma", type=Path, help="gemma-2b folder or file")
     models.add_argument("--clip", type=Path, help="clip-vit-large-patch14-336 folder or file")
     models.add_argument("--vae", type=Path, help="SDXL VAE folder or file")
-    models.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
+    models.add_argument(
+        "--dtype", choices=DTYPES, help=f"of the released model (default {DTYPES[0]})"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -191,6 +194,8 @@ def released_parts(arguments: argparse.Namespace) -> list[Path]:
     only some are given."""
     parts = [getattr(arguments, part) for part in RELEASED_PARTS]
     if not any(parts):
+        if arguments.dtype is not None:
+            raise PixWizardError("--dtype is of the released model, and --model is not given")
         return []
     missing = [f"--{part}" for part in RELEASED_PARTS if not getattr(arguments, part)]
     if missing:
@@ -198,6 +203,8 @@ def released_parts(arguments: argparse.Namespace) -> list[Path]:
             f"the released model has four parts; give also {', '.join(missing)} "
             "(gemma-2b, clip-vit-large-patch14-336, the SDXL VAE)"
         )
+    if arguments.bundle is not None:
+        raise PixWizardError("give either --bundle or the parts of the released model, not both")
     return parts
 
 
@@ -209,7 +216,9 @@ def _load(arguments: argparse.Namespace):
 
     parts = released_parts(arguments)
     return load_released(
-        *parts, device=usable_device(arguments.device), dtype=getattr(torch, arguments.dtype)
+        *parts,
+        device=usable_device(arguments.device),
+        dtype=getattr(torch, arguments.dtype or DTYPES[0]),
     )
 
 

@@ -196,7 +196,7 @@ def unpack_sidd(root: Path, out: Path) -> Path:
 
 
 def world(root: Path, options: Options) -> list[Found]:
-    """Scenes of the demo world as `pixwizard evaluate --data world` writes them: items.jsonl with
+    """Scenes of the demo world as `pixwizard evaluate data world` writes them: items.jsonl with
     path, task, instruction and truth, files beside it."""
     found = []
     for number, row in read_json_lines(root / "items.jsonl"):

@@ -84,7 +84,8 @@ def test_output_cut_short_ends_without_traceback():
 
 def test_bench_prints_a_row_per_case_and_writes_the_figures(capsys, tmp_path):
     out = tmp_path / "bench.json"
-    assert main(["bench", "--side", "4", "--text", "8", "--pairs", "1", "--json", str(out)]) == 0
+    words = ["bench", "step", "--side", "4", "--text", "8", "--pairs", "1"]
+    assert main([*words, "--json", str(out)]) == 0
     machine, heading, *rows = capsys.readouterr().out.splitlines()
     assert "torch" in machine
     assert "load" in machine
@@ -99,7 +100,7 @@ def test_bench_prints_a_row_per_case_and_writes_the_figures(capsys, tmp_path):
 
 
 def test_bench_refuses_an_unknown_preset(capsys):
-    assert main(["bench", "--preset", "huge"]) == 2
+    assert main(["bench", "step", "--preset", "huge"]) == 2
     assert "preset 'huge' is unknown" in capsys.readouterr().err
 
 

@@ -8,9 +8,9 @@ import math
 import pytest
 import torch
 
-from pixwizard_core.cli import evaluate_world as evaluate_command
 from pixwizard_core.cli import run as cli_run
 from pixwizard_core.cli import train as train_command
+from pixwizard_core.cli.evaluate import add_evaluate
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.evaluation import effects, scoring
 from pixwizard_core.evaluation.score_report import HEADLINE, tasks_of
@@ -24,7 +24,7 @@ from tests.support.tiny import tiny_bundle
 def parse(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     subparsers = parser.add_subparsers()
-    evaluate_command.add_evaluate(subparsers)
+    add_evaluate(subparsers)
     train_command.add_train(subparsers)
     return parser.parse_args([str(word) for word in words])
 
@@ -45,7 +45,7 @@ def small(monkeypatch):
 
 
 def test_evaluate_prints_and_writes_scores(small, tmp_path, capsys):
-    words = ("evaluate", "--world", "--tasks", "mask", "--count", 2, "--wide", 0)
+    words = ("evaluate", "world", "--tasks", "mask", "--count", 2, "--wide", 0)
     assert execute(*words, "--phrasings", "held-out", "--out", tmp_path) == 0
     out, err = capsys.readouterr()
     assert "| task | steps | scenes | score | new words | trivial | ceiling |" in out
@@ -59,7 +59,7 @@ def test_evaluate_prints_and_writes_scores(small, tmp_path, capsys):
 
 def test_evaluate_goes_on_where_it_stopped(small, tmp_path, capsys, monkeypatch):
     words = ("--count", 2, "--wide", 0, "--phrasings", "seen", "--out", tmp_path, "--resume")
-    assert execute("evaluate", "--tasks", "mask", *words) == 0
+    assert execute("evaluate", "world", "--tasks", "mask", *words) == 0
     scored = []
     real = scoring.score_task
 
@@ -69,19 +69,19 @@ def test_evaluate_goes_on_where_it_stopped(small, tmp_path, capsys, monkeypatch)
 
     monkeypatch.setattr(scoring, "score_task", watch)
     capsys.readouterr()
-    assert execute("evaluate", "--tasks", "depth,mask", *words) == 0
+    assert execute("evaluate", "world", "--tasks", "depth,mask", *words) == 0
     assert scored == ["depth"]
     assert "| mask | 2 | 2 | iou | " in capsys.readouterr().out
     assert set(json.loads((tmp_path / "scores.json").read_text())["tasks"]) == {"mask", "depth"}
     with pytest.raises(PixWizardError, match=r"scores made otherwise \(seed\)"):
-        execute("evaluate", "--tasks", "mask", *words, "--seed", 5)
+        execute("evaluate", "world", "--tasks", "mask", *words, "--seed", 5)
     with pytest.raises(PixWizardError, match="--resume needs --out"):
-        execute("evaluate", "--tasks", "mask", "--resume")
+        execute("evaluate", "world", "--tasks", "mask", "--resume")
 
 
 def test_evaluate_tells_masks_apart_by_phrase(small, capsys):
     words = ("--tasks", "mask", "--count", 6, "--wide", 0, "--phrasings", "seen", "--referring")
-    assert execute("evaluate", *words) == 0
+    assert execute("evaluate", "world", *words) == 0
     out = capsys.readouterr().out
     assert "| masks | scenes | mean IoU | found |" in out
     rows = [line.split(" | ") for line in out.splitlines() if " in view | " in line]
@@ -92,7 +92,7 @@ def test_evaluate_varies_settings(small, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(effects, "KINDS", ("words",))
     monkeypatch.setattr(effects, "TASKS", {"depth": "rmse", "mask": "iou"})
     words = ("--tasks", "depth,mask", "--count", 1, "--wide", 0, "--effects", "--effect-count", 2)
-    assert execute("evaluate", *words, "--out", tmp_path) == 0
+    assert execute("evaluate", "world", *words, "--out", tmp_path) == 0
     rows = json.loads((tmp_path / "effects.json").read_text())
     assert [row["kind"] for row in rows] == ["own", "words"]
     assert set(rows[0]["scores"]) == {"depth", "mask"}
@@ -113,12 +113,13 @@ def test_sets_of_tasks():
     [
         (("--tasks", "nose"), "the demo world has no task 'nose'"),
         (("--count", 0), "--count, --effect-count and --batch must be at least 1"),
+        (("--effect-count", 3), "--effect-count is of --effects; give that too"),
     ],
-    ids=["task", "count"],
+    ids=["task", "count", "effect-count"],
 )
 def test_evaluate_refuses(words, message):
     with pytest.raises(PixWizardError, match=message):
-        execute("evaluate", *words)
+        execute("evaluate", "world", *words)
 
 
 def test_bundled_settings_are_read():

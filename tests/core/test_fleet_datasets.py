@@ -238,7 +238,7 @@ def test_totals_are_those_of_all_pixels_where_the_protocol_says_so():
 
 def test_evaluate_writes_the_world_scores_it_and_resumes(tmp_path, capsys):
     bundle = write_bundle(tmp_path / "bundle")
-    words = ["evaluate", "--data", "world", "--tasks", "depth,mask", "--count", "2",
+    words = ["evaluate", "data", "world", "--tasks", "depth,mask", "--count", "2",
              "--bundle", str(bundle), "--workers", "1", "--out", str(tmp_path / "out")]  # fmt: skip
     assert cli.main(words) == 0
     out = capsys.readouterr().out
@@ -254,5 +254,44 @@ def test_evaluate_writes_the_world_scores_it_and_resumes(tmp_path, capsys):
 
 
 def test_evaluate_needs_the_folder_of_a_dataset(tmp_path, capsys):
-    assert cli.main(["evaluate", "--data", "nyuv2", "--out", str(tmp_path)]) == 2
+    assert cli.main(["evaluate", "data", "nyuv2", "--out", str(tmp_path)]) == 2
     assert "say which by --root" in capsys.readouterr().err
+
+
+UNUSED = {
+    "sign": (["nyuv2", "--sign", "1", "1", "-1"], "for nyuv2; it is for nyuv2-normals"),
+    "align": (["ade20k", "--align"], "--align does nothing for ade20k; it is for nyuv2, sunrgbd"),
+    "method": (["rain100l", "--method", "hsv"], "--method does nothing for rain100l"),
+    "white-is": (["sidd", "--white-is", "near"], "--white-is does nothing for sidd"),
+    "list": (["world", "--list", "x"], "--list does nothing for world; it is for sunrgbd"),
+    "tasks": (["ade20k", "--tasks", "depth"], "--tasks does nothing for ade20k"),
+    "written": (["world", "--tasks", "depth", "--root", "x"], "--root names written ones"),
+    "dtype": (["world", "--dtype", "float16"], "--dtype is of the released model"),
+    "ray": (["world", "--count", "1", "--ray-address", "x"], "need --engine ray"),
+    "model": (["world", "--model", "m"], "the released model has four parts"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSED)
+def test_evaluate_data_refuses_an_option_that_it_would_not_use(case, tmp_path, capsys):
+    words, message = UNUSED[case]
+    assert cli.main(["evaluate", "data", *words, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate", "world", "--model", "m"),
+        ("evaluate", "films", "--steps", "3"),
+        ("evaluate", "speed", "--wide", "3"),
+        ("bench", "step", "--compile"),
+        ("bench", "decoders", "--preset", "x"),
+        ("bench", "loading", "--cpu-time"),
+    ],
+)
+def test_a_kind_of_command_takes_its_own_options_only(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(list(words))
+    assert ended.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err

@@ -100,13 +100,13 @@ def test_evaluate_prints_flicker(bundle, capsys, monkeypatch):
 
     monkeypatch.setattr(cli_run, "load_small", lambda folder, device: bundle)
     monkeypatch.setattr(films, "WAYS", {"independent": None, "warm 0.5": 0.5})
-    words = ["evaluate", "--flicker", "2", "--count", "1", "--tasks", "depth"]
+    words = ["evaluate", "films", "--frames", "2", "--count", "1", "--tasks", "depth"]
     assert cli.main(words) == 0
     out = capsys.readouterr().out
     assert "| depth | 2 | independent |" in out
     assert "| depth | 2 | warm 0.5 |" in out
-    assert cli.main(["evaluate", "--flicker", "1"]) == 2
-    assert cli.main(["evaluate", "--flicker", "2", "--tasks", "mask"]) == 2
+    assert cli.main(["evaluate", "films", "--frames", "1"]) == 2
+    assert cli.main(["evaluate", "films", "--tasks", "mask"]) == 2
 
 
 def test_temporal_options_are_checked(tmp_path, capsys):

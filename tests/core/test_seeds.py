@@ -27,10 +27,12 @@ def test_later_seeds_go_round():
     assert later_seed(5, 3) == 8
 
 
-@pytest.mark.parametrize("command", ["run", "batch", "evaluate", "train"])
+@pytest.mark.parametrize(
+    "command", ["run", "batch", "evaluate world", "evaluate data world", "train"]
+)
 @pytest.mark.parametrize("seed", ["-1", "1" + "0" * 23, "x"])
 def test_commands_refuse_a_seed_out_of_range_in_a_line(command, seed, capsys):
     with pytest.raises(SystemExit) as ended:
-        main([command, "--seed", seed])
+        main([*command.split(), "--seed", seed])
     assert ended.value.code == 2
     assert "a whole number from 0 to 18446744073709551615" in capsys.readouterr().err

@@ -1,0 +1,42 @@
+"""pixwizard evaluate films: how much answers to moving scenes of the demo world flicker."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import PixWizardError
+
+TEXT = "how answers to films of the demo world flicker, by how frames are started"
+
+
+def add_films(commands) -> None:
+    """Add `pixwizard evaluate films` to the subparsers."""
+    parser = commands.add_parser("films", help=TEXT, description=TEXT)
+    parser.set_defaults(command=evaluate)
+    parser.add_argument("--frames", type=int, default=8, help="of each film")
+    parser.add_argument("--count", type=int, default=4, help="of films")
+    parser.add_argument("--tasks", help="depth, normal, segmentation (default: all)")
+    parser.add_argument("--bundle", type=Path, help="folder of another small model (default: ours)")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Print flicker and error of each task and way of starting frames."""
+    from ..evaluation.films import FILM_TASKS, measure
+    from .run import load_small
+
+    if arguments.frames < 2:
+        raise PixWizardError(f"--frames must be at least 2. Got: {arguments.frames}")
+    chosen = arguments.tasks.split(",") if arguments.tasks else list(FILM_TASKS)
+    if arguments.count < 1:
+        raise PixWizardError(f"--count must be at least 1. Got: {arguments.count}")
+    if unknown := set(chosen) - set(FILM_TASKS):
+        raise PixWizardError(f"films are scored in {', '.join(FILM_TASKS)}, not {min(unknown)}")
+    bundle = load_small(arguments.bundle, arguments.device)
+    rows = measure(bundle, chosen, arguments.count, arguments.frames)
+    print("| task | steps | frames start from | flicker, of 255 | error |\n|---|---|---|---|---|")
+    for row in rows:
+        cells = [row["task"], str(row["steps"]), row["way"]]
+        print(f"| {' | '.join(cells)} | {row['flicker']:.3f} | {row['error']:.4f} |")
+    return 0
