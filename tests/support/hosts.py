@@ -25,6 +25,7 @@ PAGE = REPO / "tests" / "browser"
 EXTENSION_NAME = "PixWizard"
 START_TIMEOUT_S = 120
 RUN_TIMEOUT_S = 180
+CHECKS_TIMEOUT_S = 1800  # two minutes where nothing else runs
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,7 @@ def run_checks(host: Host, script: Path, base: Path) -> dict[str, dict]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=CHECKS_TIMEOUT_S,
         check=False,
     )
     if not report.exists():
