@@ -165,9 +165,7 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         **{f"comfy.{name}": made for name, made in comfy.items()},
         "comfyui_version": module("comfyui_version", __version__="0.0.0"),
         "comfy_api": module("comfy_api"),
-        "comfy_api.latest": module(
-            "comfy_api.latest", io=io, ComfyExtension=ComfyExtension
-        ),
+        "comfy_api.latest": module("comfy_api.latest", io=io, ComfyExtension=ComfyExtension),
         "folder_paths": module(
             "folder_paths",
             folder_names_and_paths=folders,

@@ -231,7 +231,7 @@ def test_highlight_and_labels(server, graph):
     assert outputs[scores]["pixwizard_scores"][0]["ciou"] > 0.9
     png, legend = (server.image(entry) for entry in outputs[saved]["pixwizard_files"])
     assert Image.open(io.BytesIO(png)).mode == "P"
-    assert json.loads(legend)["palette"] == "ADE20K"
+    assert json.loads(legend)["palette"] == "ADE20K (150 classes)"
 
 
 def test_saving_outside_the_output_folder_is_refused(server, graph):

@@ -23,7 +23,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 PAGE = REPO / "tests" / "browser"
 EXTENSION_NAME = "PixWizard"
-START_TIMEOUT_S = 120
+START_TIMEOUT_S = 400  # half a minute where nothing else runs
 RUN_TIMEOUT_S = 180
 CHECKS_TIMEOUT_S = 1800  # two minutes where nothing else runs
 

@@ -160,8 +160,6 @@ def check_comfy_api_latest_io_Image(setup):
         assert (list(node.RETURN_TYPES), list(node.RETURN_NAMES)) == ([io_type], ["shown"])
 
 
-
-
 def check_comfyui_version___version__(setup):
     assert [int(part) for part in comfyui_version.__version__.split(".")] > [0, 3, 0]
 
