@@ -26,7 +26,7 @@ from . import encode, self_check
 from .base import Node
 from .guider import Guidance
 from .host import host_version, model_files, resolve, schema
-from .load import load_clip, load_clip_vision, load_transformer
+from .load import load_clip, load_clip_vision, load_transformer, load_vae
 from .native import Model, name_of
 from .sample import make_guider, run_sampler, sigmas
 from .tensors import from_image_01, to_image_01
@@ -211,11 +211,10 @@ class Check(Node):
         lines += ["our layers on the CPU in float32:", *layer_lines()]
         image = torch.zeros(1, 64, 64, 3)
         try:
-            weights = comfy.utils.load_torch_file(str(BUNDLE / VAE_FILE), safe_load=True)
             parts = (
                 load_clip(BUNDLE / TEXT_FILE, BUNDLE / CLIP_FILE),
                 load_clip_vision(BUNDLE / CLIP_FILE),
-                comfy.sd.VAE(sd=weights, dtype=torch.float32),
+                load_vae(BUNDLE / VAE_FILE, torch.float32),
             )
             lines += ["the bundled parts where ComfyUI runs them:", *device_lines(*parts)]
             image = small_picture(load_transformer(BUNDLE / MODEL_FILE, torch.float32), *parts)

@@ -16,13 +16,16 @@ from ..pixwizard_core.config import TINY
 from ..pixwizard_core.encoders.load import WANTED, Weights, read_source, source_tokenizer
 from ..pixwizard_core.encoders.text import Tokenizers
 from ..pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
+from ..pixwizard_core.errors import CheckpointError
 from ..pixwizard_core.presets import TINY_CENTRE
 from ..pixwizard_core.weights.checkpoint import Checkpoint, open_checkpoint
 from ..pixwizard_core.weights.locate import ORIGIN
 from .base import Node
 from .host import known_file, model_files, model_folders, resolve, schema
 from .native import make_patcher
+from .patchers import is_dynamic, patcher_class
 from .progress import each, progress
+from .reload import reloadable
 from .self_check import require_right_layers
 from .text_encoder import Part, make_clip
 from .transformer import Options
@@ -43,23 +46,27 @@ DEVICES = {"default": None, "cpu": "cpu"}
 HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP-L's vocabulary
 
 
-def load_transformer(path: Path, dtype: torch.dtype | None):
+def load_transformer(path: Path, dtype: torch.dtype | None, disable_dynamic: bool = False):
     """MODEL of a checkpoint file. Raises CheckpointError when it is not a PixWizard."""
     require_right_layers()
     opened = open_checkpoint(path)
     step = progress(len(opened.shapes) + 1)
     weights = weights_of(opened, step)
     centres = (TINY_CENTRE,) if opened.config == TINY else RELEASED_CENTRES
-    patcher = make_patcher(opened.config, weights, Options(centres), dtype=dtype)
+    patcher = make_patcher(
+        opened.config, weights, Options(centres), dtype=dtype, disable_dynamic=disable_dynamic
+    )
     step()
-    return patcher
+    return reloadable(patcher, [opened.info.path], load_transformer, path, dtype)
 
 
 def weights_of(opened: Checkpoint | Weights, step) -> dict[str, torch.Tensor]:
     return {name: opened.fetch(name) for name in each(opened.shapes, step)}
 
 
-def load_clip(gemma_path: Path, clip_path: Path, device: str | None = None):
+def load_clip(
+    gemma_path: Path, clip_path: Path, device: str | None = None, disable_dynamic: bool = False
+):
     """CLIP of Gemma and CLIP text, on device or where the host puts it. Raises EncoderError, saying
     what each file is, when it is not."""
     require_right_layers()
@@ -72,15 +79,34 @@ def load_clip(gemma_path: Path, clip_path: Path, device: str | None = None):
     )
     step = progress(len(gemma.weights.shapes) + len(clip.weights.shapes))
     parts = (Part(source.config, weights_of(source.weights, step)) for source in (gemma, clip))
-    return make_clip(*parts, tokenizers, device)
+    made = make_clip(*parts, tokenizers, device, disable_dynamic=disable_dynamic)
+    files = {*gemma.files, *clip.files}
+    return reloadable(made, files, load_clip, gemma_path, clip_path, device)
 
 
-def load_clip_vision(path: Path):
+def load_clip_vision(path: Path, disable_dynamic: bool = False):
     """CLIP_VISION of a file. Raises EncoderError when it is another model."""
     require_right_layers()
     source = read_source("clip_vision", path)
     step = progress(len(source.weights.shapes))
-    return make_clip_vision(source.config, weights_of(source.weights, step))
+    weights = weights_of(source.weights, step)
+    made = make_clip_vision(source.config, weights, disable_dynamic=disable_dynamic)
+    return reloadable(made, source.files, load_clip_vision, path)
+
+
+def load_vae(path: Path, dtype: torch.dtype | None, disable_dynamic: bool = False):
+    """VAE of a file, in this precision or the host's choice. Raises CheckpointError when the host
+    knows no VAE with such weights."""
+    require_right_layers()
+    made = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(path), safe_load=True), dtype=dtype)
+    if made.first_stage_model is None:
+        raise CheckpointError(f"{path.name} holds no autoencoder that this ComfyUI knows")
+    if disable_dynamic and is_dynamic(made.patcher):
+        # The host's class has no such choice. Its plain patcher does not cast to the wanted type.
+        network = made.first_stage_model.to(made.vae_dtype)
+        places = {"load_device": made.device, "offload_device": made.patcher.offload_device}
+        made.patcher = patcher_class(disable_dynamic)(network, **places)
+    return reloadable(made, [path], load_vae, path, dtype)
 
 
 class LoadTiny(Node):
@@ -103,12 +129,11 @@ class LoadTiny(Node):
 
     @classmethod
     def run(cls):
-        vae = comfy.utils.load_torch_file(str(BUNDLE / VAE_FILE), safe_load=True)
         return io.NodeOutput(
             load_transformer(BUNDLE / MODEL_FILE, torch.float32),
             load_clip(BUNDLE / TEXT_FILE, BUNDLE / CLIP_FILE),
             load_clip_vision(BUNDLE / CLIP_FILE),
-            comfy.sd.VAE(sd=vae, dtype=torch.float32),
+            load_vae(BUNDLE / VAE_FILE, torch.float32),
         )
 
 

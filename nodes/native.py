@@ -9,7 +9,6 @@ import comfy.conds
 import comfy.latent_formats
 import comfy.model_base
 import comfy.model_management
-import comfy.model_patcher
 import comfy.patcher_extension
 import comfy.supported_models_base
 import comfy.utils
@@ -19,7 +18,8 @@ from torch import Tensor
 from ..pixwizard_core.conditioning import pad_text
 from ..pixwizard_core.config import ModelConfig
 from ..pixwizard_core.errors import EncoderError, SamplingError
-from . import host, latents
+from . import latents
+from .patchers import apply_every_patch, patcher_class, take_weights
 from .patches import one_run, reference_cfg
 from .prepared import PreparedCache
 from .transformer import Options, Transformer
@@ -194,39 +194,19 @@ def initial_noise(noise: Tensor, latent_image: Tensor | None, seed: int | None) 
     return torch.randn(shape, generator=generator, dtype=noise.dtype).to(noise.device)
 
 
-def patch_bare_parameters(patcher, *_) -> None:
-    """Apply patches to parameters that sit beside child modules: the gates and the padding token.
-
-    The host takes such patches (merging two models makes them) and applies only those of leaf
-    modules. It restores these with the others, for it keeps a backup of whatever it patches.
-    """
-    if getattr(patcher, "is_dynamic", bool)():
-        return
-    for name in bare_parameters(patcher.model):
-        if name in patcher.patches and name not in patcher.backup:
-            patcher.patch_weight_to_device(name)
-
-
-def bare_parameters(model: torch.nn.Module) -> list[str]:
-    """Names of the parameters whose module has children with parameters of their own."""
-    found = []
-    for prefix, module in model.named_modules():
-        own = [name for name, _ in module.named_parameters(recurse=False)]
-        if len(own) < sum(1 for _ in module.parameters()):
-            found += [f"{prefix}.{name}" for name in own]
-    return found
-
-
 def make_patcher(
     config: ModelConfig,
     state_dict: dict[str, Tensor],
     options: Options,
     *,
     dtype: torch.dtype | None = None,
+    disable_dynamic: bool = False,
 ):
-    """Host MODEL of these weights. state_dict: exactly the names of the config, any float dtype.
+    """Host MODEL of these weights. state_dict: exactly the names of the config, any float dtype; it
+    is emptied.
 
     dtype: how weights are stored, None = what the host thinks best for this device.
+    disable_dynamic: keep to the plain patcher where the host's dynamic one is on.
     """
     management = comfy.model_management
     device, offload = management.get_torch_device(), management.unet_offload_device()
@@ -241,15 +221,10 @@ def make_patcher(
     family.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, supported))
     model = Model(family, device=offload)
     model.diffusion_model.options = options
-    patcher_class = getattr(
-        comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher
-    )
-    patcher = patcher_class(model, load_device=device, offload_device=offload)
-    dynamic = {"assign": patcher.is_dynamic()} if hasattr(patcher, "is_dynamic") else {}
-    model.load_model_weights(state_dict, "", **host.supported(model.load_model_weights, dynamic))
+    patcher = patcher_class(disable_dynamic)(model, load_device=device, offload_device=offload)
+    take_weights(model.diffusion_model, state_dict, dtype, patcher)
     patcher.set_model_sampler_cfg_function(reference_cfg)
     runs = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
     patcher.add_wrapper_with_key(runs, "pixwizard_run", one_run)
-    when = comfy.patcher_extension.CallbacksMP.ON_LOAD
-    patcher.add_callback_with_key(when, "pixwizard_bare_parameters", patch_bare_parameters)
+    apply_every_patch(patcher)
     return patcher

@@ -25,13 +25,23 @@ class PreparedCache:
     def get(
         self, condition: Condition, options: Hashable, prepare: Callable[[], Prepared]
     ) -> Prepared:
-        """Prepared of a condition under these options; prepare() makes it when it is new."""
+        """Prepared of a condition under these options; prepare() makes it when it is new. What
+        comes from weights that are being trained is made each time, for they change between
+        steps."""
         for known, known_options, prepared in self._entries:
             if known_options == options and _same(known, condition):
                 return replace(prepared, image_latent=condition.image_latent)
         prepared = prepare()
+        if _trained(prepared):
+            return prepared
         self._entries = [*self._entries[1 - LIMIT :], (condition, options, prepared)]
         return prepared
+
+
+def _trained(prepared: Prepared) -> bool:
+    """Whether gradients would flow through what was prepared."""
+    pairs = [pair for layer in prepared.layers for pair in (layer.text, layer.image) if pair]
+    return any(t.requires_grad for t in (prepared.constant, *(t for pair in pairs for t in pair)))
 
 
 def _same(one: Condition, other: Condition) -> bool:

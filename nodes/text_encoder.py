@@ -18,9 +18,11 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ..pixwizard_core.encoders.architectures import build, require_fit, shapes
+from ..pixwizard_core.encoders.architectures import build, expected_shapes, require_fit, shapes
 from ..pixwizard_core.encoders.text import Tokenizers
 from .encoder_layers import attend, encoder_ops
+from .host import supported
+from .patchers import apply_every_patch, take_weights
 
 
 class TextModel(torch.nn.Module):
@@ -102,27 +104,62 @@ class Part:
     weights: dict[str, Tensor]
 
 
-def make_clip(gemma: Part, clip: Part, tokenizers: Tokenizers, device: str | None = None):
+class TextEncoder(comfy.sd.CLIP):
+    """The host's CLIP, which always encodes with the model that its patcher loads.
+
+    The host's own keeps the first model when a clone or a device node gives it a patcher of another
+    one, whose LoRA then does nothing.
+    """
+
+    @property
+    def cond_stage_model(self) -> TextModel:
+        patcher = getattr(self, "patcher", None)
+        return self._built if patcher is None else patcher.model
+
+    @cond_stage_model.setter
+    def cond_stage_model(self, model: TextModel) -> None:
+        self._built = None if hasattr(self, "patcher") else model  # the patcher has it from then on
+
+    def clone(self, *arguments, **named) -> TextEncoder:
+        """As the host's clone, which would be a plain CLIP."""
+        made = type(self)(no_init=True)
+        vars(made).update(vars(super().clone(*arguments, **named)))
+        return made
+
+
+def make_clip(
+    gemma: Part,
+    clip: Part,
+    tokenizers: Tokenizers,
+    device: str | None = None,
+    *,
+    disable_dynamic: bool = False,
+) -> TextEncoder:
     """The host's CLIP object of both halves. Weights keep the precision they are stored in.
 
-    device: where it runs and stays, None = as the host decides.
+    device: where it runs and stays, None = as the host decides. disable_dynamic: keep to the plain
+    patcher where the host's dynamic one is on.
     Raises EncoderError when weights are missing, unknown or misshapen.
     """
-    tensors = [*gemma.weights.values(), *clip.weights.values()]
+    named, wanted = {}, {}
+    for prefix, kind, part in (("gemma", "gemma", gemma), ("clip_l", "clip_text", clip)):
+        place = f"{prefix}.transformer."
+        expected = expected_shapes(kind, part.config)
+        wanted |= {f"{place}{name}": shape for name, shape in expected.items()}
+        named |= {f"{place}{name}": tensor for name, tensor in part.weights.items()}
+    require_fit(wanted, shapes(named), "the text encoder")
     dtype = comfy.utils.weight_dtype(gemma.weights)
     target = comfy.supported_models_base.ClipTarget(
         lambda **_: Tokens(tokenizers), partial(TextModel, gemma=gemma.config, clip=clip.config)
     )
     place = torch.device(device) if device else None
     places = {"load_device": place, "offload_device": place} if place else {}
-    made = comfy.sd.CLIP(
+    made = TextEncoder(
         target,
-        parameters=sum(tensor.numel() for tensor in tensors),
+        parameters=sum(tensor.numel() for tensor in named.values()),
         model_options={"dtype": dtype, "initial_device": torch.device("cpu"), **places},
+        **supported(comfy.sd.CLIP, {"disable_dynamic": disable_dynamic}),
     )
-    named = {f"gemma.transformer.{name}": tensor for name, tensor in gemma.weights.items()}
-    named |= {f"clip_l.transformer.{name}": tensor for name, tensor in clip.weights.items()}
-    model = made.cond_stage_model
-    require_fit(shapes(model.state_dict()), shapes(named), "the text encoder")
-    model.load_sd(named)
+    take_weights(made.cond_stage_model, named, dtype, made.patcher)
+    apply_every_patch(made.patcher)
     return made

@@ -183,7 +183,14 @@ class Transformer(PixWizard):
 
         def prepare() -> Prepared:
             every = drawn or keep is not None
-            made = self.prepare(condition, keep_candidates=every, rope=rope, base_seqlen=base)
+            made = self.prepare(
+                condition,
+                keep_candidates=every,
+                # A node that trains reaches the token scores too, as this project's training does.
+                straight_through=torch.is_grad_enabled(),
+                rope=rope,
+                base_seqlen=base,
+            )
             if keep is not None:
                 made = keep_tokens(made, keep)
             return made if drawn else replace(made, candidates=None)

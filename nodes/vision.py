@@ -5,14 +5,14 @@ from __future__ import annotations
 import types
 
 import comfy.model_management
-import comfy.model_patcher
 import comfy.ops
 import torch
 from torch import Tensor, nn
 
-from ..pixwizard_core.encoders.architectures import build, require_fit, shapes
+from ..pixwizard_core.encoders.architectures import build, expected_shapes, require_fit, shapes
 from ..pixwizard_core.encoders.vision import CLIP_MEAN, CLIP_STD, normalise
 from .encoder_layers import attend, encoder_ops
+from .patchers import apply_every_patch, is_dynamic, patcher_class, take_weights
 
 ALL_LAYERS = "all"  # what the host's own models take for every layer's state
 PENULTIMATE = -2
@@ -65,7 +65,7 @@ class VisionOutput(types.SimpleNamespace):
 class VisionModel:
     """The interface of the host's CLIP_VISION objects: model, patcher, encode_image, get_sd."""
 
-    def __init__(self, config: dict) -> None:
+    def __init__(self, config: dict, disable_dynamic: bool = False) -> None:
         management = comfy.model_management
         self.config = {**config, "model_type": MODEL_TYPE}
         self.image_size = config["image_size"]
@@ -75,13 +75,14 @@ class VisionModel:
         offload = management.text_encoder_offload_device()
         self.dtype = management.text_encoder_dtype(self.load_device)
         self.model = VisionLayers(config, offload, self.dtype).eval().requires_grad_(False)
-        patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-        self.patcher = patcher(self.model, load_device=self.load_device, offload_device=offload)
+        self.patcher = patcher_class(disable_dynamic)(
+            self.model, load_device=self.load_device, offload_device=offload
+        )
+        apply_every_patch(self.patcher)
 
     def load_sd(self, sd: dict[str, Tensor]) -> tuple[list[str], list[str]]:
         """Load a state dict; returns missing and unexpected names."""
-        dynamic = getattr(self.patcher, "is_dynamic", bool)()
-        return self.model.load_state_dict(sd, strict=False, assign=dynamic)
+        return self.model.load_state_dict(sd, strict=False, assign=is_dynamic(self.patcher))
 
     def get_sd(self) -> dict[str, Tensor]:
         """The weights under their published names."""
@@ -119,13 +120,16 @@ def clip_square(image: Tensor, side: int, crop: bool) -> Tensor:
     return (pixels * 255).clamp(0, 255).round() / 255
 
 
-def make_clip_vision(config: dict, weights: dict[str, Tensor]) -> VisionModel:
+def make_clip_vision(
+    config: dict, weights: dict[str, Tensor], *, disable_dynamic: bool = False
+) -> VisionModel:
     """config: published CLIP vision settings. weights: names beginning with vision_model.; they are
-    kept in the precision that the host chooses for encoders.
+    kept in the precision that the host chooses for encoders. disable_dynamic: keep to the plain
+    patcher where the host's dynamic one is on.
 
     Raises EncoderError when weights are missing, unknown or misshapen.
     """
-    made = VisionModel(config)
-    require_fit(shapes(made.get_sd()), shapes(weights), "the vision encoder")
-    made.load_sd({name: value.to(made.dtype) for name, value in weights.items()})
+    require_fit(expected_shapes("clip_vision", config), shapes(weights), "the vision encoder")
+    made = VisionModel(config, disable_dynamic)
+    take_weights(made.model, dict(weights), made.dtype, made.patcher)
     return made

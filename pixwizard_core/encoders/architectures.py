@@ -94,6 +94,11 @@ def build(
     return model_class(config, ops=ops, attention=attention, device=device, dtype=dtype)
 
 
+def expected_shapes(kind: str, settings: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
+    """Every weight of an encoder and its shape, without allocating any. Raises as build does."""
+    return shapes(weights_of(build(kind, settings, device="meta")))
+
+
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
     """An encoder's tensors under the names that published files use."""
     return model.state_dict()

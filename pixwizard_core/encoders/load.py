@@ -63,12 +63,14 @@ LEFT_OUT = ("lm_head.weight", "position_ids", "rotary_emb.inv_freq")  # computed
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A recognised encoder: its settings and weights. own: the settings came with the file."""
+    """A recognised encoder: its settings and weights. own: the settings came with the file. files:
+    those that the weights are in."""
 
     config: dict
     weights: Weights
     folder: Path
     own: bool
+    files: tuple[Path, ...]
 
 
 def weight_files(path: str | Path) -> list[WeightFile]:
@@ -141,15 +143,17 @@ def read_source(kind: str, path: str | Path) -> Source:
 
     weights = Weights(path.name, shapes, fetch)
     folder = path if path.is_dir() else path.parent
+    paths = tuple(file.path for file in files)
     headers = [
         file.metadata[HEADER_KEYS[kind]] for file in files if HEADER_KEYS[kind] in file.metadata
     ]
     if headers:
-        return Source(read_settings(kind, headers[0], path.name), weights, folder, own=True)
+        settings = read_settings(kind, headers[0], path.name)
+        return Source(settings, weights, folder, own=True, files=paths)
     trouble = mismatch(kind, every)
     if trouble:
         raise EncoderError(f"{path.name} is {trouble}. {WANTED[kind]}")
-    return Source(OFFICIAL[kind], weights, folder, own=False)
+    return Source(OFFICIAL[kind], weights, folder, own=False, files=paths)
 
 
 def read_settings(kind: str, text: str, source: str) -> dict:

@@ -147,7 +147,7 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         "patcher_extension": module("comfy.patcher_extension"),
         "ops": module("comfy.ops"),
         "sample": module("comfy.sample"),
-        "sd": module("comfy.sd"),
+        "sd": module("comfy.sd", CLIP=plain("CLIP")),
         "sd1_clip": module("comfy.sd1_clip", __file__=__file__),
         "utils": module("comfy.utils", ProgressBar=Bar),
         "ldm": module("comfy.ldm"),

@@ -84,6 +84,20 @@ def check_comfy_sd_CLIP(setup):
         assert made.patcher.model is made.cond_stage_model
 
 
+def check_comfy_sd_CLIP_clone(setup):
+    first = clip()
+    first.layer_idx = -1
+    made = type("Kept", (comfy.sd.CLIP,), {})(no_init=True)
+    vars(made).update(vars(first.clone()))
+    assert made.patcher is not first.patcher
+    assert made.patcher.model is first.patcher.model
+    assert (made.tokenizer, made.layer_idx) == (first.tokenizer, -1)
+    assert torch.equal(
+        made.encode_from_tokens(made.tokenize("a red ball")),
+        first.encode_from_tokens(first.tokenize("a red ball")),
+    )
+
+
 def check_comfy_sd_CLIP_tokenize(setup):
     made = clip()
     tokens = made.tokenize("a red ball")

@@ -141,14 +141,6 @@ def check_comfy_model_base_BaseModel_process_latent_in(setup):
     assert ends == ["process_latent_out"], "an empty latent is not scaled, the result is"
 
 
-def check_comfy_model_base_BaseModel_load_model_weights(setup):
-    model, weight = probe.make().model, torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    model.load_model_weights({"net.layer.weight": weight.clone()}, "net.")
-    assert torch.equal(model.diffusion_model.layer.weight, weight)
-    model.load_model_weights({"layer.weight": weight * 2}, "")
-    assert torch.equal(model.diffusion_model.layer.weight, weight * 2)
-
-
 def check_comfy_model_base_BaseModel_get_dtype(setup):
     plain, mixed = probe.make().model, probe.make(torch.bfloat16, torch.float32).model
     assert (plain.get_dtype(), plain.manual_cast_dtype) == (torch.float32, None)

@@ -7,6 +7,7 @@ import comfy.model_patcher
 import comfy.patcher_extension as extension
 import probe
 import torch
+from dynamic import DynamicCard, where_it_is
 from small import close
 
 WEIGHT = probe.WEIGHT
@@ -26,6 +27,37 @@ def check_comfy_model_patcher_CoreModelPatcher(setup):
     assert isinstance(made, plain)
     assert not getattr(made, "is_dynamic", bool)(), "never on the CPU"
     close(probe.sampled(probe.guided(made, positive=0.2)), probe.painted(0.2), 1e-5, "sampled")
+
+
+@where_it_is
+def check_comfy_model_patcher_ModelPatcher_is_dynamic(setup):
+    with DynamicCard() as card:
+        network = probe.make().model
+        made = comfy.model_patcher.CoreModelPatcher(
+            network, load_device=card.device, offload_device=probe.CPU
+        )
+        assert made.is_dynamic()
+        plain = comfy.model_patcher.ModelPatcher(network, card.device, probe.CPU)
+        assert not plain.is_dynamic()
+
+
+@where_it_is
+def check_comfy_model_patcher_ModelPatcher_cached_patcher_init(setup):
+    other, asked = probe.make(), []
+
+    def again(*arguments, **named):
+        asked.append((arguments, named))
+        return other
+
+    with DynamicCard() as card:
+        made = comfy.model_patcher.CoreModelPatcher(
+            probe.make().model, load_device=card.device, offload_device=probe.CPU
+        )
+        made.cached_patcher_init = again, ("file", 3)
+        plain = made.clone().clone(disable_dynamic=True)
+    assert asked == [(("file", 3), {"disable_dynamic": True})]
+    assert plain.model is other.model
+    assert not plain.is_dynamic()
 
 
 def check_comfy_model_patcher_ModelPatcher_clone(setup):

@@ -23,14 +23,17 @@ STEPS, SEED = 4, 3
 
 
 class Small:
-    """Everything a sampling check needs. batch: pictures."""
+    """Everything a sampling check needs. batch: pictures. sizes: what differs from SIZES."""
 
-    def __init__(self, setup, batch: int = 2, dtype=torch.float32, centre: int = 128) -> None:
+    def __init__(
+        self, setup, batch: int = 2, dtype=torch.float32, centre: int = 128, sizes=None
+    ) -> None:
         self.transformer = setup.module("nodes.transformer")
         self.native, self.guider = setup.module("nodes.native"), setup.module("nodes.guider")
         self.sample = setup.module("nodes.sample")
         self.core = setup.module("pixwizard_core")
-        config = setup.module("pixwizard_core.config").ModelConfig.build(**SIZES)
+        build = setup.module("pixwizard_core.config").ModelConfig.build
+        config = build(**SIZES | (sizes or {}))
         self.conditioning = setup.module("pixwizard_core.conditioning")
         self.generate = setup.module("pixwizard_core.generate")
         self.twin = setup.module("pixwizard_core.model").PixWizard(config).eval()

@@ -1,0 +1,67 @@
+"""The host's patchers around our modules: which one, how it gets its weights, and that no patch on
+them is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import comfy.model_patcher
+import comfy.patcher_extension
+from torch import Tensor, nn
+
+CALLBACK = "pixwizard_every_patch"
+
+
+def patcher_class(disable_dynamic: bool = False) -> type:
+    """The host's patcher: of its dynamic memory manager where that is on, else the plain one."""
+    plain = comfy.model_patcher.ModelPatcher
+    return plain if disable_dynamic else getattr(comfy.model_patcher, "CoreModelPatcher", plain)
+
+
+def is_dynamic(patcher) -> bool:
+    """Whether the dynamic memory manager has this patcher. Older hosts have none."""
+    return getattr(patcher, "is_dynamic", bool)()
+
+
+def take_weights(module: nn.Module, weights: dict[str, Tensor], dtype, patcher) -> None:
+    """Give the module of a patcher exactly these weights in this precision, and empty the dict on
+    the way, so that they are in memory once.
+
+    The dynamic patcher copies to the device from where a weight lies, which may be the file itself.
+    The plain one computes with what it is given: copies, which do not depend on the file.
+    """
+    copied = {} if is_dynamic(patcher) else {"device": patcher.offload_device, "copy": True}
+    own = {name: weights.pop(name).to(dtype=dtype, **copied) for name in list(weights)}
+    module.load_state_dict(own, strict=True, assign=True)
+
+
+def apply_every_patch(patcher) -> None:
+    """Let a patcher, and all clones of it, also apply what the host takes and leaves out (see
+    patch_the_rest) whenever it loads."""
+    when = comfy.patcher_extension.CallbacksMP.ON_LOAD
+    patcher.add_callback_with_key(when, CALLBACK, patch_the_rest)
+
+
+def patch_the_rest(patcher, device=None, *_) -> None:
+    """Apply patches to parameters that the host does not patch itself: merging two models makes
+    such patches, and it takes them.
+
+    It restores these with the others, for it keeps a backup of whatever it patches: the plain
+    patcher when it unloads, the dynamic one also when it starts to load.
+    """
+    dynamic = is_dynamic(patcher)
+    for name in left_out(patcher.model, dynamic):
+        if name in patcher.patches and (dynamic or name not in patcher.backup):
+            # The plain patcher leaves these parameters where they are.
+            patcher.patch_weight_to_device(name, device_to=device if dynamic else None)
+
+
+def left_out(model: nn.Module, dynamic: bool) -> Iterator[str]:
+    """Names of the parameters that the host loads without their patches: those whose module has
+    children with parameters of their own, and under the dynamic patcher those of layers that are
+    not the host's."""
+    for prefix, module in model.named_modules():
+        own = [name for name, _ in module.named_parameters(recurse=False)]
+        beside_others = len(own) < sum(1 for _ in module.parameters())
+        if beside_others or (dynamic and not hasattr(module, "comfy_cast_weights")):
+            yield from (f"{prefix}.{name}" if prefix else name for name in own)
