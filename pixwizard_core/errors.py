@@ -49,6 +49,11 @@ def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
     return _clipped(text, longest)
 
 
+def reason_of(error: BaseException, longest: int = LONGEST_MESSAGE) -> str:
+    """What an error says, as one printable line; of one that says nothing, its kind."""
+    return one_line(str(error).strip(), longest) or type(error).__name__
+
+
 def _printable(character: str) -> str:
     if character.isprintable():
         return character

@@ -30,7 +30,7 @@ USED_BY = {
     "align": (*DEPTH, "world"),
     "sign": ("nyuv2-normals",),
 }
-# Option -> field of evaluation.layouts.Options.
+# Option -> field of evaluation.layouts.DatasetOptions.
 FIELDS = {"split": "split", "method": "method", "align": "align", "list": "listed",
           "count": "count"}  # fmt: skip
 
@@ -77,7 +77,7 @@ def add_data(commands) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Score a dataset by its protocol, with the engines of pixwizard batch."""
-    from ..evaluation.layouts import Options, find_data
+    from ..evaluation.layouts import DatasetOptions, find_data
     from ..evaluation.protocols import score
     from ..fleet.plan import identify
 
@@ -93,7 +93,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         given["sign"] = tuple(arguments.sign)
     if arguments.root is None:
         given.pop("count", None)  # it has been written so
-    options = Options(white_is_near=arguments.white_is == "near", **given)
+    options = DatasetOptions(white_is_near=arguments.white_is == "near", **given)
     found = find_data(arguments.data, _root(arguments), options)
     with cli_batch.rate("looking at", "picture") as advance:
         items, failures = identify(

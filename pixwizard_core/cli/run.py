@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import CanvasError, PixWizardError
+from ..errors import CanvasError, PixWizardError, reason_of
 from ..seeds import later_seed, seed_argument
 from .progress import progress
 
@@ -176,7 +176,7 @@ def usable_device(name: str):
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise PixWizardError(
-            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); try --device cpu"
+            f"device {name!r} cannot be used here ({reason_of(error, 120)}); try --device cpu"
         ) from error
     return device
 
@@ -194,7 +194,7 @@ def released_parts(arguments: argparse.Namespace) -> list[Path]:
     only some are given."""
     parts = [getattr(arguments, part) for part in RELEASED_PARTS]
     if not any(parts):
-        if arguments.dtype is not None:
+        if getattr(arguments, "dtype", None) is not None:  # train has no such option
             raise PixWizardError("--dtype is of the released model, and --model is not given")
         return []
     missing = [f"--{part}" for part in RELEASED_PARTS if not getattr(arguments, part)]

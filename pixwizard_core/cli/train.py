@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from ..seeds import seed_argument
+from .run import RELEASED_PARTS
 
 TRAIN = "train the small model on the demo world, or a LoRA of any PixWizard"
-PARTS = ("model", "gemma", "clip", "vae")
 
 
 def add_train(commands) -> None:
@@ -48,7 +48,7 @@ def add_train(commands) -> None:
     lora.add_argument("--alpha", type=float, help="strength is alpha / rank (default: rank)")
     lora.add_argument("--rate", type=float, default=3e-4, help="learning rate")
     lora.add_argument("--bundle", type=Path, help="folder of a small model (default: ours)")
-    for part in PARTS:
+    for part in RELEASED_PARTS:
         lora.add_argument(f"--{part}", type=Path, help="of the released model")
 
 
@@ -147,15 +147,9 @@ def _train_lora(arguments: argparse.Namespace) -> int:
 def _base(arguments: argparse.Namespace):
     """The model a LoRA is trained for: a small one, or the released one from its four parts."""
     from ..bundle import load_released
-    from ..errors import PixWizardError
-    from .run import load_small, usable_device
+    from .run import load_small, released_parts, usable_device
 
-    parts = [getattr(arguments, part) for part in PARTS]
-    device = arguments.device or "cpu"
-    if not any(parts):
+    parts, device = released_parts(arguments), arguments.device or "cpu"
+    if not parts:
         return load_small(arguments.bundle, device)
-    if not all(parts):
-        raise PixWizardError(
-            f"the released model has four parts: {', '.join('--' + part for part in PARTS)}"
-        )
     return load_released(*parts, device=usable_device(device))

@@ -1,6 +1,6 @@
 """Datasets as they lie on the disk when unpacked: which pictures, what to ask, where the truth is.
 
-Each function takes the folder and Options and gives Found pictures with `truth` filled in.
+Each function takes the folder and DatasetOptions and gives pictures with `truth` filled in.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ..files.kinds import is_picture
 from ..files.walk import is_hidden, natural, walk
 from ..fleet.items import safe_name
 from ..fleet.manifest import read_json_lines
-from ..fleet.sources import Found
+from ..fleet.sources import SourcePicture
 from ..json_text import read_text
-from .layouts_referring import Options, find_referring
+from .layouts_referring import DatasetOptions, find_referring
 from .truths import matlab_array
 
 # Where NYUv2 is scored since Eigen et al. (2014): top, bottom, left, right of 480 x 640 px.
@@ -28,12 +28,12 @@ MILLIMETRES = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class DatasetLayout:
     """find: pictures with truth. protocol: of protocols.SCORERS. splits: names --split may have,
     the first by default. note: what the folder must hold."""
 
     protocol: str
-    find: Callable[[Path, Options], list[Found]]
+    find: Callable[[Path, DatasetOptions], list[SourcePicture]]
     splits: tuple[str, ...]
     note: str
 
@@ -49,12 +49,12 @@ def _beside(folder: Path, stem: str) -> Path | None:
     return found[0] if found else None
 
 
-def _found(root: Path, path: Path, task: str, truth: dict[str, Any], **words: str) -> Found:
+def _found(root: Path, path: Path, task: str, truth: dict[str, Any], **words: str) -> SourcePicture:
     name = safe_name(path.relative_to(root).with_suffix(""))
-    return Found(name, path, words={"task": task, **words}, truth=truth)
+    return SourcePicture(name, path, words={"task": task, **words}, truth=truth)
 
 
-def _depth_truth(kind: str, file: Path, options: Options) -> dict[str, Any]:
+def _depth_truth(kind: str, file: Path, options: DatasetOptions) -> dict[str, Any]:
     low, high = INDOOR_M
     return {
         "protocol": "depth", "kind": kind, "file": str(file.absolute()), "per_metre": MILLIMETRES,
@@ -63,7 +63,7 @@ def _depth_truth(kind: str, file: Path, options: Options) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def nyuv2(root: Path, options: Options) -> list[Found]:
+def nyuv2(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """ROOT/test/<scene>/rgb_00045.jpg and sync_depth_00045.png, 16-bit millimetres."""
     found = []
     for path in _rgb_files(root, options.split):
@@ -80,7 +80,7 @@ def _crop_of(path: Path) -> list[int] | None:
     return list(EIGEN_CROP) if (height, width) == NYU_SIZE else None
 
 
-def nyuv2_normals(root: Path, options: Options) -> list[Found]:
+def nyuv2_normals(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """ROOT/test/<scene>/rgb_00045.jpg and normal_00045.png: RGB for x, y, z."""
     found = []
     for path in _rgb_files(root, options.split):
@@ -95,7 +95,7 @@ def _rgb_files(root: Path, split: str) -> list[Path]:
     return [path for path in walk(folder) if path.name.startswith("rgb_") and is_picture(path)]
 
 
-def sunrgbd(root: Path, options: Options) -> list[Found]:
+def sunrgbd(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """ROOT/<sensor>/…/image/*.jpg and depth_bfx/*.png. Its split is a MATLAB file; --list takes the
     folders of a split, one a line."""
     samples = {path.parent.parent for path in walk(root) if path.parent.name == "image"}
@@ -113,7 +113,7 @@ def sunrgbd(root: Path, options: Options) -> list[Found]:
     return found
 
 
-def ade20k(root: Path, options: Options) -> list[Found]:
+def ade20k(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """ADEChallengeData2016: images/validation/*.jpg and annotations/validation/*.png."""
     root = root / "ADEChallengeData2016" if (root / "ADEChallengeData2016").is_dir() else root
     found = []
@@ -124,7 +124,7 @@ def ade20k(root: Path, options: Options) -> list[Found]:
     return found
 
 
-def rain100l(root: Path, options: Options) -> list[Found]:
+def rain100l(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """Pairs as rainy/rain-001.png and norain-001.png, flat or in folders, or input/ and target/."""
     pairs = list(_named_pairs(root)) or list(_foldered_pairs(root))
     return [_pair(root, rainy, clear, "derain") for rainy, clear in pairs]
@@ -153,12 +153,12 @@ def _foldered_pairs(root: Path) -> Iterable[tuple[Path, Path]]:
             yield path, truth
 
 
-def _pair(root: Path, before: Path, after: Path, task: str) -> Found:
+def _pair(root: Path, before: Path, after: Path, task: str) -> SourcePicture:
     truth = {"protocol": "picture", "kind": "picture", "file": str(after.absolute())}
     return _found(root, before, task, truth)
 
 
-def sidd(root: Path, options: Options) -> list[Found]:
+def sidd(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """input_crops/ and target_crops/, or <scene>/NOISY_SRGB_010.PNG and GT_SRGB_010.PNG.
 
     The two .mat files of validation blocks are to be unpacked first, by `unpack_sidd`.
@@ -195,7 +195,7 @@ def unpack_sidd(root: Path, out: Path) -> Path:
     return out
 
 
-def world(root: Path, options: Options) -> list[Found]:
+def world(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """Scenes of the demo world as `pixwizard evaluate data world` writes them: items.jsonl with
     path, task, instruction and truth, files beside it."""
     found = []
@@ -207,40 +207,44 @@ def world(root: Path, options: Options) -> list[Found]:
             raise PixWizardError(f"items.jsonl, line {number}: {error} is missing") from error
         if options.align and truth["protocol"] == "depth":
             truth["align"] = True
-        found.append(Found(safe_name(path.stem), path, words=words, truth=truth))
+        found.append(SourcePicture(safe_name(path.stem), path, words=words, truth=truth))
     return found
 
 
-def _restored(find: Callable[[Path, Options], list[Found]], note: str) -> Layout:
-    return Layout("picture", find, ("test",), note)
+def _restored(
+    find: Callable[[Path, DatasetOptions], list[SourcePicture]], note: str
+) -> DatasetLayout:
+    return DatasetLayout("picture", find, ("test",), note)
 
 
-LAYOUTS: dict[str, Layout] = {
-    "nyuv2": Layout("depth", nyuv2, ("test",), "test/<scene>/rgb_*.jpg and sync_depth_*.png"),
-    "nyuv2-normals": Layout(
+LAYOUTS: dict[str, DatasetLayout] = {
+    "nyuv2": DatasetLayout(
+        "depth", nyuv2, ("test",), "test/<scene>/rgb_*.jpg and sync_depth_*.png"
+    ),
+    "nyuv2-normals": DatasetLayout(
         "normal", nyuv2_normals, ("test",), "test/<scene>/rgb_*.jpg and normal_*.png"
     ),
-    "sunrgbd": Layout("depth", sunrgbd, ("test",), "…/image/*.jpg and …/depth_bfx/*.png"),
-    "ade20k": Layout(
+    "sunrgbd": DatasetLayout("depth", sunrgbd, ("test",), "…/image/*.jpg and …/depth_bfx/*.png"),
+    "ade20k": DatasetLayout(
         "segmentation", ade20k, ("validation", "training"), "images/ and annotations/"
     ),
-    "refcoco": Layout(
+    "refcoco": DatasetLayout(
         "mask", find_referring("refcoco"),
         ("val", "testA", "testB"), "refcoco/refs(unc).p, instances.json and COCO's pictures",
     ),
-    "refcoco+": Layout(
+    "refcoco+": DatasetLayout(
         "mask", find_referring("refcoco+"), ("val", "testA", "testB"), "as refcoco, in refcoco+/"
     ),
-    "grefcoco": Layout(
+    "grefcoco": DatasetLayout(
         "mask", find_referring("grefcoco"), ("val", "testA", "testB"), "grefs(unc).json, as refcoco"
     ),
     "rain100l": _restored(rain100l, "rain-*.png and norain-*.png, or input/ and target/"),
     "sidd": _restored(sidd, "the validation .mat files, input_crops/ and target_crops/, or scenes"),
-    "world": Layout("depth", world, ("test",), "items.jsonl; written for you when left out"),
+    "world": DatasetLayout("depth", world, ("test",), "items.jsonl; written for you when left out"),
 }  # fmt: skip
 
 
-def find_data(name: str, root: Path, options: Options) -> list[Found]:
+def find_data(name: str, root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """The pictures of a dataset. Raises PixWizardError for a folder without any, and for lists
     that hold something else."""
     layout = LAYOUTS[name]

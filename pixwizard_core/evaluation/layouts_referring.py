@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
-from ..fleet.sources import Found
+from ..fleet.sources import SourcePicture
 from ..json_text import read_json_file
 from .plain_pickle import read_plain_pickle
 
@@ -20,7 +20,7 @@ METHODS = {"mask": ("mask",), "hsv": ("hsv",), "both": ("mask", "hsv")}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class DatasetOptions:
     """split: "" is the layout's first. method: of METHODS, for referring. range_m: what black and
     white mean, nearer first. sign: of a normal map's axes against ours. listed: a file of names.
     count: of pictures, 0 for all."""
@@ -35,10 +35,10 @@ class Options:
     count: int = 0
 
 
-def find_referring(name: str) -> Callable[[Path, Options], list[Found]]:
+def find_referring(name: str) -> Callable[[Path, DatasetOptions], list[SourcePicture]]:
     """A layout: ROOT/<name>/refs(unc).p or .json, ROOT/<name>/instances.json, COCO's pictures."""
 
-    def find(root: Path, options: Options) -> list[Found]:
+    def find(root: Path, options: DatasetOptions) -> list[SourcePicture]:
         folder = root / name if (root / name).is_dir() else root
         references = _references(folder)
         annotations = _annotations(folder / "instances.json")
@@ -52,7 +52,9 @@ def find_referring(name: str) -> Callable[[Path, Options], list[Found]]:
     return find
 
 
-def _sentences(reference: dict, annotations, pictures: Path, options: Options) -> list[Found]:
+def _sentences(
+    reference: dict, annotations, pictures: Path, options: DatasetOptions
+) -> list[SourcePicture]:
     shapes, images = annotations
     image = images[reference["image_id"]]
     ids = reference["ann_id"] if isinstance(reference["ann_id"], list) else [reference["ann_id"]]
@@ -67,7 +69,7 @@ def _sentences(reference: dict, annotations, pictures: Path, options: Options) -
             words = {"task": task, "target": sentence["sent"], "colour": HSV_COLOUR}
             name = f"{reference['ref_id']}_{sentence['sent_id']}"
             path = pictures / image["file_name"]
-            found.append(Found(name, path, words=words, truth={**truth, "method": method}))
+            found.append(SourcePicture(name, path, words=words, truth={**truth, "method": method}))
     return found
 
 

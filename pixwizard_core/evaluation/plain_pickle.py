@@ -7,7 +7,7 @@ import pickle
 import pickletools
 from typing import Any
 
-from ..errors import PixWizardError, one_line
+from ..errors import PixWizardError, reason_of
 
 SHAPE = {"PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "DUP"}
 NUMBERS = {
@@ -42,7 +42,7 @@ def read_plain_pickle(data: bytes) -> Any:
     except PixWizardError:
         raise
     except Exception as error:  # the standard library raises a dozen kinds for broken input
-        reason = one_line(str(error), 160) or type(error).__name__
+        reason = reason_of(error, 160)
         raise PixWizardError(f"the pickle is damaged ({reason})") from error
 
 

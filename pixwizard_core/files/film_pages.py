@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..errors import one_line
+from ..errors import reason_of
 from .picture_files import opened, to_tensor, upright
 
 REDUCED, KIND_OF_PAGE = 1, 254  # TIFF's tag for what a page is, and its bit for a smaller copy
@@ -45,7 +45,7 @@ class Pages:
                 self.file.seek(number)
                 page = Page(upright(self.file).copy())
             except Exception as error:  # its readers raise a dozen kinds for broken files
-                self.stopped = one_line(str(error), 120) or type(error).__name__
+                self.stopped = reason_of(error, 120)
                 return
             self.done += 1
             yield page

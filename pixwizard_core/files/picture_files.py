@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..errors import CanvasError, one_line
+from ..errors import CanvasError, reason_of
 from ..whole_file import whole_file
 from .kinds import HEIF, ending
 
@@ -142,7 +142,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise CanvasError(_too_large(path, 2 * Image.MAX_IMAGE_PIXELS)) from error
     except Exception as error:  # its readers raise a dozen kinds for broken files
-        reason = one_line(str(error), 120) or type(error).__name__
+        reason = reason_of(error, 120)
         raise CanvasError(f"{path.name} cannot be read as a picture ({reason})") from error
 
 

@@ -90,7 +90,7 @@ def run_on_ray(
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class ChainCell:
     """A chain as one cell of a table, which would take it to pieces otherwise."""
 
     chain: Chain
@@ -112,7 +112,7 @@ class Remote:
 
 def _results(data, job: Job, chains: Sequence[Chain], options: RayOptions, journals: str):
     """The dataset of rows that Remote gives, one chain a block and so a task."""
-    rows = [{"handed": Handed(chain)} for chain in chains]
+    rows = [{"handed": ChainCell(chain)} for chain in chains]
     results = data.from_items(rows, override_num_blocks=len(rows)).flat_map(
         Remote,
         fn_constructor_args=(job, options.retries, journals),

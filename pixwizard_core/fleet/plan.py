@@ -16,7 +16,7 @@ from .index import Record, is_kept
 from .items import Item, digest, file_hash, with_names
 from .job import Job
 from .latents import LatentStore
-from .sources import Found
+from .sources import SourcePicture
 
 CHAIN_LIMIT = 8  # batches handed to a worker at a time, so that it can read ahead
 HANDOUTS = 4  # chains a worker gets at least, so that all end at about the same time
@@ -39,7 +39,7 @@ Chain = tuple[Batch, ...]  # done in order by one worker
 
 
 def identify(
-    found: Iterable[Found],
+    found: Iterable[SourcePicture],
     asked: dict[str, str],
     on_seen: Callable[[int, int], None] = lambda seen, failed: None,
 ) -> tuple[list[Item], list[Failure]]:
@@ -64,7 +64,7 @@ def identify(
     return with_names(items), failures
 
 
-def _size(one: Found) -> Size:
+def _size(one: SourcePicture) -> Size:
     if one.frame is None:
         return Size(*picture_size(one.path))
     shot = one.shot or look(one.path).shots[one.frame]
@@ -76,7 +76,7 @@ def failure(name: str, path: str, error: BaseException) -> Failure:
     return {"name": name, "path": path, "error": reason[0][:300]}
 
 
-def _item(one: Found, asked: dict[str, str], content: str, size: Size) -> Item:
+def _item(one: SourcePicture, asked: dict[str, str], content: str, size: Size) -> Item:
     words = {**asked, **one.words}
     own = one.words.get("instruction")
     if own or (asked.get("instruction") and "task" not in one.words):

@@ -21,11 +21,11 @@ FRAME_DIGITS = 6
 LOOKERS = 4  # films looked through at a time
 OTHER, LIST, FILM = "no picture or film", "a list; name it itself", "a film among frames"
 TWICE = "named twice"
-Looked = Film | Exception | None
+FilmOrFault = Film | Exception | None
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourcePicture:
     """A picture before it is known what to ask of it. words: what its row of a list says. truth:
     see Item. shot: of a film that could be decoded. note: what is wrong with the rest of it."""
 
@@ -47,7 +47,7 @@ def find(
     out: Path | None = None,
     tell: Tell = silent,
     on_frame: Callable[[int], None] = lambda count: None,
-) -> list[Found]:
+) -> list[SourcePicture]:
     """All pictures that inputs name, folders with all that is below them.
 
     frames: each folder is one sequence of frames, in the natural order of their names. every: take
@@ -56,7 +56,7 @@ def find(
     hidden ones and what is in out. on_frame: told how many frames of films are decoded so far.
     Raises PixWizardError for an input that names nothing, or that is out.
     """
-    found: dict[tuple, Found] = {}
+    found: dict[tuple, SourcePicture] = {}
     own = _Own(out)
 
     def tell_others(path: Path, reason: str) -> None:
@@ -78,7 +78,7 @@ def find(
     return list(found.values())
 
 
-def _of_input(given: str, frames: bool, every: int, tell: Tell) -> Iterator[Found]:
+def _of_input(given: str, frames: bool, every: int, tell: Tell) -> Iterator[SourcePicture]:
     """The files that one input names, films as one."""
     path = Path(given)
     if path.exists():
@@ -94,16 +94,16 @@ def _of_input(given: str, frames: bool, every: int, tell: Tell) -> Iterator[Foun
             yield from _of_folder(one, base, frames, every, tell)
         elif is_list(one):
             for row in read_manifest(one):
-                yield Found(_name(row.path, one.parent), row.path, words=row.words)
+                yield SourcePicture(_name(row.path, one.parent), row.path, words=row.words)
         elif _is_input(one):
-            yield Found(_name(one, base or one.parent), one)
+            yield SourcePicture(_name(one, base or one.parent), one)
         else:
             tell(one, OTHER)
 
 
 def _of_folder(
     folder: Path, base: Path | None, frames: bool, every: int, tell: Tell
-) -> Iterator[Found]:
+) -> Iterator[SourcePicture]:
     counts: dict[Path, int] = {}
     for path in walk(folder, tell):
         if is_list(path):
@@ -111,12 +111,12 @@ def _of_folder(
         elif not _is_input(path):
             tell(path, OTHER)
         elif not frames:
-            yield Found(_name(path, base or folder), path)
+            yield SourcePicture(_name(path, base or folder), path)
         elif is_picture(path):
             number = counts[path.parent] = counts.get(path.parent, -1) + 1
             if number % every == 0:
                 sequence = safe_name(path.parent.relative_to(base or folder.parent))
-                yield Found(f"{sequence}/{safe_name(path.stem)}", path, sequence=sequence)
+                yield SourcePicture(f"{sequence}/{safe_name(path.stem)}", path, sequence=sequence)
         else:
             tell(path, FILM)
 
@@ -128,7 +128,9 @@ def _is_input(path: Path) -> bool:
         return True  # to be listed as a failure, with the reason
 
 
-def _with_frames(start: Found, every: int, known: dict[Path, Looked]) -> Iterator[Found]:
+def _with_frames(
+    start: SourcePicture, every: int, known: dict[Path, FilmOrFault]
+) -> Iterator[SourcePicture]:
     """What is found, or the frames of a film; of one that cannot be decoded the first, to be
     listed."""
     film = known.get(start.path)
@@ -145,11 +147,11 @@ def _with_frames(start: Found, every: int, known: dict[Path, Looked]) -> Iterato
         )  # fmt: skip
 
 
-def _frame_name(start: Found, number: int) -> str:
+def _frame_name(start: SourcePicture, number: int) -> str:
     return f"{start.name}/{number:0{FRAME_DIGITS}}"
 
 
-def _film(path: Path, on_frame: Callable[[int], None]) -> Looked:
+def _film(path: Path, on_frame: Callable[[int], None]) -> FilmOrFault:
     """A film, the reason why it cannot be decoded, or None for a picture."""
     try:
         if not holds_frames(path):
@@ -169,11 +171,11 @@ def holds_frames(path: Path) -> bool:
         return False  # opening it as a picture will say why
 
 
-def _look_ahead(paths: Iterable[Path], on_frame: Callable[[int], None]) -> dict[Path, Looked]:
+def _look_ahead(paths: Iterable[Path], on_frame: Callable[[int], None]) -> dict[Path, FilmOrFault]:
     """What each file is, with films decoded several at a time."""
     counts: dict[Path, int] = {}
 
-    def one(path: Path) -> Looked:
+    def one(path: Path) -> FilmOrFault:
         def advance(count: int) -> None:
             counts[path] = count
             on_frame(sum(list(counts.values())))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..decode import Hints, ade20k
-from ..errors import PixWizardError
+from ..errors import PixWizardError, reason_of
 from ..files.answers import write_answer
 from ..files.film import FilmReader
 from ..files.picture_files import allow_pixels, open_picture
@@ -33,6 +33,7 @@ from .plan import Batch, Chain, Todo, canvas_of
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 READ_AHEAD, WRITE_BEHIND = 2, 4  # batches
 Answer = Tensor | Exception
+REASON_LENGTH = 300
 log = logging.getLogger(__name__)
 
 
@@ -173,7 +174,7 @@ def may_pass(error: Exception) -> bool:
 
 def failed(todo: Todo, error: BaseException) -> Record:
     """The record of an item without a result; with a full disk no other could get one either."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    reason = reason_of(error, REASON_LENGTH)
     full = any(getattr(one, "errno", None) in FULL for one in (error, error.__cause__))
     status = STOPPED if full else FAILED
     return {"name": todo.item.name, "key": todo.key, "status": status, "path": todo.item.path,

@@ -20,13 +20,13 @@ class HasArray(Protocol):
 
 
 Array: TypeAlias = Tensor | HasArray | Sequence[Any]
-Given, Made = ParamSpec("Given"), TypeVar("Made")
+Given, Measured = ParamSpec("Given"), TypeVar("Measured")
 PAIR = 2  # a prediction and its truth come first
 
 
 def arrays(
     *, unit: bool = False, exact: bool = False
-) -> Callable[[Callable[Given, Made]], Callable[Given, Made]]:
+) -> Callable[[Callable[Given, Measured]], Callable[Given, Measured]]:
     """Let a measure take any arrays: its first two arguments, and `valid`, become tensors on one
     device, the first two of one type.
 
@@ -35,12 +35,12 @@ def arrays(
     would wrap around. Raises MetricError naming the shapes, types or ranges met.
     """
 
-    def decorate(measure: Callable[Given, Made]) -> Callable[Given, Made]:
+    def decorate(measure: Callable[Given, Measured]) -> Callable[Given, Measured]:
         signature = inspect.signature(measure)
         first, second = list(signature.parameters)[:PAIR]
 
         @functools.wraps(measure)
-        def taking_arrays(*arguments: Given.args, **named: Given.kwargs) -> Made:
+        def taking_arrays(*arguments: Given.args, **named: Given.kwargs) -> Measured:
             bound = signature.bind(*arguments, **named)
             values = bound.arguments
             one, two = (tensor(values[name], name) for name in (first, second))

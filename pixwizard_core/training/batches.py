@@ -77,7 +77,7 @@ def in_range(pictures: Tensor) -> Tensor:
     return pictures.float() / 127.5 - 1
 
 
-class Looked:
+class KnownTokens:
     """Image tokens of all samples, each different picture encoded once, kept as float16.
 
     look: pictures (B, 3, H, W) in -1..1 to tokens (B, N, D).
@@ -130,7 +130,9 @@ class Sampler:
         look: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.samples, self.empty = samples, empty
-        self.looked = {size: Looked(data, look) for size, data in samples.items()} if look else {}
+        self.known = (
+            {size: KnownTokens(data, look) for size, data in samples.items()} if look else {}
+        )
         self.buckets = list(samples)
         self.shares = torch.tensor([float(len(samples[bucket])) for bucket in self.buckets])
         known = [TASK_IDS.index(name) for name in WORLD_TASKS]
@@ -148,7 +150,7 @@ class Sampler:
         spots = torch.rand(settings.batch, generator=generator, dtype=torch.float64)
         places = (counts.cumsum(0) - counts)[tasks] + (spots * counts[tasks]).long()
         index = self.order[bucket][places.to(data.task.device)]
-        tokens = self.looked[bucket][index] if self.looked else None
+        tokens = self.known[bucket][index] if self.known else None
         return assemble(data, index, settings, generator, self.empty, tokens)
 
 

@@ -31,7 +31,7 @@ TASK_IDS = tuple(TASKS)
 
 
 @dataclass
-class Drawn:
+class EncodedExamples:
     """Encoded examples of one picture size, before they are asked for in sentences.
 
     pictures: (n, 3, H, W) uint8; source, target: (n, 4, h, w) float16 latents; task: (n,) index
@@ -45,7 +45,7 @@ class Drawn:
     words: list[dict[str, str]]
 
     @classmethod
-    def cat(cls, parts: list[Drawn]) -> Drawn:
+    def cat(cls, parts: list[EncodedExamples]) -> EncodedExamples:
         names = ("pictures", "source", "target", "task")
         joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
         return cls(**joined, words=[words for part in parts for words in part.words])
@@ -85,7 +85,7 @@ class Samples:
         return cls(**joined)
 
 
-def asked(drawn: Drawn, sentences: list[list[str]], text: Tokenizers) -> Samples:
+def asked(drawn: EncodedExamples, sentences: list[list[str]], text: Tokenizers) -> Samples:
     """Samples from examples and the sentences, equally many for each, that ask for them."""
     count, each = len(sentences), len(sentences[0])
     ids, mask, clip_ids, _ = text.tokenize([s for some in sentences for s in some])
@@ -143,7 +143,7 @@ def produce(
     seed: int,
     vae: TaesdCoder,
     device,
-) -> Drawn:
+) -> EncodedExamples:
     """One example of each task for each of some scenes, all of one (height, width), by their seed.
 
     The pictures of a scene serve all its tasks, and are encoded once. Result is on the CPU.
@@ -156,7 +156,7 @@ def produce(
         if not encode.known:
             encode(examples.truth["rgb"], remember=True)
         parts.append(
-            Drawn(
+            EncodedExamples(
                 pictures=(examples.inputs * 255).round().byte().cpu(),
                 source=encode(examples.inputs),
                 target=encode(examples.targets),
@@ -164,7 +164,7 @@ def produce(
                 words=examples.words,
             )
         )
-    return Drawn.cat(parts)
+    return EncodedExamples.cat(parts)
 
 
 def plan(scenes: int, chunk: int) -> list[tuple[int, tuple[int, int], int]]:
@@ -241,7 +241,7 @@ def build(
     text, rng = load_tokenizer_only(), random.Random(order.seed)
     for index, bucket, _ in plan(order.scenes, order.chunk):
         stored = torch.load(folder / f"chunk_{index:05d}.pt", weights_only=True)
-        drawn = Drawn(**stored)
+        drawn = EncodedExamples(**stored)
         tasks = [TASK_IDS[i] for i in drawn.task.tolist()]
         pairs = zip(tasks, drawn.words, strict=True)
         sentences = [[ask(*pair, rng) for _ in range(order.sentences)] for pair in pairs]

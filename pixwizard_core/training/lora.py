@@ -25,7 +25,7 @@ from ..world.examples import make_examples
 from ..world.held_out import check_tasks
 from ..world.scenes import sample_scenes
 from .batches import Batch, Sampler, TrainSettings, assemble
-from .dataset import Drawn, Samples, asked
+from .dataset import EncodedExamples, Samples, asked
 from .loop import Trainee, flow_loss
 
 DEFAULTS = TrainSettings(batch=8, learning_rate=3e-4, warmup_steps=20, weight_decay=0.0)
@@ -118,7 +118,7 @@ def _encode(bundle: Bundle, given: Tensor, target: Tensor, instructions: list[st
     def latent(picture: Tensor) -> Tensor:
         return bundle.vae.encode(to_pixels(picture).to(bundle.device)).float().cpu()
 
-    drawn = Drawn(
+    drawn = EncodedExamples(
         pictures=(given * 255).round().byte(),
         source=latent(given),
         target=latent(target),

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import CheckpointError, one_line
+from ..errors import CheckpointError, reason_of
 
 LARGEST_PICKLE = 8 << 20  # bytes of names and shapes; the released model's take 0.2 MB
 LEGACY_PICKLES = 5  # magic number, version, system, content, storage keys
@@ -59,7 +59,7 @@ def scan(path: Path, allow: Iterable[str] = ()) -> None:
 
 
 def damaged(path: Path, error: Exception) -> CheckpointError:
-    reason = one_line(str(error), 160) or type(error).__name__
+    reason = reason_of(error, 160)
     return CheckpointError(
         f"{path.name} is damaged or not a PyTorch file ({reason}); copy or download it again"
     )

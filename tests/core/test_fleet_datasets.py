@@ -13,7 +13,7 @@ from pixwizard_core import cli
 from pixwizard_core.decode import ade20k
 from pixwizard_core.errors import CanvasError, PixWizardError
 from pixwizard_core.evaluation.layouts import LAYOUTS, find_data, unpack_sidd
-from pixwizard_core.evaluation.layouts_referring import Options
+from pixwizard_core.evaluation.layouts_referring import DatasetOptions
 from pixwizard_core.evaluation.plain_pickle import read_plain_pickle
 from pixwizard_core.evaluation.protocols import score, total
 from pixwizard_core.evaluation.truths import read_truth
@@ -50,13 +50,13 @@ def test_nyuv2_depth_is_black_at_nought_and_white_at_ten_metres(tmp_path):
     millimetres = torch.full((SIDE, SIDE), 4000)
     millimetres[:4] = 0  # unknown
     grey16(tmp_path / "test" / "kitchen" / "sync_depth_00045.png", millimetres)
-    (one,) = found = find_data("nyuv2", tmp_path, Options())
+    (one,) = found = find_data("nyuv2", tmp_path, DatasetOptions())
     assert one.words == {"task": "depth"}
     assert one.truth["crop"] is None  # not of NYUv2's size
     scores = scores_of(found, plain(0.5))  # 5 m
     assert scores["rmse_m"] == pytest.approx(1.0, abs=1e-5)
     assert scores["abs_rel"] == pytest.approx(0.25, abs=1e-5)
-    aligned = find_data("nyuv2", tmp_path, Options(align=True))
+    aligned = find_data("nyuv2", tmp_path, DatasetOptions(align=True))
     assert scores_of(aligned, plain(0.1))["rmse_m"] == pytest.approx(0, abs=1e-5)
 
 
@@ -67,7 +67,7 @@ def test_nyuv2_is_scored_inside_eigens_crop(tmp_path):
     millimetres = torch.full((480, 640), 9000)
     millimetres[45:471, 41:601] = 2000
     grey16(folder / "sync_depth_1.png", millimetres)
-    (one,) = find_data("nyuv2", tmp_path, Options())
+    (one,) = find_data("nyuv2", tmp_path, DatasetOptions())
     row = score(one.truth, torch.full((1, 3, 480, 640), 0.2), torch.zeros(1, 3, 480, 640), None)
     assert row["pixels"] == 426 * 560
     assert row["rmse_m"] == pytest.approx(0, abs=1e-4)
@@ -78,21 +78,21 @@ def test_sunrgbd_turns_its_bits_back(tmp_path):
     rgb(sample / "image" / "NYU0001.jpg", 0.5)
     stored = ((3000 << 3) | (3000 >> 13)) & 0xFFFF
     grey16(sample / "depth_bfx" / "NYU0001.png", torch.full((SIDE, SIDE), stored))
-    (one,) = found = find_data("sunrgbd", tmp_path, Options())
+    (one,) = found = find_data("sunrgbd", tmp_path, DatasetOptions())
     assert read_truth(one.truth).unique().tolist() == [3.0]
     assert scores_of(found, plain(0.3))["rmse_m"] == pytest.approx(0, abs=1e-5)
     listed = tmp_path / "test.txt"
     listed.write_text("SUNRGBD/kv1/NYUdata/NYU0001\n", encoding="utf-8")
-    assert len(find_data("sunrgbd", tmp_path, Options(listed=str(listed)))) == 1
+    assert len(find_data("sunrgbd", tmp_path, DatasetOptions(listed=str(listed)))) == 1
 
 
 def test_nyuv2_normals_are_angles_over_all_pixels(tmp_path):
     rgb(tmp_path / "test" / "a" / "rgb_1.jpg", 0.5)
     rgb(tmp_path / "test" / "a" / "normal_1.png", 0.5, 0.5, 1.0)  # towards the viewer
-    found = find_data("nyuv2-normals", tmp_path, Options())
+    found = find_data("nyuv2-normals", tmp_path, DatasetOptions())
     sideways = torch.tensor([1.0, 0.5, 0.5]).view(1, 3, 1, 1).expand(1, 3, SIDE, SIDE)
     assert scores_of(found, sideways)["mean_angle_deg"] == pytest.approx(90, abs=0.5)
-    turned = find_data("nyuv2-normals", tmp_path, Options(sign=(1, 1, -1)))
+    turned = find_data("nyuv2-normals", tmp_path, DatasetOptions(sign=(1, 1, -1)))
     facing = torch.tensor([0.5, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, SIDE, SIDE)
     assert scores_of(turned, facing)["mean_angle_deg"] == pytest.approx(180, abs=0.6)
 
@@ -107,7 +107,7 @@ def test_ade20k_counts_classes_over_the_whole_set(tmp_path):
         path = root / "annotations" / "validation" / f"ADE_{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_picture(path, labels / 255)
-    found = find_data("ade20k", tmp_path, Options())
+    found = find_data("ade20k", tmp_path, DatasetOptions())
     assert [one.name for one in found] == ["images/validation/ADE_1", "images/validation/ADE_2"]
     painted = torch.tensor(palette.colours[3]).view(1, 3, 1, 1).expand(1, 3, SIDE, SIDE) / 255
     scores = scores_of(found, painted, palette)
@@ -143,7 +143,7 @@ def half_white(columns: int) -> torch.Tensor:
 
 def test_refcoco_asks_every_sentence_and_scores_ciou(tmp_path):
     pytest.importorskip("pycocotools", reason="pycocotools is not installed")
-    (one,) = found = find_data("refcoco", referring(tmp_path), Options())
+    (one,) = found = find_data("refcoco", referring(tmp_path), DatasetOptions())
     assert one.words == {"task": "mask", "target": "left ball", "colour": "red"}
     assert scores_of(found, half_white(16))["ciou"] == pytest.approx(1)
     assert scores_of(found, half_white(8))["ciou"] == pytest.approx(0.5)
@@ -151,7 +151,7 @@ def test_refcoco_asks_every_sentence_and_scores_ciou(tmp_path):
 
 def test_refcoco_by_hue_reads_a_highlight(tmp_path):
     pytest.importorskip("pycocotools", reason="pycocotools is not installed")
-    both = find_data("refcoco", referring(tmp_path), Options(method="both", split="testA"))
+    both = find_data("refcoco", referring(tmp_path), DatasetOptions(method="both", split="testA"))
     assert [one.words["task"] for one in both] == ["mask", "highlight"]
     tinted = torch.full((1, 3, SIDE, SIDE), 0.5)
     tinted[:, 0, :, :16], tinted[:, 1:, :, :16] = 0.9, 0.2
@@ -161,7 +161,7 @@ def test_refcoco_by_hue_reads_a_highlight(tmp_path):
 def test_grefcoco_has_sentences_about_nothing(tmp_path):
     pytest.importorskip("pycocotools", reason="pycocotools is not installed")
     root = referring(tmp_path, "grefcoco", "grefs(unc).json", [-1])
-    found = find_data("grefcoco", root, Options())
+    found = find_data("grefcoco", root, DatasetOptions())
     assert not read_truth(found[0].truth).any()
     assert scores_of(found, plain(0))["miou"] == 1
 
@@ -192,7 +192,7 @@ def test_pickles_with_anything_but_plain_values_are_refused():
 def test_rain100l_pairs_its_pictures(rainy, clear, tmp_path):
     rgb(tmp_path / rainy, 0.5)
     rgb(tmp_path / clear, 0.2)
-    found = find_data("rain100l", tmp_path, Options())
+    found = find_data("rain100l", tmp_path, DatasetOptions())
     assert [one.words["task"] for one in found] == ["derain"]
     scores = scores_of(found, plain(51 / 255 + 0.1))
     assert scores["psnr_db"] == pytest.approx(20, abs=0.05)
@@ -203,12 +203,12 @@ def test_sidd_pairs_folders_scenes_and_unpacks_blocks(tmp_path):
     savemat = pytest.importorskip("scipy.io", reason="SciPy is not installed").savemat
     rgb(tmp_path / "a" / "0001_NOISY_SRGB_010.PNG", 0.5)
     rgb(tmp_path / "a" / "0001_GT_SRGB_010.PNG", 0.5)
-    assert len(find_data("sidd", tmp_path / "a", Options())) == 1
+    assert len(find_data("sidd", tmp_path / "a", DatasetOptions())) == 1
     for name, shade in (("Noisy", 100), ("Gt", 110)):
         blocks = np.full((2, 3, SIDE, SIDE, 3), shade, np.uint8)
         savemat(tmp_path / f"Validation{name}BlocksSrgb.mat", {f"x{name}": blocks})
     root = unpack_sidd(tmp_path, tmp_path / "out")
-    found = find_data("sidd", root, Options())
+    found = find_data("sidd", root, DatasetOptions())
     assert len(found) == 6
     assert scores_of(found, plain(110 / 255))["psnr_db"] == 100
 
@@ -216,14 +216,14 @@ def test_sidd_pairs_folders_scenes_and_unpacks_blocks(tmp_path):
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_folder_without_the_data_says_what_it_needs(name, tmp_path):
     with pytest.raises(PixWizardError, match=r"needs|has none of|there is no"):
-        find_data(name, tmp_path, Options())
+        find_data(name, tmp_path, DatasetOptions())
     with pytest.raises(PixWizardError, match="there is no folder"):
-        find_data(name, tmp_path / "gone", Options())
+        find_data(name, tmp_path / "gone", DatasetOptions())
 
 
 def test_a_missing_truth_is_an_error_of_its_picture(tmp_path):
     rgb(tmp_path / "test" / "a" / "rgb_1.jpg", 0.5)
-    (one,) = find_data("nyuv2", tmp_path, Options())
+    (one,) = find_data("nyuv2", tmp_path, DatasetOptions())
     with pytest.raises(CanvasError, match=r"sync_depth_1\.png is missing"):
         score(one.truth, plain(0), plain(0), None)
 

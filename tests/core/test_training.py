@@ -13,7 +13,7 @@ from pixwizard_core.encoders.tiny import BUNDLE, build_tiny_encoders, load_token
 from pixwizard_core.encoders.vae import TaesdCoder
 from pixwizard_core.model import PixWizard
 from pixwizard_core.training import fast_ops, loop, small_model
-from pixwizard_core.training.batches import Looked, garble, task_weights
+from pixwizard_core.training.batches import KnownTokens, garble, task_weights
 from pixwizard_core.training.dataset import TASK_IDS, Samples, asked, plan, produce
 from pixwizard_core.training.loop import (
     Run,
@@ -176,7 +176,7 @@ def test_a_picture_is_looked_at_once_and_its_tokens_are_those_of_looking_each_ti
         seen.append(len(pictures))
         return pictures.mean((2, 3))[:, None] + torch.arange(5)[None, :, None]
 
-    looked = Looked(samples, look, at_once=4)
+    looked = KnownTokens(samples, look, at_once=4)
     assert sum(seen) < len(samples)  # depth and mask share their picture
     index = torch.tensor([3, 0, 20])
     wanted = look(samples.pictures[index].float() / 127.5 - 1)

@@ -13,7 +13,7 @@ import pytest
 from pixwizard_core.decode.palette import read_palette
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.evaluation.layouts import find_data
-from pixwizard_core.evaluation.layouts_referring import Options
+from pixwizard_core.evaluation.layouts_referring import DatasetOptions
 from pixwizard_core.evaluation.plain_pickle import read_plain_pickle
 from pixwizard_core.fleet.manifest import read_json_lines, read_manifest
 from pixwizard_core.training.config import read_config
@@ -43,14 +43,14 @@ def referring(references: str):
             (folder / "instances.json").write_text(json.dumps(sound), encoding="utf-8")
         else:
             (folder / "refs(unc).json").write_text("[]", encoding="utf-8")
-        return find_data("refcoco", path.parent, Options())
+        return find_data("refcoco", path.parent, DatasetOptions())
 
     return read
 
 
 def world(path: Path):
     shutil.copy(path, path.with_name("items.jsonl"))
-    return find_data("world", path.parent, Options())
+    return find_data("world", path.parent, DatasetOptions())
 
 
 READERS = {
