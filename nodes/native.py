@@ -22,6 +22,7 @@ from . import latents
 from .patchers import apply_every_patch, patcher_class, take_weights
 from .patches import one_run, reference_cfg
 from .prepared import PreparedCache
+from .text_masks import tokens_used
 from .transformer import Options, Transformer
 
 IMAGE_LATENT = "pixwizard_image_latent"  # keys of a CONDITIONING that our Encode node fills
@@ -97,8 +98,7 @@ class Model(comfy.model_base.BaseModel):
         return super().process_latent_out(checked(latent, self))
 
     def _text(self, kwargs: dict) -> tuple[Tensor, Tensor, Tensor]:
-        """Text features, their mask as int64 (the host would cast a bool to float) and the pooled
-        text."""
+        """Text features, their mask as int64 and the pooled text."""
         config = self.diffusion_model.config
         text, pooled = kwargs.get("cross_attn"), kwargs.get("pooled_output")
         wanted = f"text width {config.cap_feat_dim} and pooled width {config.cap_clip_feat_dim}"
@@ -108,16 +108,7 @@ class Model(comfy.model_base.BaseModel):
                 f"this PixWizard model takes {wanted}. Got: {met[0]} and {met[1]}; encode the text "
                 "with the CLIP of the PixWizard loader that belongs to this model"
             )
-        mask = kwargs.get("attention_mask")
-        if mask is None:
-            mask = torch.ones(text.shape[:2])
-        if mask.numel() != text.shape[:2].numel() or not _all_rows(mask.reshape(text.shape[:2])):
-            raise EncoderError(
-                f"a conditioning has {text.shape[1]} text tokens and a mask of shape "
-                f"{tuple(mask.shape)}; each text needs a mask of its own length with at least one "
-                "token to use, as Encode makes it"
-            )
-        return text, mask.reshape(text.shape[:2]).ne(0).long(), pooled
+        return text, tokens_used(text, kwargs.get("attention_mask")), pooled
 
     def _image_tokens(self, kwargs: dict) -> tuple[Tensor, bool]:
         """Image tokens, and whether there is an image. Without one a single zero token, which
@@ -161,10 +152,6 @@ class Model(comfy.model_base.BaseModel):
         cache = PreparedCache()
         self._run = weakref.ref(noise), weakref.ref(cache)
         return cache
-
-
-def _all_rows(mask: Tensor) -> bool:
-    return bool(mask.any(1).all())
 
 
 def checked(samples: Tensor, model: Model) -> Tensor:

@@ -50,10 +50,11 @@ class TextModel(torch.nn.Module):
 
     def encode_token_weights(self, tokens: dict) -> tuple[Tensor, Tensor, dict]:
         """Tokens of one text, as Tokens.tokenize_with_weights makes them; of the weights only 0
-        counts."""
+        counts. Features of padding are zero, so that it is known after the mask is lost."""
         device = self.execution_device or getattr(self, "device", None)
         ids, mask = self._ids(tokens["gemma"], device)
         features = self.gemma["transformer"](ids, mask)
+        features = features.masked_fill(mask[..., None] == 0, 0)
         pooled = self.clip_l["transformer"](self._ids(tokens["clip_l"], device)[0])
         output = comfy.model_management.intermediate_device()
         features, pooled, mask = (part.to(output) for part in (features, pooled, mask))

@@ -111,6 +111,7 @@ def check_text_features_are_those_of_transformers(setup):
         length = int(mask.sum())
         assert torch.equal(values["attention_mask"].bool(), mask), sentence
         assert features.shape[1] % 8 == 0, features.shape
+        assert not features[:, length:].any(), "padding is zero, also where a mask is lost"
         found[sentence] = [
             close(features[:, :length], text[:, :length], NEAR, f"features of {sentence!r}"),
             close(values["pooled_output"], pooled, NEAR, f"pooled text of {sentence!r}"),

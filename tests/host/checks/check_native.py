@@ -172,6 +172,24 @@ def check_a_prompt_acts_in_its_time(setup):
     return close(out, second, EXACT, "in one run and in two")
 
 
+def check_joined_texts_act_with_all_their_tokens(setup):
+    """The host keeps the first text's mask; the second text must count all the same."""
+    small = Single(setup)
+    full, image_only, _ = small.branches()
+    (joined,) = nodes.ConditioningConcat().concat(full, image_only)
+    features, values = joined[0]
+    assert values["attention_mask"].shape[1] < features.shape[1]
+    whole = [[features, {**values, "attention_mask": torch.ones(features.shape[:2])}]]
+    out, wanted = (small.sampled("euler", "simple", 2, positive=one) for one in (joined, whole))
+    plain = small.sampled("euler", "simple", 2)
+    assert apart(out, plain) > 1e-3
+    (mean,) = nodes.ConditioningAverage().addWeighted(full, image_only, 0.5)
+    assert apart(small.sampled("euler", "simple", 2, positive=mean), plain) > 1e-3
+    (both,) = nodes.ConditioningCombine().combine(joined, image_only)
+    assert torch.isfinite(small.sampled("euler", "simple", 2, positive=both)).all()
+    return close(out, wanted, EXACT, "joined texts")
+
+
 def check_merged_models_are_their_mean_weights(setup):
     """All of them: gates and padding token too, which the host alone leaves as they are."""
     one, other = Single(setup), Single(setup)
