@@ -1,4 +1,4 @@
-"""The border between host and core tensors: the only file of the node layer that changes a layout.
+"""The border between host and core tensors: with exact.py the only file that changes a layout.
 
 Host IMAGE: (B, H, W, C) float 0..1, C of 1 to 4. Host MASK: (B, H, W) or (H, W) float, 1 =
 selected. Core: image_01 (B, 3, H, W) 0..1, pixels the same in -1..1, mask (B, H, W) float 0..1 or
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..pixwizard_core.canvas import images
 from ..pixwizard_core.decode.masks import objects
-from ..pixwizard_core.errors import CanvasError
+from .exact import to_channels_first
 
 MAX_OBJECTS = 64  # of one picture; each takes a mask of the picture's size
 
@@ -21,16 +21,10 @@ def to_image_01(image: Tensor) -> Tensor:
     """Host IMAGE -> (B, 3, H, W) float32 0..1; transparency dropped, grey repeated to three
     channels.
 
-    Raises CanvasError when the tensor is no picture or holds values that are not finite.
+    Raises CanvasError when the tensor is no picture (see exact.to_channels_first) or holds values
+    that are not finite.
     """
-    if image.ndim == 3:
-        image = image[None]
-    if image.ndim != 4:
-        raise CanvasError(
-            f"an image must be (batch, height, width, channels). Got: {tuple(image.shape)}; "
-            "connect the IMAGE output of a load or decode node"
-        )
-    rgb, _ = images.ensure_rgb(image.movedim(-1, 1))
+    rgb, _ = images.ensure_rgb(to_channels_first(image))
     return rgb.float().contiguous()
 
 

@@ -29,7 +29,8 @@ def tokens_used(text: Tensor, mask: Tensor | None) -> Tensor:
         if bool(used.any(1).all()):
             return used.long()
     raise EncoderError(
-        f"a conditioning has {tokens} text tokens and a mask of shape {tuple(mask.shape)}; each text needs a "
-        "mask of its own length with at least one token to use. Connect the conditioning of Encode "
-        "itself, or join two of them with ConditioningConcat or ConditioningCombine"
+        f"a conditioning has {tokens} text tokens and a mask of shape {tuple(mask.shape)}; each "
+        "text needs a mask of its own length with at least one token to use. Connect the "
+        "conditioning of Encode itself, or join two of them with ConditioningConcat or "
+        "ConditioningCombine"
     )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..pixwizard_core.encoders.architectures import build, expected_shapes, require_fit, shapes
 from ..pixwizard_core.encoders.vision import CLIP_MEAN, CLIP_STD, normalise
 from .encoder_layers import attend, encoder_ops
+from .exact import to_channels_first
 from .patchers import apply_every_patch, is_dynamic, patcher_class, take_weights
 
 ALL_LAYERS = "all"  # what the host's own models take for every layer's state
@@ -109,7 +110,7 @@ class VisionModel:
 def clip_square(image: Tensor, side: int, crop: bool) -> Tensor:
     """IMAGE (B, H, W, C) → (B, 3, side, side) in 0..1 steps of 1/255, as CLIP's own pipeline makes
     it: shorter side to `side` and the middle cut out, or squashed; bicubic, antialiased."""
-    pixels = image[..., :3].movedim(-1, 1).float()
+    pixels = to_channels_first(image)[:, :3].float()
     height, width = pixels.shape[-2:]
     if (height, width) != (side, side):
         factor = side / min(height, width)

@@ -28,6 +28,7 @@ FORMS = {
     "plain": lambda b: image(24, 16, b),
     "transparent": lambda b: image(24, 16, b, 4),
     "grey": lambda b: image(24, 16, b, 1),
+    "grey without channels": lambda b: image(24, 16, b, 1)[..., 0],
     "grey with alpha": lambda b: image(24, 16, b, 2),
     "half": lambda b: image(24, 16, b).half(),
     "strided": lambda b: image(48, 32, b)[:, ::2, ::2],

@@ -42,6 +42,27 @@ def test_single_picture_becomes_a_batch(tensors):
     assert tensors.to_image_01(picture(4, 6, 3)).shape == (1, 3, 4, 6)
 
 
+@pytest.mark.parametrize("shape", [(2, 6, 8), (1, 6, 128)])
+def test_grey_pictures_without_channels_are_read(tensors, shape):
+    grey = picture(*shape)
+    wanted = grey[:, None].expand(-1, 3, -1, -1)
+    assert torch.equal(tensors.to_image_01(grey), wanted)
+    assert torch.equal(tensors.to_image_01(grey[0]), wanted[:1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [
+        ((1, 3, 64, 128), r"\(1, 3, 64, 128\); its channels come second"),
+        ((1, 8, 64, 64, 3), "give its frames as the batch"),
+        ((1, 64, 64, 128), r"1 to 4 channels. Got: \(1, 64, 64, 128\); connect the IMAGE"),
+    ],
+)
+def test_refusal_of_a_shape_says_how_to_mend_it(tensors, canvas_error, shape, advice):
+    with pytest.raises(canvas_error, match=advice):
+        tensors.to_image_01(picture(*shape))
+
+
 def test_result_is_clamped_and_contiguous_float32(tensors):
     host = tensors.from_image_01(
         torch.tensor([-1.0, 0.25, 3.0], dtype=torch.float64).view(1, 3, 1, 1)
