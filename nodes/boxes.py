@@ -19,11 +19,11 @@ BBox, Segs = io.Custom("BBOX"), io.Custom("SEGS")
 BoundingBox = io.Custom("BOUNDING_BOX")
 
 
-def at_source(boxes, canvas):
-    """The boxes of one picture in whole px of the source, at least 1 px a side."""
+def at_source(boxes, canvas, answer):
+    """The boxes found in one answer (3, H, W) in whole px of the source, at least 1 px a side."""
     if not boxes:
         return boxes
-    moved = canvas.restore_boxes(torch.tensor([box.xyxy_px for box in boxes]).float())
+    moved = canvas.restore_boxes(torch.tensor([box.xyxy_px for box in boxes]).float(), answer)
     low, high = moved[:, :2].round().int().tolist(), moved[:, 2:].round().int().tolist()
     size = canvas.source
     found = []
@@ -111,7 +111,7 @@ class DecodeBoxes(Node):
         asked = source_as_answer(source, answer, canvas)
         found = decode_boxes(answer, colour, asked, min_score=min_score)
         if canvas is not None:
-            found = [at_source(boxes, canvas.of(i)) for i, boxes in enumerate(found)]
+            found = [at_source(boxes, canvas.of(i), answer) for i, boxes in enumerate(found)]
         shown = shown_source(source, answer, canvas).expand(len(found), -1, -1, -1)
         height, width = shown.shape[-2:]
         dicts = [dialects.to_bounding_boxes(boxes, label) for boxes in found]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..pixwizard_core import canvas as canvases
+from ..pixwizard_core.canvas.images import resize_image
 from ..pixwizard_core.decode import palette as palettes
 from ..pixwizard_core.decode.masks import Cleanup
 from ..pixwizard_core.errors import DecodeError
@@ -150,19 +151,30 @@ def centres_of(centre: int) -> tuple[int, ...]:
 
 
 def source_as_answer(source, answer_01, canvas):
-    """Host IMAGE source as (B, 3, H, W) of the answer's size, or None. Raises DecodeError."""
+    """Host IMAGE source as (B, 3, H, W) of the answer's size, or None. With a canvas, of an
+    upscaled answer's size too. Raises DecodeError, or CanvasError for an answer that is none of the
+    canvas."""
     if source is None:
         return None
     source_01 = to_image_01(source)
-    size = source_01.shape[-2:]
-    if size == answer_01.shape[-2:]:
+    if source_01.shape[-2:] == answer_01.shape[-2:]:
         return source_01
-    if canvas is not None and tuple(size) == (canvas.source.height, canvas.source.width):
-        return canvas.fit_image(source_01)
+    if canvas is not None and _size(source_01) == canvas.source:
+        source_01 = canvas.fit_image(source_01)
+    if canvas is not None and _size(source_01) == canvas.model:
+        canvas.of(0).content_of(answer_01)
+        return resize_image(source_01, *answer_01.shape[-2:])
+    size = source_01.shape[-2:]
     raise DecodeError(
         f"the source picture is {size[1]} x {size[0]} px, the answer {answer_01.shape[-1]} x "
         f"{answer_01.shape[-2]} px; connect the canvas too, or the picture as it was fitted"
     )
+
+
+def _size(picture_01):
+    """(width, height) in px, as canvases have it."""
+    height, width = picture_01.shape[-2:]
+    return width, height
 
 
 def shown_source(source, answer_01, canvas):

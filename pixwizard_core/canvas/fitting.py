@@ -51,7 +51,9 @@ class Canvas:
 
     centre: side of the square with the area the size was chosen for (0 when the size was given).
     Images are (B, C, H, W) in 0..1, masks (B, H, W), labels (B, H, W), boxes (..., 4) xyxy in
-    pixels. Every restore_* returns exactly the source's size. Sizes that agree are passed through
+    pixels. Every restore_* returns exactly the source's size, and takes an answer of the model's
+    size or of a larger one of the same aspect ratio, as upscalers make it: what more there is to
+    see in it is kept as far as the source's size allows. Sizes that agree are passed through
     untouched.
     """
 
@@ -83,8 +85,8 @@ class Canvas:
         """(B, C, model) to (B, C, source). Outside a crop: the pixels of `source`, else 0 (see
         covered())."""
         images.check_image(image_01, "model picture")
-        self._expect(image_01, self.model, "model picture")
-        shown = images.resize_image(self.content.cut(image_01), self.view.height, self.view.width)
+        content = self.content_of(image_01)
+        shown = images.resize_image(content.cut(image_01), self.view.height, self.view.width)
         if self._shows_all():
             return shown
         if source is not None:
@@ -101,22 +103,43 @@ class Canvas:
         """(B, model) to (B, source); binary stays binary; nothing is selected outside a crop. B may
         be 0."""
         mask = images.as_mask(mask)
-        self._expect(mask, self.model, "model picture")
-        return self._paste(
-            images.resize_mask(self.content.cut(mask), self.view.height, self.view.width)
-        )
+        content = self.content_of(mask)
+        return self._paste(images.resize_mask(content.cut(mask), self.view.height, self.view.width))
 
     def restore_labels(self, labels: Tensor) -> Tensor:
         """(..., model) of any dtype to (..., source) by nearest pixel; 0 outside a crop."""
-        self._expect(labels, self.model, "model picture")
+        content = self.content_of(labels)
         return self._paste(
-            images.resize_labels(self.content.cut(labels), self.view.height, self.view.width)
+            images.resize_labels(content.cut(labels), self.view.height, self.view.width)
         )
 
-    def restore_boxes(self, boxes_xyxy: Tensor) -> Tensor:
-        """(..., 4) in model pixels to source pixels, clipped to the source."""
-        moved = _map_boxes(boxes_xyxy, self.content, self.view)
-        return _clip_boxes(moved, self.source)
+    def restore_boxes(self, boxes_xyxy: Tensor, answer: Tensor | None = None) -> Tensor:
+        """(..., 4) in pixels of the answer (..., H, W), else of the model picture, to source
+        pixels, clipped to the source."""
+        content = self.content if answer is None else self.content_of(answer)
+        return _clip_boxes(_map_boxes(boxes_xyxy, content, self.view), self.source)
+
+    def content_of(self, answer: Tensor) -> Rect:
+        """Where the source's view lies in an answer (..., H, W): `content` in its pixels.
+
+        Raises CanvasError, with the size to resize to, for an answer that is smaller than the
+        model picture or of another aspect ratio.
+        """
+        height, width = answer.shape[-2:]
+        across, down = width / self.model.width, height / self.model.height
+        # Upscalers round sides to whole px.
+        fits = abs(across * self.model.height - height) < 1 or (
+            abs(down * self.model.width - width) < 1
+        )
+        if not fits or min(across, down) < 1:
+            raise CanvasError(
+                f"the model picture is {width} x {height} px, but this canvas was made for "
+                f"{self.model.width} x {self.model.height} px; resize it to that, or to a multiple "
+                "of it, or use the canvas that belongs to this picture"
+            )
+        if (width, height) == self.model:
+            return self.content
+        return _scaled(self.content, across, down)
 
     def covered(self) -> Tensor:
         """(source) bool: where the model saw the source; all True except outside a crop."""
@@ -218,6 +241,13 @@ def _inscribed(inner: Size, outer: Size) -> Rect:
 
 def _round_div(a: int, b: int) -> int:
     return (2 * a + b) // (2 * b)
+
+
+def _scaled(rect: Rect, across: float, down: float) -> Rect:
+    """The rectangle in px of a picture that is larger by these factors."""
+    left, right = (round(edge * across) for edge in (rect.left, rect.right))
+    top, bottom = (round(edge * down) for edge in (rect.top, rect.bottom))
+    return Rect(left, top, right, bottom)
 
 
 def _map_boxes(boxes: Tensor, old: Rect, new: Rect) -> Tensor:

@@ -65,8 +65,8 @@ def ensure_rgb(image: Tensor, what: str = "image") -> tuple[Tensor, Tensor | Non
     channels = image.shape[1]
     if channels not in (1, 2, 3, 4):
         raise CanvasError(
-            f"{what} must have 1 to 4 channels (grey or RGB, alpha or not) on its second axis. Got: "
-            f"{channels}, of {_shape(image)}; move the channels there"
+            f"{what} must have 1 to 4 channels (grey or RGB, alpha or not) on its second axis. "
+            f"Got: {channels}, of {_shape(image)}; move the channels there"
         )
     alpha = image[:, -1] if channels in (2, 4) else None
     colour = image[:, :3] if channels >= 3 else image[:, :1].expand(-1, 3, -1, -1)

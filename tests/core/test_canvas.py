@@ -217,6 +217,8 @@ def test_wrong_size_is_named():
         canvas.fit_image(torch.rand(1, 3, 40, 30))
     with pytest.raises(CanvasError, match="model picture is 40 x 30 px"):
         canvas.restore_mask(torch.zeros(1, 30, 40))
+    with pytest.raises(CanvasError, match="made for 80 x 48 px; resize it to that, or to a mul"):
+        plan(40, 24, model=(80, 48)).restore_image(torch.rand(1, 3, 80, 48))
     broken = torch.rand(1, 3, 30, 40)
     broken[:, :, 4, 7] = torch.nan
     with pytest.raises(CanvasError, match="3 values that are not finite, of 3600"):
@@ -224,6 +226,37 @@ def test_wrong_size_is_named():
     crop = plan(60, 30, fit="crop", model=(32, 32))
     with pytest.raises(CanvasError, match="2 sources for 3 pictures"):
         crop.restore_image(torch.rand(3, 3, 32, 32), torch.rand(2, 3, 30, 60))
+
+
+@pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
+@pytest.mark.parametrize("times", [2, 4, 1.5])
+def test_upscaled_answer_comes_back_to_its_place(fit, times):
+    canvas = plan(400, 200, fit=fit, model=(64, 64))
+    side = int(64 * times)
+    painted = torch.linspace(0, 1, side).expand(1, 3, side, side)
+    plain = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
+    restored, wanted = canvas.restore_image(painted), canvas.restore_image(plain)
+    assert restored.shape == (1, 3, 200, 400)
+    assert (restored - wanted).abs().max() < 0.05
+    mask = canvas.restore_mask(painted[:, 0] > 0.5)
+    assert (mask != canvas.restore_mask(plain[:, 0] > 0.5)).float().mean() < 0.02
+    labels = (painted[:, 0] * 4).long()
+    assert canvas.restore_labels(labels).unique().tolist() == [0, 1, 2, 3, 4]
+    box = torch.tensor([8.0, 16, 40, 48])
+    moved = canvas.restore_boxes(box * times, torch.zeros(side, side))
+    assert torch.allclose(moved, canvas.restore_boxes(box), atol=4)
+
+
+def test_upscaled_answer_keeps_detail_that_the_model_size_has_not():
+    stripes = (torch.arange(128) % 2).float().expand(1, 3, 128, 128)
+    assert torch.equal(plan(128, 128, model=(64, 64)).restore_image(stripes), stripes)
+
+
+def test_upscaler_may_round_a_side():
+    canvas = plan(70, 50, model=(80, 48))
+    assert canvas.restore_image(torch.rand(1, 3, 72, 121)).shape == (1, 3, 50, 70)
+    with pytest.raises(CanvasError, match="model picture is 124 x 72 px"):
+        canvas.restore_image(torch.rand(1, 3, 72, 124))
 
 
 def two_views():

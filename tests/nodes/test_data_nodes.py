@@ -301,6 +301,43 @@ def test_boxes_say_when_the_source_does_not_belong(nodes, errors):
         call(nodes["DecodeBoxes"], image=answer, source=image(50, 40))
 
 
+def enlarged(picture, times):
+    """An IMAGE with each pixel repeated, as the plainest upscaler makes it."""
+    return picture.repeat_interleave(times, 1).repeat_interleave(times, 2)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_upscaled_answers_come_back_through_their_canvas(nodes, times):
+    source = 0.4 * image(300, 200)
+    fitted, hole, canvas, *_ = call(nodes["FitToCanvas"], image=source, centre=128)
+    answer = fitted.clone()
+    answer[:, 20:60, 30:110] = RED
+    answer[:, 23:57, 33:107] = fitted[:, 23:57, 33:107]
+    large = enlarged(answer, times)
+    ((plain,),) = call(nodes["DecodeBoxes"], image=answer, source=source, canvas=canvas)[0]
+    for given in (source, fitted):
+        ((box,),) = call(nodes["DecodeBoxes"], image=large, source=given, canvas=canvas)[0]
+        assert box == pytest.approx(plain, abs=1)
+    restored, mask = call(nodes["RestoreFromCanvas"], canvas=canvas, image=large)
+    assert (restored.shape, mask.shape) == ((1, 200, 300, 3), (1, 200, 300))
+    assert (
+        restored - call(nodes["RestoreFromCanvas"], canvas=canvas, image=answer)[0]
+    ).abs().mean() < 0.05
+    whole = torch.ones(1, 200, 300)
+    (laid,) = call(
+        nodes["Composite"], source=source, result=large, mask=whole, canvas=canvas, feather=0.0
+    )
+    assert torch.equal(laid, restored)
+
+
+def test_answer_of_another_aspect_is_told_the_size_to_resize_to(nodes, errors):
+    source = image(300, 200)
+    fitted, _, canvas, width, height = call(nodes["FitToCanvas"], image=source, centre=128)
+    for name in ("RestoreFromCanvas", "DecodeMask", "DecodeBoxes"):
+        with pytest.raises(errors.CanvasError, match=f"{width} x {height} px; resize it to that"):
+            call(nodes[name], image=image(150, 150), canvas=canvas, source=source)
+
+
 def tinted(width=120, height=80):
     """A picture with a red thing in it, and the same with a disc of it tinted red."""
     source = 0.2 + 0.5 * image(width, height)
