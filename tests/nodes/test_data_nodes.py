@@ -309,7 +309,7 @@ def enlarged(picture, times):
 @pytest.mark.parametrize("times", [2, 3])
 def test_upscaled_answers_come_back_through_their_canvas(nodes, times):
     source = 0.4 * image(300, 200)
-    fitted, hole, canvas, *_ = call(nodes["FitToCanvas"], image=source, centre=128)
+    fitted, _, canvas, *_ = call(nodes["FitToCanvas"], image=source, centre=128)
     answer = fitted.clone()
     answer[:, 20:60, 30:110] = RED
     answer[:, 23:57, 33:107] = fitted[:, 23:57, 33:107]
@@ -332,7 +332,7 @@ def test_upscaled_answers_come_back_through_their_canvas(nodes, times):
 
 def test_answer_of_another_aspect_is_told_the_size_to_resize_to(nodes, errors):
     source = image(300, 200)
-    fitted, _, canvas, width, height = call(nodes["FitToCanvas"], image=source, centre=128)
+    _, _, canvas, width, height = call(nodes["FitToCanvas"], image=source, centre=128)
     for name in ("RestoreFromCanvas", "DecodeMask", "DecodeBoxes"):
         with pytest.raises(errors.CanvasError, match=f"{width} x {height} px; resize it to that"):
             call(nodes[name], image=image(150, 150), canvas=canvas, source=source)
