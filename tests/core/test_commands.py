@@ -241,5 +241,5 @@ def test_train_lora_of_a_list(small, tmp_path, capsys):
 
 
 def test_lora_of_the_released_model_needs_all_four_parts():
-    with pytest.raises(PixWizardError, match="four parts: --model, --gemma, --clip, --vae"):
+    with pytest.raises(PixWizardError, match="four parts; give also --gemma, --clip, --vae"):
         train_command._base(parse("train", "--out", "x", "--lora", "world", "--model", "y"))
