@@ -41,9 +41,10 @@ class DecodeHighlight(Node):
         return schema(
             "DecodeHighlight",
             display_name="PixWizard Decode Highlight",
-            description="What the model tinted, as a mask of the source's size with values exactly "
-            "0 and 1 (unless feathered), all zero when nothing was found; and one mask for each of "
-            f"the {MAX_OBJECTS} largest separate objects of a picture, largest first.",
+            description="Turns what the model tinted into a mask of the source's size. Values are "
+            "exactly 0 and 1 (unless feathered), all zero if nothing was found. Also gives one "
+            f"mask for each of the {MAX_OBJECTS} largest separate objects of a picture, largest "
+            "first.",
             search_aliases=["referring segmentation", "tint", "select"],
             is_output_node=True,
             inputs=[
@@ -53,9 +54,9 @@ class DecodeHighlight(Node):
                     "method",
                     options=list(METHODS),
                     default=METHODS[0],
-                    tooltip="alpha: how much of the colour was laid on the source, the better way, "
-                    "needs the source. hsv: vivid pixels of the colour's hue, as in the paper, "
-                    "needs no source. auto: alpha when there is a source.",
+                    tooltip="alpha: how much of the colour was blended over the source; more "
+                    "accurate, needs the source. hsv: vivid pixels of the colour's hue, as in the "
+                    "paper; needs no source. auto: alpha if there is a source.",
                 ),
                 *cleanup_inputs(),
                 source_image(),
@@ -102,8 +103,9 @@ class DecodeEdges(Node):
         return schema(
             "DecodeEdges",
             display_name="PixWizard Decode Edges",
-            description="Lines of a canny, HED, sketch, line-art or pose answer: the picture as it "
-            "is at the source's size, and the lines as a mask, thinned to one px if wanted.",
+            description="Reads the lines of a canny, HED, sketch, line-art or pose answer: the "
+            "unchanged picture at the source's size, and the lines as a mask, thinned to one px if "
+            "you want.",
             search_aliases=["canny", "hed", "lineart", "thin lines", "skeleton"],
             inputs=[
                 answer_image(),
@@ -111,7 +113,7 @@ class DecodeEdges(Node):
                     "lines",
                     options=["light", "dark"],
                     default="light",
-                    tooltip="Whether lines are lighter or darker than what they are drawn on.",
+                    tooltip="Whether lines are lighter or darker than their background.",
                 ),
                 io.Float.Input(
                     "threshold",
@@ -119,12 +121,14 @@ class DecodeEdges(Node):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="How much of the way from paper to line a pixel must be, 0 to 1.",
+                    tooltip=(
+                        "How far from the background's shade to the line's a pixel must be, 0 to 1."
+                    ),
                 ),
                 io.Boolean.Input(
                     "thin",
                     default=False,
-                    tooltip=f"Bring lines to a width of 1 px; those wider than "
+                    tooltip="Thin lines to a width of 1 px; lines wider than "
                     f"{2 * edges.MAX_THINNING} px keep a core.",
                 ),
                 canvas_input(),
@@ -151,9 +155,9 @@ class DecodeNormals(Node):
         return schema(
             "DecodeNormals",
             display_name="PixWizard Decode Normals",
-            description="Surface directions made exactly one long and painted again as "
-            "(n + 1) / 2: red to the right, green up, blue towards the viewer, unless flipped. "
-            "What has no direction faces the viewer.",
+            description="Normalises surface directions to length one and encodes them as (n + 1) / "
+            "2: red to the right, green up, blue towards the viewer, unless flipped. Pixels "
+            "without a direction face the viewer.",
             search_aliases=["normal map", "flip green", "directx opengl"],
             inputs=[
                 answer_image(),
@@ -161,13 +165,13 @@ class DecodeNormals(Node):
                     "green",
                     options=["up", "down"],
                     default="up",
-                    tooltip="Where full green shall point: up as in OpenGL, or down as in DirectX.",
+                    tooltip="Direction of full green: up as in OpenGL, or down as in DirectX.",
                 ),
                 io.Combo.Input(
                     "red",
                     options=["right", "left"],
                     default="right",
-                    tooltip="Where full red shall point.",
+                    tooltip="Direction of full red.",
                 ),
                 canvas_input(),
             ],

@@ -47,9 +47,9 @@ class DecodeBoxes(Node):
         return schema(
             "DecodeBoxes",
             display_name="PixWizard Decode Boxes",
-            description="Finds the outlines that the model drew around things, best first, in px "
-            "of the source. No outline gives empty lists, an empty mask and count 0. The JSON is "
-            "in the run's history as well.",
+            description="Finds the outlines that the model drew around objects, best first, in px "
+            "of the source. Without any outline, lists and mask are empty and count is 0. The JSON "
+            "is also in the run's history.",
             search_aliases=["bounding box", "detect", "segs", "florence"],
             is_output_node=True,
             inputs=[
@@ -61,14 +61,14 @@ class DecodeBoxes(Node):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Least share of a box's sides along which the outline must be found, "
+                    tooltip="Minimum share of a box's sides along which the outline must be found, "
                     "0 to 1.",
                 ),
                 io.String.Input(
                     "label",
                     default="object",
-                    tooltip="Name of what the boxes are around, also written into the picture; "
-                    "empty writes nothing.",
+                    tooltip="Name of the boxed objects, also drawn in the picture. Empty draws "
+                    "nothing.",
                 ),
                 source_image(),
                 canvas_input(),
@@ -78,26 +78,26 @@ class DecodeBoxes(Node):
                     "bboxes",
                     display_name="bboxes",
                     is_output_list=True,
-                    tooltip="[[x1, y1, x2, y2], ...], one for each picture: nodes that take "
-                    "BBOX know nothing of batches and run once for each.",
+                    tooltip="[[x1, y1, x2, y2], ...], one list per picture. Nodes that take BBOX "
+                    "do not support batches and run once per picture.",
                 ),
                 BoundingBox.Output(
                     "bounding_boxes",
                     display_name="bounding_boxes",
-                    tooltip="[{x, y, width, height, label, score}, ...]; for a batch one list for "
-                    "each picture.",
+                    tooltip="[{x, y, width, height, label, score}, ...]; for a batch, one list per "
+                    "picture.",
                 ),
                 Segs.Output(
                     "segs",
                     display_name="segs",
                     is_output_list=True,
-                    tooltip="As Impact Pack has it, one for each picture.",
+                    tooltip="In Impact Pack's format, one per picture.",
                 ),
                 io.String.Output(
                     "json",
                     display_name="json",
-                    tooltip="[{bboxes, labels, scores, ...}], one for each picture, as Florence "
-                    "nodes give it.",
+                    tooltip="[{bboxes, labels, scores, ...}], one per picture, in the format of "
+                    "Florence nodes.",
                 ),
                 io.Mask.Output("mask", display_name="mask"),
                 io.Image.Output("picture", display_name="picture"),

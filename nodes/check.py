@@ -176,24 +176,32 @@ class Check(Node):
         return schema(
             "Check",
             display_name="PixWizard Check",
-            description="Reports on this installation, for you and for a bug report: versions, "
-            "whether each part computes what it should here, one small picture of the bundled "
-            "model, and what each model file is. It changes nothing.",
+            description="Reports on this installation, for you and for bug reports: versions, "
+            "whether each part computes correctly here, one small picture from the bundled model, "
+            "and what each model file is. It changes nothing.",
             search_aliases=["doctor", "diagnose", "bug report", "self test"],
             is_output_node=True,
             inputs=[
                 io.Boolean.Input(
                     "model_files",
                     default=True,
-                    tooltip="Say of each weight file in the model folders what it is. Reads the "
-                    "headers only; large pickles take some seconds each.",
+                    tooltip="Say what each weight file in the model folders is. Reads only the "
+                    "headers; large pickles take a few seconds each.",
                 ),
-                io.Model.Input("model", optional=True, tooltip="A model to say more about."),
-                io.Clip.Input("clip", optional=True, tooltip="A text encoder to say more about."),
+                io.Model.Input(
+                    "model", optional=True, tooltip=("A model to report on in more detail.")
+                ),
+                io.Clip.Input(
+                    "clip", optional=True, tooltip=("A text encoder to report on in more detail.")
+                ),
                 io.ClipVision.Input(
-                    "clip_vision", optional=True, tooltip="A vision encoder to say more about."
+                    "clip_vision",
+                    optional=True,
+                    tooltip=("A vision encoder to report on in more detail."),
                 ),
-                io.Vae.Input("vae", optional=True, tooltip="An autoencoder to say more about."),
+                io.Vae.Input(
+                    "vae", optional=True, tooltip=("An autoencoder to report on in more detail.")
+                ),
             ],
             outputs=[
                 io.String.Output("report", display_name="report"),

@@ -77,14 +77,14 @@ class Compare(Node):
         return schema(
             "Compare",
             display_name="PixWizard Compare",
-            description="How close an answer is to the truth. depth: RMSE, AbsRel, delta 1. "
-            "normals: mean angle. segmentation: mIoU. mask: cIoU. boxes: IoU. edges: F1. picture: "
-            "PSNR, SSIM, L1. The numbers are in the run's history as well.",
+            description="Measures how close an answer is to the truth. depth: RMSE, AbsRel, delta "
+            "1. normals: mean angle. segmentation: mIoU. mask: cIoU. boxes: IoU. edges: F1. "
+            "picture: PSNR, SSIM, L1. The numbers are also in the run's history.",
             search_aliases=["metric", "psnr", "ssim", "iou", "rmse", "evaluate"],
             is_output_node=True,
             inputs=[
                 io.Combo.Input(
-                    "kind", options=list(KINDS), default=KINDS[0], tooltip="What is compared."
+                    "kind", options=list(KINDS), default=KINDS[0], tooltip="What to compare."
                 ),
                 used_when(metres_input("near", METRES[0]), kind=["depth"]),
                 used_when(metres_input("far", METRES[1]), kind=["depth"]),
@@ -93,34 +93,38 @@ class Compare(Node):
                     io.Boolean.Input(
                         "align",
                         default=False,
-                        tooltip="Depth only: fit each prediction by scale and shift first, which "
-                        "is usual for relative depth.",
+                        tooltip="Depth only: first fit each prediction by scale and shift, as is "
+                        "usual for relative depth.",
                     ),
                     kind=["depth"],
                 ),
                 used_when(
-                    palette_combo("Segmentation only: colours of the classes."),
+                    palette_combo("Segmentation only: the colours of the classes."),
                     kind=["segmentation"],
                 ),
                 io.Image.Input("prediction", optional=True, tooltip="Picture to judge, 0 to 1."),
                 io.Image.Input(
-                    "truth", optional=True, tooltip="True picture of the same size; one serves all."
+                    "truth",
+                    optional=True,
+                    tooltip=(
+                        "True picture of the same size; a single one is used for all predictions."
+                    ),
                 ),
                 io.Mask.Input("prediction_mask", optional=True, tooltip="Mask or lines to judge."),
                 io.Mask.Input("truth_mask", optional=True, tooltip="True mask or lines."),
                 AnyBoxes.Input(
                     "prediction_boxes",
                     optional=True,
-                    tooltip="Boxes to judge: BBOX as xyxy px, BOUNDING_BOX, or JSON text. Lists of "
-                    "lists are taken picture by picture.",
+                    tooltip="Boxes to judge: BBOX as xyxy px, BOUNDING_BOX, or JSON text. A list "
+                    "of lists has one list per picture.",
                 ),
                 AnyBoxes.Input(
-                    "truth_boxes", optional=True, tooltip="True boxes, in any of these forms."
+                    "truth_boxes", optional=True, tooltip="True boxes, in any of these formats."
                 ),
                 io.Mask.Input(
                     "valid",
                     optional=True,
-                    tooltip="Pixels that count, 1 = counts; for depth, normals, segmentation and "
+                    tooltip="Pixels to include, 1 = include; for depth, normals, segmentation and "
                     "pictures.",
                 ),
                 used_when(palette_text(), kind=["segmentation"]),

@@ -24,8 +24,8 @@ class FitToCanvas(Node):
         return schema(
             "FitToCanvas",
             display_name="PixWizard Fit to Canvas",
-            description="Brings a picture of any size to one the model likes, and remembers the "
-            "way back for Restore from Canvas and the decoders.",
+            description="Fits a picture of any size to a size that suits the model, and remembers "
+            "the way back for Restore from Canvas and the decoders.",
             search_aliases=["resize", "resolution", "bucket"],
             inputs=[
                 io.Image.Input(
@@ -63,8 +63,8 @@ class Instruction(Node):
         return schema(
             "Instruction",
             display_name="PixWizard Instruction",
-            description="The sentence that asks for a task. Fields that a task does not use are "
-            "ignored.",
+            description="Writes the sentence that asks for a task. Fields that the task does not "
+            "use are ignored.",
             search_aliases=["prompt", "task"],
             inputs=[
                 for_page(
@@ -72,8 +72,8 @@ class Instruction(Node):
                         "task",
                         options=list(TASK_IDS),
                         default=TASK_IDS[0],
-                        tooltip=f"What to ask for. {tasks.FREE_TEXT}: the caption alone, in your "
-                        "own words.",
+                        tooltip=f"The task to ask for. {tasks.FREE_TEXT}: only the caption, in "
+                        "your own words.",
                     ),
                     task_table(),
                 ),
@@ -81,7 +81,7 @@ class Instruction(Node):
                     "caption",
                     default="",
                     multiline=True,
-                    tooltip="Description of the wanted picture, or the whole instruction for a "
+                    tooltip="Description of the picture you want, or the whole instruction for a "
                     "custom task.",
                 ),
                 io.String.Input(
@@ -101,7 +101,7 @@ class Instruction(Node):
                     default=0,
                     min=0,
                     max=MAX_PHRASING,
-                    tooltip=f"Which wording of the task to use, 0 to {MAX_PHRASING}; all mean the "
+                    tooltip=f"Which wording of the task to use, 0 to {MAX_PHRASING}. All mean the "
                     "same.",
                 ),
                 io.Int.Input(
@@ -110,8 +110,8 @@ class Instruction(Node):
                     min=-1,
                     max=MAX_SEED,
                     optional=True,
-                    tooltip="Picks the wording instead of phrasing: consecutive seeds walk through "
-                    "those the model was trained with. -1 is off.",
+                    tooltip="Picks the wording in place of phrasing: consecutive seeds step "
+                    "through the wordings used in training. -1 is off.",
                 ),
             ],
             outputs=[io.String.Output("instruction", display_name="instruction")],
@@ -136,9 +136,9 @@ class Encode(Node):
         return schema(
             "Encode",
             display_name="PixWizard Encode",
-            description="Picture and instruction as the three conditionings of dual guidance, "
-            "and the latent to sample on. For a stock KSampler: positive = full, negative = "
-            "image_only.",
+            description="Encodes picture and instruction into the three conditionings of dual "
+            "guidance, and makes the latent to sample. For a stock KSampler: positive = full, "
+            "negative = image_only.",
             search_aliases=["clip text encode", "conditioning"],
             inputs=[
                 io.Clip.Input("clip", tooltip="From Load Tiny or Load Text Encoder."),
@@ -155,7 +155,7 @@ class Encode(Node):
                     default="",
                     multiline=True,
                     tooltip="What to do with the picture, up to 256 tokens; from Instruction or "
-                    "typed. Parentheses are plain characters.",
+                    "typed. Parentheses have no special meaning.",
                 ),
             ],
             outputs=[

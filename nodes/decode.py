@@ -66,7 +66,7 @@ def fixed_range():
                 max=1.0,
                 step=0.001,
                 optional=True,
-                tooltip=f"With fixed: depth that becomes {level}, 0 to 1.",
+                tooltip=f"With fixed: the depth that becomes {level}. 0 to 1.",
             ),
             normalise=["fixed"],
         )
@@ -78,8 +78,8 @@ class DecodeDepth(Node):
         return schema(
             "DecodeDepth",
             display_name="PixWizard Decode Depth",
-            description="Depth as numbers in a grey picture (float32, near = 1), the same in "
-            "colours, in metres, and stretched as depth ControlNets expect it.",
+            description="Reads depth from the answer: as numbers in a grey picture (float32, near "
+            "= 1), in colours, in metres, and stretched as depth ControlNets expect.",
             search_aliases=["depth map", "colorize depth"],
             is_output_node=True,
             inputs=[
@@ -89,21 +89,21 @@ class DecodeDepth(Node):
                     "near",
                     options=["white", "black"],
                     default="white",
-                    tooltip="Shade of near things. white is what depth ControlNets expect.",
+                    tooltip="Shade of near objects. Depth ControlNets expect white.",
                 ),
                 io.Combo.Input(
                     "normalise",
                     options=list(STRETCHES),
                     default="none",
-                    tooltip="Stretch to 0..1: none keeps the model's values, image stretches "
-                    "each picture by itself, batch all by one range (no flicker in video), fixed "
-                    "takes low to high.",
+                    tooltip="Stretch to 0..1. none keeps the model's values, image stretches each "
+                    "picture by itself, batch uses one range for all (no flicker in video), fixed "
+                    "uses low to high.",
                 ),
                 io.Combo.Input(
                     "colour_map",
                     options=list(depths.COLOUR_MAPS),
                     default="spectral_r",
-                    tooltip="Colours of the second output. A name ending in _r runs backwards.",
+                    tooltip="Colours of the second output. A name ending in _r is reversed.",
                 ),
                 *fixed_range(),
                 io.Float.Input(
@@ -113,8 +113,8 @@ class DecodeDepth(Node):
                     max=49.0,
                     step=0.1,
                     optional=True,
-                    tooltip="With image and batch: percent of the darkest and of the brightest "
-                    "pixels that the range leaves out, 0 to 49. 1 or 2 ignore stray pixels.",
+                    tooltip="With image and batch: percentage of the darkest and of the brightest "
+                    "pixels that the range ignores, 0 to 49. 1 or 2 ignores stray pixels.",
                 ),
                 metres_input("near", depths.METRES[0], optional=True),
                 metres_input("far", depths.METRES[1], optional=True),
@@ -126,13 +126,14 @@ class DecodeDepth(Node):
                     "metres",
                     display_name="metres",
                     tooltip="Metres as floats, from the model's own values, whatever near and "
-                    "normalise say; beyond 1, so for nodes that reckon with it.",
+                    "normalise say. Values exceed 1; use this output for computation, not for "
+                    "viewing.",
                 ),
                 io.Image.Output(
                     "controlnet",
                     display_name="controlnet",
-                    tooltip="White is near, stretched to all of 0..1: what depth ControlNets "
-                    "were trained with.",
+                    tooltip="Near is white, stretched to the full range 0..1, as depth ControlNets "
+                    "were trained.",
                 ),
             ],
         )
@@ -166,9 +167,10 @@ class DecodeMask(Node):
         return schema(
             "DecodeMask",
             display_name="PixWizard Decode Mask",
-            description="White parts of the answer as a mask of the source's size with values "
-            "exactly 0 and 1 (unless feathered), all zero when nothing was found; and one mask "
-            f"for each of the {MAX_OBJECTS} largest separate objects of a picture, largest first.",
+            description="Turns the white parts of the answer into a mask of the source's size. "
+            "Values are exactly 0 and 1 (unless feathered), all zero if nothing was found. Also "
+            f"gives one mask for each of the {MAX_OBJECTS} largest separate objects of a picture, "
+            "largest first.",
             search_aliases=["segment", "threshold", "select"],
             is_output_node=True,
             inputs=[
@@ -189,16 +191,16 @@ class DecodeMask(Node):
                 io.Image.Input(
                     "source",
                     optional=True,
-                    tooltip="The picture Fit to Canvas got, to lay the mask on; without it the "
-                    "answer is used.",
+                    tooltip="The picture given to Fit to Canvas, as background for the mask. "
+                    "Without it, the answer is used.",
                 ),
                 io.Combo.Input(
                     "threshold_by",
                     options=list(THRESHOLDS),
                     default=THRESHOLDS[0],
                     optional=True,
-                    tooltip="fixed: the threshold above. otsu: for each picture the grey level "
-                    "that parts its dark from its bright pixels best.",
+                    tooltip="fixed: the threshold above. otsu: for each picture, the grey level "
+                    "that best separates its dark from its bright pixels.",
                 ),
             ],
             outputs=[
@@ -246,21 +248,22 @@ class DecodeSegmentation(Node):
         return schema(
             "DecodeSegmentation",
             display_name="PixWizard Decode Segmentation",
-            description="Classes by the nearest colour of a palette: a clean class picture, the "
-            "legend as JSON, a mask of the classes you name, and one mask for each class there is.",
+            description="Assigns classes by the nearest colour of a palette: a clean class "
+            "picture, the legend as JSON, a mask of the classes you name, and one mask for each "
+            "class present.",
             search_aliases=["semantic", "ade20k", "class mask"],
             is_output_node=True,
             inputs=[
                 answer_image(),
                 canvas_input(),
                 palette_combo(
-                    "Colours the model paints classes in: ADE20K for the released model."
+                    "Colours in which the model paints classes: ADE20K for the released model."
                 ),
                 io.String.Input(
                     "classes",
                     default="*",
-                    tooltip="Classes of the mask, names separated by commas; * and ? stand for "
-                    "any text, a single * for every class but the background.",
+                    tooltip="Names of the classes for the mask, separated by commas. * matches any "
+                    "text, ? one character, and * alone every class except the background.",
                 ),
                 io.Float.Input(
                     "max_distance",
@@ -270,8 +273,8 @@ class DecodeSegmentation(Node):
                     step=1.0,
                     optional=True,
                     tooltip="Colours farther than this from every class become background, in "
-                    "steps of 8-bit RGB, 0 to 442; about 60 drops the blends along borders. 0 is "
-                    "off.",
+                    "steps of 8-bit RGB, 0 to 442. About 60 drops the blended colours along "
+                    "borders. 0 is off.",
                 ),
                 io.Int.Input(
                     "min_area",
@@ -292,8 +295,8 @@ class DecodeSegmentation(Node):
                     "class_masks",
                     display_name="class_masks",
                     is_output_list=True,
-                    tooltip="A list with one mask for each class there is but the background, "
-                    "largest first, as many as fit into 256 MB; one empty mask when there is none.",
+                    tooltip="A list with one mask for each class present except the background, "
+                    "largest first, as many as fit into 256 MB. One empty mask if there are none.",
                 ),
                 io.String.Output(
                     "class_names",
@@ -334,8 +337,8 @@ class RestoreFromCanvas(Node):
         return schema(
             "RestoreFromCanvas",
             display_name="PixWizard Restore from Canvas",
-            description="Brings a picture or a mask back to the exact size of the picture that "
-            "Fit to Canvas got.",
+            description="Brings a picture or a mask back to the exact size of the picture given to "
+            "Fit to Canvas.",
             search_aliases=["resize back", "stitch"],
             inputs=[
                 sockets.Canvas.Input("canvas", tooltip="From Fit to Canvas."),
@@ -348,8 +351,8 @@ class RestoreFromCanvas(Node):
                 io.Image.Input(
                     "source",
                     optional=True,
-                    tooltip="The picture Fit to Canvas got; fills what fit = crop had cut off "
-                    "(else black).",
+                    tooltip="The picture given to Fit to Canvas. It fills the margins that fit = "
+                    "crop cut off (black without it).",
                 ),
             ],
             outputs=[

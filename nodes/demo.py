@@ -41,9 +41,10 @@ class DemoScene(Node):
         return schema(
             "DemoScene",
             display_name="PixWizard Demo Scene",
-            description="A rendered room with coloured objects, the kind of picture PixWizard "
-            "Tiny was trained on, with the true answers: depth, normals, classes, the mask and box "
-            "of one named object, the scene without it; and the scene damaged, for restoration.",
+            description="Renders a room with coloured objects, the kind of picture PixWizard Tiny "
+            "was trained on, with the true answers: depth, normals, classes, the mask and box of "
+            "one named object, and the scene without it. Also gives the scene damaged, for "
+            "restoration.",
             search_aliases=["example", "test image", "synthetic"],
             inputs=[
                 io.Int.Input(
@@ -52,15 +53,15 @@ class DemoScene(Node):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Which scene. The same seed gives the same scene everywhere.",
+                    tooltip="Selects the scene. The same seed gives the same scene everywhere.",
                 ),
                 io.Int.Input(
                     "objects",
                     default=MAX_OBJECTS,
                     min=1,
                     max=MAX_OBJECTS,
-                    tooltip=f"Most objects in the room, 1 to {MAX_OBJECTS}; some scenes have "
-                    "fewer.",
+                    tooltip=f"Maximum number of objects in the room, 1 to {MAX_OBJECTS}. Some "
+                    "scenes have fewer.",
                 ),
                 io.Int.Input(
                     "width",
@@ -83,8 +84,8 @@ class DemoScene(Node):
                     options=list(DAMAGES),
                     default=UNSPOILED,
                     optional=True,
-                    tooltip="What to do to the picture that goes out as damaged, named after the "
-                    "task that repairs it.",
+                    tooltip="Damage to apply for the output damaged, named after the task that "
+                    "repairs it.",
                 ),
             ],
             outputs=[
@@ -102,23 +103,25 @@ class DemoScene(Node):
                 io.Image.Output(
                     "without",
                     display_name="without",
-                    tooltip="The scene without the named object: the true answer to its removal.",
+                    tooltip="The scene without the named object: the true answer for removing it.",
                 ),
                 io.Image.Output(
                     "damaged",
                     display_name="damaged",
-                    tooltip="The picture with the damage chosen; the picture itself for none.",
+                    tooltip="The picture with the chosen damage; the picture itself for none.",
                 ),
                 BBox.Output(
                     "bboxes",
                     display_name="bboxes",
-                    tooltip="[[x1, y1, x2, y2]] of the named object in px; empty when none is.",
+                    tooltip=(
+                        "[[x1, y1, x2, y2]] of the named object in px; empty if no object is named."
+                    ),
                 ),
                 io.String.Output(
                     "instruction",
                     display_name="instruction",
-                    tooltip="A sentence to begin with: asks for the mask of the named object, or "
-                    "for the depth of a scene in which none is named.",
+                    tooltip="A sentence to start with. It asks for the mask of the named object, "
+                    "or for depth if the scene names none.",
                 ),
             ],
         )

@@ -23,8 +23,9 @@ class MergeDepths(Node):
         return schema(
             "MergeDepths",
             display_name="PixWizard Merge Depths",
-            description="Several runs of one picture with other seeds as one depth: brought to a "
-            "common scale and shift, then the middle value of each pixel; and how far they differ.",
+            description="Merges several depth runs of one picture with different seeds: brings "
+            "them to a common scale and shift, takes the median of each pixel, and shows how far "
+            "the runs differ.",
             search_aliases=["ensemble", "average depth", "uncertainty"],
             inputs=[
                 io.Image.Input(
@@ -35,14 +36,14 @@ class MergeDepths(Node):
                     default=0,
                     min=0,
                     max=256,
-                    tooltip="Pictures that follow each other in the batch and belong together, 1 "
-                    "to 256; 0 takes the whole batch as one.",
+                    tooltip="Number of consecutive pictures in the batch that belong together, 1 "
+                    "to 256; 0 merges the whole batch.",
                 ),
                 io.Boolean.Input(
                     "align",
                     default=True,
-                    tooltip="Fit each run by scale and shift to the others first; depth of the "
-                    "model is relative.",
+                    tooltip="First fit each run to the others by scale and shift, because the "
+                    "model's depth is relative.",
                 ),
                 canvas_input(),
             ],
@@ -86,12 +87,12 @@ class DepthToMetres(Node):
         return schema(
             "DepthToMetres",
             display_name="PixWizard Depth to Metres",
-            description="Depth of 0 to 1 as metres in a float picture, which goes beyond 1 on "
-            "purpose: for nodes that reckon with it, not for looking at.",
+            description="Converts depth from 0 to 1 to metres in a float picture. Values exceed 1 "
+            "on purpose: it is for nodes that compute with it, not for viewing.",
             search_aliases=["metric depth"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("depth", tooltip="Depth of 0 to 1, from Decode Depth."),
+                io.Image.Input("depth", tooltip="Depth from 0 to 1, from Decode Depth."),
                 metres_input("near", depths.METRES[0]),
                 metres_input("far", depths.METRES[1]),
                 near_combo(),

@@ -20,7 +20,7 @@ def fill_combo(default="black"):
         "fill",
         options=list(FILLS),
         default=default,
-        tooltip="What to put where the model paints; it was trained with both.",
+        tooltip="Fill for the area that the model paints; it was trained with both.",
     )
 
 
@@ -30,15 +30,15 @@ class PrepareInpaint(Node):
         return schema(
             "PrepareInpaint",
             display_name="PixWizard Prepare Inpaint",
-            description="Blanks the masked part and fits the picture to the model, as it was "
-            "trained; the whole picture, or the surroundings of the mask at full resolution. "
-            "Connect canvas and source_mask to Composite for the way back.",
+            description="Blanks the masked part and fits the picture to the model, as in training: "
+            "the whole picture, or the surroundings of the mask at full resolution. Connect canvas "
+            "and source_mask to Composite for the way back.",
             search_aliases=["inpaint crop", "remove", "mask fill"],
             inputs=[
                 io.Image.Input("image", tooltip="Pictures of one size, any width and height."),
                 io.Mask.Input(
                     "mask",
-                    tooltip="What to paint anew, 1 = selected (half or more counts). An empty mask "
+                    tooltip="What to repaint; 1 = selected (0.5 or more counts). An empty mask "
                     "leaves the picture as it is.",
                 ),
                 fill_combo(),
@@ -47,15 +47,15 @@ class PrepareInpaint(Node):
                     default=4,
                     min=-256,
                     max=256,
-                    tooltip="Widen the mask by px of the source, or narrow it when negative, -256 "
-                    "to 256. A few px hide the old object's edge.",
+                    tooltip="Grow the mask by this many px of the source, or shrink it if "
+                    "negative, -256 to 256. A few px hide the old object's edge.",
                 ),
                 *centre_and_fit(),
                 io.Boolean.Input(
                     "crop",
                     default=False,
-                    tooltip="Work on the surroundings of the mask only, so that small parts get "
-                    "all of the model's resolution. fit is then not needed.",
+                    tooltip="Work only on the mask and its surroundings, so that small parts get "
+                    "the model's full resolution. fit then has no effect.",
                 ),
                 used_when(
                     io.Float.Input(
@@ -64,7 +64,7 @@ class PrepareInpaint(Node):
                         min=0.0,
                         max=10.0,
                         step=0.05,
-                        tooltip="With crop: how much to show around the mask on each side, in "
+                        tooltip="With crop: how much to include around the mask on each side, in "
                         "multiples of the mask's longer side, 0 to 10.",
                     ),
                     crop=[True],
@@ -75,8 +75,8 @@ class PrepareInpaint(Node):
                         default=False,
                         optional=True,
                         tooltip="With crop and a batch: one rectangle around all masks, which "
-                        "keeps the frames of a video steady. Off: each picture is shown around its "
-                        "own mask.",
+                        "keeps the frames of a video steady. Off: each picture is cropped around "
+                        "its own mask.",
                     ),
                     crop=[True],
                 ),
@@ -121,9 +121,9 @@ class PrepareOutpaint(Node):
         return schema(
             "PrepareOutpaint",
             display_name="PixWizard Prepare Outpaint",
-            description="Adds blank margins, in px or up to an aspect ratio, and fits the larger "
-            "picture to the model. Connect source, source_mask and canvas to Composite for the way "
-            "back.",
+            description="Adds blank margins, in px or to reach an aspect ratio, and fits the "
+            "larger picture to the model. Connect source, source_mask and canvas to Composite for "
+            "the way back.",
             search_aliases=["extend", "pad image", "uncrop"],
             inputs=[
                 io.Image.Input("image", tooltip="Pictures of one size, any width and height."),
@@ -131,14 +131,14 @@ class PrepareOutpaint(Node):
                 io.String.Input(
                     "aspect",
                     default="",
-                    tooltip="Aspect ratio to widen to after that, such as 16:9 or 1.5; empty for "
-                    "none. Nothing is ever cut off.",
+                    tooltip="Aspect ratio to extend to after the margins, such as 16:9 or 1.5; "
+                    "empty for none. Nothing is ever cut off.",
                 ),
                 io.Combo.Input(
                     "anchor",
                     options=list(ANCHORS),
                     default=ANCHORS[0],
-                    tooltip="Where the picture stays when it is widened to the aspect ratio.",
+                    tooltip="Position of the picture when it is extended to the aspect ratio.",
                 ),
                 fill_combo(),
                 *centre_and_fit(),
@@ -184,9 +184,9 @@ class BlankCanvas(Node):
         return schema(
             "BlankCanvas",
             display_name="PixWizard Blank Canvas",
-            description="A blank picture to make a new one from text on. The model works at the "
-            "nearest size in multiples of 16 px; Restore from Canvas gives exactly the size asked "
-            "for.",
+            description="Makes a blank picture for generating from text. The model works at the "
+            "nearest size in multiples of 16 px; Restore from Canvas gives exactly the size you "
+            "ask for.",
             search_aliases=["empty image", "text to image", "empty latent"],
             inputs=[
                 length("width"),
@@ -214,20 +214,22 @@ class Composite(Node):
         return schema(
             "Composite",
             display_name="PixWizard Composite",
-            description="Lays the result on the source where the mask selects. Pixels outside the "
-            "mask keep every bit of the source.",
+            description="Pastes the result onto the source where the mask selects. Pixels outside "
+            "the mask keep every bit of the source.",
             search_aliases=["paste", "stitch", "blend", "composite masked"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("source", tooltip="Picture to lay the result on, any size in px."),
+                io.Image.Input(
+                    "source", tooltip=("Picture to paste the result onto, any size in px.")
+                ),
                 io.Image.Input(
                     "result",
-                    tooltip="What the model painted: of the source's size, or with the canvas as "
-                    "VAE Decode gives it.",
+                    tooltip="What the model painted: at the source's size or, if canvas is "
+                    "connected, as it comes from VAE Decode.",
                 ),
                 io.Mask.Input(
                     "mask",
-                    tooltip="Where to take the result, 0 to 1; source_mask of Prepare Inpaint or "
+                    tooltip="Where to use the result, 0 to 1; source_mask of Prepare Inpaint or "
                     "Outpaint.",
                 ),
                 io.Float.Input(
@@ -236,14 +238,14 @@ class Composite(Node):
                     min=0.0,
                     max=256.0,
                     step=0.5,
-                    tooltip="px inside the mask's edge over which the result fades in, 0 to 256. "
-                    "Nothing outside the mask ever changes.",
+                    tooltip="Width in px, inside the mask's edge, over which the result fades in, "
+                    "0 to 256. Nothing outside the mask ever changes.",
                 ),
                 sockets.Canvas.Input(
                     "canvas",
                     optional=True,
-                    tooltip="From Prepare Inpaint, Prepare Outpaint or Fit to Canvas: brings the "
-                    "result to its place in the source.",
+                    tooltip="From Prepare Inpaint, Prepare Outpaint or Fit to Canvas; puts the "
+                    "result in its place in the source.",
                 ),
             ],
             outputs=[io.Image.Output("image", display_name="image")],

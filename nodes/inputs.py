@@ -26,8 +26,8 @@ def source_image():
     return io.Image.Input(
         "source",
         optional=True,
-        tooltip="The picture that was asked about, of its own size (with the canvas) or as it was "
-        "fitted. Things in it that have the colour anyway are then left out.",
+        tooltip="The picture given to the model, at its own size (with the canvas) or as fitted. "
+        "Objects in it that already have the colour are then ignored.",
     )
 
 
@@ -40,7 +40,7 @@ def colour_combo(what: str):
     )
 
 
-def near_combo(what: str = "near things"):
+def near_combo(what: str = "near objects"):
     return io.Combo.Input(
         "near",
         options=list(SHADES),
@@ -58,8 +58,8 @@ def metres_input(name: str, default: float, *, optional: bool = False):
         max=100000.0,
         step=0.01,
         optional=optional,
-        tooltip=f"Distance of the {shade} shade in metres, 0 to 100000. Depth of the model is "
-        "relative; indoors 0 and 10 m are usual.",
+        tooltip=f"Distance of the {shade} shade in metres, 0 to 100000. The model's depth is "
+        "relative; 0 and 10 m are usual indoors.",
     )
 
 
@@ -101,8 +101,9 @@ def centre_and_fit():
             "fit",
             options=list(canvases.FITS),
             default=canvases.FITS[0],
-            tooltip="stretch: all of the picture, slightly distorted (as the model was trained). "
-            "pad: all of it, undistorted, border repeated. crop: undistorted, margins cut off.",
+            tooltip="stretch: the whole picture, slightly distorted (as in training). pad: the "
+            "whole picture, undistorted, with its border repeated. crop: undistorted, margins cut "
+            "off.",
         ),
     )
 
@@ -110,7 +111,7 @@ def centre_and_fit():
 def cleanup_inputs():
     return (
         io.Boolean.Input(
-            "fill_holes", default=False, tooltip="Select regions enclosed by the selection."
+            "fill_holes", default=False, tooltip="Also select regions that the selection encloses."
         ),
         io.Int.Input(
             "min_area",
@@ -122,14 +123,14 @@ def cleanup_inputs():
         io.Boolean.Input(
             "largest_only",
             default=False,
-            tooltip="Keep the largest object of each picture only.",
+            tooltip="Keep only the largest object of each picture.",
         ),
         io.Int.Input(
             "grow",
             default=0,
             min=-256,
             max=256,
-            tooltip="Widen the selection by px, or narrow it when negative, -256 to 256.",
+            tooltip="Grow the selection by this many px, or shrink it if negative, -256 to 256.",
         ),
         io.Float.Input(
             "feather",

@@ -115,8 +115,8 @@ class LoadTiny(Node):
         return schema(
             "LoadTiny",
             display_name="PixWizard Load Tiny (bundled)",
-            description="PixWizard Tiny, the small model that comes with this extension: same "
-            "architecture, trained on rendered rooms. Nothing has to be downloaded.",
+            description="Loads PixWizard Tiny, the small model that ships with this extension: the "
+            "same architecture, trained on rendered rooms. There is nothing to download.",
             search_aliases=["checkpoint", "demo model"],
             inputs=[],
             outputs=[
@@ -143,23 +143,23 @@ class LoadModel(Node):
         return schema(
             "LoadModel",
             display_name="PixWizard Load Model",
-            description="A PixWizard transformer: as released, converted to safetensors, or "
+            description="Loads a PixWizard transformer: as released, converted to safetensors, or "
             f"saved by the host. {ORIGIN}, for models/diffusion_models.",
             search_aliases=["checkpoint", "diffusion model", "unet"],
             inputs=[
                 io.Combo.Input(
                     "model_name",
                     options=model_files(*MODEL_FOLDERS),
-                    tooltip="File in models/diffusion_models or models/checkpoints. It is known "
-                    "by its content; its name does not matter.",
+                    tooltip="File in models/diffusion_models or models/checkpoints. It is "
+                    "recognised by its content; its name does not matter.",
                 ),
                 io.Combo.Input(
                     "weight_dtype",
                     options=list(DTYPES),
                     default="default",
-                    tooltip="How weights are kept in memory. default is the host's choice. The "
-                    "2B model takes 8 GB in float32, 4 GB in bfloat16, 2 GB in fp8 with some "
-                    "loss.",
+                    tooltip="How weights are stored in memory. default leaves the choice to "
+                    "ComfyUI. The 2B model takes 8 GB in float32, 4 GB in bfloat16, 2 GB in fp8 "
+                    "with some loss.",
                 ),
             ],
             outputs=[io.Model.Output("model", display_name="model")],
@@ -181,7 +181,7 @@ class LoadTextEncoder(Node):
         return schema(
             "LoadTextEncoder",
             display_name="PixWizard Load Text Encoder",
-            description=f"Gemma 2B and CLIP-L text as one CLIP. {WANTED['gemma']}. "
+            description=f"Loads Gemma 2B and CLIP-L text as one CLIP. {WANTED['gemma']}. "
             f"{WANTED['clip_text']}.",
             search_aliases=["gemma", "clip loader"],
             inputs=[
@@ -192,7 +192,7 @@ class LoadTextEncoder(Node):
                         *model_files(*reversed(GEMMA_FOLDERS)),
                     ],
                     tooltip="Folder (ends in /) or single file of Gemma 2B, first generation, in "
-                    "models/LLM or models/text_encoders, with its tokenizer.json beside.",
+                    "models/LLM or models/text_encoders, with its tokenizer.json beside it.",
                 ),
                 io.Combo.Input(
                     "clip",
@@ -208,8 +208,8 @@ class LoadTextEncoder(Node):
                     options=list(DEVICES),
                     default="default",
                     optional=True,
-                    tooltip="Where the text is encoded. default is the host's choice. cpu leaves "
-                    "the graphics memory to the model and takes some seconds for a text.",
+                    tooltip="Where to encode the text. default leaves the choice to ComfyUI. cpu "
+                    "leaves the GPU memory to the model and takes a few seconds per text.",
                 ),
             ],
             outputs=[io.Clip.Output("clip_out", display_name="clip")],
@@ -234,8 +234,8 @@ class LoadVisionEncoder(Node):
         return schema(
             "LoadVisionEncoder",
             display_name="PixWizard Load Vision Encoder",
-            description="CLIP-L/14 at 336 px as a CLIP_VISION that computes the same on every "
-            f"ComfyUI; stock nodes take it too. {WANTED['clip_vision']}.",
+            description="Loads CLIP-L/14 at 336 px as a CLIP_VISION that computes the same on "
+            f"every ComfyUI; stock nodes accept it too. {WANTED['clip_vision']}.",
             search_aliases=["clip vision", "clip vision loader", "image encoder"],
             inputs=[
                 io.Combo.Input(
@@ -245,8 +245,8 @@ class LoadVisionEncoder(Node):
                         *model_files(*VISION_FOLDERS),
                     ],
                     tooltip="Folder (ends in /) or single file of CLIP-L/14 at 336 px with its "
-                    "vision half, in models/clip_vision or models/text_encoders. It may be the "
-                    "file that Load Text Encoder takes its text half from.",
+                    "vision half, in models/clip_vision or models/text_encoders. It can be the "
+                    "file that Load Text Encoder uses for its text half.",
                 ),
             ],
             outputs=[io.ClipVision.Output("vision_out", display_name="clip_vision")],

@@ -118,9 +118,9 @@ class LoadLora(Node):
         return schema(
             "LoadLora",
             display_name="PixWizard Load LoRA",
-            description="Puts a LoRA on a PixWizard model, in any of the ways trainers name its "
-            "weights. A LoRA made by PixWizard works in the host's own LoRA loader as well; this "
-            "one also reads PEFT and diffusers names, and says what it could not use.",
+            description="Applies a LoRA to a PixWizard model, whichever naming scheme its trainer "
+            "used. A LoRA trained by PixWizard also works in ComfyUI's own LoRA loader; this node "
+            "also reads PEFT and diffusers names, and says what it could not use.",
             search_aliases=["lora loader", "adapter"],
             inputs=[
                 io.Model.Input("model", tooltip="A PixWizard model from Load Tiny or Load Model."),
@@ -135,14 +135,14 @@ class LoadLora(Node):
                     min=-10.0,
                     max=10.0,
                     step=0.05,
-                    tooltip="How much of the LoRA is added, -10 to 10; 0 adds nothing, negative "
-                    "takes it away.",
+                    tooltip="How much of the LoRA to add, -10 to 10. 0 adds nothing, negative "
+                    "values subtract it.",
                 ),
                 io.Boolean.Input(
                     "allow_unmatched",
                     default=False,
-                    tooltip="Load the file although some of it fits no layer of the model, such "
-                    "as the part for a text encoder. Off refuses it and lists what does not fit.",
+                    tooltip="Load the file even if some of it fits no layer of the model, such as "
+                    "the part for a text encoder. Off refuses it and lists what does not fit.",
                 ),
             ],
             outputs=[io.Model.Output("changed", display_name="model")],

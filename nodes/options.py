@@ -47,24 +47,23 @@ class ModelOptions(Node):
         return schema(
             "ModelOptions",
             display_name="PixWizard Model Options",
-            description="Changes how a PixWizard model is run: attention and positions for "
-            "pictures of other sizes than it was trained at, and which image tokens each block "
-            "looks at.",
+            description="Changes how a PixWizard model runs: attention and positions for pictures "
+            "of sizes other than the training size, and which image tokens each block sees.",
             search_aliases=["rope", "ntk", "gumbel", "proportional attention"],
             inputs=[
                 io.Model.Input("model", tooltip="A PixWizard model from Load Tiny or Load Model."),
                 io.Boolean.Input(
                     "proportional_attention",
                     default=True,
-                    tooltip="Scale self-attention with the number of tokens relative to the "
-                    "trained size. Off is plain attention.",
+                    tooltip="Scale self-attention by the number of tokens relative to the training "
+                    "size. Off is plain attention.",
                 ),
                 io.Combo.Input(
                     "extrapolation",
                     options=list(EXTRAPOLATIONS),
                     default=AUTO,
-                    tooltip="Scaling of positions. auto: only where the picture is larger than "
-                    "any trained size. off: never. manual: by rope_factor and watershed.",
+                    tooltip="Scaling of positions. auto: only if the picture is larger than every "
+                    "training size. off: never. manual: by rope_factor and watershed.",
                 ),
                 used_when(
                     io.Float.Input(
@@ -73,8 +72,9 @@ class ModelOptions(Node):
                         min=1.0,
                         max=8.0,
                         step=0.05,
-                        tooltip="With manual: how many times longer the sides are than trained, 1 "
-                        "to 8. 2 for 2048 px with a model trained at 1024 px.",
+                        tooltip="With manual: how many times longer the sides are than in "
+                        "training, 1 to 8. For example 2 for 2048 px with a model trained at 1024 "
+                        "px.",
                     ),
                     extrapolation=[MANUAL],
                 ),
@@ -85,8 +85,8 @@ class ModelOptions(Node):
                         min=0.0,
                         max=1.0,
                         step=0.01,
-                        tooltip="With manual: time, 0 (noise) to 1 (image), before which positions "
-                        "are scaled evenly, for the layout, and after which NTK-aware, for detail.",
+                        tooltip="With manual: time, 0 (noise) to 1 (image). Before it, positions "
+                        "are scaled evenly, for the layout; after it, NTK-aware, for detail.",
                     ),
                     extrapolation=[MANUAL],
                 ),
@@ -94,16 +94,15 @@ class ModelOptions(Node):
                     "token_selection",
                     options=list(TOKEN_SELECTIONS),
                     default=BEST,
-                    tooltip="topk: each block keeps its best image tokens; the same in every "
-                    "step, and faster. gumbel: they are drawn anew at each model call, as the "
-                    "reference does.",
+                    tooltip="topk: each block keeps its best image tokens, the same in every step; "
+                    "faster. gumbel: draws them again at each model call, as the reference does.",
                 ),
                 io.Int.Input(
                     "token_seed",
                     default=0,
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
-                    tooltip="With gumbel: seed of the drawing. The same seed draws the same "
+                    tooltip="With gumbel: seed for drawing tokens. The same seed draws the same "
                     "tokens.",
                 ),
                 io.Int.Input(
@@ -111,8 +110,8 @@ class ModelOptions(Node):
                     default=0,
                     min=0,
                     max=4096,
-                    tooltip="Image tokens that each block keeps, 1 to 4096; 0 as many as the "
-                    "model was trained with (256 of 576 in the released model).",
+                    tooltip="Image tokens that each block keeps, 1 to 4096. 0 keeps as many as in "
+                    "training (256 of 576 in the released model).",
                 ),
             ],
             outputs=[io.Model.Output("changed", display_name="model")],

@@ -45,9 +45,9 @@ def guidance_inputs() -> list:
             min=0.0,
             max=30.0,
             step=0.1,
-            tooltip="How strongly the instruction acts, 0 to 30 (no unit). 1 is no guidance and "
-            "one model call fewer for each step; 4 suits the released model, 1 dense tasks such "
-            "as depth.",
+            tooltip="Strength of the instruction, 0 to 30 (no unit). 1 means no guidance and saves "
+            "one model call per step. 4 suits the released model; 1 suits dense tasks such as "
+            "depth.",
         ),
         io.Float.Input(
             "image_guidance",
@@ -55,8 +55,8 @@ def guidance_inputs() -> list:
             min=0.0,
             max=30.0,
             step=0.1,
-            tooltip="How strongly the image acts, 0 to 30 (no unit). 1 is no guidance and spares "
-            "a model call for each step.",
+            tooltip="Strength of the image, 0 to 30 (no unit). 1 means no guidance and saves one "
+            "model call per step.",
         ),
     ]
 
@@ -66,8 +66,8 @@ def channels_input():
         "guided_channels",
         options=list(CHANNELS),
         default=FIRST_CHANNELS,
-        tooltip=f"Latent channels (of 4) that guidance acts on: the first {GUIDED_CHANNELS}, as "
-        "the released model was sampled, or all.",
+        tooltip=f"Latent channels (of 4) that guidance applies to: the first {GUIDED_CHANNELS}, "
+        "as in the reference's sampling of the released model, or all.",
     )
 
 
@@ -111,9 +111,9 @@ class DualCFGGuider(Node):
         return schema(
             "DualCFGGuider",
             display_name="PixWizard Dual-CFG Guider",
-            description="Guidance by instruction and by image at once, for Sampler Custom "
-            "Advanced. Runs only the branches that do not cancel: 2 model calls for a step at "
-            "image guidance 1, else 3.",
+            description="Guides by instruction and by image at once, for Sampler Custom Advanced. "
+            "Runs only the branches that do not cancel: 2 model calls per step at image guidance "
+            "1, otherwise 3.",
             search_aliases=["guidance", "cfg", "dual cfg"],
             inputs=[
                 *guidance_inputs(),
@@ -124,7 +124,7 @@ class DualCFGGuider(Node):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Time from which guidance acts, 0 (noise) to 1 (image).",
+                    tooltip="Time at which guidance starts, 0 (noise) to 1 (image).",
                 ),
                 io.Float.Input(
                     "end",
@@ -132,8 +132,8 @@ class DualCFGGuider(Node):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Time until which guidance acts, 0 (noise) to 1 (image). Outside "
-                    "start and end a step is a single model call.",
+                    tooltip="Time at which guidance ends, 0 (noise) to 1 (image). Before start and "
+                    "after end, a step takes a single model call.",
                 ),
             ],
             outputs=[io.Guider.Output("guider", display_name="guider")],
@@ -163,12 +163,11 @@ class Sample(Node):
         return schema(
             "Sample",
             display_name="PixWizard Sample",
-            description="The short way from Encode to a latent: guidance, schedule and sampler "
-            "in one node.",
+            description="Goes from Encode to a latent in one node: guidance, schedule and sampler.",
             search_aliases=["ksampler", "sampler"],
             inputs=[
                 *guidance_inputs(),
-                io.Latent.Input("latent", tooltip="From Encode. A noise mask on it is honoured."),
+                io.Latent.Input("latent", tooltip="From Encode. A noise mask on it is respected."),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -186,8 +185,8 @@ class Sample(Node):
                         "sampler",
                         options=list(comfy.samplers.SAMPLER_NAMES),
                         default="euler",
-                        tooltip="The host's solver. euler is the reference's; heun takes twice the "
-                        "calls.",
+                        tooltip="ComfyUI's solver. euler is the reference's; heun takes twice as "
+                        "many model calls.",
                     )
                 ),
                 speed_input("steps, time_shift and sampler"),

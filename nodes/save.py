@@ -23,8 +23,8 @@ def prefix_input(default: str):
     return io.String.Input(
         "filename_prefix",
         default=default,
-        tooltip="Name of the files, with folders inside the output folder if wanted, as in Save "
-        "Image; %date%-like fields of the host work. A number is added.",
+        tooltip="Name of the files, with subfolders of the output folder if you want, as in Save "
+        "Image. ComfyUI's fields such as %date% work. A number is added.",
     )
 
 
@@ -99,19 +99,20 @@ class SaveDepth(Node):
         return schema(
             "SaveDepth",
             display_name="PixWizard Save Depth",
-            description="Depth with all its precision: 16-bit PNG, metres as 32-bit floats in an "
-            "OpenEXR file, or a NumPy array. Range and polarity are written into the file.",
+            description="Saves depth at full precision: 16-bit PNG, metres as 32-bit floats in an "
+            "OpenEXR file, or a NumPy array. Range and polarity are stored in the file.",
             search_aliases=["exr", "16 bit", "npy", "export depth"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("depth", tooltip="Depth of 0 to 1, from Decode or Merge Depths."),
+                io.Image.Input("depth", tooltip="Depth from 0 to 1, from Decode or Merge Depths."),
                 prefix_input("depth/PixWizard"),
                 io.Combo.Input(
                     "format",
                     options=list(DEPTH_WRITERS),
                     default="png",
-                    tooltip="png: 16 bits of grey, the range in its header. exr: metres as floats "
-                    "in channels Y and Z. npy: metres as a float32 array, notes in a JSON file.",
+                    tooltip="png: 16-bit grey with the range in its header. exr: metres as floats "
+                    "in channels Y and Z. npy: metres as a float32 array with notes in a JSON "
+                    "file.",
                 ),
                 metres_input("near", METRES[0]),
                 metres_input("far", METRES[1]),
@@ -137,17 +138,20 @@ class SaveLabels(Node):
         return schema(
             "SaveLabels",
             display_name="PixWizard Save Labels",
-            description="Classes as an indexed PNG, whose pixel values are class numbers and whose "
-            "palette are the class colours, with the legend in a JSON file of the same name.",
+            description="Saves classes as an indexed PNG: pixel values are class numbers, the "
+            "palette holds the class colours, and a JSON file of the same name holds the legend.",
             search_aliases=["indexed png", "class map", "export segmentation"],
             is_output_node=True,
             inputs=[
                 io.Image.Input(
                     "image",
-                    tooltip="Class picture from Decode Segmentation, or as the model painted it.",
+                    tooltip=(
+                        "Class picture from Decode Segmentation, or directly as the model painted "
+                        "it."
+                    ),
                 ),
                 prefix_input("labels/PixWizard"),
-                palette_combo("Colours of the classes; the nearest one wins."),
+                palette_combo("Colours of the classes; each pixel gets the nearest one."),
                 palette_text(),
             ],
             outputs=[io.String.Output("files", display_name="files")],

@@ -45,22 +45,22 @@ def shift_input():
             min=0.1,
             max=20.0,
             step=0.1,
-            tooltip="1 = even steps, or the model's own shift (ModelSamplingSD3); above 1 takes "
-            "more of them near noise, below 1 near the image. 0.1 to 20.",
+            tooltip="0.1 to 20. 1 = even steps, or the model's own shift (ModelSamplingSD3). Above "
+            "1 puts more steps near the noise, below 1 near the image.",
         )
     )
 
 
 def speed_input(replaced: str):
-    """The last input, and an optional one, so that older graphs go on as they are."""
+    """The last input, and an optional one, so that older graphs still work."""
     told = ", ".join(f"{name} {values['steps']}" for name, values in SPEEDS.items())
     return io.Combo.Input(
         "speed",
         options=list(SPEED_CHOICES),
         default=AS_SET,
         optional=True,
-        tooltip=f"{AS_SET}: the widgets count. Otherwise {replaced} are replaced by a preset with "
-        f"this many steps: {told}.",
+        tooltip=f"{AS_SET}: uses the widgets. Otherwise a preset replaces {replaced}, with this "
+        f"many steps: {told}.",
     )
 
 
@@ -113,7 +113,9 @@ class Schedule(Node):
         return schema(
             "Schedule",
             display_name="PixWizard Schedule",
-            description="Noise levels for Sampler Custom Advanced: even times, moved by a shift.",
+            description=(
+                "Makes noise levels for Sampler Custom Advanced: even times, moved by a shift."
+            ),
             search_aliases=["sigmas", "scheduler", "time shift"],
             inputs=[
                 steps_input(),
@@ -124,15 +126,15 @@ class Schedule(Node):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="Part of the way from noise to image that is sampled, 0.01 to 1. "
-                    "Below 1 the latent handed to the sampler shines through.",
+                    tooltip="Part of the way from noise to image that is sampled, 0.01 to 1. Below "
+                    "1, the latent given to the sampler shows through.",
                 ),
                 speed_input("steps and time_shift"),
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="A model with a time shift of another node, such as ModelSamplingSD3: "
-                    "its shift is used, and time_shift must be 1.",
+                    tooltip="A model with a time shift set by another node, such as "
+                    "ModelSamplingSD3. Its shift is used, and time_shift must be 1.",
                 ),
             ],
             outputs=[io.Sigmas.Output("sigmas", display_name="sigmas")],
