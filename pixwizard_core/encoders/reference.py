@@ -22,7 +22,7 @@ from .load import read_source, source_tokenizer
 from .text import Tokenizers
 from .tiny import CLIP_FILE, TEXT_FILE, VAE_FILE
 from .vae import load_latent_coder
-from .vision import preprocess
+from .vision import bicubic, normalise
 
 REFERENCE_KEY = "pixwizard.reference"
 SENTENCE = "Mark the red ball to the left of the cube, please."
@@ -85,8 +85,12 @@ def vision_answer(clip_vision, device: torch.device | str = "cpu") -> Tensor:
 
 
 def vision_input(clip_vision) -> Tensor:
-    """The picture as CLIP vision takes it: (1,3,side,side) float32, normalised."""
-    return preprocess(reference_picture(), clip_vision.config.image_size)
+    """The picture as CLIP vision takes it: (1,3,side,side) float32, normalised.
+
+    By the plain torch call, so that a check at the first load does not wait for kornia.
+    """
+    square = bicubic(reference_picture(), clip_vision.config.image_size)
+    return normalise(square / 2 + 0.5)
 
 
 def stored_answers(folder: Path) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from contextlib import contextmanager
 
@@ -10,7 +9,7 @@ import comfy.ops
 import comfy.taesd.taesd
 import comfyui_version
 import torch
-from small import refused
+from small import logged, refused
 
 NEAR = 1e-5  # relative RMS; another order of sums gives about 2e-7
 
@@ -35,18 +34,6 @@ def replaced(owner, name: str, value):
         yield
     finally:
         setattr(owner, name, kept)
-
-
-@contextmanager
-def logged():
-    """What the extension writes to the log meanwhile."""
-    lines, handler = [], logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())
-    logging.getLogger().addHandler(handler)
-    try:
-        yield lines
-    finally:
-        logging.getLogger().removeHandler(handler)
 
 
 def scaled(function, factor: float):

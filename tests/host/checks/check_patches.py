@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 from contextlib import contextmanager
 
 import comfy.sample
@@ -15,7 +14,7 @@ import comfy.samplers
 import comfy_extras.nodes_post_processing  # noqa: F401
 import comfyui_version
 import torch
-from small import SEED, STEPS, Small, Spy, apart, close, refused
+from small import SEED, STEPS, Small, Spy, apart, close, logged, refused
 
 EXACT = 1e-5  # relative
 CFG = 4.0
@@ -126,14 +125,9 @@ def by_guider(small, model, text=CFG, image=1.0, channels="first 3"):
 @contextmanager
 def said():
     """The warnings of the extension while the block runs."""
-    lines, handler = [], logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())
-    logging.getLogger().addHandler(handler)
-    try:
+    with logged() as lines:
         yield lines
-    finally:
-        logging.getLogger().removeHandler(handler)
-        lines[:] = [line for line in lines if line.startswith("PixWizard: ")]
+    lines[:] = [line for line in lines if line.startswith("PixWizard: ")]
 
 
 def check_patches_act_alike_behind_every_sampler(setup):

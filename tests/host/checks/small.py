@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
+
 import comfy.sample
 import comfy.samplers
 import torch
@@ -155,3 +158,15 @@ def refused(error: type[Exception], words: tuple[str, ...], function, *arguments
     missing = [word for word in words if word not in message]
     assert not missing, f"the message lacks {missing}: {message}"
     return message
+
+
+@contextmanager
+def logged():
+    """What is written to the log while the block runs, line by line."""
+    lines, handler = [], logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logging.getLogger().addHandler(handler)
+    try:
+        yield lines
+    finally:
+        logging.getLogger().removeHandler(handler)
