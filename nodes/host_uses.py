@@ -32,9 +32,6 @@ USES: dict[str, dict[str, str]] = {
     "comfy.lora": {
         "load_lora": "adapters by weight; 'lora' holds (up, down, ...) in .weights, and its .name",
     },
-    "comfy.lora_convert": {
-        "convert_lora": "leaves files alone that are not of the few families it knows",
-    },
     "comfy.model_base": {
         "BaseModel": "builds the network with operations, device and dtype; calls it in its dtype",
         "BaseModel.extra_conds": "asked once a branch; its keys reach the network by name",
@@ -114,6 +111,9 @@ USES: dict[str, dict[str, str]] = {
         "load_torch_file": "weights of a safetensors file by name",
         "repeat_to_batch_size": "rows in turn until the batch is full; those too many are left out",
         "weight_dtype": "the dtype that most of the weights have",
+    },
+    "comfy.weight_adapter": {
+        "WeightAdapterBase": "calculate_weight(weight, key, strength, ...) changes a weight",
     },
     "comfy_api.latest": {
         "ComfyExtension": "get_node_list, asked once for the nodes",

@@ -2,113 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
 from pathlib import Path
 
 import comfy.lora
-import comfy.lora_convert
+import comfy.weight_adapter
+import torch
 from comfy_api.latest import io
-from torch import Tensor
 
 from ..pixwizard_core.errors import CheckpointError
-from ..pixwizard_core.weights.finite import require_finite
-from ..pixwizard_core.weights.weightfile import open_weights
+from ..pixwizard_core.weights.adapters import Adapter, change, rank_of
+from ..pixwizard_core.weights.lora_names import WEIGHT
+from ..pixwizard_core.weights.lora_read import listed, read_adapters
 from .base import Node
 from .host import known_file, model_files, resolve, schema, supported
 
 HOST = "diffusion_model."  # where the host keeps the network
-WEIGHT, BIAS = ".weight", ".bias"
-# What trainers write in front of a layer's path, and in front of it with _ for every dot.
-DOTTED = (
-    "", "diffusion_model.", "model.diffusion_model.", "transformer.", "unet.", "module.",
-    "base_model.model.", "base_model.model.transformer.", "base_model.model.diffusion_model.",
-)  # fmt: skip
-UNDERSCORED = ("lora_unet_", "lora_transformer_", "lycoris_")
 FOLDERS = ("loras",)
 WANTED = "A LoRA for PixWizard, for models/loras."
-SHOWN = 8  # names of a list in a message
+# What the host applies as trainers mean it. It mends the length of DoRA by the unchanged weight,
+# counts the strength of OFT and BOFT twice, and that of a weight to be set not at all.
+HOST_KINDS = ("lora", "loha", "lokr", "glora")
+HOST_ENDS = {
+    "lora_up": "lora_up.weight", "lora_down": "lora_down.weight",
+    "a1": "a1.weight", "a2": "a2.weight", "b1": "b1.weight", "b2": "b2.weight",
+}  # fmt: skip
 
 
-def spellings(weights: Iterable[str]) -> dict[str, str]:
-    """The host's name of a weight by every way to call its layer. weights: the host's names."""
-    found = {}
-    for weight in weights:
-        if weight.startswith(HOST) and not weight.endswith(BIAS):
-            path = weight.removeprefix(HOST).removesuffix(WEIGHT)
-            found |= {prefix + path: weight for prefix in DOTTED}
-            found |= {prefix + path.replace(".", "_"): weight for prefix in UNDERSCORED}
-    return found
+class CoreAdapter(comfy.weight_adapter.WeightAdapterBase):
+    """An adapter that the core applies. weights: (kind, names of the parts, parts, scale)."""
+
+    name = "pixwizard"
+
+    def __init__(self, loaded_keys, weights) -> None:
+        self.loaded_keys, self.weights = loaded_keys, weights
+
+    def calculate_weight(
+        self, weight, key, strength, strength_model, offset, function,
+        intermediate_dtype=torch.float32, original_weight=None,
+    ):  # fmt: skip
+        kind, names, parts, scale = self.weights
+        adapter = Adapter(key, kind, dict(zip(names, parts, strict=True)), scale, ())
+        weight += function((strength * change(adapter, weight)).to(weight.dtype))
+        return weight
 
 
-def layer_of(name: str, names: dict[str, str]) -> str | None:
-    """The host's name of the weight that an entry of a LoRA file belongs to, or None."""
-    stem = name
-    while stem:
-        if stem in names:
-            return names[stem]
-        # "<layer>_lora.up.weight" is one old way to write "<layer>.lora_up.weight"
-        if stem.removesuffix("_lora") in names:
-            return names[stem.removesuffix("_lora")]
-        stem = stem.rpartition(".")[0]
-    return None
-
-
-def listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
-
-
-def read_patches(lora: dict[str, Tensor], weights: dict[str, Tensor], file: str, strict: bool):
-    """Patches of a LoRA by the host's names of weights.
-
-    weights: the model's. strict: refuse a file of which not everything is used. Raises
-    CheckpointError, listing the entries that fit no layer, or naming the layer of another size.
-    """
-    names = spellings(weights)
-    lora = comfy.lora_convert.convert_lora(lora)
+def host_patch(adapter: Adapter):
+    """The host's form of an adapter, which add_patches takes. Raises CheckpointError when the
+    host does not read it."""
+    if adapter.kind == "diff":
+        return "diff", (adapter.parts["diff"],)
+    rank = rank_of(adapter.kind, adapter.parts) if adapter.kind in HOST_KINDS else None
+    if adapter.kind not in HOST_KINDS or adapter.is_dora or (not rank and adapter.scale != 1.0):
+        names = tuple(adapter.parts)
+        parts = tuple(adapter.parts.values())
+        return CoreAdapter(set(adapter.entries), (adapter.kind, names, parts, adapter.scale))
+    layer = "layer"
+    lora = {f"{layer}.{HOST_ENDS.get(name, name)}": part for name, part in adapter.parts.items()}
+    if rank and f"{layer}.alpha" not in lora and adapter.scale != 1.0:
+        lora[f"{layer}.alpha"] = torch.tensor(
+            adapter.scale * rank, dtype=torch.float64, device="cpu"
+        )
     quiet = supported(comfy.lora.load_lora, {"log_missing": False})
-    patches = comfy.lora.load_lora(lora, names, **quiet)
-    unused = []
-    for entry in lora:
-        layer = layer_of(entry, names)
-        if layer not in patches and f"{(layer or '').removesuffix(WEIGHT)}{BIAS}" not in patches:
-            unused.append(entry)
-    if not patches:
+    patch = comfy.lora.load_lora(lora, {layer: adapter.target}, **quiet).get(adapter.target)
+    if getattr(patch, "name", None) != adapter.kind:
         raise CheckpointError(
-            f"nothing in {file} fits this PixWizard model; the LoRA was made for another model. "
-            f"It holds: {listed(lora)}"
+            f"this ComfyUI does not read {adapter.entries[0]} ({adapter.kind}); update ComfyUI"
         )
-    if unused and strict:
-        raise CheckpointError(
-            f"{len(unused)} of {len(lora)} entries of {file} fit no layer of this model: "
-            f"{listed(unused)}. Switch allow_unmatched on to load the rest without them"
-        )
-    for name, patch in patches.items():
-        _check_size(name, patch, weights[name], file)
-    return patches
-
-
-def _check_size(name: str, patch, weight: Tensor, file: str) -> None:
-    """The host would only log a patch that does not fit, and paint on without it."""
-    if getattr(patch, "name", "") != "lora":
-        return
-    up, down = patch.weights[:2]
-    shape = up.shape[0], down.shape[1]
-    if shape != tuple(weight.shape[:2]) or up.shape[1] != down.shape[0]:
-        raise CheckpointError(
-            f"{file}: {name.removeprefix(HOST)} is {tuple(weight.shape)} in this model, the "
-            f"LoRA's is {shape}; it was made for a model of another size"
-        )
+    return patch
 
 
 def load_lora(model, path: Path, strength: float, *, strict: bool = True):
-    """A clone of a MODEL with a LoRA file on it. Raises CheckpointError (see read_patches)."""
-    file = open_weights(path)  # the host's reader has messages that help nobody
-    lora = {name: require_finite(file.fetch(name), name, path.name) for name in file.shapes}
-    patches = read_patches(lora, model.model.state_dict(), path.name, strict)
+    """A clone of a MODEL with a LoRA file on it. Raises CheckpointError (see read_adapters)."""
+    shapes = {
+        name.removeprefix(HOST): tuple(value.shape)
+        for name, value in model.model.state_dict().items()
+        if name.startswith(HOST)
+    }
+    lora = read_adapters(path, shapes, strict=strict)
+    if lora.elsewhere:
+        logging.warning(
+            "PixWizard: %s: %d entries fit no layer of this model and are left out: %s",
+            path.name, len(lora.elsewhere), listed(lora.elsewhere),
+        )  # fmt: skip
+    if lora.guessed:
+        logging.info("PixWizard: %s says no alpha, so its rank is taken for it", path.name)
     model = model.clone()
-    model.add_patches(patches, strength)
+    for adapter in lora.adapters:
+        target = HOST + adapter.target
+        if target not in model.add_patches({target: host_patch(adapter)}, strength):
+            raise CheckpointError(
+                f"this ComfyUI does not apply {adapter.entries[0]} of {path.name} to "
+                f"{adapter.target.removesuffix(WEIGHT)}"
+            )
     return model
 
 

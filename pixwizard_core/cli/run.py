@@ -154,7 +154,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _add_loras(arguments: argparse.Namespace, bundle) -> dict[str, list[str]]:
     """Add the LoRA files to the model; what the report says of them."""
-    from ..weights.lora import apply_lora
+    from ..weights.lora import add_adapters, shapes_of
+    from ..weights.lora_read import read_adapters
 
     if not arguments.lora:
         if arguments.strength is not None:
@@ -162,8 +163,12 @@ def _add_loras(arguments: argparse.Namespace, bundle) -> dict[str, list[str]]:
         return {}
     strength = 1.0 if arguments.strength is None else arguments.strength
     for path in arguments.lora:
-        changed = apply_lora(bundle.model, path, strength)
-        print(f"{path}: changes {len(changed)} layers, strength {strength:g}", file=sys.stderr)
+        lora = read_adapters(path, shapes_of(bundle.model))
+        changed = add_adapters(bundle.model, lora.adapters, strength)
+        said = "; the file says no alpha, so its rank is taken for it" if lora.guessed else ""
+        print(
+            f"{path}: changes {len(changed)} layers, strength {strength:g}{said}", file=sys.stderr
+        )
     return {"loras": [f"{path.name} {strength:g}" for path in arguments.lora]}
 
 

@@ -2,12 +2,12 @@
 
 A file holds, per layer at <path> in the model, `diffusion_model.<path>.lora_A.weight` (rank,
 inputs), `diffusion_model.<path>.lora_B.weight` (outputs, rank) and `diffusion_model.<path>.alpha`.
-What it adds to the layer's weight is strength * alpha / rank * B A.
+What it adds to the layer's weight is strength * alpha / rank * B A. lora_read.py reads what others
+write.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .finite import require_finite
-from .weightfile import open_weights, write_safetensors
+from .adapters import Adapter, change
+from .lora_read import read_adapters
+from .weightfile import write_safetensors
 
 PREFIX = "diffusion_model."
 DOWN, UP, ALPHA = ".lora_A.weight", ".lora_B.weight", ".alpha"
@@ -161,80 +162,30 @@ def save_lora(
     )
 
 
-@torch.no_grad()
 def apply_lora(model: nn.Module, path: str | Path, strength: float = 1.0) -> list[str]:
-    """Add a LoRA file to a model's weights, in place. Returns the names of the changed layers.
+    """Add a LoRA file of any trainer to a model's weights, in place. Returns the names of the
+    changed layers.
 
-    Raises CheckpointError, having changed nothing, when the file is no LoRA, is incomplete, or
-    belongs to another model.
+    Raises CheckpointError, having changed nothing, as read_adapters does.
     """
-    found = read_lora(path)
-    layers = dict(model.named_modules())
-    name = Path(path).name
-    for layer, (down, up, _) in found.items():
-        if layer not in layers:
-            raise CheckpointError(
-                f"{name} changes {layer}, which this model does not have; "
-                "the LoRA was made for another model"
-            )
-        shape, wanted = (up.shape[0], down.shape[1]), tuple(layers[layer].weight.shape)
-        if shape != wanted or down.shape[0] != up.shape[1]:
-            raise CheckpointError(
-                f"{name}: {layer} is {wanted} in this model, the LoRA's is {shape} "
-                f"(ranks {down.shape[0]} and {up.shape[1]}); it was made for a model of another "
-                "size"
-            )
-    for layer, (down, up, scale) in found.items():
-        _add_to(layers[layer], delta(down, up, scale * strength))
-    return list(found)
+    return add_adapters(model, read_adapters(path, shapes_of(model)).adapters, strength)
 
 
-def read_lora(path: str | Path) -> dict[str, tuple[Tensor, Tensor, float]]:
-    """Per layer of a LoRA file: down (rank, inputs), up (outputs, rank) and alpha / rank.
-
-    Raises CheckpointError when the file holds no such weights, or one without its other half.
-    """
-    path = Path(path)
-    file = open_weights(path)
-    halves = {n for n in file.shapes if n.endswith((DOWN, UP))}
-    layers = {n.removesuffix(DOWN).removesuffix(UP) for n in halves}
-    if not layers:
-        raise CheckpointError(
-            f"{path.name} is no LoRA that is read here; its weights should be called "
-            f"{PREFIX}<layer>{DOWN} and {PREFIX}<layer>{UP}"
-        )
-    found = {}
-    for layer in sorted(layers):
-        missing = [layer + end for end in (DOWN, UP) if layer + end not in halves]
-        if missing:
-            raise CheckpointError(f"{path.name} is incomplete: {missing[0]} is missing")
-        shapes = [file.shapes[layer + end] for end in (DOWN, UP)]
-        alpha_shape = file.shapes.get(layer + ALPHA, ())
-        if any(len(shape) != 2 or 0 in shape for shape in shapes) or math.prod(alpha_shape) != 1:
-            raise CheckpointError(
-                f"{path.name}: {layer} is no pair of matrices with one alpha (shapes {shapes[0]}, "
-                f"{shapes[1]}, {alpha_shape}); the file is damaged or of another kind"
-            )
-        down, up = (
-            require_finite(file.fetch(layer + end), layer + end, path.name).float()
-            for end in (DOWN, UP)
-        )
-        alpha = float(len(down))
-        if layer + ALPHA in file.shapes:
-            alpha = require_finite(file.fetch(layer + ALPHA), layer + ALPHA, path.name).item()
-        found[layer.removeprefix(PREFIX)] = (down, up, alpha / len(down))
-    return found
-
-
-def delta(down: Tensor, up: Tensor, scale: float) -> Tensor:
-    """What a pair adds to a weight (outputs, inputs), float32."""
-    return (up.detach().float() @ down.detach().float()) * scale
+def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Shapes of the model's weights by name, as read_adapters takes them."""
+    return {name: tuple(value.shape) for name, value in model.named_parameters()}
 
 
 @torch.no_grad()
-def _add_to(layer: nn.Module, change: Tensor) -> None:
-    weight = layer.weight
-    weight.data = (weight.data.float() + change.to(weight.device)).to(weight.dtype)
+def add_adapters(model: nn.Module, adapters: Iterable[Adapter], strength: float) -> list[str]:
+    """Add changes to a model's weights, in place. Returns the names of the changed layers."""
+    weights, changed = dict(model.named_parameters()), {}
+    for adapter in adapters:
+        weight = weights[adapter.target]
+        added = change(adapter, weight) * strength
+        weight.data = (weight.data.float() + added).to(weight.dtype)
+        changed[adapter.target.removesuffix(".weight")] = None
+    return list(changed)
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

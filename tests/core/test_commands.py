@@ -16,7 +16,8 @@ from pixwizard_core.evaluation import effects, scoring
 from pixwizard_core.evaluation.score_report import HEADLINE, tasks_of
 from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.training.config import BUNDLED, TrainConfig, read_config
-from pixwizard_core.weights.lora import read_lora
+from pixwizard_core.weights.lora import shapes_of
+from pixwizard_core.weights.lora_read import read_adapters
 from pixwizard_core.world.examples import WORLD_TASKS
 from tests.support.tiny import tiny_bundle
 
@@ -236,8 +237,10 @@ def test_train_lora_of_a_list(small, tmp_path, capsys):
     words = ("--out", tmp_path, "--lora", tmp_path / "list.jsonl", "--rank", 2, "--batch", 2)
     assert execute("train", *words, "--steps", 2) == 0
     assert "step 2 of 2  loss " in capsys.readouterr().out
-    found = read_lora(tmp_path / "lora.safetensors")
-    assert all(len(down) == 2 and math.isclose(scale, 1) for down, _, scale in found.values())
+    shapes = shapes_of(tiny_bundle().model)
+    found = read_adapters(tmp_path / "lora.safetensors", shapes).adapters
+    assert all(len(adapter.parts["lora_down"]) == 2 for adapter in found)
+    assert all(math.isclose(adapter.scale, 1) for adapter in found)
 
 
 def test_lora_of_the_released_model_needs_all_four_parts():

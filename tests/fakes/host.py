@@ -139,7 +139,9 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         ),
         "clip_vision": module("comfy.clip_vision"),
         "lora": module("comfy.lora"),
-        "lora_convert": module("comfy.lora_convert"),
+        "weight_adapter": module(
+            "comfy.weight_adapter", WeightAdapterBase=plain("WeightAdapterBase")
+        ),
         "model_management": module(
             "comfy.model_management", throw_exception_if_processing_interrupted=lambda: None
         ),

@@ -12,7 +12,7 @@ from pixwizard_core.encoders.vae import load_latent_coder
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.weights.checkpoint import inspect, load_model, load_state_dict
 from pixwizard_core.weights.convert import convert
-from pixwizard_core.weights.lora import read_lora
+from pixwizard_core.weights.lora_read import read_adapters
 from tests.fire import hostile_pickles, hostile_tensors, limits
 
 SECONDS = 10
@@ -20,7 +20,7 @@ LOADERS = {
     "load_model": load_model,
     "load_state_dict": load_state_dict,
     "convert": lambda path: convert(path, path.parent / "out.safetensors", "fp32"),
-    "lora": read_lora,
+    "lora": lambda path: read_adapters(path, {"layers.0.attention.wq.weight": (256, 256)}),
     "gemma": lambda path: read_source("gemma", path),
     "clip_text": lambda path: read_source("clip_text", path),
     "clip_vision": load_vision_encoder,

@@ -1,4 +1,4 @@
-"""Parts of the native model that need no host: drawing image tokens, and names in LoRA files."""
+"""Parts of the native model that need no host: drawing image tokens."""
 
 from __future__ import annotations
 
@@ -74,37 +74,6 @@ def test_a_copied_model_keeps_its_draws(draws):
 def test_the_largest_seed_is_taken(extension):
     made = extension("nodes.token_draws").TokenDraws(2**64 - 1)
     assert made.noise(0, 2, SHAPE).shape == (3, 2, 5)
-
-
-@pytest.mark.parametrize(
-    ("entry", "found"),
-    [
-        ("diffusion_model.layers.0.attention.wq.lora_A.weight", True),
-        ("transformer.layers.0.attention.wq.lora_up.weight", True),
-        ("layers.0.attention.wq_lora.up.weight", True),
-        ("base_model.model.layers.0.attention.wq.lora_B.default.weight", True),
-        ("lora_unet_layers_0_attention_wq.alpha", True),
-        ("lora_unet_layers_0_attention_wqx.alpha", False),
-        ("layers.0.attention.wo.lora_A.weight", False),
-        ("layers.0.attention", False),
-    ],
-)
-def test_entries_of_a_lora_are_known_by_their_layer(extension, entry, found):
-    lora = extension("nodes.lora")
-    weight = "diffusion_model.layers.0.attention.wq.weight"
-    names = lora.spellings([weight, "diffusion_model.layers.0.in_conv.1.bias", "other.weight"])
-    assert lora.layer_of(entry, names) == (weight if found else None)
-
-
-def test_gates_have_names_as_well(extension):
-    lora, gate = extension("nodes.lora"), "diffusion_model.layers.0.attention.gate"
-    assert lora.layer_of("layers.0.attention.gate.diff", lora.spellings([gate])) == gate
-
-
-def test_long_lists_are_shortened(extension):
-    assert (
-        extension("nodes.lora").listed(map(str, range(10))) == "0, 1, 2, 3, 4, 5, 6, 7 and 2 more"
-    )
 
 
 @pytest.mark.parametrize("centre", [128, 512, 640, 768, 1024, 1536, 2048])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import comfy.hooks
 import comfy.samplers
 import folder_paths
@@ -109,7 +111,9 @@ def check_what_fits_nothing_is_listed(setup):
         refused(error, ("another model", "lora_te"), trained.by_node, name, 1.0, lenient)
     half = {n: t for n, t in weights.items() if "layers.1.attention.wq.lora_B" not in n}
     name = trained.write("half.safetensors", half)
-    return refused(error, ("2 of", "layers.1.attention.wq.lora_A"), trained.by_node, name)
+    for lenient in (False, True):
+        words = ("2 of", "layers.1.attention.wq.lora_A", "cannot be used")
+        refused(error, words, trained.by_node, name, 1.0, lenient)
 
 
 def check_changes_of_gates_are_applied(setup):
@@ -134,6 +138,113 @@ def check_lora_of_another_size_is_refused(setup):
     error = setup.module("pixwizard_core.errors").CheckpointError
     name = trained.write("size.safetensors", weights)
     return refused(error, ("another size", "(64, 64)", "48"), trained.by_node, name)
+
+
+def adapter_files(dim: int) -> dict[str, dict]:
+    """A file of each kind for one square weight of (dim, dim)."""
+    stem = "lycoris_layers_1_attention_wo"
+    draw = torch.Generator().manual_seed(6)
+
+    def drawn(*shape: int, size: float = 0.3) -> torch.Tensor:
+        return torch.randn(shape, generator=draw) * size
+
+    pair = {".lora_down.weight": drawn(3, dim), ".lora_up.weight": drawn(dim, 3)}
+    kinds = {
+        "lora": pair | {".alpha": torch.tensor(2.0)},
+        "loha": {
+            ".hada_w1_a": drawn(dim, 2, size=1), ".hada_w1_b": drawn(2, dim),
+            ".hada_w2_a": drawn(dim, 2, size=1), ".hada_w2_b": drawn(2, dim),
+            ".alpha": torch.tensor(1.0),
+        },
+        "lokr": {".lokr_w1": drawn(4, 4), ".lokr_w2": drawn(dim // 4, dim // 4)},
+        "lokr_factored": {
+            ".lokr_w1": drawn(4, 4), ".lokr_w2_a": drawn(dim // 4, 2),
+            ".lokr_w2_b": drawn(2, dim // 4), ".alpha": torch.tensor(4.0),
+        },
+        "glora": {
+            ".a1.weight": drawn(dim, 3, size=0.1), ".a2.weight": drawn(3, dim, size=0.1),
+            ".b1.weight": drawn(dim, 3), ".b2.weight": drawn(3, dim),
+        },
+        "oft": {".oft_blocks": drawn(4, dim // 4, dim // 4)},
+        "oft_rescaled": {".oft_blocks": drawn(4, dim // 4, dim // 4), ".rescale": drawn(dim, 1)},
+        "boft": {".oft_blocks": drawn(2, dim // 8, 8, 8)},
+        "diff": {".diff": drawn(dim, dim)},
+        "set": {".set_weight": drawn(dim, dim)},
+        "dora_rows": pair | {".dora_scale": drawn(dim, 1).abs() + 1},
+        "dora_columns": pair | {".dora_scale": drawn(1, dim).abs() + 1},
+        "dora_peft": pair | {".lora_magnitude_vector": drawn(dim).abs() + 1},
+    }  # fmt: skip
+    return {
+        kind: {stem + end: part for end, part in parts.items()} for kind, parts in kinds.items()
+    }
+
+
+def check_every_kind_of_adapter_acts_as_in_the_core(setup):
+    trained = Trained(setup)
+    small, before = trained.small, trained.small.twin.state_dict()
+    before = {name: value.clone() for name, value in before.items()}
+    plain, found = small.by_guider(3.0, 1.5), {}
+    for kind, weights in adapter_files(small.config.dim).items():
+        name = trained.write(f"{kind}.safetensors", weights)
+        ours = trained.by_node(name)
+        assert apart(ours, plain) > 1e-4, f"{kind} does nothing: {apart(ours, plain)}"
+        close(trained.by_node(name, 0.0), plain, 0.0, f"{kind} at strength 0")
+        trained.lora.apply_lora(small.twin, trained.folder / f"{kind}.safetensors", STRENGTH)
+        found[kind] = close(ours, small.by_core(w_text=3.0, w_image=1.5), 5e-5, kind)
+        small.twin.load_state_dict(before)
+    return found
+
+
+def check_the_hosts_adapters_agree_at_full_strength(setup):
+    """What the host reads by itself is the same by its own loader, where it applies it right."""
+    trained = Trained(setup)
+    small = trained.small
+    kinds = adapter_files(small.config.dim)
+    for kind in ("lora", "loha", "lokr", "lokr_factored", "glora", "diff", "oft"):
+        weights = {n.replace("lycoris_", "lora_unet_"): t for n, t in kinds[kind].items()}
+        trained.write(f"{kind}.safetensors", weights)
+        (stock,) = nodes.LoraLoaderModelOnly().load_lora_model_only(
+            small.patcher, f"{kind}.safetensors", 1.0
+        )
+        ours = trained.by_node(f"loras/{kind}.safetensors", 1.0)
+        allowed = 5e-5 if kind == "oft" else 0.0
+        close(ours, small.by_guider(3.0, 1.5, patcher=stock), allowed, kind)
+    return list(kinds)
+
+
+def check_strength_in_the_header_is_that_of_alpha_tensors(setup):
+    trained = Trained(setup)
+    weights = load_file(str(trained.path))
+    bare = {name: part for name, part in weights.items() if not name.endswith(".alpha")}
+    wanted = trained.by_node("loras/made.safetensors")  # rank 3, alpha 2
+    values = {"transformer.r": 3, "transformer.lora_alpha": 2}
+    headers = {
+        "diffusers": {"lora_adapter_metadata": json.dumps(values)},
+        "kohya": {"ss_network_alpha": "2.0", "ss_network_dim": "3"},
+    }
+    for kind, header in headers.items():
+        save_file(bare, str(trained.folder / f"{kind}.safetensors"), header)
+        folder_paths.filename_list_cache.clear()
+        close(trained.by_node(f"loras/{kind}.safetensors"), wanted, 1e-6, kind)
+    (trained.folder / "peft").mkdir()
+    (trained.folder / "peft" / "adapter_config.json").write_text('{"r": 3, "lora_alpha": 2}')
+    peft = {f"base_model.model.{n.removeprefix(trained.lora.PREFIX)}": t for n, t in bare.items()}
+    name = trained.write("peft/adapter_model.safetensors", peft)
+    close(trained.by_node(name), wanted, 1e-6, "peft")
+    assert apart(trained.by_node(trained.write("bare.safetensors", bare)), wanted) > 1e-3
+    return list(headers)
+
+
+def check_adapters_of_another_size_are_refused(setup):
+    trained = Trained(setup)
+    error = setup.module("pixwizard_core.errors").CheckpointError
+    told = []
+    for kind, weights in adapter_files(trained.small.config.dim * 2).items():
+        name = trained.write(f"{kind}.safetensors", weights)
+        words = (f"{kind}.safetensors", "layers.1.attention.wo is (64, 64) in this model", "size")
+        for lenient in (False, True):
+            told.append(refused(error, words, trained.by_node, name, 1.0, lenient))
+    return told
 
 
 def check_scheduled_lora_is_the_lora_while_it_lasts(setup):

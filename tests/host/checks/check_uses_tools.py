@@ -6,11 +6,11 @@ from pathlib import Path
 
 import comfy.cli_args
 import comfy.lora
-import comfy.lora_convert
 import comfy.model_management as management
 import comfy.sd
 import comfy.sd1_clip
 import comfy.utils
+import comfy.weight_adapter
 import probe
 import torch
 from safetensors.torch import save_file
@@ -44,10 +44,22 @@ def check_comfy_lora_load_lora(setup):
     assert loaded == [[1.5, 1.5], [1.5, 1.5]], "weight + strength * up @ down"
 
 
-def check_comfy_lora_convert_convert_lora(setup):
-    for stem in ("diffusion_model.layers.0.attention.wq", "lora_unet_layers_0_attention_wq"):
-        file = {f"{stem}.lora_A.weight": torch.ones(1), f"{stem}.lora_B.weight": torch.ones(1)}
-        assert list(comfy.lora_convert.convert_lora(dict(file))) == list(file)
+def check_comfy_weight_adapter_WeightAdapterBase(setup):
+    class Doubled(comfy.weight_adapter.WeightAdapterBase):
+        name = "doubled"
+
+        def __init__(self, loaded_keys, weights):
+            self.loaded_keys, self.weights = loaded_keys, weights
+
+        def calculate_weight(self, weight, key, strength, *rest, **named):
+            return weight + strength * self.weights[0].to(weight)
+
+    patcher = probe.make()
+    patcher.add_patches({probe.WEIGHT: Doubled(set(), (torch.ones(2, 2), ("a", None), 1.0))}, 0.5)
+    management.load_models_gpu([patcher])
+    loaded = patcher.model.diffusion_model.layer.weight.tolist()
+    management.unload_all_models()
+    assert loaded == [[1.5, 1.5], [1.5, 1.5]], "weight + strength * ones"
 
 
 def check_comfy_model_management_OOM_EXCEPTION(setup):

@@ -1,0 +1,187 @@
+"""What an adapter changes of a weight: LoRA, LoHa, LoKr, GLoRA, OFT, BOFT, plain changes, DoRA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Parts = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One change of one weight.
+
+    target: the weight's name in the model. kind: a key of KINDS. parts: its tensors, called as in
+    lora_names. scale: factor of the change, as alpha / rank. entries: names in the file.
+    """
+
+    target: str
+    kind: str
+    parts: Parts
+    scale: float
+    entries: tuple[str, ...]
+
+    @property
+    def is_dora(self) -> bool:
+        return not DORA.isdisjoint(self.parts)
+
+
+def low_rank(parts: Parts, weight: Tensor) -> Tensor:
+    return parts["lora_up"].flatten(1) @ parts["lora_down"].flatten(1)
+
+
+def hadamard(parts: Parts, weight: Tensor) -> Tensor:
+    one = parts["hada_w1_a"] @ parts["hada_w1_b"]
+    return one * _like(one, parts["hada_w2_a"] @ parts["hada_w2_b"])
+
+
+def kronecker(parts: Parts, weight: Tensor) -> Tensor:
+    one, other = (
+        parts[name] if name in parts else parts[f"{name}_a"] @ parts[f"{name}_b"]
+        for name in ("lokr_w1", "lokr_w2")
+    )
+    return torch.kron(one.contiguous(), other.contiguous())
+
+
+def generalized(parts: Parts, weight: Tensor) -> Tensor:
+    a1, a2, b1, b2 = (parts[name].flatten(1) for name in ("a1", "a2", "b1", "b2"))
+    if _old_glora(parts, weight):
+        return weight @ a2 @ a1 + _like(weight, b2 @ b1)
+    return weight @ a1 @ a2 + _like(weight, b1 @ b2)
+
+
+def _like(one: Tensor, other: Tensor) -> Tensor:
+    """The other, of the same shape: torch would stretch a single row or column."""
+    if one.shape != other.shape:
+        raise ValueError(f"{tuple(one.shape)} and {tuple(other.shape)} differ")
+    return other
+
+
+def _old_glora(parts: Parts, weight: Tensor) -> bool:
+    """Whether the halves are the other way round, as LyCORIS wrote them at first."""
+    a1, a2, b1, b2 = (parts[name].shape for name in ("a1", "a2", "b1", "b2"))
+    old = b2[1] == b1[0] == a1[0] == a2[1]
+    new = b2[0] == b1[1] == a1[1] == a2[0]
+    if old and new:  # both fit where all sides are the same
+        return a2[0] == weight.shape[0] == weight.shape[1]
+    return old
+
+
+def _rotations(blocks: Tensor, limit: float) -> Tensor:
+    """Orthogonal matrices of (..., b, b) free ones. limit: largest norm, 0 for none."""
+    skew = blocks - blocks.transpose(-1, -2)
+    if limit > 0 and not skew.is_meta:
+        skew = skew * min(1.0, limit / (float(skew.norm()) + 1e-8))
+    one = torch.eye(blocks.shape[-1], dtype=blocks.dtype, device=blocks.device)
+    return torch.linalg.solve(one - skew, one + skew, left=False)
+
+
+def _require_rows(blocks: Tensor, weight: Tensor) -> None:
+    rows = blocks.shape[-3] * blocks.shape[-2]
+    if rows != weight.shape[0]:
+        raise ValueError(f"blocks for {rows} rows, the weight has {weight.shape[0]}")
+
+
+def _limit(parts: Parts) -> float:
+    alpha = parts.get("alpha")
+    return 0.0 if alpha is None or alpha.is_meta else float(alpha)
+
+
+def _rescaled(turned: Tensor, parts: Parts, weight: Tensor) -> Tensor:
+    if "rescale" in parts:
+        turned = turned * parts["rescale"].reshape(weight.shape[0], 1)
+    return turned - weight
+
+
+def orthogonal(parts: Parts, weight: Tensor) -> Tensor:
+    blocks = parts["oft_blocks"]  # (n, b, b), n b outputs
+    _require_rows(blocks, weight)
+    turns = _rotations(blocks, _limit(parts))
+    rows = weight.unflatten(0, blocks.shape[:2])
+    turned = torch.einsum("knm,kni->kmi", turns, rows).reshape(weight.shape)
+    return _rescaled(turned, parts, weight)
+
+
+def butterfly(parts: Parts, weight: Tensor) -> Tensor:
+    blocks = parts["oft_blocks"]  # (m, n, b, b), n b outputs
+    _require_rows(blocks, weight)
+    side = blocks.shape[-1]
+    turned = weight
+    for level, turns in enumerate(_rotations(blocks, _limit(parts))):
+        apart = 2**level * (side // 2)
+        mixed = turned.unflatten(0, (-1, 2, apart)).transpose(1, 2).flatten(0, 2)
+        mixed = torch.einsum("kij,kjc->kic", turns, mixed.unflatten(0, (-1, side)))
+        turned = mixed.flatten(0, 1).unflatten(0, (-1, apart, 2)).transpose(1, 2).flatten(0, 2)
+    return _rescaled(turned, parts, weight)
+
+
+def plain(parts: Parts, weight: Tensor) -> Tensor:
+    return parts["diff"]
+
+
+def replaced(parts: Parts, weight: Tensor) -> Tensor:
+    return parts["set_weight"] - weight
+
+
+KINDS = {
+    "lora": low_rank, "loha": hadamard, "lokr": kronecker, "glora": generalized,
+    "oft": orthogonal, "boft": butterfly, "diff": plain, "set": replaced,
+}  # fmt: skip
+
+
+# Kinds with a strength of alpha / rank, and a part that shows the rank.
+RANKS_IN = {"lora": "lora_down", "loha": "hada_w1_b", "lokr": "lokr_w2_b", "glora": "a1"}
+DORA = {"dora_scale", "magnitude"}
+
+
+def rank_of(kind: str, parts: Parts) -> int | None:
+    """The rank that alpha is divided by; None for LoKr of whole matrices, which has none."""
+    if kind == "lokr":
+        inner = parts.get("lokr_w2_b", parts.get("lokr_w1_b"))
+        return None if inner is None else inner.shape[0]
+    # Of GLoRA the rank is the shorter side, whichever way round its halves are.
+    return min(parts[RANKS_IN[kind]].shape) if kind == "glora" else parts[RANKS_IN[kind]].shape[0]
+
+
+def change(adapter: Adapter, weight: Tensor) -> Tensor:
+    """What the adapter adds to a weight at strength 1, float32, of the weight's shape.
+
+    weight: any dtype; its device is used. Raises RuntimeError or ValueError for parts that do not
+    fit.
+    """
+    weight = weight.detach().float()
+    parts = {name: part.to(weight.device, torch.float32) for name, part in adapter.parts.items()}
+    added = KINDS[adapter.kind](parts, weight) * adapter.scale
+    if added.shape != weight.shape:
+        raise ValueError(f"changes {tuple(added.shape)}, the weight is {tuple(weight.shape)}")
+    return decomposed(parts, weight, added) if adapter.is_dora else added
+
+
+def decomposed(parts: Parts, weight: Tensor, added: Tensor) -> Tensor:
+    """DoRA: the changed weight gets the trained length in each row or column; what that adds."""
+    total = weight + added
+    lengths = parts.get("magnitude")
+    if lengths is not None:
+        rows = True  # PEFT's are always theirs
+    else:
+        lengths = parts["dora_scale"]
+        rows = lengths.numel() == lengths.shape[0] == weight.shape[0]
+    lengths = lengths.reshape((weight.shape[0], 1) if rows else (1, weight.shape[1]))
+    norm = total.norm(dim=1 if rows else 0, keepdim=True).clamp_min(torch.finfo(torch.float32).eps)
+    return total * (lengths / norm) - weight
+
+
+def changed_shape(kind: str, parts: Parts, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of what these parts would change. parts: of the meta device. shape: of the weight.
+
+    Raises RuntimeError, ValueError or IndexError for parts that do not fit one another.
+    """
+    weight = torch.empty(shape, dtype=torch.float32, device="meta")
+    added = KINDS[kind](parts, weight)
+    if added.shape == weight.shape and not DORA.isdisjoint(parts):
+        added = decomposed(parts, weight, added)
+    return tuple(added.shape)
