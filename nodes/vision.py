@@ -34,6 +34,7 @@ class VisionLayers(nn.Module):
             dtype=dtype,
         )
         self.config, self.attend, self.vision_model = made.config, made.attend, made.vision_model
+        self.visual_projection = made.visual_projection
 
     def forward(
         self,
@@ -42,15 +43,17 @@ class VisionLayers(nn.Module):
         intermediate_output: int | str | None = None,
     ) -> tuple[Tensor, Tensor | None, Tensor, None]:
         """pixel_values (B, 3, side, side), normalised. Returns the last state (B, 1 + N, width),
-        the one asked for (all of them: (B, layers, 1 + N, width)), the pooled picture (B, width),
-        and None in the place of a projection."""
+        the one asked for (all of them: (B, layers, 1 + N, width)), the pooled picture, projected
+        where the model has a projection (B, width or P), and None in the place of a language
+        model's."""
         states = self.vision_model(pixel_values, self.attend)
         asked = None
         if intermediate_output == ALL_LAYERS:
             asked = torch.stack(states, 1)
         elif intermediate_output is not None:
             asked = states[intermediate_output]
-        return states[-1], asked, self.vision_model.post_layernorm(states[-1][:, 0]), None
+        pooled = self.visual_projection(self.vision_model.post_layernorm(states[-1][:, 0]))
+        return states[-1], asked, pooled, None
 
 
 class VisionOutput(types.SimpleNamespace):

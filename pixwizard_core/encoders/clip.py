@@ -178,7 +178,7 @@ class ClipVisionTower(nn.Module):
 
 
 class ClipVision(nn.Module):
-    """CLIP vision without a projection.
+    """CLIP vision, with or without the projection of the whole picture.
 
     ops: namespace with Linear, LayerNorm, Embedding and Conv2d, torch.nn's or a host's.
     """
@@ -195,6 +195,11 @@ class ClipVision(nn.Module):
         super().__init__()
         self.config, self.attend = config, attention
         self.vision_model = ClipVisionTower(config, ops, device=device, dtype=dtype)
+        self.visual_projection = nn.Identity()
+        if config.projection_dim:
+            self.visual_projection = ops.Linear(
+                config.hidden_size, config.projection_dim, bias=False, device=device, dtype=dtype
+            )
 
     def states(self, pixels: Tensor) -> list[Tensor]:
         """pixels (B,3,side,side), normalised → the state (B,1+N,D) after each layer, class token
@@ -206,5 +211,6 @@ class ClipVision(nn.Module):
         return self.states(pixels)[-1][:, 1:]
 
     def pooled(self, state: Tensor) -> Tensor:
-        """The class token (B,D) of the last state through the closing norm."""
-        return self.vision_model.post_layernorm(state[:, 0])
+        """The class token of the last state through the closing norm, projected where the model
+        has a projection: (B,D) or (B,P)."""
+        return self.visual_projection(self.vision_model.post_layernorm(state[:, 0]))

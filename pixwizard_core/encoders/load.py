@@ -52,7 +52,7 @@ MARKS = {
 ROOTS = {
     "gemma": ("",),
     "clip_text": ("text_model.", "text_projection."),
-    "clip_vision": ("vision_model.",),
+    "clip_vision": ("vision_model.", "visual_projection."),
 }
 OPTIONAL = ("initializer_range",)
 ACTIVATIONS = ("gelu_pytorch_tanh", "gelu", "quick_gelu")
@@ -148,12 +148,18 @@ def read_source(kind: str, path: str | Path) -> Source:
         file.metadata[HEADER_KEYS[kind]] for file in files if HEADER_KEYS[kind] in file.metadata
     ]
     if headers:
-        settings = read_settings(kind, headers[0], path.name)
+        settings = projected(read_settings(kind, headers[0], path.name), shapes)
         return Source(settings, weights, folder, own=True, files=paths)
     trouble = mismatch(kind, every)
     if trouble:
         raise EncoderError(f"{path.name} is {trouble}. {WANTED[kind]}")
-    return Source(OFFICIAL[kind], weights, folder, own=False, files=paths)
+    return Source(projected(OFFICIAL[kind], shapes), weights, folder, own=False, files=paths)
+
+
+def projected(settings: dict, shapes: Mapping[str, tuple[int, ...]]) -> dict:
+    """An encoder's settings with the width of the picture's projection, when its file has one."""
+    shape = shapes.get("visual_projection.weight", ())
+    return settings | ({"projection_dim": shape[0]} if len(shape) == 2 else {})
 
 
 def read_settings(kind: str, text: str, source: str) -> dict:

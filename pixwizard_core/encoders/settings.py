@@ -57,7 +57,8 @@ class ClipTextConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClipVisionConfig:
-    """CLIP vision; the defaults are openai/clip-vit-large-patch14-336's."""
+    """CLIP vision; the defaults are openai/clip-vit-large-patch14-336's. projection_dim: width of
+    the projected picture, 0 for a model without that projection; patch tokens never need it."""
 
     hidden_size: int = 1024
     intermediate_size: int = 4096
@@ -68,6 +69,7 @@ class ClipVisionConfig:
     num_channels: int = 3
     hidden_act: str = "quick_gelu"
     layer_norm_eps: float = 1e-5
+    projection_dim: int = 0
 
     def __post_init__(self) -> None:
         require_divisible("hidden_size", self.hidden_size, self.num_attention_heads)

@@ -148,6 +148,34 @@ def test_saved_names_are_the_published_ones(encoder):
     assert "vision_model.encoder.layers.1.self_attn.q_proj.weight" in names
 
 
+def with_projection(path, encoder, shape):
+    """A file of the encoder with a projection of this shape; the path and the projection."""
+    clip_file(path, encoder, SMALL)
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    tensors = load_file(str(path)) | {"visual_projection.weight": matrix}
+    save_file(tensors, str(path), metadata={"pixwizard.clip_vision": json.dumps(SMALL)})
+    return path, matrix
+
+
+def test_projection_of_a_file_acts_on_the_pooled_picture_alone(encoder, tmp_path):
+    path, matrix = with_projection(tmp_path / "p.safetensors", encoder, (20, 32))
+    loaded, pixels = load_vision_encoder(path), torch.rand(2, 3, 56, 56)
+    assert loaded.model.config.projection_dim == 20
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.encode(pixels), encoder.encode(pixels))
+        state = encoder.model.states(preprocess(pixels, 56))[-1]
+        plain = encoder.model.pooled(state)
+        assert plain.shape == (2, 32)
+        torch.testing.assert_close(loaded.model.pooled(state), plain @ matrix.T)
+
+
+@pytest.mark.parametrize("shape", [(20, 31), (20,), (20, 32, 1)], ids=str)
+def test_projection_of_another_shape_is_refused(encoder, tmp_path, shape):
+    path, _ = with_projection(tmp_path / "p.safetensors", encoder, shape)
+    with pytest.raises(EncoderError, match=r"1 weights do not fit: .*visual_projection\.weight"):
+        load_vision_encoder(path)
+
+
 def test_refuses_clip_of_another_size_and_missing_weights(encoder, tmp_path):
     with pytest.raises(
         EncoderError, match=r"CLIP vision alone.*width 32, 56 px.*vision half of openai"
