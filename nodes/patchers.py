@@ -10,6 +10,7 @@ import comfy.patcher_extension
 from torch import Tensor, nn
 
 CALLBACK = "pixwizard_every_patch"
+CASTS = "prev_comfy_cast_weights"  # the host's mark of a layer that casts where it did not
 
 
 def patcher_class(disable_dynamic: bool = False) -> type:
@@ -37,9 +38,23 @@ def take_weights(module: nn.Module, weights: dict[str, Tensor], dtype, patcher) 
 
 def apply_every_patch(patcher) -> None:
     """Let a patcher, and all clones of it, also apply what the host takes and leaves out (see
-    patch_the_rest) whenever it loads."""
+    patch_the_rest and forget_casts) whenever it loads."""
     when = comfy.patcher_extension.CallbacksMP.ON_LOAD
     patcher.add_callback_with_key(when, CALLBACK, patch_the_rest)
+    patcher.add_callback_with_key(when, CALLBACK, forget_casts)
+
+
+def forget_casts(patcher, *_) -> None:
+    """Take the marks of casting off the layers of a model that is loaded whole.
+
+    Where a compute type is set (ComfyUI does that for every CLIP from 0.8 on), the plain patcher
+    marks layers when it loads them whole, keeps the marks when it unloads them, and takes them for
+    a sign that a later load in part has dealt with these layers: their patches, such as a LoRA's,
+    would be lost without a word. The layers cast as before.
+    """
+    if not is_dynamic(patcher) and not patcher.model.model_lowvram:
+        for module in patcher.model.modules():
+            vars(module).pop(CASTS, None)
 
 
 def patch_the_rest(patcher, device=None, *_) -> None:

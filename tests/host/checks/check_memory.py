@@ -22,9 +22,14 @@ def partly_loaded(small, patcher, share: float) -> torch.Tensor:
     assert patcher.model.model_lowvram, f"the host loaded everything at {share}"
     loaded = patcher.model.model_loaded_weight_memory / patcher.model_size()
     assert loaded < share + 0.05, (loaded, share)
+    load = management.load_models_gpu
+    management.load_models_gpu = lambda *_, **__: None  # it would load the rest
     try:
-        return small.by_guider(3.0, 1.5, patcher=patcher)
+        made = small.by_guider(3.0, 1.5, patcher=patcher)
+        assert patcher.model.model_lowvram, f"the host loaded the rest at {share}"
+        return made
     finally:
+        management.load_models_gpu = load
         patcher.unpatch_model(torch.device("cpu"))
 
 
@@ -63,6 +68,25 @@ def check_part_of_the_weights_with_a_lora_gives_every_bit(setup):
         assert torch.equal(part, whole), f"{share}: {apart(part, whole)}"
     plain = Small(setup).by_guider(3.0, 1.5)
     return close(small.by_guider(3.0, 1.5), plain, 0.0, "the model without patches, afterwards")
+
+
+def check_lora_stays_when_a_compute_type_is_set(setup):
+    """Loaded whole, unloaded, and then in part: the host leaves marks of the first that would make
+    it skip the patches of the last."""
+    small = Small(setup)
+    name = "layers.1.feed_forward.w2.weight"
+    change = torch.randn(small.weights[name].shape, generator=torch.Generator().manual_seed(2))
+    patcher = small.patcher.clone()
+    assert patcher.add_patches({f"diffusion_model.{name}": ("diff", (change,))}, 0.5)
+    patcher.set_model_compute_dtype(torch.float32)
+    plain = small.by_guider(3.0, 1.5)
+    small.patcher.unpatch_model(torch.device("cpu"))
+    for share in BUDGETS:
+        whole = small.by_guider(3.0, 1.5, patcher=patcher)
+        assert apart(whole, plain) > 1e-2, apart(whole, plain)
+        patcher.unpatch_model(torch.device("cpu"))
+        part = partly_loaded(small, patcher, share)
+        assert torch.equal(part, whole), f"{share}: {apart(part, whole)}"
 
 
 def check_low_precision_computes_near_full(setup):
