@@ -94,3 +94,16 @@ def test_weights_take_the_precision_asked_for(module):
     given = {name: weight.detach() for name, weight in patcher.model.state_dict().items()}
     module.take_weights(patcher.model, given, torch.bfloat16, patcher)
     assert {weight.dtype for weight in patcher.model.state_dict().values()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "in_part", "kept"),
+    [(False, False, False), (False, True, True), (True, False, True)],
+)
+def test_marks_of_casting_go_after_a_whole_load_alone(module, dynamic, in_part, kept):
+    patcher = Patcher(dynamic, ())
+    layer = patcher.model.block.inner
+    patcher.model.model_lowvram, layer.prev_comfy_cast_weights = in_part, True
+    module.forget_casts(patcher, "device", 0)
+    assert hasattr(layer, "prev_comfy_cast_weights") is kept
+    assert layer.comfy_cast_weights
