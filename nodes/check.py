@@ -121,7 +121,7 @@ def connected_lines(model, clip, clip_vision, vae) -> Iterator[str]:
     if model is not None:
         ours = isinstance(model.model, Model)
         kind = "PixWizard" if ours else type(model.model).__name__
-        note = "" if ours else "; it is no PixWizard, sampling nodes refuse it"
+        note = "" if ours else "; it is not PixWizard; sampling nodes refuse it"
         yield (
             f"model: {kind}, weights {name_of(model.model.get_dtype())}, computed in "
             f"{name_of(model.model.manual_cast_dtype or model.model.get_dtype())}, "
@@ -129,7 +129,7 @@ def connected_lines(model, clip, clip_vision, vae) -> Iterator[str]:
         )
     if clip is not None:
         ours = isinstance(clip.cond_stage_model, TextModel)
-        note = "" if ours else "; it is not PixWizard's, the model refuses its text"
+        note = "" if ours else "; it is not PixWizard's; the model refuses its text"
         yield f"clip: {'PixWizard' if ours else type(clip.cond_stage_model).__name__}{note}"
     if clip_vision is not None:
         ours = isinstance(clip_vision, VisionModel)

@@ -67,7 +67,7 @@ class MergeDepths(Node):
         stack = at_source_size(depths, canvas).mean(1)
         runs = runs or len(stack)
         if len(stack) % runs:
-            raise DecodeError(f"{len(stack)} depth pictures cannot be parted into runs of {runs}")
+            raise DecodeError(f"{len(stack)} depth pictures cannot be split into runs of {runs}")
         merged = [merge_depths(part, align=align) for part in stack.split(runs)]
         depth = torch.stack([one.depth for one in merged])
         uncertainty = torch.stack([one.uncertainty for one in merged])

@@ -27,7 +27,7 @@ class Guidance:
 
     text, image: scales of the instruction and of the image, 1 = no guidance. all_channels: guide
     the last latent channel too (the paper) or take it from the full branch (the reference). start,
-    end: times in 0..1 (0 = noise, 1 = image) between which guidance acts; outside only the full
+    end: times in 0..1 (0 = noise, 1 = image) between which guidance acts; outside, only the full
     branch runs.
     """
 
@@ -47,12 +47,12 @@ class DualGuider(comfy.samplers.CFGGuider):
 
     The factors of the branches sum to 1, so combining predictions of the image is the same as
     combining velocities. Where other nodes patch the guidance, the step between image_only and full
-    is the host's own, so that they act as behind a KSampler; see _patched.
+    is the host's own, so that they act as with a KSampler; see _patched.
     """
 
     def set_guidance(self, guidance: Guidance) -> None:
         self.guidance = guidance
-        self.cfg = guidance.text  # other nodes read the scale of a guider, and change it
+        self.cfg = guidance.text  # other nodes read and change the scale of a guider
 
     @property
     def guides_all_channels(self) -> bool:
@@ -64,7 +64,7 @@ class DualGuider(comfy.samplers.CFGGuider):
         self.inner_set_conds({COND_KEYS[name]: conds for name, conds in named.items()})
 
     def sample(self, *args, **kwargs) -> Tensor:
-        """What the host's sampler makes of noise and latent, its first two arguments.
+        """Run the host's sampler on noise and latent, its first two arguments.
 
         Raises SamplingError when they are of a shape that cannot be sampled, a conditioning's area
         lies outside, or memory runs out.
@@ -79,13 +79,13 @@ class DualGuider(comfy.samplers.CFGGuider):
             with memory_advice("sampling", width * LATENT_CELL, height * LATENT_CELL, batch):
                 return super().sample(*args, **kwargs)
         finally:
-            # An interrupted run leaves its conds behind, and with them what was prepared from them.
+            # An interrupted run leaves its conds behind, and everything prepared from them.
             self.__dict__.pop("conds", None)
 
     def predict_noise(self, x: Tensor, timestep: Tensor, model_options=None, seed=None) -> Tensor:
         options = model_options or {}
         guidance = replace(self.guidance, text=self.cfg)
-        # Rounded, for sigma is float32: 0.8 must be inside an interval from time 0.2 on.
+        # Rounded, because sigma is float32: 0.8 must be inside an interval from time 0.2 on.
         scales = guidance.scales(round(1.0 - float(timestep.flatten()[0]), 6))
         if patches.guidance_is_patched(options):
             return self._patched(x, timestep, *scales, options, seed)
@@ -94,15 +94,16 @@ class DualGuider(comfy.samplers.CFGGuider):
         return combine(predictions, *scales, guidance.all_channels)
 
     def _run(self, branches, x: Tensor, timestep: Tensor, options: dict) -> list[Tensor]:
-        """Predictions of these branches in one call of the host; None keeps a branch's place."""
+        """Predictions of these branches in one call of the host; None is a placeholder for a
+        branch."""
         conds = [name and self.conds[COND_KEYS[name]] for name in branches]
         return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)
 
     def _patched(
         self, x: Tensor, timestep: Tensor, text: float, image: float, options: dict, seed
     ) -> Tensor:
-        """The host's guidance with cond = full, uncond = image_only and the text scale, patches of
-        other nodes included, and (image - 1) (image_only - none) added behind it."""
+        """The host's guidance with cond = full, uncond = image_only and the text scale, including
+        patches of other nodes, plus (image - 1) (image_only - none)."""
         channels = slice(None)
         if not patches.replaces_reference(options):
             options = {key: value for key, value in options.items() if key != patches.CFG}
@@ -139,7 +140,7 @@ class DualGuider(comfy.samplers.CFGGuider):
                 _, image_only, none = self._run((None, *BRANCHES[1:]), x, timestep, options)
             else:
                 full, image_only, none = self._run(BRANCHES, x, timestep, options)
-                # A branch that the host leaves out is zeros to the patches behind a KSampler too.
+                # As with a KSampler, patches see zeros for a branch that the host skips.
                 used = args["conds"][1] is not None
                 text_step = [full, image_only if used else torch.zeros_like(image_only)]
             found.append(image_only - none)

@@ -91,7 +91,7 @@ def resolve(name: str, wanted: str = "", kinds: tuple[str, ...] = ()) -> Path:
     if len(found) > 1:
         kind = found[0][0]
         logging.warning(
-            "PixWizard: %r is in models/%s; %s is used. Write the folder in front of the name to "
+            "PixWizard: %r is in models/%s; %s is used. Put the folder in front of the name to "
             "choose another",
             name,
             " and models/".join(dict.fromkeys(other for other, _ in found)),

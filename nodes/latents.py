@@ -1,4 +1,4 @@
-"""Latents to sample on, and the picture's latent that a condition holds: their sizes must agree."""
+"""Latents to sample, and the picture's latent in a condition: their sizes must agree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ..pixwizard_core.pipeline import LATENT_CELL
 from .patches import Told
 
 LATENT_CHANNELS = 4
-# What a side may be off the picture's aspect ratio, for nodes round: cells, and of itself.
+# How far a side may be off the picture's aspect ratio, because nodes round: in cells, and as a
+# share.
 CELLS_OFF, SHARE_OFF = 1, 0.25
 
 
@@ -36,8 +37,8 @@ def require_channels(samples: Tensor) -> None:
 def of_size(noise: Tensor, own: Tensor | None, stock: Tensor | None, told: Told) -> Tensor | None:
     """The picture's latent (B, 4, h, w) at the size of the noise; None without one.
 
-    stock: what inpainting and detailer nodes attach for the part they sample; it goes first where
-    it fits the noise. own: Encode's. One of another size and the same aspect ratio is resampled,
+    stock: what inpainting and detailer nodes attach for the part they sample; it takes precedence
+    if it fits the noise. own: Encode's. One of another size and the same aspect ratio is resampled,
     with a warning. Raises SamplingError for any other size.
     """
     offered = [latent for latent in (stock, own) if latent is not None]
@@ -50,14 +51,15 @@ def of_size(noise: Tensor, own: Tensor | None, stock: Tensor | None, told: Told)
     met, wanted = in_pixels(latent), in_pixels(noise)
     if latent.ndim != 4 or latent.shape[1] != noise.shape[1] or not same_aspect(latent, noise):
         raise SamplingError(
-            f"the conditioning holds a picture of {met}, but {wanted} are sampled, which is no "
-            "enlargement of it; use the latent and the conditionings of one Encode. A detailer's "
+            f"the conditioning holds a picture of {met}, but {wanted} are being sampled, which is "
+            "not an enlargement of it; use the latent and the conditionings of one Encode. A "
+            "detailer's "
             "crop must go through Encode itself"
         )
     told.say(
         "resampled",
-        f"the conditioning's picture of {met} is resampled to the {wanted} that are sampled; "
-        "encode the picture at that size for a sharper one",
+        f"the conditioning's picture of {met} is resampled to the {wanted} being sampled; encode "
+        "the picture at that size for a sharper result",
     )
     latent = comfy.utils.common_upscale(
         latent, noise.shape[-1], noise.shape[-2], "bilinear", "center"
@@ -66,19 +68,19 @@ def of_size(noise: Tensor, own: Tensor | None, stock: Tensor | None, told: Told)
 
 
 def in_batch(latent: Tensor, noise: Tensor, told: Told) -> Tensor:
-    """The latents in turn, as the host does with image tokens, until each picture has one."""
+    """Repeat the latents in turn until each picture has one, as the host does with image tokens."""
     count, wanted = len(latent), len(noise)
     if wanted % count:
         told.say(
             "pictures",
-            f"the conditioning holds {count} pictures and {wanted} are sampled; they are taken in "
-            "turn from the first on",
+            f"the conditioning holds {count} pictures and {wanted} are sampled; they are used in "
+            "turn, starting with the first",
         )
     return comfy.utils.repeat_to_batch_size(latent, wanted)
 
 
 def same_aspect(latent: Tensor, noise: Tensor) -> bool:
-    """Whether one is the other, larger or smaller; nodes round to whole cells."""
+    """Whether one is an enlargement or reduction of the other; nodes round to whole cells."""
     (old_height, old_width), (height, width) = latent.shape[-2:], noise.shape[-2:]
     wanted = (old_height * width / old_width, height), (old_width * height / old_height, width)
     return any(abs(ideal - side) <= min(CELLS_OFF, SHARE_OFF * side) for ideal, side in wanted)

@@ -100,7 +100,7 @@ def load_vae(path: Path, dtype: torch.dtype | None, disable_dynamic: bool = Fals
     require_right_layers()
     made = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(path), safe_load=True), dtype=dtype)
     if made.first_stage_model is None:
-        raise CheckpointError(f"{path.name} holds no autoencoder that this ComfyUI knows")
+        raise CheckpointError(f"{path.name} holds no autoencoder that this ComfyUI recognises")
     if disable_dynamic and is_dynamic(made.patcher):
         # The host's class has no such choice. Its plain patcher does not cast to the wanted type.
         network = made.first_stage_model.to(made.vae_dtype)

@@ -1,4 +1,4 @@
-"""Running out of memory, said in words that help."""
+"""Errors for running out of memory that say what to lower."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import comfy.model_management as management
 
 from ..pixwizard_core.errors import SamplingError
 
-ON_THE_CPU = "can't allocate memory"  # PyTorch's own words there, in a plain RuntimeError
+ON_THE_CPU = "can't allocate memory"  # PyTorch's message there, in a plain RuntimeError
 
 
 @contextmanager
 def memory_advice(doing: str, width: int, height: int, pictures: int) -> Iterator[None]:
-    """Free the host's models and raise SamplingError with what to lower when memory runs out in
-    the block. doing: for the message. width, height: in px. pictures: of the batch."""
+    """Free the host's models and raise SamplingError that says what to lower if memory runs out in
+    the block. doing: what runs, for the message. width, height: in px. pictures: of the batch."""
     fewer = f"fewer pictures at once (now {pictures}), " if pictures > 1 else ""
     with _advice(
         f"{doing} at {width} x {height} px. Use {fewer}a smaller centre in Fit to Canvas, or "
@@ -26,7 +26,7 @@ def memory_advice(doing: str, width: int, height: int, pictures: int) -> Iterato
 
 @contextmanager
 def text_memory_advice() -> Iterator[None]:
-    """The same while a text is encoded, which the picture's size has no part in."""
+    """The same for encoding text, where the picture's size does not matter."""
     with _advice("encoding the text. Use device cpu in Load Text Encoder"):
         yield
 
@@ -45,5 +45,5 @@ def _advice(rest: str) -> Iterator[None]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether a device, or the main memory, had no room."""
+    """Whether a device or the main memory ran out."""
     return isinstance(error, (management.OOM_EXCEPTION, MemoryError)) or ON_THE_CPU in str(error)

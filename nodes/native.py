@@ -1,4 +1,4 @@
-"""PixWizard as a native model of the host: its memory manager, samplers, LoRA and patches apply."""
+"""PixWizard as a native model of the host: its memory manager, samplers, LoRA and patches work."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ IMAGE_TOKENS = "pixwizard_image_tokens"
 
 
 class Config(comfy.supported_models_base.BASE):
-    """What the host wants to know of a model family."""
+    """What the host needs to know about a model family."""
 
     unet_config: ClassVar[dict] = {}
     unet_extra_config: ClassVar[dict] = {}
     sampling_settings: ClassVar[dict] = {"multiplier": 1.0, "shift": 1.0}
     latent_format = comfy.latent_formats.SDXL
-    memory_usage_factor = 0.72  # a host check counts what a step of the released model holds
+    memory_usage_factor = 0.72  # a host check counts the memory of a step of the released model
     supported_inference_dtypes: ClassVar[list] = [torch.bfloat16, torch.float32]
 
 
 class Padded(comfy.conds.CONDRegular):
-    """A cond that is as long as its text, or as its image tokens: branches of different length
-    share a forward, padded with zeros."""
+    """A cond as long as its text or its image tokens. Branches of different length share a forward
+    pass, padded with zeros."""
 
     def can_concat(self, other) -> bool:
         mine, its = self.cond, other.cond
@@ -64,7 +64,8 @@ class Model(comfy.model_base.BaseModel):
             model_config, comfy.model_base.ModelType.FLOW, device=device, unet_model=Transformer
         )
         self.eval().requires_grad_(False)
-        # Nodes made for UNets look it up before they know what they patch; see nodes.patches.
+        # Nodes made for UNets look it up before they know which model they patch; see
+        # nodes.patches.
         width = self.diffusion_model.config.dim
         self.model_config.unet_config = {**self.model_config.unet_config, "model_channels": width}
         self._run = None  # weak references to the noise of the current run and to its cache
@@ -74,7 +75,8 @@ class Model(comfy.model_base.BaseModel):
         return timestep / float(getattr(self.model_sampling, "multiplier", 1.0))
 
     def extra_conds(self, **kwargs) -> dict:
-        """Conds of one branch. The same keys for every branch, or the host could not batch them."""
+        """Conds of one branch. Every branch has the same keys; otherwise the host could not batch
+        them."""
         noise, device = self._noise_of(kwargs), kwargs["device"]
         kwargs = {**kwargs, "noise": noise}
         text, mask, pooled = self._text(kwargs)
@@ -93,8 +95,8 @@ class Model(comfy.model_base.BaseModel):
         }
 
     def process_latent_out(self, latent: Tensor) -> Tensor:
-        """The way out of every sampler of the host. Raises SamplingError for what is not finite,
-        which would become a black picture."""
+        """Called at the end of every sampler of the host. Raises SamplingError for values that are
+        not finite, which would become a black picture."""
         return super().process_latent_out(checked(latent, self))
 
     def _text(self, kwargs: dict) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,8 +113,8 @@ class Model(comfy.model_base.BaseModel):
         return text, tokens_used(text, kwargs.get("attention_mask")), pooled
 
     def _image_tokens(self, kwargs: dict) -> tuple[Tensor, bool]:
-        """Image tokens, and whether there is an image. Without one a single zero token, which
-        stands for any number of them when branches share a forward."""
+        """Image tokens, and whether there is an image. Without one, a single zero token, which
+        stands for any number of tokens when branches share a forward pass."""
         width = self.diffusion_model.config.image_feat_dim
         tokens = kwargs.get(IMAGE_TOKENS)
         if tokens is None:
@@ -137,7 +139,7 @@ class Model(comfy.model_base.BaseModel):
 
     def _noise_of(self, kwargs: dict) -> Tensor:
         """The noise that the run began with. A patch that encodes a conditioning between two steps
-        hands over what has become of it, and no seed, as the host always does."""
+        passes the partly denoised latent and no seed, although the host always passes one."""
         noise, known = kwargs["noise"], self._run and self._run[0]()
         latents.require_latent(noise)
         latents.require_channels(noise)
@@ -155,7 +157,8 @@ class Model(comfy.model_base.BaseModel):
 
 
 def checked(samples: Tensor, model: Model) -> Tensor:
-    """The samples, when they are finite. Raises SamplingError saying what the model ran in."""
+    """The samples, if they are finite. Raises SamplingError that says in which dtype the model
+    ran."""
     if bool(samples.isfinite().all()):
         return samples
     stored = model.get_dtype()
@@ -172,8 +175,8 @@ def name_of(dtype) -> str:
 
 
 def initial_noise(noise: Tensor, latent_image: Tensor | None, seed: int | None) -> Tensor:
-    """The noise a run began with. Samplers that add none hand over zeros; then the seed draws it
-    anew."""
+    """The noise a run began with. Samplers that add no noise pass zeros; then it is drawn again
+    from the seed."""
     if seed is None or bool(noise.any()):
         return noise
     generator = torch.Generator().manual_seed(seed)
@@ -192,8 +195,8 @@ def make_patcher(
     """Host MODEL of these weights. state_dict: exactly the names of the config, any float dtype; it
     is emptied.
 
-    dtype: how weights are stored, None = what the host thinks best for this device.
-    disable_dynamic: keep to the plain patcher where the host's dynamic one is on.
+    dtype: how weights are stored; None lets the host choose for this device. disable_dynamic: use
+    the plain patcher even if the host's dynamic one is on.
     """
     management = comfy.model_management
     device, offload = management.get_torch_device(), management.unet_offload_device()

@@ -97,10 +97,10 @@ def tell_unused(told: Told, options: dict, blocks: int, control) -> None:
         told.say(
             name,
             f"{name} patches {', '.join(hooks[:SHOWN])}{more}; a PixWizard model of {blocks} "
-            f"blocks has no such place, so that part of {name} changes nothing",
+            f"blocks has no such place, so this part of {name} changes nothing",
         )
     if control is not None:
-        told.say("control", "a ControlNet changes nothing: a PixWizard model has no place for it")
+        told.say("control", "a ControlNet has no effect: a PixWizard model has no place for it")
 
 
 def one_run(executor, *arguments, **named):
@@ -116,7 +116,7 @@ def one_run(executor, *arguments, **named):
     for name, hook in WITHOUT_THEIR_HOOK.items():
         if any(patch_name(function) == name for function in behind):
             told.say(
-                name, f"{name} needs {hook}, which a PixWizard model does not have; it is left out"
+                name, f"{name} needs {hook}, which a PixWizard model does not have; it is skipped"
             )
     kept = [function for function in behind if patch_name(function) not in WITHOUT_THEIR_HOOK]
     if len(kept) < len(behind):  # the options are the run's own copy
@@ -125,7 +125,7 @@ def one_run(executor, *arguments, **named):
         name = patch_name(options[CFG])
         told.say(
             f"{name} guides",
-            f"{name} takes the place of PixWizard's guidance of the first {GUIDED_CHANNELS} latent "
+            f"{name} replaces PixWizard's guidance of the first {GUIDED_CHANNELS} latent "
             "channels: it guides all 4",
         )
     return executor(*arguments, **named)
@@ -146,7 +146,7 @@ def require_flow(sampling) -> None:
     if [round(value, 4) for value in values] != [1.5, 2.0, 0.5]:
         name = type(sampling).__qualname__.partition(".")[0]
         raise SamplingError(
-            f"{name} samples another kind of model: PixWizard goes a straight way from noise to "
-            "image (a flow). Take that node out; ModelSamplingSD3 and ModelSamplingAuraFlow may "
-            "set a time shift"
+            f"{name} is for another kind of model: PixWizard goes in a straight line from noise to "
+            "image (a flow). Remove that node; ModelSamplingSD3 and ModelSamplingAuraFlow can set "
+            "a time shift"
         )

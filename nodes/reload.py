@@ -30,8 +30,8 @@ def reload(load: Callable, stamps: tuple, arguments: tuple, disable_dynamic: boo
     for path, stamp in stamps:
         if _stamp(path) != stamp:
             raise CheckpointError(
-                f"{path.name} changed or went away since it was loaded, and this step has to read "
-                "it again; free the models and the node cache, and run the workflow again"
+                f"{path.name} was changed or removed after it was loaded, and this step has to "
+                "read it again; free the models and the node cache, and run the workflow again"
             )
     return patcher_of(load(*arguments, disable_dynamic=disable_dynamic))
 

@@ -31,7 +31,7 @@ def require_companions(latent: dict) -> None:
     if mask is not None and (not isinstance(mask, Tensor) or mask.ndim < 2 or 0 in mask.shape):
         raise SamplingError(
             "the latent's noise mask must be (batch, height, width). Got: "
-            f"{tuple(getattr(mask, 'shape', ()))}; set it anew"
+            f"{tuple(getattr(mask, 'shape', ()))}; set it again"
         )
     count = len(latent["samples"])
     if batch is not None and (len(batch) != count or not all(0 <= n <= MOST for n in batch)):

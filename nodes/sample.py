@@ -33,7 +33,8 @@ CHANNELS = (FIRST_CHANNELS, ALL_CHANNELS)
 
 
 def guidance_inputs() -> list:
-    """Model, the three conditionings and the two scales: what every sampling node begins with."""
+    """Model, the three conditionings and the two scales: the first inputs of every sampling
+    node."""
     return [
         io.Model.Input("model", tooltip="A PixWizard model from Load Tiny or Load Model."),
         io.Conditioning.Input("full", tooltip="Instruction and image, from Encode."),
@@ -83,9 +84,9 @@ def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider
 def run_sampler(
     guider: DualGuider, latent: dict, levels: torch.Tensor, sampler: str, seed: int
 ) -> dict:
-    """Sample a LATENT through the host: its previews, progress, masks and interruption apply.
+    """Sample a LATENT through the host: its previews, progress, masks and interruption work.
 
-    Raises SamplingError for a latent that cannot be sampled on.
+    Raises SamplingError for a latent that cannot be sampled.
     """
     model = guider.model_patcher
     require_latent(latent.get("samples"))

@@ -72,8 +72,8 @@ def _check_prefix(prefix: str) -> None:
     if unseen is not None:
         name = unicodedata.name(unseen, "a control character")
         raise CanvasError(
-            f"the name of a file holds a sign that cannot be seen, {name} (U+{ord(unseen):04X}), "
-            f"at place {prefix.index(unseen) + 1}; take it out. Got: {prefix!r}"
+            f"the file name contains an invisible character, {name} (U+{ord(unseen):04X}), at "
+            f"position {prefix.index(unseen) + 1}; remove it. Got: {prefix!r}"
         )
     if rooted or ".." in windows.parts or not windows.name:
         raise CanvasError(

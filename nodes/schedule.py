@@ -85,9 +85,9 @@ def model_shift(model, shift: float):
         return None
     if shift != 1:
         raise SamplingError(
-            f"time_shift is {shift:g}, and a node has put a time shift into the model as well "
-            f"(half way is at noise level {moved:.3g}); set time_shift to 1 to sample with the "
-            "model's, or take out the node that set it, such as ModelSamplingSD3"
+            f"time_shift is {shift:g}, but a node has also set a time shift on the model "
+            f"(half way is at noise level {moved:.3g}); set time_shift to 1 to use the model's, or "
+            "remove the node that set it, such as ModelSamplingSD3"
         )
     return sampling
 

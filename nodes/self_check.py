@@ -78,8 +78,8 @@ def findings() -> Findings:
     except Exception as error:  # whatever it is, it must not lock anyone out
         found = Findings(failure=" ".join(f"{type(error).__name__}: {error}".split())[:300])
         logging.warning(
-            "PixWizard could not compare this ComfyUI's layers with its stored answers "
-            "(%s); loading goes on",
+            "PixWizard could not compare this ComfyUI's layers with its stored answers (%s); "
+            "loading continues",
             found.failure,
         )
     part, apart = found.worst

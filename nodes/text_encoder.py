@@ -138,9 +138,9 @@ def make_clip(
 ) -> TextEncoder:
     """The host's CLIP object of both halves. Weights keep the precision they are stored in.
 
-    device: where it runs and stays, None = as the host decides. disable_dynamic: keep to the plain
-    patcher where the host's dynamic one is on.
-    Raises EncoderError when weights are missing, unknown or misshapen.
+    device: where it runs and stays, None = as the host decides. disable_dynamic: use the plain
+    patcher even if the host's dynamic one is on. Raises EncoderError when weights are missing,
+    unknown or misshapen.
     """
     named, wanted = {}, {}
     for prefix, kind, part in (("gemma", "gemma", gemma), ("clip_l", "clip_text", clip)):

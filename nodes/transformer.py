@@ -1,4 +1,4 @@
-"""The core's transformer with the host's calling convention around it.
+"""The core's transformer behind the host's calling convention.
 
 The host's time runs from sigma 1 (noise) to 0 (image) and its networks return noise minus image, so
 this file turns t = 1 - sigma and gives back the negated velocity. All else is the core's.
@@ -24,18 +24,18 @@ from .patches import ROPE, Told, tell_unused
 from .prepared import PreparedCache
 from .token_draws import TokenDraws
 
-OPTIONS_KEY = "pixwizard"  # in transformer_options: Options that a node put in place of the model's
+OPTIONS_KEY = "pixwizard"  # in transformer_options: Options that a node set instead of the model's
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a MODEL is to be run.
+    """How to run a MODEL.
 
     centres: sides in px of the squares whose areas it was trained at. proportional: scale
     self-attention by the number of tokens relative to the trained size. rope: scaling of positions;
-    None scales them where the picture is larger than any trained size. keep: image tokens that each
-    block keeps, None = as many as the model was trained with. draws: None keeps the best of them,
-    else they are drawn anew at each evaluation.
+    None scales them if the picture is larger than every trained size. keep: image tokens that each
+    block keeps, None = as many as the model was trained with. draws: None keeps the best ones;
+    otherwise they are drawn again at each evaluation.
     """
 
     centres: tuple[int, ...]
@@ -56,12 +56,12 @@ class Options:
 def run_attention(
     function, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, **named
 ) -> Tensor:
-    """One of the host's attention functions in the form the core asks for (see
+    """One of the host's attention functions in the form that the core needs (see
     pixwizard_core.model.attention)."""
     groups = q.shape[1] // k.shape[1]
     if groups > 1:
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-    if mask is not None:  # several of the host's backends take additive masks only
+    if mask is not None:  # several of the host's backends accept only additive masks
         mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, torch.finfo(q.dtype).min)
     return function(q, k, v, q.shape[1], mask=mask, skip_reshape=True, **named)
 
@@ -107,9 +107,9 @@ class Transformer(PixWizard):
             dtype=dtype,
         )
         self.dtype = dtype
-        self.options = Options(())  # make_patcher sets those of the model
+        self.options = Options(())  # make_patcher sets the model's own
         self.patch_size = self.config.patch_size
-        self.in_channels = self.config.in_channels  # RenormCFG asks for it
+        self.in_channels = self.config.in_channels  # RenormCFG reads it
         self.told = Told()
 
     def forward(self, x, timesteps, context=None, transformer_options=None, **conds):
@@ -168,8 +168,8 @@ class Transformer(PixWizard):
     def _tell_unused(self, options: dict, control) -> None:
         tell_unused(self.told, options, len(self.layers), control)
 
-    # Finding prepared conditions compares their content, and preparing them is done once a run:
-    # left out of a compiled graph as a whole, they break it in one place.
+    # Looking up prepared conditions compares their content, and they are prepared once per run.
+    # Kept out of the compiled graph together, they break it in only one place.
     @torch.compiler.disable
     def _prepared(
         self,
@@ -186,7 +186,7 @@ class Transformer(PixWizard):
             made = self.prepare(
                 condition,
                 keep_candidates=every,
-                # A node that trains reaches the token scores too, as this project's training does.
+                # A node that trains also reaches the token scores, as this project's training does.
                 straight_through=torch.is_grad_enabled(),
                 rope=rope,
                 base_seqlen=base,

@@ -128,8 +128,8 @@ def make_clip_vision(
     config: dict, weights: dict[str, Tensor], *, disable_dynamic: bool = False
 ) -> VisionModel:
     """config: published CLIP vision settings. weights: names beginning with vision_model.; they are
-    kept in the precision that the host chooses for encoders. disable_dynamic: keep to the plain
-    patcher where the host's dynamic one is on.
+    kept in the precision that the host chooses for encoders. disable_dynamic: use the plain patcher
+    even if the host's dynamic one is on.
 
     Raises EncoderError when weights are missing, unknown or misshapen.
     """

@@ -16,10 +16,10 @@ from .pipeline import Bundle
 from .presets import TINY_CENTRE, TINY_SETTINGS, TINY_TASK_SETTINGS
 from .weights.checkpoint import load_model
 
-# Layers of the transformer; in float32 on x86 they use a product that PyTorch keeps to itself.
+# Layers of the transformer; in float32 on x86 they use a private product of PyTorch.
 LAYERS = cpu_ops
 MODEL_FILE = "dit.safetensors"
-TASKS_KEY = "tasks"  # in the header of a trained transformer: what it learned, with commas
+TASKS_KEY = "tasks"  # in the header of a trained transformer: its tasks, with commas
 RELEASED_CENTRES = (512, 768, 1024)
 
 
@@ -31,9 +31,7 @@ def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -
     folder = Path(folder)
     text, vision = load_encoders(folder, device=device)
     return Bundle(
-        model=load_model(
-            folder / MODEL_FILE, dtype=torch.float32, device=device, ops=LAYERS
-        ),
+        model=load_model(folder / MODEL_FILE, dtype=torch.float32, device=device, ops=LAYERS),
         text=text,
         vision=vision,
         vae=load_vae(folder, device=device),
@@ -56,7 +54,7 @@ def load_released(
     """The released model from its folder or file, with Gemma-2B, CLIP-L/14-336 and the SDXL VAE.
 
     The VAE runs in float32, whose range it needs. Raises CheckpointError or EncoderError, naming
-    what was met, for a missing or wrong part.
+    what was found, for a missing or wrong part.
     """
     transformer = load_model(model, dtype=dtype, device=device, ops=LAYERS)
     text = load_text_encoder(gemma, clip, device=device, dtype=dtype)

@@ -1,4 +1,4 @@
-"""From conditions and noise to a latent: guidance, token selection and a solver."""
+"""Turn conditions and noise into a latent: guidance, token selection and a solver."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class SampleSettings:
 
     steps: solver intervals. shift: time shift, 1 = even. w_text, w_image: guidance scales.
     all_channels: guide all latent channels (paper) instead of the first three (reference).
-    interval: times (from, to) in which guidance acts; outside only the full branch runs.
-    tokens: "topk" keeps the best image tokens, deterministic; "gumbel" draws them anew at each
-    evaluation as the reference does, from the seed. proportional: scale self-attention with the
-    number of tokens, relative to centre (px). rope: extrapolation beyond the trained size. kept:
-    image tokens that each block keeps; None takes the model's own number.
+    interval: times (from, to) in which guidance acts; outside, only the full branch runs. tokens:
+    "topk" keeps the best image tokens, deterministic; "gumbel" draws them again at each evaluation,
+    from the seed, as the reference does. proportional: scale self-attention with the number of
+    tokens, relative to centre (px). rope: extrapolation beyond the trained size. kept: image tokens
+    that each block keeps; None takes the model's own number.
     """
 
     steps: int = REFERENCE_STEPS
@@ -69,15 +69,15 @@ class SampleSettings:
 
 
 def trained_centre(tokens: int, centres: Sequence[int]) -> int:
-    """Of the sides (px) of the squares a model was trained at, the one whose area a picture of
-    this many tokens belongs to: the smallest that holds it, or else the largest."""
+    """The training size for a picture of this many tokens. centres: sides in px of the squares a
+    model was trained at. Returns the smallest that holds the picture, or else the largest."""
     fitting = [side for side in centres if (side // PIXELS_PER_TOKEN_SIDE) ** 2 >= tokens]
     return min(fitting, default=max(centres))
 
 
 def extrapolation(tokens: int, centres: Sequence[int]) -> RopeScaling:
-    """Scaling of positions for a picture of this many tokens: none up to the largest trained size,
-    beyond it by how much longer the sides of a square of that area are."""
+    """Scaling of positions for a picture of this many tokens: none up to the largest trained size;
+    beyond it, the factor by which the sides of a square of that area are longer."""
     beyond = math.sqrt(tokens) * PIXELS_PER_TOKEN_SIDE / max(centres)
     return RopeScaling(beyond, WATERSHED) if beyond > 1 else NO_SCALING
 
@@ -110,7 +110,7 @@ def guides(settings: SampleSettings, t: float) -> bool:
 def evaluations(settings: SampleSettings) -> int:
     """How often the model runs for one picture: each branch of each point that the solver visits.
 
-    Raises ValueError for dopri5, which chooses its points by what the model answers.
+    Raises ValueError for dopri5, which chooses its points from the model's answers.
     """
     if settings.solver == "dopri5":
         raise ValueError("dopri5 chooses its own steps, so they cannot be counted beforehand")
@@ -129,7 +129,7 @@ def evaluations(settings: SampleSettings) -> int:
 class GuidedVelocity:
     """velocity(x, t) for a solver: each needed branch, prepared once, combined by guidance.
 
-    Branches run one after another, so that none carries another's padding.
+    Branches run one after another, so that none is padded to another's length.
     """
 
     def __init__(
@@ -179,8 +179,8 @@ class GuidedVelocity:
 
 
 class Start(NamedTuple):
-    """Where sampling begins instead of at the noise: at a time in 0..1 (1 excluded) on the straight
-    way from the noise to an earlier latent (B, 4, h, w)."""
+    """Where sampling begins if not at the noise: at a time in 0..1 (1 excluded) on the straight
+    line from the noise to an earlier latent (B, 4, h, w)."""
 
     time: float
     latent: Tensor
@@ -200,11 +200,11 @@ def sample(
 ) -> Tensor:
     """Solve from noise (B, 4, h, w) to latents of the same shape, float32, in model space.
 
-    full: conditions with the instruction; empty: conditions whose text is the empty caption.
-    seeds: one per row, for drawing image tokens when settings ask for it. start: begin later, with
-    as many of the steps as the rest of the way takes at the usual step length. on_step(index,
-    latents): called after each interval; what it raises stops the run. Raises SamplingError when
-    the result is not finite.
+    full: conditions with the instruction; empty: conditions whose text is the empty caption. seeds:
+    one per row, for drawing image tokens when settings ask for it. start: begin later, with as many
+    steps as the remaining time takes at the usual step length. on_step(index, latents): called
+    after each interval; what it raises stops the run. Raises SamplingError when the result is not
+    finite.
     """
     velocity = GuidedVelocity(model, full, empty, noise, settings, seeds)
     grid, begin = times(settings.steps, settings.shift), noise

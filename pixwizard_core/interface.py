@@ -181,7 +181,7 @@ def _picture(task: str, image: Any, size: tuple[int, int]) -> Tensor:
     if image is not None:
         return as_image_01(image)
     if task != TEXT_TO_IMAGE:
-        raise CanvasError(f"task {task!r} needs a picture; only {TEXT_TO_IMAGE} goes without")
+        raise CanvasError(f"task {task!r} needs a picture; only {TEXT_TO_IMAGE} works without one")
     width, height = size
     if min(width, height) < 1:
         raise CanvasError(f"size must be at least 1 x 1 px. Got: {width} x {height}")

@@ -1,4 +1,4 @@
-"""From pictures and an instruction to result pictures: the one file that knows the order.
+"""Turn pictures and an instruction into result pictures: the only file that knows the order.
 
 canvas -> encoders -> conditions -> sampling -> autoencoder -> canvas back
 """
@@ -40,9 +40,9 @@ OnProgress = Callable[[int, int], None]
 class Bundle:
     """A transformer with the encoders it was trained with, and the settings that suit it.
 
-    centres: sides in px of the squares whose areas the model was trained at. settings: what suits
-    it in general; task_settings: what suits it better for single tasks, by task id.
-    palette: title of the classes and colours that it paints segmentations in (decode.palette).
+    centres: sides in px of the squares whose areas the model was trained at. settings: those that
+    suit it in general; task_settings: better ones for single tasks, by task id. palette: title of
+    the classes and colours that it paints segmentations with (decode.palette).
     """
 
     model: PixWizard
@@ -68,10 +68,10 @@ class Request:
     """What to do with one batch of pictures.
 
     image_01: (B, 1..4, H, W) in 0..1, any size. instructions: one sentence, or one per picture.
-    seeds: one number (picture i gets seed + i) or one per picture; a result depends on its own
-    seed only. settings: None takes the bundle's. fit: how the canvas meets the source's shape.
-    centre: side in px of a square with the area to work at, None chooses among the trained ones;
-    past the largest of them positions are scaled.
+    seeds: one number (picture i gets seed + i) or one per picture; a result depends on its own seed
+    only. settings: None uses the bundle's. fit: how to fit the source's shape to the canvas.
+    centre: side in px of a square with the area to work at; None chooses among the trained ones.
+    Beyond the largest of them, positions are scaled.
     """
 
     image_01: Tensor
@@ -84,8 +84,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Result:
-    """image_01: (B, 3, H, W) in 0..1 of the source's size. model_image_01: the same before the way
-    back, of the canvas's model size. latent: (B, 4, h, w) in model space."""
+    """image_01: (B, 3, H, W) in 0..1 of the source's size. model_image_01: the same before it is
+    restored, at the canvas's model size. latent: (B, 4, h, w) in model space."""
 
     image_01: Tensor
     model_image_01: Tensor
@@ -148,8 +148,8 @@ def answer(
     start: Start | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What run() does between the canvas and the way back, for pictures (B, 3, H, W) in 0..1 that
-    have the model's size: latents (B, 4, h, w) and the painted pictures (B, 3, H, W) on the CPU.
+    """What run() does between fitting and restoring, for pictures (B, 3, H, W) in 0..1 of the
+    model's size. Returns latents (B, 4, h, w) and the painted pictures (B, 3, H, W) on the CPU.
 
     instructions, seeds: one for each. settings: as settings_for() gives them. start: see sample().
     Raises SamplingError when sampling breaks down.
@@ -171,8 +171,9 @@ def solve(
     start: Start | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """From conditions, as encode_conditions makes them, to latents (B, 4, h, w) in model space and
-    the pictures (B, 3, H, W) in 0..1 that they show. seeds: one for each. start: see sample()."""
+    """Turn conditions, as encode_conditions makes them, into latents (B, 4, h, w) in model space
+    and the pictures (B, 3, H, W) in 0..1 that they show. seeds: one for each. start: see
+    sample()."""
     noise = initial_noise(full.image_latent.shape[1:], seeds).to(bundle.device)
     latent = sample(
         bundle.model, full, empty, noise, settings, seeds=seeds, start=start, on_step=on_step
@@ -183,8 +184,8 @@ def solve(
 def settings_for(
     canvas: Canvas, trained: Sequence[int], settings: SampleSettings
 ) -> SampleSettings:
-    """Settings with the attention base, and beyond the largest trained size the position scaling,
-    that belong to a canvas. A scaling that the caller has set stays."""
+    """Settings with the attention base that belongs to a canvas and, beyond the largest trained
+    size, its position scaling. A scaling set by the caller is kept."""
     width, height = canvas.model
     tokens = width * height // PIXELS_PER_TOKEN_SIDE**2
     rope = extrapolation(tokens, trained) if settings.rope == NO_SCALING else settings.rope

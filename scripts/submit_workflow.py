@@ -182,7 +182,9 @@ def _inside(folder: Path, out: Path, tell: Tell) -> Iterator[Path]:
 def node_of(workflow: dict, wanted: str) -> str:
     """The Load Image node to fill: the one that is named, or the only one."""
     if any(not isinstance(n, dict) or "class_type" not in n for n in workflow.values()):
-        raise SystemExit("this is no workflow in API form; use Workflow > Export (API) in ComfyUI")
+        raise SystemExit(
+            "this is not a workflow in API form; use Workflow > Export (API) in ComfyUI"
+        )
     loaders = [number for number, n in workflow.items() if n["class_type"] == LOAD_IMAGE]
     if wanted:
         if wanted not in workflow:
@@ -190,8 +192,8 @@ def node_of(workflow: dict, wanted: str) -> str:
         return wanted
     if len(loaders) != 1:
         raise SystemExit(
-            f"the workflow has {len(loaders)} {LOAD_IMAGE} nodes ({', '.join(loaders)}); say which "
-            "gets the picture by --node"
+            f"the workflow has {len(loaders)} {LOAD_IMAGE} nodes ({', '.join(loaders)}); choose "
+            "the one that gets the picture with --node"
         )
     return loaders[0]
 
@@ -387,7 +389,7 @@ def read_workflow(path: Path) -> dict:
     except (ValueError, RecursionError) as error:
         raise SystemExit(f"{path} is not valid JSON: {error}") from None
     if not isinstance(workflow, dict):
-        raise SystemExit(f"{path} is no workflow in API form; use Workflow > Export (API)")
+        raise SystemExit(f"{path} is not a workflow in API form; use Workflow > Export (API)")
     return workflow
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from ..errors import PixWizardError
 from .run import add_model_options, add_setting_options, let_pixels, released_parts
 
-TEXT = "do a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
+TEXT = "run a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
 EXIT_FAILURES = 1
 SECONDS_PER_LINE = 10.0
 SHOWN_FAILURES = 20
@@ -24,26 +24,26 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
         "inputs", nargs="*", metavar="IN",
         help="pictures, folders, globs, videos, or lists (.csv, .jsonl) with a column path",
     )  # fmt: skip
-    asked = parser.add_argument_group("what to do (a row of a list may say otherwise)")
+    asked = parser.add_argument_group("what to do (a row of a list can override it)")
     asked.add_argument("--task", help="for example depth, mask, segmentation, box, inpaint, edit")
     asked.add_argument("--instruction", help="your own words; with --task, how they are decoded")
     for name in ("target", "caption", "colour"):
         asked.add_argument(f"--{name}", default="", help="a word of the task's instruction")
     frames = parser.add_argument_group("videos and frames")
     frames.add_argument("--frames", action="store_true", help="each folder is a sequence of frames")
-    frames.add_argument("--every", type=int, default=1, help="take each n-th frame")
+    frames.add_argument("--every", type=int, default=1, help="use every n-th frame")
     frames.add_argument(
         "--temporal", type=float, metavar="START", nargs="?", const=0.0,
-        help="frames share their noise; above 0 (below 1) each starts so far towards the previous "
-        "result",
+        help="frames share their noise; a value above 0 (below 1) starts each that far towards the "
+        "previous result",
     )  # fmt: skip
     add_setting_options(parser)
     parser.add_argument(
         "--batch", type=int, default=1,
-        help="pictures in a forward pass; another number changes results in their last bits",
+        help="pictures per forward pass; another number changes the last bits of results",
     )  # fmt: skip
     add_engine_options(parser)
-    parser.add_argument("--collect", action="store_true", help="put the lists of shards together")
+    parser.add_argument("--collect", action="store_true", help="combine the lists of shards")
     add_model_options(parser)
 
 
@@ -51,9 +51,9 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """Options of who does the work; none of them changes a result."""
     work = parser.add_argument_group("who does it")
     work.add_argument("--engine", default="local", choices=("local", "ray"))
-    work.add_argument("--workers", type=int, help="default: one a GPU, or a core up to 4")
+    work.add_argument("--workers", type=int, help="default: one per GPU, or per core up to 4")
     work.add_argument("--threads", type=int, default=THREADS, help="of each worker on a CPU")
-    work.add_argument("--retries", type=int, default=2, help="after a fault that may pass")
+    work.add_argument("--retries", type=int, default=2, help="after a temporary fault")
     work.add_argument("--shard", default="1/1", metavar="I/N", help="only part I of N")
     ray = parser.add_argument_group("with --engine ray")
     ray.add_argument("--ray-address", help="of a running cluster (default: one on this machine)")
@@ -143,7 +143,7 @@ def _check_counts(arguments: argparse.Namespace) -> None:
     if start is not None and not 0 <= start < 1:
         raise PixWizardError(f"--temporal is a time from 0 to below 1. Got: {start}")
     if start is not None and arguments.batch > 1:
-        raise PixWizardError("--temporal does one frame after another; leave --batch at 1")
+        raise PixWizardError("--temporal processes one frame after another; leave --batch at 1")
 
 
 def carry_out(arguments: argparse.Namespace, job, items, failures, left_out=()):

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 MIB = 2**20
-TEXT = "measure time and memory: of a step, kernels, decoders, or loading"
+TEXT = "measure time and memory of a step, kernels, decoders or loading"
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -17,7 +17,7 @@ def add_bench(commands) -> None:
     """Add `pixwizard bench` to the subparsers."""
     parser = commands.add_parser("bench", help=TEXT, description=TEXT)
     kinds = parser.add_subparsers(metavar="WHAT", required=True)
-    step = _kind(kinds, "step", _steps, "a guided step: in the reference's order of work, and ours")
+    step = _kind(kinds, "step", _steps, "a guided step, the reference's way and ours")
     _add_model_options(step)
     _add_time(step)
     kernels = _kind(kinds, "kernels", _kernels, "attention kernels, and the share of the peak")
@@ -37,19 +37,19 @@ def _kind(kinds, name: str, measure, text: str) -> argparse.ArgumentParser:
 
 def _add_time(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--cpu-time", action="store_true", help="count processor time, on a machine that is busy"
+        "--cpu-time", action="store_true", help="count processor time, for busy machines"
     )
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", help="a released model's shape (default: a small one)")
-    parser.add_argument("--side", type=int, default=64, help="latent cells a side; 64 is 512 px")
+    parser.add_argument("--side", type=int, default=64, help="latent cells per side; 64 is 512 px")
     parser.add_argument("--text", type=int, default=64, help="tokens of the instruction")
-    parser.add_argument("--pairs", type=int, default=5, help="measurements of each way, in turn")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
     parser.add_argument(
-        "--dtype", default=DTYPES[0], choices=DTYPES, help="type computed in"
+        "--pairs", type=int, default=5, help="measurements of each variant, alternating"
     )
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    parser.add_argument("--dtype", default=DTYPES[0], choices=DTYPES, help="type computed in")
 
 
 def bench(arguments: argparse.Namespace) -> int:

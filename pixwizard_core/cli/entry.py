@@ -82,7 +82,7 @@ def _add_demo(commands) -> None:
 
 
 def _add_run(commands) -> None:
-    text = "do a task on pictures and write what comes out"
+    text = "run a task on pictures and save the results"
     cli_run.add_run_options(_command(commands, "run", cli_run.run, text))
 
 
@@ -167,7 +167,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _add_doctor(commands) -> None:
-    text = "report versions, whether the parts compute right, and what each model file is"
+    text = "report versions, whether each part computes correctly, and what each model file is"
     parser = _command(commands, "doctor", _doctor, text)
     parser.add_argument(
         "folders",

@@ -41,14 +41,14 @@ def add_data(commands) -> None:
     parser.set_defaults(command=evaluate)
     parser.add_argument("data", choices=(*DATA, *RESTORED), metavar="NAME",
                         help=f"one of {', '.join((*DATA, *RESTORED))}")  # fmt: skip
-    parser.add_argument("--root", type=Path, help="its folder; world is written when left out")
+    parser.add_argument("--root", type=Path, help="its folder; if omitted, world is generated")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder to write")
     parser.add_argument("--split", default="", help="validation, val, testA, …")
     parser.add_argument("--count", type=int, help="of pictures, or of the world's scenes a task")
-    parser.add_argument("--save", action="store_true", help="keep the answers as files as well")
+    parser.add_argument("--save", action="store_true", help="also keep the answers as files")
     parser.add_argument(
         "--batch", type=int, default=1,
-        help="pictures in a forward pass; another number changes results in their last bits",
+        help="pictures per forward pass; another number changes the last bits of results",
     )  # fmt: skip
     parser.add_argument("--seed", type=seed_argument, default=0, help="of the noise")
     some = parser.add_argument_group("for some of the datasets")
@@ -113,7 +113,9 @@ def _refuse_unused(arguments: argparse.Namespace) -> None:
                 f"{', '.join(users)}"
             )
     if arguments.tasks is not None and arguments.root is not None:
-        raise PixWizardError("--tasks says which scenes to write; --root names written ones")
+        raise PixWizardError(
+            "--tasks chooses scenes to write, but --root names existing ones; give one of them"
+        )
 
 
 def _palette(arguments: argparse.Namespace):
@@ -130,7 +132,7 @@ def _root(arguments: argparse.Namespace) -> Path:
     if arguments.root:
         return arguments.root
     if arguments.data != "world":
-        raise PixWizardError(f"{arguments.data} is a folder of yours; say which by --root")
+        raise PixWizardError(f"{arguments.data} needs a folder of yours; give it with --root")
     from ..world.folder import write_world
 
     tasks = arguments.tasks.split(",") if arguments.tasks else WORLD_TASKS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import PixWizardError
 
-TEXT = "how answers to films of the demo world flicker, by how frames are started"
+TEXT = "how much answers to films of the demo world flicker, depending on how frames start"
 
 
 def add_films(commands) -> None:
@@ -17,7 +17,9 @@ def add_films(commands) -> None:
     parser.add_argument("--frames", type=int, default=8, help="of each film")
     parser.add_argument("--count", type=int, default=4, help="of films")
     parser.add_argument("--tasks", help="depth, normal, segmentation (default: all)")
-    parser.add_argument("--bundle", type=Path, help="folder of another small model (default: ours)")
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import PixWizardError
 from .progress import progress
 
-TEXT = "what fewer evaluations of the small model cost in quality, task by task"
+TEXT = "how much quality fewer evaluations of the small model cost, task by task"
 
 
 def add_speed(commands) -> None:
@@ -18,9 +18,11 @@ def add_speed(commands) -> None:
     parser.set_defaults(command=evaluate)
     parser.add_argument("--tasks", default="trained", help="trained (default), or depth,mask,…")
     parser.add_argument("--count", type=int, default=24, help="scenes a task")
-    parser.add_argument("--levels", action="store_true", help="the levels of speed alone")
+    parser.add_argument("--levels", action="store_true", help="the speed levels only")
     parser.add_argument("--half", action="store_true", help="bfloat16: faster on many machines")
-    parser.add_argument("--bundle", type=Path, help="folder of another small model (default: ours)")
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..seeds import seed_argument
 from .progress import progress
 
-TEXT = "score a small model on scenes it never saw, task by task"
+TEXT = "score a small model on scenes not used in training, task by task"
 CEILING_SCENES = 96
 EFFECT_SCENES = 24
 
@@ -32,7 +32,9 @@ def add_world(commands) -> None:
     parser.add_argument("--resume", action="store_true", help="keep the tasks that OUT already has")
     parser.add_argument("--effect-count", type=int, help="with --effects: scenes (default 24)")
     parser.add_argument("--out", type=Path, help="folder for scores.md, scores.json and plots")
-    parser.add_argument("--bundle", type=Path, help="folder of another small model (default: ours)")
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
     parser.add_argument("--half", action="store_true", help="bfloat16: faster on many machines")
     parser.add_argument("--batch", type=int, default=32, help="pictures at a time")
@@ -110,8 +112,8 @@ def _scored(folder: Path | None, about: dict) -> dict:
     if found != about:
         other = [name for name in about if found.get(name) != about[name]]
         raise PixWizardError(
-            f"{path} has scores made otherwise ({', '.join(other)}); choose another --out or leave "
-            "--resume away"
+            f"{path} has scores made with other settings ({', '.join(other)}); choose another "
+            "--out, or omit --resume"
         )
     return {result.task: result for result in from_json(text)}
 
@@ -124,7 +126,9 @@ def _plan(arguments: argparse.Namespace):
     from ..presets import TINY_SETTINGS
 
     if arguments.effect_count is not None and not arguments.effects:
-        raise PixWizardError("--effect-count is of --effects; give that too, or leave it away")
+        raise PixWizardError(
+            "--effect-count needs --effects; give that too, or omit --effect-count"
+        )
     counts = (arguments.count, arguments.batch, _effect_count(arguments))
     if min(counts) < 1 or arguments.wide < 0:
         raise PixWizardError("--count, --effect-count and --batch must be at least 1, --wide 0")

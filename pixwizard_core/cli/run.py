@@ -20,7 +20,9 @@ SETTINGS = ("steps", "solver", "shift", "w_text", "w_image", "tokens")  # option
 
 def add_demo_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("pixwizard_demo"), help="folder to write")
-    parser.add_argument("--bundle", type=Path, help="folder of another small model (default: ours)")
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
 
 
@@ -47,7 +49,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--caption", default="", help="the picture you want, in words")
     asked.add_argument("--colour", default="", help="colour of a highlight, box or new paint")
     asked.add_argument("--size", default="512x512", help="WxH for text2image, without picture")
-    asked.add_argument("--tasks", action="store_true", help="list the tasks and end")
+    asked.add_argument("--tasks", action="store_true", help="list the tasks and exit")
     parser.add_argument(
         "--speed", help="fast, balanced or reference: solver, steps and shift of a preset"
     )
@@ -63,7 +65,7 @@ def add_setting_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--out", type=Path, default=Path("pixwizard_out"), help="folder to write")
     how.add_argument(
         "--seed", type=seed_argument, default=0,
-        help="0 to 2^64 - 1; every picture's noise follows from it",
+        help="0 to 2^64 - 1; it determines every picture's noise",
     )  # fmt: skip
     how.add_argument("--steps", type=int, help="solver intervals")
     add_sampling_options(how)
@@ -80,7 +82,7 @@ def add_sampling_options(how) -> None:
     how.add_argument("--centre", type=int, help="side in px of a square with the area to work at")
     how.add_argument(
         "--max-pixels", type=int, metavar="N",
-        help="open pictures of up to N pixels (default: about 179 million)",
+        help="allow pictures of up to N pixels (default: about 179 million)",
     )  # fmt: skip
 
 
@@ -97,7 +99,7 @@ def let_pixels(arguments: argparse.Namespace) -> None:
 
 def add_model_options(parser: argparse.ArgumentParser):
     """Which model, and where it runs; the group of these options."""
-    models = parser.add_argument_group("models (default: the small one that comes with PixWizard)")
+    models = parser.add_argument_group("models (default: the bundled small one)")
     models.add_argument("--bundle", type=Path, help="folder of another small model")
     models.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
     add_released_options(models)
@@ -159,7 +161,7 @@ def _add_loras(arguments: argparse.Namespace, bundle) -> dict[str, list[str]]:
 
     if not arguments.lora:
         if arguments.strength is not None:
-            raise PixWizardError("--strength is of a LoRA; give its file by --lora")
+            raise PixWizardError("--strength applies to a LoRA; give its file with --lora")
         return {}
     strength = 1.0 if arguments.strength is None else arguments.strength
     for path in arguments.lora:
@@ -200,7 +202,7 @@ def released_parts(arguments: argparse.Namespace) -> list[Path]:
     parts = [getattr(arguments, part) for part in RELEASED_PARTS]
     if not any(parts):
         if getattr(arguments, "dtype", None) is not None:  # train has no such option
-            raise PixWizardError("--dtype is of the released model, and --model is not given")
+            raise PixWizardError("--dtype applies to the released model, but --model is not given")
         return []
     missing = [f"--{part}" for part in RELEASED_PARTS if not getattr(arguments, part)]
     if missing:
@@ -267,12 +269,13 @@ def _refuse_many(path: Path) -> None:
     from ..files.kinds import PAGED, ending, is_film
 
     if path.is_dir():
-        raise CanvasError(f"{path} is a folder; pixwizard batch does all pictures in it")
+        raise CanvasError(f"{path} is a folder; pixwizard batch processes all pictures in it")
     if path.is_file() and is_film(path):
-        raise CanvasError(f"{path.name} is a film; pixwizard batch does its frames")
+        raise CanvasError(f"{path.name} is a film; pixwizard batch processes its frames")
     if path.is_file() and ending(path) in PAGED and (count := page_count(path)) > 1:
         print(
-            f"{path.name} holds {count} frames; the first is taken (pixwizard batch does all)",
+            f"{path.name} holds {count} frames; only the first is used (pixwizard batch processes "
+            "all)",
             file=sys.stderr,
         )
 

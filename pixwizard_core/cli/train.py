@@ -16,29 +16,29 @@ def add_train(commands) -> None:
     parser = commands.add_parser("train", help=TRAIN, description=TRAIN)
     parser.set_defaults(command=train)
     parser.add_argument(
-        "--config", type=Path, help="TOML or JSON settings (default: those of the bundled model)"
+        "--config", type=Path, help="TOML or JSON settings (default: the bundled model's)"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for what was trained")
     parser.add_argument(
         "--work", type=Path, help="folder for samples and checkpoint (default: OUT/work)"
     )
-    budget = parser.add_argument_group("instead of what the settings file says")
+    budget = parser.add_argument_group("overrides the settings file")
     budget.add_argument("--minutes", type=float, help="time to train")
-    budget.add_argument("--steps", type=int, help="train so many steps, however long it takes")
+    budget.add_argument("--steps", type=int, help="train this many steps, however long it takes")
     budget.add_argument("--batch", type=int, help="samples a step")
     budget.add_argument("--scenes", type=int, help="scenes to make and reuse")
     budget.add_argument("--tasks", help="tasks of every scene, with commas")
     budget.add_argument(
-        "--start", help='folder of weights to go on from, "bundled", or "" for none'
+        "--start", help='folder of weights to continue from, "bundled", or "" for none'
     )
-    budget.add_argument("--workers", type=int, help="processes that make samples")
+    budget.add_argument("--workers", type=int, help="number of processes that make samples")
     budget.add_argument("--seed", type=seed_argument)
     budget.add_argument("--device", help="auto, cpu, cuda, …")
     budget.add_argument(
         "--compile",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="faster steps after minutes of preparation; needs a C++ compiler",
+        help="faster steps after some minutes of preparation; needs a C++ compiler",
     )
     lora = parser.add_argument_group("a LoRA instead of a whole model")
     lora.add_argument(
@@ -47,7 +47,9 @@ def add_train(commands) -> None:
     lora.add_argument("--rank", type=int, default=16)
     lora.add_argument("--alpha", type=float, help="strength is alpha / rank (default: rank)")
     lora.add_argument("--rate", type=float, default=3e-4, help="learning rate")
-    lora.add_argument("--bundle", type=Path, help="folder of a small model (default: ours)")
+    lora.add_argument(
+        "--bundle", type=Path, help="folder of a small model (default: the bundled one)"
+    )
     for part in RELEASED_PARTS:
         lora.add_argument(f"--{part}", type=Path, help="of the released model")
 

@@ -39,7 +39,7 @@ class Palette:
         if len(self.names) > MOST_CLASSES:
             raise DecodeError(
                 f"palette {self.title!r} has {len(self.names)} classes; at most {MOST_CLASSES} can "
-                "be told apart in good time"
+                "be told apart in reasonable time"
             )
 
     def __len__(self) -> int:

@@ -43,7 +43,7 @@ WANTED = {
     "clip_text": f"PixWizard needs the text half, with projection, of {CLIP_WANTED}",
     "clip_vision": f"PixWizard needs the vision half of {CLIP_WANTED}",
 }
-# A tensor each kind cannot be without.
+# A tensor that every file of a kind has.
 MARKS = {
     "gemma": "embed_tokens.weight",
     "clip_text": "text_model.embeddings.token_embedding.weight",
@@ -56,7 +56,7 @@ ROOTS = {
 }
 OPTIONAL = ("initializer_range",)
 ACTIVATIONS = ("gelu_pytorch_tanh", "gelu", "quick_gelu")
-LARGEST = 1 << 19  # of a number among the settings: a vocabulary of twice Gemma's
+LARGEST = 1 << 19  # the largest number allowed in settings: a vocabulary of twice Gemma's
 LARGEST_OF = {"num_hidden_layers": 1024}
 LEFT_OUT = ("lm_head.weight", "position_ids", "rotary_emb.inv_freq")  # computed, or never used
 
@@ -89,7 +89,8 @@ def weight_files(path: str | Path) -> list[WeightFile]:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """What to read in a Hugging Face folder: the shards of its index, or else the weight files."""
+    """The files to read in a Hugging Face folder: the shards of its index, or else the weight
+    files."""
     for kind, names in (("safetensors", "model*.safetensors"), ("bin", "pytorch_model*.bin")):
         for index in sorted(folder.glob(f"*.{kind}.index.json")):
             shards = shard_names(index)
@@ -121,7 +122,7 @@ def shard_names(index: Path) -> list[str]:
 
 
 def read_source(kind: str, path: str | Path) -> Source:
-    """Recognise an encoder. kind: "gemma", "clip_text" or "clip_vision".
+    """Recognise an encoder by its content. kind: "gemma", "clip_text" or "clip_vision".
 
     Raises EncoderError that says what the file is, what is needed and where to get it.
     """
@@ -163,7 +164,7 @@ def projected(settings: dict, shapes: Mapping[str, tuple[int, ...]]) -> dict:
 
 
 def read_settings(kind: str, text: str, source: str) -> dict:
-    """An encoder's settings from a file's header: those of the official one in other numbers.
+    """An encoder's settings from a file's header: those of the official encoder with other numbers.
 
     Raises EncoderError for anything else.
     """
@@ -182,7 +183,7 @@ def read_settings(kind: str, text: str, source: str) -> dict:
 
 
 def plausible(name: str, value: object, official: Mapping[str, object]) -> bool:
-    """Whether a setting is of the kind and size that an encoder can have."""
+    """Whether a setting has a type and size that an encoder can have."""
     if isinstance(official.get(name, 0.0), str):
         return value in ACTIVATIONS
     if isinstance(official.get(name, 0.0), float):
@@ -192,7 +193,7 @@ def plausible(name: str, value: object, official: Mapping[str, object]) -> bool:
 
 
 def mismatch(kind: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """None when the shapes are those the released model was trained with, else what they are."""
+    """None if the shapes are those the released model was trained with, otherwise a description."""
     if MARKS[kind] not in shapes:
         return describe(shapes)
     if kind == "gemma":
@@ -209,7 +210,7 @@ def mismatch(kind: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
 
 
 def layer_count(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """How many numbered layers the names speak of."""
+    """How many numbered layers the names contain."""
     found = (re.search(r"layers\.(\d+)\.", name) for name in shapes)
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
@@ -254,7 +255,7 @@ def load_text_encoder(
     """Load Gemma and CLIP text from folders or files.
 
     Each tokenizer.json is looked for beside its weights unless its place is given. Raises
-    EncoderError for wrong models, missing files and vocabularies that do not belong together.
+    EncoderError for wrong models, missing files and vocabularies that do not match.
     """
     parts, tokenizers = [], []
     for kind, path, place in (
@@ -293,7 +294,8 @@ def load_vision_encoder(
 def require_widths(
     text: TextEncoder, vision: VisionEncoder, *, words: int, pooled: int, image: int
 ) -> None:
-    """Raise EncoderError unless the encoders put out the widths a transformer was trained with."""
+    """Raise EncoderError unless the encoders have the output widths a transformer was trained
+    with."""
     met = {
         "Gemma": (text.width, words),
         "CLIP text": (text.pooled_width, pooled),
@@ -306,6 +308,6 @@ def require_widths(
     ]
     if wrong:
         raise EncoderError(
-            f"these encoders are of another size than the model: {'; '.join(wrong)}. The bundled "
+            f"these encoders have another size than the model: {'; '.join(wrong)}. The bundled "
             "encoders belong to the bundled model, Gemma 2B and CLIP-L to the released one"
         )

@@ -99,7 +99,7 @@ def stored_answers(folder: Path) -> dict[str, Tensor]:
     for name, kinds in FILES.items():
         text = open_weights(folder / name).metadata.get(REFERENCE_KEY)
         if text is None:
-            raise EncoderError(f"{name} carries no stored answers; export the bundle again")
+            raise EncoderError(f"{name} has no stored answers; export the bundle again")
         values = read_json(text, f"{name}: the stored answers are", EncoderError)
         found |= {kind: torch.tensor(values[kind], dtype=torch.float32) for kind in kinds}
     return found

@@ -155,7 +155,7 @@ def autoencoder_from(tensors: dict[str, Tensor], name: str = "autoencoder") -> A
     if first.ndim != 4 or not 1 <= first.shape[1] <= MOST_CHANNELS:
         raise EncoderError(
             f"{name}: taesd_decoder.1.weight is {tuple(first.shape)}; an autoencoder of 1 to "
-            f"{MOST_CHANNELS} latent channels is wanted"
+            f"{MOST_CHANNELS} latent channels is needed"
         )
     model = Autoencoder(first.shape[1])
     scalars = {key: value for key, value in model.state_dict().items() if key.startswith("vae_")}

@@ -1,4 +1,5 @@
-"""Instructions to text features: Gemma's next-to-last hidden states and CLIP's pooled text."""
+"""Turn instructions into text features: Gemma's next-to-last hidden states and CLIP's pooled
+text."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def _pycocotools():
         from pycocotools import mask
     except ImportError:
         raise PixWizardError(
-            "the masks of COCO annotations take pycocotools: pip install pycocotools"
+            "the masks of COCO annotations need pycocotools: pip install pycocotools"
         ) from None
     return mask
 
@@ -88,7 +88,7 @@ def matlab_array(path: str):
     try:
         from scipy.io import loadmat
     except ImportError:
-        raise PixWizardError(f"{Path(path).name} takes SciPy: pip install scipy") from None
+        raise PixWizardError(f"{Path(path).name} needs SciPy: pip install scipy") from None
     arrays = [value for name, value in loadmat(path).items() if not name.startswith("__")]
     if len(arrays) != 1:
         raise CanvasError(f"{Path(path).name} should hold one array. Got: {len(arrays)}")

@@ -70,12 +70,12 @@ def save_depth(path: str | Path, depth_01: Tensor, scale: DepthScale, texts: Tex
     path = Path(path)
     kind = path.suffix.lower().removeprefix(".")
     if kind not in DEPTH_WRITERS:
-        raise CanvasError(f"depth is written as {', '.join(DEPTH_WRITERS)}. Got: {path.name}")
+        raise CanvasError(f"depth can be written as {', '.join(DEPTH_WRITERS)}. Got: {path.name}")
     low, high = float(depth_01.min()), float(depth_01.max())
     if low < -SLACK or high > 1 + SLACK:
         raise CanvasError(
             f"depth to save goes from {low:.4g} to {high:.4g}; it must be 0 to 1, and near and far "
-            "say what that means in metres: connect the depth itself, not metres"
+            "say what that means in metres. Give the depth itself, not metres"
         )
     DEPTH_WRITERS[kind](path, depth_01, scale, texts)
 

@@ -162,8 +162,8 @@ class FilmReader:
         if frame is None:
             self.close()
             raise CanvasError(
-                f"frame {shot.number} of {Path(path).name} is not what it was when the film was "
-                "looked through: it is damaged there, or was changed; then start the run again"
+                f"frame {shot.number} of {Path(path).name} differs from the first pass over the "
+                "film: it is damaged there, or the file was changed; if so, start the run again"
             )
         return frame.picture()
 

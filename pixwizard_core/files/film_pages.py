@@ -59,7 +59,7 @@ class Pages:
     def note(self) -> str:
         if self.done == self.told:
             return ""
-        return f"its head tells of {self.told} frames, and {self.done} are there ({self.stopped})"
+        return f"its header says {self.told} frames, but {self.done} are there ({self.stopped})"
 
     def close(self) -> None:
         self.opening.__exit__(None, None, None)

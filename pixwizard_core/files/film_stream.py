@@ -88,11 +88,11 @@ class Stream:
             told.append(f"{self.bad} of {self.packets} packets are damaged")
         elif self.complaints:  # the decoder paints over what it cannot read, and says so only here
             count = len(self.complaints)
-            told.append(f"the decoder met damage ({count} messages, first: {self.complaints[0]})")
+            told.append(f"the decoder found damage ({count} messages, first: {self.complaints[0]})")
         if self.stopped:
             told.append(f"it breaks off ({self.stopped})")
         if self.others:
-            told.append("another film begins in it, which is not taken")
+            told.append("another film begins in it, which is not read")
         if missing := self._missing():
             told.append(missing)
         square = self.stream.sample_aspect_ratio
@@ -107,9 +107,9 @@ class Stream:
         if "mov" in self.container.format.name.split(","):
             # Lengths in there count what an edit list leaves out, so only places tell.
             beyond = sum(entry.pos + entry.size > size for entry in entries)
-            return f"{beyond} packets lie behind the end of the file" if beyond else ""
+            return f"{beyond} packets lie beyond the end of the file" if beyond else ""
         if self.stream.frames > self.packets:
-            return f"its head tells of {self.stream.frames} frames, and {self.packets} are there"
+            return f"its header says {self.stream.frames} frames, but {self.packets} are there"
         told = self._told_s()
         if told is None or self.end is None:
             return ""
@@ -117,7 +117,7 @@ class Stream:
         end = float((self.end - start) * self.stream.time_base)
         if told - end < LEAST_MISSING_S:
             return ""
-        return f"it ends after {end:.1f} s, and its head tells of {told:.1f} s"
+        return f"it ends after {end:.1f} s, but its header says {told:.1f} s"
 
     def _told_s(self) -> float | None:
         """The length that the container tells of, where it can be only the film's."""
@@ -238,7 +238,7 @@ def _opened(path: Path):
         import av
     except ImportError:
         raise PixWizardError(
-            f"{path.name} is a video, and reading it takes PyAV: pip install av, "
+            f"{path.name} is a video, and reading it needs PyAV: pip install av, "
             "or give a folder of its frames with --frames"
         ) from None
     try:

@@ -1,4 +1,4 @@
-"""What a run does not take of what it was given, and why: gathered, told and listed."""
+"""What a run leaves out of its input, and why: collected, printed and listed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ SHOWN = 10  # names in a line
 
 
 class LeftOut:
-    """rows: path and reason of each file that is left out, then path and note of each film that is
-    not as it should be."""
+    """rows: path and reason of each file that is left out, then path and note of each film with a
+    fault."""
 
     def __init__(self) -> None:
         self.files: list[tuple[Path, str]] = []
         self.notes: dict[Path, str] = {}
 
     def tell(self, path: Path, reason: str) -> None:
-        """A file that is no item."""
+        """Record a file that is not an item."""
         self.files.append((path, reason))
 
     def note(self, path: Path, note: str) -> None:
-        """What is wrong with a film whose other frames are items."""
+        """Record what is wrong with a film whose other frames are items."""
         self.notes[path] = note
 
     @property

@@ -166,7 +166,7 @@ def _learn_heif(path: Path) -> None:
         import pillow_heif
     except ImportError:
         raise CanvasError(
-            f"{path.name} is a HEIF picture, and reading it takes one more package: "
+            f"{path.name} is a HEIF picture, and reading it needs one more package: "
             "pip install pillow-heif"
         ) from None
     pillow_heif.register_heif_opener()
@@ -234,7 +234,7 @@ def _save(path: str | Path, image, texts: Texts) -> None:
     path, options = Path(path), {}
     endings = Image.registered_extensions()
     if path.suffix.lower() not in endings:
-        raise CanvasError(f"{path.name}: no kind of picture ends like this; use .png")
+        raise CanvasError(f"{path.name}: unknown picture extension; use .png")
     if texts:
         options["pnginfo"] = PngImagePlugin.PngInfo()
         for name, text in texts.items():

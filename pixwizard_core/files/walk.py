@@ -1,8 +1,8 @@
-"""How folders are walked and globs expanded, in one place for every command.
+"""Walk folders and expand globs, in one place for every command.
 
-Hidden files and folders are skipped. A link to a folder is followed once: not when its folder is
-reached without it, or by an earlier link, so that loops end. What an earlier run wrote is no input,
-unless the folder it wrote into is what was asked for.
+Hidden files and folders are skipped. A link to a folder is followed once: not if its folder is
+reached without it or by an earlier link, so that loops end. What an earlier run wrote is not input,
+unless the user names the folder it wrote into.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 Tell = Callable[[Path, str], None]
-AGAIN = "a link to a folder that is read already"
-BROKEN = "a link to nothing"
+AGAIN = "a link to a folder that is already read"
+BROKEN = "a broken link"
 RESULT = "written by an earlier run"
 LISTS_OF_RESULTS = ("index*.jsonl", "submitted.jsonl", "*_report.json")
 OTHER_LISTS = ("failures*.jsonl", "left_out.jsonl", "index.parquet", "scores.md", "scores.json")
@@ -25,13 +25,13 @@ ANY_DEPTH = "**"
 
 
 def silent(path: Path, reason: str) -> None:
-    """A Tell that tells nobody."""
+    """A Tell that does nothing."""
 
 
 def walk(folder: Path, tell: Tell = silent) -> list[Path]:
     """All files below a folder, in natural order of their paths.
 
-    tell(path, reason): called for what is passed over, except what is hidden.
+    tell(path, reason): called for whatever is skipped, except hidden files.
     """
     files = [path for inside in _folders(folder, tell) for path in _files(inside, tell)]
     return without_results(sorted(files, key=natural), folder, tell)

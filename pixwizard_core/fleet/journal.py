@@ -18,7 +18,7 @@ from .work import Worker, work
 
 FOLDER = ".chains"
 BEGUN, ALL = "begun", ""
-LOST = "its worker ended without a word, {times} times; out of memory, or a crash"
+LOST = "its worker died without an error, {times} times; out of memory, or a crash"
 
 
 def go_on(worker: Worker, chain: Chain, retries: int, folder: Path) -> Iterator[Record]:

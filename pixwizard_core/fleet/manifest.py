@@ -118,16 +118,16 @@ def _named(cells: Iterable[tuple[str, Any]], where: str) -> dict[str, Any]:
     for heading, value in cells:
         name = _plain(heading)
         if name in found:
-            raise PixWizardError(f"{where}: two columns are called {name!r}; leave one")
+            raise PixWizardError(f"{where}: two columns are called {name!r}; remove one")
         if name in KNOWN:
             found[name] = value
         elif not name and value not in ("", None):
-            raise PixWizardError(f"{where}: {value!r} stands in a column without a heading")
+            raise PixWizardError(f"{where}: {value!r} is in a column without a heading")
         elif name and name not in OURS and not name.startswith(OWN):
             near = MEANT.get(name) or next(iter(difflib.get_close_matches(name, KNOWN, 1)), "")
             meant = f" Did you mean {near!r}?" if near else ""
             raise PixWizardError(
-                f"{where}: {heading!r} is not known.{meant} Known are {', '.join(KNOWN)}; begin "
+                f"{where}: {heading!r} is not known.{meant} Known are {', '.join(KNOWN)}; start "
                 f"the name of a column of your own with {OWN[0]!r}"
             )
     return found

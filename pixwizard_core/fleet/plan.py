@@ -87,7 +87,7 @@ def _item(one: SourcePicture, asked: dict[str, str], content: str, size: Size) -
         sentence = instruction(task, **{name: words.get(name, "") for name in WORDS})
     else:
         raise InstructionError(
-            "nothing is asked of it; give --task or --instruction, or say so in its row"
+            "it has no task; give --task or --instruction, or name one in its row"
         )
     find_task(task)
     seed = as_seed(words["seed"]) if words.get("seed") else None

@@ -93,8 +93,8 @@ def _refuse_to_overwrite(chains: Sequence[Chain], known: dict[str, Record]) -> N
         other = known.get(todo.item.name, {}).get("path", todo.item.path)
         if other != todo.item.path and Path(other).is_file():
             raise PixWizardError(
-                f"{todo.item.name} in the output folder is of {other}, and now {todo.item.path} "
-                "would take its place; give another folder as --out"
+                f"{todo.item.name} in the output folder belongs to {other}, and now "
+                f"{todo.item.path} would replace it; choose another folder for --out"
             )
 
 
@@ -109,7 +109,9 @@ def _work_off(job, chains, engine, path, report, records, total, on_progress) ->
                 records[record["name"]] = record
                 report.done += 1
             elif record["status"] == STOPPED:
-                raise PixWizardError(f"{record['error']}; a new run goes on where this one was")
+                raise PixWizardError(
+                    f"{record['error']}; a new run continues where this one stopped"
+                )
             else:
                 report.failures.append({name: record[name] for name in ("name", "path", "error")})
                 failed += 1

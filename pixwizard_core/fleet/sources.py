@@ -19,7 +19,7 @@ from .manifest import read_manifest
 
 FRAME_DIGITS = 6
 LOOKERS = 4  # films looked through at a time
-OTHER, LIST, FILM = "no picture or film", "a list; name it itself", "a film among frames"
+OTHER, LIST, FILM = "not a picture or film", "a list; give it by name", "a film among frames"
 TWICE = "named twice"
 FilmOrFault = Film | Exception | None
 
@@ -208,7 +208,9 @@ class _Own:
             return False
         root = Path(os.path.realpath(given))
         if root == self.place and root.is_dir():
-            raise PixWizardError(f"{given} is both input and output; give another folder as --out")
+            raise PixWizardError(
+                f"{given} is both input and output; choose another folder for --out"
+            )
         return root.is_relative_to(self.place)
 
 

@@ -80,8 +80,8 @@ def _batch(*parts: Tensor) -> int:
     batch = max(counts)
     if any(count not in (1, batch) for count in counts):
         raise CanvasError(
-            "{} sources, {} results and {} masks do not go together; give one of each, or as "
-            "many".format(*counts)
+            "{} sources, {} results and {} masks do not match; give one of each, or equal "
+            "numbers".format(*counts)
         )
     return batch
 

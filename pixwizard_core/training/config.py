@@ -73,7 +73,7 @@ def _toml(path: Path) -> dict[str, Any]:
         import tomllib
     except ImportError:
         raise PixWizardError(
-            f"{path.name} is TOML, which Python reads from 3.11 on; write the same as .json"
+            f"{path.name} is TOML, which needs Python 3.11 or newer; write the same as .json"
         ) from None
     text = read_text(path, PixWizardError)
     try:

@@ -132,7 +132,7 @@ def train_bundle(
         settings = replace(settings, minutes=settings.minutes - (time.monotonic() - began) / 60)
         if settings.minutes <= 0 and not settings.steps:
             raise PixWizardError(
-                f"making the samples took all of the {config.train.minutes:g} minutes; "
+                f"making the samples used all of the {config.train.minutes:g} minutes; "
                 "give more time, or fewer scenes"
             )
     run = Run(trainee, settings)

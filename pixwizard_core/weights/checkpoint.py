@@ -114,7 +114,7 @@ def open_checkpoint(path: str | Path, config: ModelConfig | None = None) -> Chec
     if whole:
         raise CheckpointError(
             f"{file.name}: {len(whole)} weights are stored as whole numbers, first {whole[0]} as "
-            f"{weights.dtypes[names[whole[0]]]}; quantised files of that kind are not read here"
+            f"{weights.dtypes[names[whole[0]]]}; quantised files of that kind are not supported"
         )
     scales = _scales(weights)
     for stored, scale in scales.items():
@@ -221,16 +221,16 @@ def _examine(
         around = [word for word in WRAPPERS if any(word in own for own in names.values())]
         around += [prefix] if prefix and "diffusion_model" not in prefix else []
         if around:
-            notes = [*notes, f"left off from its names: {', '.join(around)}"]
+            notes = [*notes, f"removed from its names: {', '.join(around)}"]
         if others:
             notes = [*notes, f"{others} tensors of other models in the file are ignored"]
         config, source = _configuration(weights, names)
         if source == "shapes":
-            notes = [*notes, "no configuration in the file; it was read off the weight shapes"]
+            notes = [*notes, "no configuration in the file; it was derived from the weight shapes"]
     if layout == "file":
         layout = "saved by ComfyUI" if prefix and "diffusion_model" in prefix else weights.container
     if _scales(weights):
-        notes = [*notes, "scaled fp8; the scales are multiplied in on loading"]
+        notes = [*notes, "scaled fp8; the scales are applied on loading"]
     counts: Counter[str] = Counter()
     n_bytes = 0
     for name in names.values():
@@ -290,8 +290,8 @@ def _configuration(weights: WeightFile, names: Mapping[str, str]) -> tuple[Model
         return ModelConfig(**config_from_shapes(shapes)), "shapes"
     except KeyError as error:
         raise CheckpointError(
-            f"{weights.path.name}: {error.args[0]} is missing, so the shape of the model "
-            "cannot be told; the file is incomplete"
+            f"{weights.path.name}: {error.args[0]} is missing, so the shape of the model cannot be "
+            "determined; the file is incomplete"
         ) from error
     except (ValueError, ZeroDivisionError, IndexError) as error:
         raise CheckpointError(
@@ -340,13 +340,13 @@ def _wrong_model(info: CheckpointInfo) -> str:
         )
     if info.kind.startswith(FOREIGN):
         return (
-            f"{info.path.name} holds {info.kind}, which is not known here; save it again without "
-            "that in front of its names"
+            f"{info.path.name} holds {info.kind}, which is unknown; save it again without that "
+            "prefix in its names"
         )
     if info.kind == "unknown":
         return (
-            f"{info.path.name} holds {info.n_tensors} tensors of a model that is not known here, "
-            f"not PixWizard. {ORIGIN}"
+            f"{info.path.name} holds {info.n_tensors} tensors of an unknown model, not PixWizard. "
+            f"{ORIGIN}"
         )
     reason = (
         " (it has no image attention: wk_ii and input_image_proj are absent)"

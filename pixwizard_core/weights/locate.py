@@ -68,5 +68,5 @@ def _refuse_parts(file: Path) -> None:
     if parts and int(parts[2]) > 1:
         raise CheckpointError(
             f"{file.name} is one of {int(parts[2])} parts of a model split over several devices; "
-            f"a file in one part is wanted. {ORIGIN}"
+            f"a file in one part is needed. {ORIGIN}"
         )

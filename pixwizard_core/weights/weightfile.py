@@ -65,8 +65,8 @@ def open_weights(path: Path) -> WeightFile:
     damaged, or asks for anything but tensors to be unpickled.
     """
     if not path.is_file():
-        what = "a folder" if path.is_dir() else "not there, or no ordinary file"
-        raise CheckpointError(f"{path.name} is {what}; a weight file is wanted")
+        what = "a folder" if path.is_dir() else "missing, or not an ordinary file"
+        raise CheckpointError(f"{path.name} is {what}; a weight file is needed")
     try:
         with path.open("rb") as file:
             start = file.read(9)
@@ -82,7 +82,7 @@ def open_weights(path: Path) -> WeightFile:
         return _open_pickle(path)
     raise CheckpointError(
         f"{path.name} is not a weight file (it begins with {start[:8]!r}); "
-        "a .safetensors or PyTorch .pth file is wanted"
+        "a .safetensors or PyTorch .pth file is needed"
     )
 
 
@@ -202,7 +202,7 @@ def read_namespace(path: Path) -> dict[str, object]:
     content = unpickle(path, allow=[argparse.Namespace])
     if not isinstance(content, argparse.Namespace):
         raise CheckpointError(
-            f"{path.name} holds a {type(content).__name__}; an argparse.Namespace is wanted"
+            f"{path.name} holds a {type(content).__name__}; an argparse.Namespace is needed"
         )
     return dict(vars(content))
 

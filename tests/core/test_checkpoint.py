@@ -212,7 +212,7 @@ WRONG = {
         "model.layers.0.pre_feedforward_layernorm.weight",
     ],
     "a LoRA": ["lora_unet_layers_0_attention_wq.lora_up.weight"],
-    "a model that is not known here": ["some.weight"],
+    "an unknown model": ["some.weight"],
 }
 
 

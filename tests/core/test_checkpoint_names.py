@@ -40,7 +40,7 @@ def test_wrappers_inside_names_are_taken_off(wrapper, tmp_path):
     model = load_model(path, config=SMALL)
     name = "layers.1.attention.wq.weight"
     assert torch.equal(model.state_dict()[name], weights[name])
-    assert f"left off from its names: {wrapper}, module." in inspect(path).notes
+    assert f"removed from its names: {wrapper}, module." in inspect(path).notes
 
 
 def test_prefix_that_is_not_known_is_named(tmp_path):

@@ -53,10 +53,10 @@ def test_batch_names_and_lists_what_it_leaves_out(base, capsys):
     write_pictures(folder, 1)
     (folder / "notes.txt").write_text("x", encoding="utf-8")
     assert batch(base, "left/results", folder, "--task", "depth") == 0
-    assert "left out (no picture or film): 1: notes.txt" in capsys.readouterr().err
+    assert "left out (not a picture or film): 1: notes.txt" in capsys.readouterr().err
     listed = base / "left" / "results" / "left_out.jsonl"
     (row,) = [json.loads(line) for line in listed.open(encoding="utf-8")]
-    assert row == {"path": str(folder / "notes.txt"), "reason": "no picture or film"}
+    assert row == {"path": str(folder / "notes.txt"), "reason": "not a picture or film"}
     (folder / "notes.txt").unlink()
     assert batch(base, "left/results", folder, "--task", "depth") == 0
     assert "0 done, 1 done before" in capsys.readouterr().out
@@ -89,11 +89,14 @@ def test_batch_does_shards_and_collects_them(base, capsys):
     [
         ((), "give pictures, folders, globs, videos or lists"),
         (("gone",), "there is no gone"),
-        (("IN",), "nothing is asked of it; give --task or --instruction"),
+        (("IN",), "it has no task; give --task or --instruction"),
         (("IN", "--task", "depth", "--every", "0"), "--every must be at least 1. Got: 0"),
         (("IN", "--task", "depth", "--batch", "0"), "--batch must be at least 1. Got: 0"),
         (("IN", "--task", "depth", "--workers", "0"), "--workers must be at least 1. Got: 0"),
-        (("IN", "--task", "depth", "--out", "IN"), "is both input and output; give another folder"),
+        (
+            ("IN", "--task", "depth", "--out", "IN"),
+            "is both input and output; choose another folder",
+        ),
         (("--collect",), "there is no list in"),
         (("IN", "--task", "depth", "--max-pixels", "0"), "--max-pixels must be at least 1"),
         (("IN", "--task", "nonsense"), "unknown task 'nonsense'"),

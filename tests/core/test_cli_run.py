@@ -164,7 +164,7 @@ REFUSED = {
     "solver": (["--task", "depth", "PHOTO", "--solver", "magic"], "solver 'magic' is unknown"),
     "half-a-model": (["--task", "depth", "PHOTO", "--model", "m"], "--gemma, --clip, --vae"),
     "no-such-picture": (["--task", "depth", "gone.png"], "there is no picture gone.png"),
-    "strength": (["--task", "depth", "PHOTO", "--strength", "2"], "give its file by --lora"),
+    "strength": (["--task", "depth", "PHOTO", "--strength", "2"], "give its file with --lora"),
     "device": (["--task", "depth", "PHOTO", "--device", "nonsense"], "cannot be used here"),
 }
 

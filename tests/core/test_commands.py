@@ -74,7 +74,7 @@ def test_evaluate_goes_on_where_it_stopped(small, tmp_path, capsys, monkeypatch)
     assert scored == ["depth"]
     assert "| mask | 2 | 2 | iou | " in capsys.readouterr().out
     assert set(json.loads((tmp_path / "scores.json").read_text())["tasks"]) == {"mask", "depth"}
-    with pytest.raises(PixWizardError, match=r"scores made otherwise \(seed\)"):
+    with pytest.raises(PixWizardError, match=r"scores made with other settings \(seed\)"):
         execute("evaluate", "world", "--tasks", "mask", *words, "--seed", 5)
     with pytest.raises(PixWizardError, match="--resume needs --out"):
         execute("evaluate", "world", "--tasks", "mask", "--resume")
@@ -114,7 +114,7 @@ def test_sets_of_tasks():
     [
         (("--tasks", "nose"), "the demo world has no task 'nose'"),
         (("--count", 0), "--count, --effect-count and --batch must be at least 1"),
-        (("--effect-count", 3), "--effect-count is of --effects; give that too"),
+        (("--effect-count", 3), "--effect-count needs --effects; give that too"),
     ],
     ids=["task", "count", "effect-count"],
 )

@@ -177,5 +177,5 @@ def test_failed_write_leaves_the_old_file_and_no_scraps(tmp_path):
 
 
 def test_unknown_ending_is_refused(tmp_path):
-    with pytest.raises(CanvasError, match=r"a\.xyz: no kind of picture"):
+    with pytest.raises(CanvasError, match=r"a\.xyz: unknown picture extension"):
         save_picture(tmp_path / "a.xyz", torch.zeros(2, 2))

@@ -121,9 +121,9 @@ def test_frames_are_as_they_are_shown(turn, size, corner, folder):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("a.mkv", {}, r"it ends after 1\.\d s, and its head tells of 1\.6 s"),
-        ("a.avi", {"codec": "mpeg4"}, r"its head tells of 40 frames, and \d+ are there"),
-        ("a.mp4", {"faststart": True}, r"\d+ packets lie behind the end of the file"),
+        ("a.mkv", {}, r"it ends after 1\.\d s, but its header says 1\.6 s"),
+        ("a.avi", {"codec": "mpeg4"}, r"its header says 40 frames, but \d+ are there"),
+        ("a.mp4", {"faststart": True}, r"\d+ packets lie beyond the end of the file"),
     ],
 )
 def test_what_decodes_of_a_broken_film_is_there_and_the_rest_is_said(
@@ -205,7 +205,7 @@ def test_changed_film_is_noticed_while_reading(folder):
     path = write_film(folder / "changed.mp4", count=12)
     film = look(path)
     write_film(path, count=12, codec="mpeg4")
-    with pytest.raises(CanvasError, match=r"frame 5 of changed\.mp4 is not what it was"):
+    with pytest.raises(CanvasError, match=r"frame 5 of changed\.mp4 differs from the first pass"):
         FilmReader().read(str(path), film.shots[5])
 
 
@@ -289,7 +289,7 @@ def test_cut_animation_gives_what_is_there(tmp_path):
     (tmp_path / "cut.gif").write_bytes(data[: len(data) * 6 // 10])
     film = look(tmp_path / "cut.gif")
     assert len(film.shots) == 3
-    assert "its head tells of 4 frames, and 3 are there" in film.note
+    assert "its header says 4 frames, but 3 are there" in film.note
 
 
 def test_videos_become_items_and_results(clip, tmp_path):

@@ -255,7 +255,7 @@ def test_evaluate_writes_the_world_scores_it_and_resumes(tmp_path, capsys):
 
 def test_evaluate_needs_the_folder_of_a_dataset(tmp_path, capsys):
     assert cli.main(["evaluate", "data", "nyuv2", "--out", str(tmp_path)]) == 2
-    assert "say which by --root" in capsys.readouterr().err
+    assert "give it with --root" in capsys.readouterr().err
 
 
 UNUSED = {
@@ -265,8 +265,8 @@ UNUSED = {
     "white-is": (["sidd", "--white-is", "near"], "--white-is does nothing for sidd"),
     "list": (["world", "--list", "x"], "--list does nothing for world; it is for sunrgbd"),
     "tasks": (["ade20k", "--tasks", "depth"], "--tasks does nothing for ade20k"),
-    "written": (["world", "--tasks", "depth", "--root", "x"], "--root names written ones"),
-    "dtype": (["world", "--dtype", "float16"], "--dtype is of the released model"),
+    "written": (["world", "--tasks", "depth", "--root", "x"], "--root names existing ones"),
+    "dtype": (["world", "--dtype", "float16"], "--dtype applies to the released model"),
     "ray": (["world", "--count", "1", "--ray-address", "x"], "need --engine ray"),
     "model": (["world", "--model", "m"], "the released model has four parts"),
 }

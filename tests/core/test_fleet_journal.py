@@ -80,7 +80,7 @@ def test_an_item_that_ends_its_workers_is_given_up_and_no_other(retries, ends, b
     assert [ended for *_, ended in attempts] == [False] * ends + [True]
     given = attempts[-1][0]
     assert [record["status"] for record in given] == ["done", "failed", "done", "done"]
-    assert f"ended without a word, {ends} times" in given[1]["error"]
+    assert f"died without an error, {ends} times" in given[1]["error"]
     for records, *_ in attempts:  # Ray drops by place what it has had
         assert records == given[: len(records)]
 

@@ -136,7 +136,7 @@ def test_an_item_that_ends_its_workers_is_given_up(temporal, base, monkeypatch):
     assert report.done == len(items) - 1
     (failure,) = report.failures
     assert "a1_" in failure["name"]
-    assert "ended without a word, 2 times" in failure["error"]
+    assert "died without an error, 2 times" in failure["error"]
 
 
 class Seeing(on_ray.Remote):

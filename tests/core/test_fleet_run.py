@@ -172,7 +172,7 @@ def test_a_full_disk_stops_the_run_and_a_new_one_goes_on(base, monkeypatch):
         replace(source, target)
 
     monkeypatch.setattr(whole_file.os, "replace", full)
-    with pytest.raises(PixWizardError, match=r"No space left on device; .*goes on where this"):
+    with pytest.raises(PixWizardError, match=r"No space left on device; .*continues where this"):
         run_here(job, items_of(base / "in"))
     assert len(read_records(Path(job.out) / "index.jsonl")) == 2
     assert not list(Path(job.out).glob(".*.part"))
@@ -185,7 +185,7 @@ def test_results_of_another_picture_are_not_overwritten(base, tmp_path):
     job = small_job(base, "taken")
     mine, other = (write_pictures(tmp_path / name, 1, seed=seed) for seed, name in enumerate("xy"))
     run_here(job, items_of(mine))
-    with pytest.raises(PixWizardError, match="would take its place; give another folder as --out"):
+    with pytest.raises(PixWizardError, match="would replace it; choose another folder for --out"):
         run_here(job, items_of(other))
     (mine / "a0.png").unlink()
     assert run_here(job, items_of(other)).done == 1

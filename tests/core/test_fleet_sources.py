@@ -156,7 +156,7 @@ def test_manifest_of_json_lines_forgives_case_and_rare_line_ends(tmp_path):
         ("l.jsonl", '{"path": "a.png", "color": "red"}', "'color' .* Did you mean 'colour'"),
         ("l.jsonl", '{"path": "a.png", "zzz": 1}', "'zzz' is not known. Known are path, task"),
         ("l.csv", "path,Task,task\na.png,mask,depth\n", "two columns are called 'task'"),
-        ("l.csv", "path,\na.png,mask\n", "line 2: 'mask' stands in a column without a heading"),
+        ("l.csv", "path,\na.png,mask\n", "line 2: 'mask' is in a column without a heading"),
         ("l.csv", "path,target\na.png,the ball, red\n", "line 2: 3 cells under 2 headings"),
         ("l.csv", 'path,target\na.png,"the ball\nb.png,x\n', "line 3: unexpected end of data"),
     ],
@@ -203,7 +203,7 @@ def test_identify_tells_how_many_it_could_not_read(tmp_path):
 
 def test_identify_needs_something_to_ask(tmp_path):
     picture(tmp_path / "a.png")
-    with pytest.raises(InstructionError, match="nothing is asked of it"):
+    with pytest.raises(InstructionError, match="it has no task"):
         identify(find([str(tmp_path)]), {"task": "", "instruction": ""})
 
 

@@ -189,8 +189,8 @@ def test_run_says_that_it_takes_the_first_of_several_frames(tmp_path, capsys):
         return _pictures(argparse.Namespace(task="depth", pictures=paths))
 
     assert [name for name, _ in pictures("a.gif", "b.png")] == ["a_depth", "b_depth"]
-    assert "a.gif holds 2 frames; the first is taken" in capsys.readouterr().err
-    with pytest.raises(PixWizardError, match=r"c\.mp4 is a film; pixwizard batch does its frames"):
+    assert "a.gif holds 2 frames; only the first is used" in capsys.readouterr().err
+    with pytest.raises(PixWizardError, match=r"c\.mp4 is a film; pixwizard batch processes"):
         pictures("c.mp4")
-    with pytest.raises(PixWizardError, match=r"is a folder; pixwizard batch does all pictures"):
+    with pytest.raises(PixWizardError, match=r"is a folder; pixwizard batch processes all"):
         pictures(".")

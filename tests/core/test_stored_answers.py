@@ -64,7 +64,7 @@ def test_answers_follow_the_weights(bundle):
 def test_a_file_without_answers_is_refused(bundle):
     tensors = load_file(bundle / "vae.safetensors")
     save_file(tensors, bundle / "vae.safetensors")
-    with pytest.raises(EncoderError, match=r"vae\.safetensors carries no stored answers"):
+    with pytest.raises(EncoderError, match=r"vae\.safetensors has no stored answers"):
         reference.stored_answers(bundle)
 
 

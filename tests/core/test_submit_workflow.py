@@ -182,7 +182,7 @@ def test_submit_reports_what_the_server_refuses_once(script, fakes, folder, caps
 
 def test_submit_refuses_workflows_it_cannot_fill(script, folder):
     (folder / "flow.json").write_text('{"nodes": []}', encoding="utf-8")
-    with pytest.raises(SystemExit, match="no workflow in API form"):
+    with pytest.raises(SystemExit, match="not a workflow in API form"):
         submit(script, folder)
     two = {**WORKFLOW, "3": WORKFLOW["1"]}
     (folder / "flow.json").write_text(json.dumps(two), encoding="utf-8")
@@ -218,7 +218,7 @@ def test_submit_leaves_out_hidden_files_and_says_the_rest(script, fakes, folder,
     out, err = capsys.readouterr()
     assert "6 done, 0 done before, 0 failed" in out
     assert "left out (no picture): 1: notes.txt" in err
-    assert "left out (a link to a folder that is read already): 1: loop" in err
+    assert "left out (a link to a folder that is already read): 1: loop" in err
     assert "._p0" not in out + err
 
 
@@ -246,7 +246,7 @@ def test_submit_ends_well_on_a_console_of_few_signs(fakes, folder):
 
 
 def test_submit_refuses_a_workflow_that_is_no_json(script, folder):
-    for text, told in (("{", "is not valid JSON"), ("[]", "is no workflow in API form")):
+    for text, told in (("{", "is not valid JSON"), ("[]", "is not a workflow in API form")):
         (folder / "flow.json").write_text(text, encoding="utf-8")
         with pytest.raises(SystemExit, match=told):
             submit(script, folder)

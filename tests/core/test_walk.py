@@ -147,9 +147,9 @@ def test_find_tells_what_it_leaves_out(tmp_path):
     found = find([str(tmp_path), str(tmp_path / "a.png")], tell=left.tell)
     assert names(found) == ["a", "b"]
     assert left.lines() == [
-        "left out (a list; name it itself): 1: list.csv",
+        "left out (a list; give it by name): 1: list.csv",
         "left out (named twice): 1: a.png",
-        "left out (no picture or film): 2: code.ts, notes.txt",
+        "left out (not a picture or film): 2: code.ts, notes.txt",
     ]
 
 
@@ -179,8 +179,8 @@ def test_notes_on_films_are_told_by_name():
 def test_many_names_are_told_in_one_line_each_reason():
     left = LeftOut()
     for number in range(12):
-        left.tell(walks.Path(f"n{number}.txt"), "no picture or film")
+        left.tell(walks.Path(f"n{number}.txt"), "not a picture or film")
     assert left.lines() == [
-        "left out (no picture or film): 12: "
+        "left out (not a picture or film): 12: "
         + ", ".join(f"n{number}.txt" for number in range(10)) + " …"
     ]  # fmt: skip

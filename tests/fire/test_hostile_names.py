@@ -105,9 +105,9 @@ def test_prefixes_cannot_lead_out_of_the_output_folder(extension, nodes, output,
 @pytest.mark.parametrize(
     ("prefix", "message"),
     [
-        ("depth/ro\u200dom", r"ZERO WIDTH JOINER \(U\+200D\), at place 9; take it out"),
-        ("my\u00a0room", r"NO-BREAK SPACE \(U\+00A0\), at place 3"),
-        ("room\n", r"a control character \(U\+000A\), at place 5"),
+        ("depth/ro\u200dom", r"ZERO WIDTH JOINER \(U\+200D\), at position 9; remove it"),
+        ("my\u00a0room", r"NO-BREAK SPACE \(U\+00A0\), at position 3"),
+        ("room\n", r"a control character \(U\+000A\), at position 5"),
         ("/room", r"without a drive, a leading slash or '\.\.'"),
     ],
 )

@@ -136,5 +136,5 @@ def test_a_latent_of_another_shape_is_refused(server, prompt):
     changed["empty"] = {"class_type": "EmptyLatentImage", "inputs": inputs}
     changed[number_of(changed, "Sample")]["inputs"]["latent"] = ["empty", 0]
     error = str(server.run(changed)["error"])
-    assert "px, but 256 x 128 px are sampled" in error
+    assert "px, but 256 x 128 px are being sampled" in error
     assert "use the latent and the conditionings of one Encode" in error

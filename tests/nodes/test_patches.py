@@ -88,7 +88,7 @@ def test_each_patch_is_named_once_in_a_run(patches, caplog):
         patches.tell_unused(told, options, BLOCKS, None)
     assert [record.getMessage() for record in caplog.records] == [
         "PixWizard: FreeU patches output_block_patch; a PixWizard model of 3 blocks has no such "
-        "place, so that part of FreeU changes nothing"
+        "place, so this part of FreeU changes nothing"
     ]
     told.begin()
     patches.tell_unused(told, options, BLOCKS, None)
@@ -141,12 +141,12 @@ def test_a_flow_is_taken(patches):
     ],
 )
 def test_the_sampling_of_another_model_is_refused(patches, error, other):
-    with pytest.raises(error, match=r"Other samples another kind of model.* Take that node out"):
+    with pytest.raises(error, match=r"Other is for another kind of model.* Remove that node"):
         patches.require_flow(sampling("Other", **other))
 
 
 def test_a_sampling_without_its_parts_is_refused(patches, error):
-    with pytest.raises(error, match="SimpleNamespace samples another kind"):
+    with pytest.raises(error, match="SimpleNamespace is for another kind"):
         patches.require_flow(types.SimpleNamespace())
 
 
@@ -172,7 +172,9 @@ def test_the_same_aspect_is_within_a_cell(latents, height, width, same):
 
 def test_another_shape_is_refused_with_both_sizes(latents, patches, error):
     picture, noise = torch.zeros(1, 4, 16, 16), torch.zeros(1, 4, 16, 32)
-    with pytest.raises(error, match=r"picture of 128 x 128 px, but 256 x 128 px are sampled.*use"):
+    with pytest.raises(
+        error, match=r"picture of 128 x 128 px, but 256 x 128 px are being sampled.*use"
+    ):
         latents.of_size(noise, picture, None, patches.Told())
 
 

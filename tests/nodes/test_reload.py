@@ -65,5 +65,5 @@ def test_another_file_of_that_name_is_refused(module, file, extension, change):
     else:
         file.write_bytes(b"another")
     error = extension("pixwizard_core.errors").CheckpointError
-    with pytest.raises(error, match=r"model\.safetensors changed or went away since it was loaded"):
+    with pytest.raises(error, match=r"model\.safetensors was changed or removed after it was"):
         as_the_host(first, disable_dynamic=True)

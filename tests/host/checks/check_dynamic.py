@@ -158,7 +158,7 @@ def check_a_file_that_changed_is_not_read_again(setup):
         model = small.loaded()
         status = small.path.stat()
         os.utime(small.path, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
-        words = small.path.name, "changed or went away", "run the workflow again"
+        words = small.path.name, "was changed or removed", "run the workflow again"
         refused(error, words, lambda: model.clone(disable_dynamic=True))
         small.path.unlink()
         return refused(error, words, lambda: model.clone(disable_dynamic=True))

@@ -253,7 +253,7 @@ def check_a_conditioning_encoded_between_steps_keeps_the_first_noise(setup):
 def check_guidance_of_all_channels_by_a_patch_is_said_once(setup):
     small = Small(setup, batch=1)
     full, image_only, _ = small.branches()
-    model, told = with_patch(small, "RescaleCFG"), "RescaleCFG takes the place of"
+    model, told = with_patch(small, "RescaleCFG"), "RescaleCFG replaces"
     for name, run in {
         "KSampler": lambda: small.by_ksampler(full, image_only, CFG, model),
         "Sample": lambda: by_sample(small, model),
@@ -301,7 +301,7 @@ def check_a_control_net_is_named(setup):
     with said() as lines:
         network._tell_unused({}, {"output": []})
         network._tell_unused({}, {"output": []})
-    assert ["a ControlNet changes nothing" in line for line in lines] == [True], lines
+    assert ["a ControlNet has no effect" in line for line in lines] == [True], lines
 
 
 def check_a_shift_on_both_sides_is_refused(setup):
@@ -327,7 +327,7 @@ def check_the_sampling_of_another_kind_of_model_is_refused(setup):
     found = []
     for sampling in ("eps", "v_prediction", "x0", "lcm", "img_to_img"):
         (model,) = advanced.ModelSamplingDiscrete().patch(small.patcher, sampling, False)
-        words = ("ModelSamplingDiscrete samples another kind of model", "Take that node out")
+        words = ("ModelSamplingDiscrete is for another kind of model", "Remove that node")
         found.append(refused(error, words, lambda m=model: by_sample(small, m)))
         refused(error, words, lambda m=model: small.by_ksampler(full, image_only, CFG, m))
     return found[0]
