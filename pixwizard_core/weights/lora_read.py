@@ -89,7 +89,7 @@ def read_adapters(
     if elsewhere and strict:
         raise CheckpointError(
             f"{len(elsewhere)} of {len(file.shapes)} entries of {name} fit no layer of this model: "
-            f"{listed(elsewhere)}. Switch allow_unmatched on (in ComfyUI) to load the rest without "
+            f"{listed(elsewhere)}. Turn on allow_unmatched (in ComfyUI) to load the rest without "
             "them"
         )
     strength = said_strength(file)

@@ -512,13 +512,19 @@ def test_saved_files_carry_the_prompt_unless_told_not_to(nodes, output):
         "a\\..\\..\\b",
         "~/a",
         "",
-        "a\0b",
     ],
 )
 def test_files_stay_in_the_output_folder(nodes, errors, output, prefix):
     for kind, given in (("SaveDepth", "depth"), ("SaveLabels", "image")):
         with pytest.raises(errors.CanvasError, match="output folder"):
             call(nodes[kind], filename_prefix=prefix, **{given: image(4, 4)})
+    assert list(output.iterdir()) == []
+
+
+def test_an_invisible_character_in_a_file_name_is_refused(nodes, errors, output):
+    for kind, given in (("SaveDepth", "depth"), ("SaveLabels", "image")):
+        with pytest.raises(errors.CanvasError, match=r"invisible character.*U\+0000.*position 2"):
+            call(nodes[kind], filename_prefix="a\0b", **{given: image(4, 4)})
     assert list(output.iterdir()) == []
 
 
