@@ -1,4 +1,4 @@
-"""Highlights, lines and normals that the model painted, as masks and clean pictures."""
+"""Turn highlights, lines and normals that the model painted into masks and clean pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every node of ours is built on: its inputs are checked when it runs."""
+"""The base class of every PixWizard node: it checks inputs when the node runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Node(io.ComfyNode):
 
     @classmethod
     def run(cls, *arguments, **named) -> io.NodeOutput:
-        """What the node does. Arguments are named as the inputs of its schema."""
+        """The node's work. Arguments have the names of the inputs in its schema."""
         raise NotImplementedError(f"{cls.__name__} says nothing of what it does")
 
 

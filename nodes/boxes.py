@@ -1,4 +1,4 @@
-"""Outlines that the model drew, as boxes in every form that other nodes read."""
+"""Turn outlines that the model drew into boxes, in every format that other nodes read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of an answer against the truth, for looking at and for /history."""
+"""Score an answer against the truth, for the page and for /history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes behind the VAE: from what the model painted to data, and back to the source's size."""
+"""Nodes after the VAE: turn what the model painted into data, and restore the source's size."""
 
 from __future__ import annotations
 

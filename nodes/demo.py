@@ -1,5 +1,5 @@
-"""A procedural scene with the true answers to most tasks: something to try them on, and to measure
-them by, without a file."""
+"""A procedural scene with the true answers to most tasks, to try and measure them without any
+file."""
 
 from __future__ import annotations
 

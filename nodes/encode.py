@@ -83,5 +83,5 @@ def with_picture(conditioning: list, encoded: Picture) -> list:
 
 
 def empty_latent(encoded: Picture) -> dict:
-    """LATENT of the picture's size to sample on."""
+    """LATENT of the picture's size, to sample."""
     return {"samples": torch.zeros_like(encoded.latent)}

@@ -1,4 +1,4 @@
-"""What the core's encoders are built from inside the host: its casting layers and its attention."""
+"""The layers and attention of the host from which the core's encoders are built inside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between hosts and what nodes ask of them: schema fields, folders, files,
+"""What differs between hosts and what nodes need from them: schema fields, folders, files,
 progress."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Nodes around painting into a picture: what to blank before, and how to lay the result on."""
+"""Nodes around inpainting: blank an area first, and paste the result onto the source."""
 
 from __future__ import annotations
 

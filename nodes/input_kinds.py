@@ -1,4 +1,4 @@
-"""Whether what reaches a node is of its input's type: some hosts pass on whatever is posted."""
+"""Check that a value has its input's type: some hosts pass on whatever is posted."""
 
 from __future__ import annotations
 

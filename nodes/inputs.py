@@ -1,4 +1,4 @@
-"""Inputs that several nodes share, so that they read the same everywhere."""
+"""Inputs that several nodes share, so that they look the same everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a MODEL is to be run: attention, positions, and which image tokens it looks at."""
+"""How to run a MODEL: attention, positions, and which image tokens it uses."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ WRAPPERS_KEY = "pixwizard_token_draws"
 
 
 def options_of(model) -> Options:
-    """How a MODEL is run now. Raises CheckpointError when it is no PixWizard."""
+    """The current options of a MODEL. Raises CheckpointError if it is not a PixWizard."""
     require_pixwizard(model, "PixWizard Model Options")
     own = model.model.diffusion_model.options
     return model.model_options.get("transformer_options", {}).get(OPTIONS_KEY, own)
 
 
 def with_options(model, options: Options):
-    """A clone of a MODEL that is run so."""
+    """A clone of a MODEL with these options."""
     model = model.clone()
     settings = model.model_options["transformer_options"]
     model.model_options["transformer_options"] = {**settings, OPTIONS_KEY: options}

@@ -1,4 +1,4 @@
-"""What the page is told beside the schema, so that it repeats nothing Python owns."""
+"""Data for the page beyond the schema, so that it does not repeat what Python defines."""
 
 from __future__ import annotations
 

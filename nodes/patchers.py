@@ -1,5 +1,5 @@
-"""The host's patchers around our modules: which one, how it gets its weights, and that no patch on
-them is dropped."""
+"""The host's patchers around our modules: choose one, give it weights, and make sure that no patch
+is dropped."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Patches that other nodes put on a MODEL: which of them act on this network, and what is said of
-those that do not. Keys and places of patches are the host's, in its model_options."""
+"""Patches that other nodes put on a MODEL: which of them act on this network, and what the log says
+about the others. Keys and places of patches are the host's, in its model_options."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WITHOUT_THEIR_HOOK = {
 
 
 class Told:
-    """What has been said in the current run, so that each thing is said once."""
+    """What was logged in the current run, so that each warning is logged once."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
@@ -50,12 +50,12 @@ def reference_cfg(args: dict) -> Tensor:
 
 
 def replaces_reference(options: dict) -> bool:
-    """Whether another node's guidance stands in the place of reference_cfg."""
+    """Whether another node's guidance replaces reference_cfg."""
     return options.get(CFG) not in (None, reference_cfg)
 
 
 def guidance_is_patched(options: dict) -> bool:
-    """Whether a node hangs anything before, into or behind the guidance."""
+    """Whether a node attached anything before, in or after the guidance."""
     return replaces_reference(options) or any(
         options.get(key) for key in (BRANCHES, BEFORE, BEHIND)
     )
@@ -90,7 +90,8 @@ def unused_hooks(options: dict, blocks: int) -> dict[str, list[str]]:
 
 
 def tell_unused(told: Told, options: dict, blocks: int, control) -> None:
-    """Name each patch that asks for what this network does not have, and a ControlNet."""
+    """Log the name of each patch that needs what this network does not have, and of a
+    ControlNet."""
     for name, hooks in unused_hooks(options, blocks).items():
         hooks = list(dict.fromkeys(hooks))
         more = f" and {len(hooks) - SHOWN} more" if len(hooks) > SHOWN else ""

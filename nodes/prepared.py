@@ -1,5 +1,4 @@
-"""Prepared conditions of one sampling run: computed at the first step, found again at the
-others."""
+"""Prepared conditions of one sampling run: computed at the first step, reused at the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How far a long preparation is, for the bar on the node, and the place where it can be stopped."""
+"""Progress of a long preparation, for the bar on the node, and the point where it can be
+stopped."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reading a loaded part from its files a second time.
+"""Read a loaded part from its files a second time.
 
-The host's dynamic memory manager cannot compile, train, hang a LoRA on a conditioning, or use a
+The host's dynamic memory manager cannot compile, train, attach a LoRA to a conditioning, or use a
 second card by itself. It then asks for another instance of the model, which it manages in its older
 way, by a factory that the loader leaves with the patcher.
 """
@@ -15,7 +15,7 @@ from ..pixwizard_core.errors import CheckpointError
 
 def reloadable(loaded, files: Iterable[Path], load: Callable, *arguments):
     """loaded, a MODEL, CLIP, CLIP_VISION or VAE, made known to the host as what
-    load(*arguments, disable_dynamic=...) makes anew from these files. Nothing of it is kept."""
+    load(*arguments, disable_dynamic=...) loads again from these files. Nothing of it is kept."""
     stamps = tuple((path, _stamp(path)) for path in files)
     patcher_of(loaded).cached_patcher_init = (reload, (load, stamps, arguments))
     return loaded

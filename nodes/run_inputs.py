@@ -1,5 +1,5 @@
-"""What a sampling run is given, looked at before it begins: the host would fail in the middle of
-it, in words that help nobody."""
+"""Check the inputs of a sampling run before it begins: the host would fail in the middle of it,
+with an unhelpful error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a run looks at the network: steps, time shift and speed, and the noise levels they make."""
+"""When a run evaluates the network: steps, time shift and speed, and the resulting noise levels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether this host's layers compute what they should, looked at once a process.
+"""Check once per process whether this host's layers compute correctly.
 
 The bundled encoders and autoencoder answer one stored sentence and picture through the host's
 layers: on the CPU, in float32, with PyTorch's attention, before LoRA and memory management take

@@ -1,4 +1,4 @@
-"""The border between host and core tensors: with exact.py the only file that changes a layout.
+"""The boundary between host and core tensors: with exact.py, the only file that changes a layout.
 
 Host IMAGE: (B, H, W, C) float 0..1, C of 1 to 4. Host MASK: (B, H, W) or (H, W) float, 1 =
 selected. Core: image_01 (B, 3, H, W) 0..1, pixels the same in -1..1, mask (B, H, W) float 0..1 or

@@ -2,7 +2,7 @@
 work.
 
 Both are the core's own layers, built from the host's casting layers, which it can keep in low
-precision and stream from main memory. No model class of the host takes part in what is computed.
+precision and stream from main memory. No model class of the host takes part in the computation.
 """
 
 from __future__ import annotations

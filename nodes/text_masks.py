@@ -1,4 +1,4 @@
-"""Which text tokens of a CONDITIONING the model looks at, also where other nodes joined texts."""
+"""Which text tokens of a CONDITIONING the model uses, even if other nodes joined texts."""
 
 from __future__ import annotations
 

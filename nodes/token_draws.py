@@ -1,4 +1,4 @@
-"""Drawing image tokens anew at each evaluation of a run, as the reference does, from a seed."""
+"""Draw image tokens again at each evaluation of a run, from a seed, as the reference does."""
 
 from __future__ import annotations
 

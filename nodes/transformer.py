@@ -1,7 +1,7 @@
 """The core's transformer behind the host's calling convention.
 
 The host's time runs from sigma 1 (noise) to 0 (image) and its networks return noise minus image, so
-this file turns t = 1 - sigma and gives back the negated velocity. All else is the core's.
+this file turns t = 1 - sigma and gives back the negated velocity. Everything else is the core's.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What a node shows of its result: small pictures in the host's temp folder, and the facts that
-web/picture_view.js draws them with.
+"""What a node shows of its result: small pictures in the host's temp folder, and the data with
+which web/picture_view.js draws them.
 
 Each function gives {"pixwizard_view": [one entry for each picture]}, a node's UI output: the host
 sends it to the page and keeps it in the run's history, so a page that is loaded again draws the

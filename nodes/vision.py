@@ -1,4 +1,5 @@
-"""A CLIP_VISION of the host around the core's own CLIP vision, so that stock nodes take it too."""
+"""A CLIP_VISION of the host around the core's own CLIP vision, so that stock nodes accept it
+too."""
 
 from __future__ import annotations
 

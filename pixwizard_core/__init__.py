@@ -1,7 +1,7 @@
 """PixWizard without a host: image-to-image by instruction.
 
-`load()` gives a model to call with a task and a picture (see interface.py). What it is made of has
-a room each; CONTRIBUTING.md is their map. Names are fetched when first used, so that importing the
+`load()` gives a model to call with a task and a picture (see interface.py). Each part has its own
+package; CONTRIBUTING.md lists them. Names are fetched when first used, so that importing the
 package costs nothing; __init__.pyi tells type checkers what they are.
 """
 

@@ -1,4 +1,4 @@
-"""What the transformer is told: text, image tokens, and the image latent, for a batch of rows."""
+"""Conditions of the transformer: text, image tokens, and the image latent, for a batch of rows."""
 
 from __future__ import annotations
 

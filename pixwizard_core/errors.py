@@ -1,4 +1,4 @@
-"""Errors a user can act on. Each message says what was met, what is needed and what to do."""
+"""Errors a user can act on. Each message says what was found, what is needed and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text and JSON that others wrote."""
+"""Read text and JSON from files that others wrote."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What can be asked of the model, in one table shared by nodes, page, command line and training.
 
-A task has several phrasings because the model understands free text; none of them is a magic word.
+A task has several phrasings because the model understands free text; none of them is special.
 """
 
 from __future__ import annotations

@@ -199,8 +199,8 @@ def node_of(workflow: dict, wanted: str) -> str:
 
 
 def keys_of(path: Path, workflow: dict) -> tuple[str, str]:
-    """Hashes of a picture, where it is, and the workflow, by which it is known what is done; and
-    the same without the place, as lists of before have it."""
+    """Hashes of a picture, its place, and the workflow, which identify what is done; and the same
+    without the place, as lists of before have it."""
     text = json.dumps(workflow, sort_keys=True).encode() + b"\0" + path.read_bytes()
     place = os.path.abspath(path).encode(errors="surrogateescape")
     content = hashlib.sha256(text)
@@ -320,7 +320,8 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cut off what a crash left of a last line, so that the next one starts anew."""
+    """Cut off an incomplete last line left by a crash, so that the next one starts on a new
+    line."""
     if path.is_file():
         data = path.read_bytes()
         whole = data.rfind(b"\n") + 1

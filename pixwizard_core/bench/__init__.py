@@ -1,1 +1,1 @@
-"""Measurements: what a step, its memory, a decoder, a file or fewer evaluations cost."""
+"""Measurements: the cost of a step, its memory, a decoder, a file or fewer evaluations."""

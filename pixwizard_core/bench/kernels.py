@@ -1,5 +1,5 @@
 """One evaluation of the model by way of computing it: attention kernels and the compiler, each as a
-share of the fastest matrix product that the device was seen to do. Made for GPUs; works anywhere.
+share of the fastest matrix product measured on the device. Made for GPUs; works anywhere.
 """
 
 from __future__ import annotations

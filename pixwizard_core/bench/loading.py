@@ -91,7 +91,8 @@ def _write_half(config: ModelConfig, path: Path) -> None:
 
 
 def _write_released(config: ModelConfig, path: Path) -> None:
-    """A pickle in float32. Its tensors lie in files of their own meanwhile, not in memory."""
+    """A pickle in float32. Meanwhile its tensors are stored in files of their own, not in
+    memory."""
     raw = path.parent / "raw"
     raw.mkdir()
     weights = {}

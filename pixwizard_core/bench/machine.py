@@ -1,4 +1,4 @@
-"""What a figure was measured on, and how busy that was."""
+"""The machine a figure was measured on, and its load."""
 
 from __future__ import annotations
 

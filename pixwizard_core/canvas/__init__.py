@@ -1,4 +1,4 @@
-"""Any size of picture → a size the model likes → back, in whole pixels.
+"""Any size of picture → a size that suits the model → back, in whole pixels.
 
 `fitting` plans how a picture lies on the canvas, `batch` holds one canvas for each picture,
 `buckets` chooses the model size, `images` and `resample` do the arithmetic of pixels.

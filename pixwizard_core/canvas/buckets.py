@@ -1,5 +1,5 @@
-"""Sizes the model likes: all grids of 16-px cells with about the area of a centre, aspect 4:1 at
-most."""
+"""Sizes that suit the model: all grids of 16-px cells with about the area of a centre, aspect 4:1
+at most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures and masks as they come from outside, brought to one form; and their resizing.
+"""Convert pictures and masks from outside to one form, and resize them.
 
 image_01 is (B, C, H, W) float in 0..1, pixels the same in -1..1, a mask is (B, H, W).
 """

@@ -1,4 +1,4 @@
-"""The command that does a task on any number of pictures: pixwizard batch."""
+"""The command that runs a task on any number of pictures: pixwizard batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pixwizard evaluate speed: what fewer evaluations of the small model cost in quality."""
+"""pixwizard evaluate speed: how much quality fewer evaluations of the small model cost."""
 
 from __future__ import annotations
 

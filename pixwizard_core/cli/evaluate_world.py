@@ -1,4 +1,4 @@
-"""pixwizard evaluate world: a small model scored on scenes it never saw."""
+"""pixwizard evaluate world: score a small model on scenes not used in training."""
 
 from __future__ import annotations
 

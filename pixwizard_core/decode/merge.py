@@ -27,7 +27,7 @@ class Merged(NamedTuple):
 def merge_depths(depths: Tensor, *, align: bool = True) -> Merged:
     """Merge depth maps (N, H, W) of one picture, each right up to its own scale and shift.
 
-    Every map is fitted by scale and shift to the common median, which is found anew after each
+    Every map is fitted by scale and shift to the common median, which is computed again after each
     round; differing points lose their say. The result keeps the mean level and spread of the input.
     Polarity must agree. One map comes back unchanged with uncertainty 0. Raises DecodeError for an
     empty or unfinite input.

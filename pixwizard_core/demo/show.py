@@ -1,4 +1,4 @@
-"""The demonstration: one room whose truth is known, asked for a task or more of every family."""
+"""The demonstration: one room whose truth is known, asked for at least one task of every family."""
 
 from __future__ import annotations
 

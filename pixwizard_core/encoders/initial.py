@@ -1,4 +1,4 @@
-"""First weights of an encoder that is to be trained from nothing."""
+"""Initial weights of an encoder to train from scratch."""
 
 from __future__ import annotations
 

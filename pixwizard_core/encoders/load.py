@@ -1,6 +1,6 @@
 """Find, recognise and load text and vision encoders from folders or single files.
 
-A file says what it is by the names and shapes of its tensors. One that carries its configuration in
+A file is recognised by the names and shapes of its tensors. One that carries its configuration in
 the header (the bundled encoders, or ones trained like them) may have any size; all others must be
 the models the released PixWizard was trained with.
 """

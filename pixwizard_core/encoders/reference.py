@@ -1,5 +1,5 @@
-"""Answers that the bundled encoders and autoencoder carry in their headers, to tell whether the
-layers they run on compute what they should.
+"""Answers stored in the headers of the bundled encoders and autoencoder, to check whether the
+layers they run on compute correctly.
 
 A wrong layer does not fail: it paints a wrong picture. So an exported bundle stores what one
 sentence and one picture give, and a host's layers are compared with that before anything loads.

@@ -1,4 +1,4 @@
-"""What describes an encoder: its sizes, under the names of the published config.json files."""
+"""Settings of an encoder: its sizes, under the names of the published config.json files."""
 
 from __future__ import annotations
 

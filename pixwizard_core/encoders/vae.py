@@ -1,4 +1,4 @@
-"""Pixels to model-space latents and back, whatever autoencoder does the work."""
+"""Pixels to model-space latents and back, with any autoencoder."""
 
 from __future__ import annotations
 

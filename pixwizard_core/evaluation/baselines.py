@@ -1,5 +1,5 @@
-"""Answers that cost nothing, to read scores against: the mean map, the most frequent class, another
-scene's answer, the hole filled with one colour, or the input as it is.
+"""Trivial answers to compare scores with: the mean map, the most frequent class, another scene's
+answer, the hole filled with one colour, or the input as it is.
 """
 
 from __future__ import annotations

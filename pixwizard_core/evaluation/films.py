@@ -1,4 +1,4 @@
-"""How much a model's answers to the frames of moving scenes flicker, by how frames are started."""
+"""How much a model's answers to moving scenes flicker, depending on how frames start."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ def paint_film(
     answers, before = [], None
     for number, frame in enumerate(frames_01):
         own = seed * 1000 + (number if start is None else 0)
-        answer, latent = paint_frame(
-            bundle, canvas, frame[None], sentence, own, settings, before
-        )
+        answer, latent = paint_frame(bundle, canvas, frame[None], sentence, own, settings, before)
         before = Start(start, latent) if start else None
         answers.append(answer)
     return answers

@@ -1,4 +1,4 @@
-"""Datasets as they lie on the disk when unpacked: which pictures, what to ask, where the truth is.
+"""Datasets as unpacked on disk: which pictures, what to ask, where the truth is.
 
 Each function takes the folder and DatasetOptions and gives pictures with `truth` filled in.
 """

@@ -1,4 +1,4 @@
-"""Pickles of plain values, as older datasets come: numbers, texts, lists and dictionaries."""
+"""Pickles of plain values, as used by older datasets: numbers, strings, lists and dictionaries."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Scores of one answer against a dataset's truth, and of a whole set from those of its pictures.
 
-What is listed for a picture can be added up, so it does not matter which worker scored which. The
+The values listed for a picture can be summed, so it does not matter which worker scored it. The
 protocols are the paper's (appendix D.1 to D.3); where it leaves a choice, the comment says ours.
 """
 

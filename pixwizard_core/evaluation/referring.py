@@ -1,4 +1,4 @@
-"""Where masks go wrong: their scores by how many objects are in view and how one is named."""
+"""Where masks fail: their scores by the number of objects in view and by how one is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fewer evaluations of the model cost in quality, task by task, against the reference's way.
+"""How much quality fewer evaluations of the model cost, task by task, against the reference's way.
 
 An evaluation is one branch of one step for one picture. The reference's way is 59 even Euler steps.
 """
@@ -131,7 +131,7 @@ def _study(
 
 
 def loss_percent(score: str, value: float, reference: float) -> float:
-    """Percent by which a score is worse than the reference's, below 0 when it is better."""
+    """Percent by which a score is worse than the reference's; negative if it is better."""
     if not reference:
         return 0.0
     worse = value - reference if score in LESS_IS_BETTER else reference - value

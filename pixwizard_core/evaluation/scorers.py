@@ -1,4 +1,4 @@
-"""How right painted answers are, task by task: each scorer takes (n, 3, H, W) in 0..1 and the
+"""How accurate painted answers are, task by task: each scorer takes (n, 3, H, W) in 0..1 and the
 examples they answer, and gives numbers by name. The right answer itself scores best, a copy of the
 input gains nothing.
 """

@@ -1,4 +1,4 @@
-"""Truth files of datasets as tensors. What a file means is said beside its path, in its item."""
+"""Truth files of datasets as tensors. What a file means is stated beside its path, in its item."""
 
 from __future__ import annotations
 

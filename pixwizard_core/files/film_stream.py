@@ -101,7 +101,7 @@ class Stream:
         return "; ".join(told)
 
     def _missing(self) -> str:
-        """What the container tells of and does not hold."""
+        """What the container declares but does not hold."""
         size = self.path.stat().st_size
         entries = getattr(self.stream, "index_entries", ())
         if "mov" in self.container.format.name.split(","):
@@ -120,7 +120,7 @@ class Stream:
         return f"it ends after {end:.1f} s, but its header says {told:.1f} s"
 
     def _told_s(self) -> float | None:
-        """The length that the container tells of, where it can be only the film's."""
+        """The length that the container declares, if it can only be the film's."""
         if self.stream.duration:
             return float(self.stream.duration * self.stream.time_base)
         if self.container.duration and len(self.container.streams) == 1:

@@ -1,1 +1,1 @@
-"""Any number of pictures: found, grouped, done by several workers, resumed, and listed."""
+"""Any number of pictures: found, grouped, processed by several workers, resumed, and listed."""

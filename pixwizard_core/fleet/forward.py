@@ -1,4 +1,5 @@
-"""Pictures of one model size through the model, so that companions change no bit of a result.
+"""Run pictures of one model size through the model, so that other pictures in the batch change no
+bit of a result.
 
 Matrix products round differently for different numbers of rows. So every forward pass has the same
 number of rows, filled up where pictures are missing, and texts of one length; within that, a row

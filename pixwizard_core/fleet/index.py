@@ -1,4 +1,4 @@
-"""The list of results: one JSON object a line, added to as items finish, put in order at the end.
+"""The list of results: one JSON object per line, appended as items finish, sorted at the end.
 
 A line that was cut off by a crash is dropped when the list is read again; its item is done again.
 """

@@ -1,7 +1,7 @@
-"""What is to be done with one picture, and who it is: its name, its content, its seed, its key.
+"""What to do with one picture, and its identity: name, content, seed and key.
 
 An item's result depends on the item and the job alone: never on its place in a list, on its
-neighbours, or on who does it.
+neighbours, or on the worker.
 """
 
 from __future__ import annotations

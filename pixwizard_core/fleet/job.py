@@ -1,4 +1,4 @@
-"""What is the same for all items of a run: the model, the settings, and how results are kept."""
+"""What all items of a run share: the model, the settings, and how results are stored."""
 
 from __future__ import annotations
 

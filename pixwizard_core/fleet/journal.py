@@ -1,4 +1,4 @@
-"""What was done of a chain, kept while it is in work, so that another worker can go on with it.
+"""What is done of a chain, recorded while it is processed, so that another worker can continue it.
 
 Ray gives the chain of a worker that ended to another one, any number of times, and drops what of
 the new results it has had before. The journal saves doing that again, and tells which batch was in

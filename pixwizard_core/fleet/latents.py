@@ -1,4 +1,5 @@
-"""The latents that the next frames of sequences start from, on the disk so that a run can go on."""
+"""The latents from which the next frames of sequences start, on disk so that a run can be
+resumed."""
 
 from __future__ import annotations
 

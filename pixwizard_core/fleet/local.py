@@ -1,4 +1,4 @@
-"""The engine of one process: worker threads around one copy of the weights, or one copy a GPU."""
+"""The engine of one process: worker threads around one copy of the weights, or one copy per GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Lists of pictures with their own instructions: CSV with a heading, or one JSON object a line."""
+"""Lists of pictures with their own instructions: CSV with a heading, or one JSON object per
+line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The engine of many processes or machines: Ray Data with a pool of actors, a model in each.
 
-Ray Data hands out the work, keeps the pool, starts a worker that ends anew and gives it its chain
-again, and streams the results. Workers get lists of paths and give back lines of the index;
+Ray Data distributes the work, keeps the pool, restarts a worker that dies and gives it its chain
+again, and streams the results. Workers receive lists of paths and return lines of the index;
 pictures never pass through Ray's object store, so its memory stays small. All machines must see the
 inputs and the output folder.
 """

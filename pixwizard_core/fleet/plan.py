@@ -1,4 +1,4 @@
-"""From found pictures to work: who they are, what is asked of them, what is left, and in groups."""
+"""Turn found pictures into work: their names, their tasks, what is left, in groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A whole run: what is left, done by an engine, listed as it finishes, and put in order."""
+"""A whole run: find what is left, let an engine process it, list results as they finish, and sort
+the list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blank parts for the model to fill, and results laid back on their source.
+"""Blank parts for the model to fill, and results pasted back onto their source.
 
 `blanks` punches holes and adds margins, `sides` measures margins, `surroundings` crops around a
 mask, `blending` puts the answer back.

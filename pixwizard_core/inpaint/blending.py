@@ -1,4 +1,4 @@
-"""Laying a result on its source so that pixels outside the mask keep every bit."""
+"""Paste a result onto its source so that pixels outside the mask keep every bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How right an answer is: arrays in, numbers out. NaN where nothing supports a number.
+"""How accurate an answer is: arrays in, numbers out. NaN where nothing supports a number.
 
 `measures` has one function for each number, `compare` all numbers of one kind of answer by name,
 `flicker` what changes between frames.

@@ -1,4 +1,5 @@
-"""What measures take: numbers in any common container, brought to tensors of one type and place."""
+"""Arguments of metrics: numbers in any common container, converted to tensors of one dtype and
+device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention as a plain function, and the one place where the host can put in its own."""
+"""Attention as a plain function, and the only place where the host can substitute its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is constant over the steps of a run: the token layout, and keys and values of conditions."""
+"""What stays constant during a run: the token layout, and keys and values of conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules, guidance and solvers. Nothing here knows a model: it gets callables and tensors."""
+"""Schedules, guidance and solvers. Nothing here knows the model: it gets callables and tensors."""
 
 from .dopri5 import dopri5
 from .guidance import GUIDED_CHANNELS, combine, needed_branches

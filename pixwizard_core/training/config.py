@@ -1,4 +1,4 @@
-"""What a training run is made of, read from a TOML or JSON file."""
+"""The settings of a training run, read from a TOML or JSON file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training samples of the demo world, encoded once and kept where training reads them.
+"""Training samples of the demo world, encoded once and stored where training reads them.
 
 A sample is what a step needs and nothing else: the input picture (for the image encoder), the
 latents of input and target, and the token ids of a few instructions that ask for the same.

@@ -1,4 +1,4 @@
-"""What a comparison is, and how close is close enough."""
+"""Comparisons, and their tolerances."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Cases of one forward, and how the inputs of any case with a transformer are read.
 
-Each case goes two ways. "plain" is what the reference does: everything recomputed, every branch
-run. "prepared" is what this project runs: conditions prepared once, cancelling branches left out.
+Each case is computed in two ways. "plain" is what the reference does: everything recomputed, every
+branch run. "prepared" is what this project runs: conditions prepared once, cancelling branches
+skipped.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _open_pickle(path: Path) -> WeightFile:
     mapped, read = zipfile.is_zipfile(path), 0
 
     def fetch(name: str) -> Tensor:
-        # What was read of a mapped file stays in memory until the mapping ends, so it begins anew.
+        # What was read of a mapped file stays in memory until the mapping ends, so map it again.
         nonlocal tensors, read
         if mapped and read > MAPPED_BYTES:
             tensors, read = {}, 0
