@@ -17,6 +17,7 @@ from . import (
     load,
     lora,
     options,
+    pick_box,
     sample,
     save,
 )
@@ -37,6 +38,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     *options.NODES,
     *lora.NODES,
     *check.NODES,
+    *pick_box.NODES,
 )
 
 

@@ -7,16 +7,21 @@ from comfy_api.latest import io
 
 from ..pixwizard_core.decode import dialects
 from ..pixwizard_core.decode.boxes import Box, decode_boxes
+from ..pixwizard_core.decode.read_boxes import XYXY
 from ..pixwizard_core.files.lettering import write_tags
-from . import views
+from . import sockets, views
 from .base import Node
 from .decode import canvas_input
 from .host import schema
-from .inputs import answer_image, colour_combo, shown_source, source_as_answer, source_image
+from .inputs import (
+    answer_image,
+    bbox_format,
+    colour_combo,
+    shown_source,
+    source_as_answer,
+    source_image,
+)
 from .tensors import from_image_01, from_mask, to_image_01
-
-BBox, Segs = io.Custom("BBOX"), io.Custom("SEGS")
-BoundingBox = io.Custom("BOUNDING_BOX")
 
 
 def at_source(boxes, canvas, answer):
@@ -72,22 +77,25 @@ class DecodeBoxes(Node):
                 ),
                 source_image(),
                 canvas_input(),
+                bbox_format(),
             ],
             outputs=[
-                BBox.Output(
+                sockets.BBox.Output(
                     "bboxes",
                     display_name="bboxes",
                     is_output_list=True,
-                    tooltip="[[x1, y1, x2, y2], ...], one list per picture. Nodes that take BBOX "
-                    "do not support batches and run once per picture.",
+                    tooltip="[[x1, y1, x2, y2], ...], or x, y, width, height by the format; one "
+                    "list per picture. Nodes that take BBOX do not support batches and run once "
+                    "per picture.",
                 ),
-                BoundingBox.Output(
+                sockets.BoundingBox.Output(
                     "bounding_boxes",
                     display_name="bounding_boxes",
-                    tooltip="[{x, y, width, height, label, score}, ...]; for a batch, one list per "
-                    "picture.",
+                    tooltip="[[{x, y, width, height, label, score}, ...], ...], a list for each "
+                    "picture, as ComfyUI's own detectors give it. Crop Image takes one box: put "
+                    "Pick Box between.",
                 ),
-                Segs.Output(
+                sockets.Segs.Output(
                     "segs",
                     display_name="segs",
                     is_output_list=True,
@@ -96,17 +104,25 @@ class DecodeBoxes(Node):
                 io.String.Output(
                     "json",
                     display_name="json",
-                    tooltip="[{bboxes, labels, scores, ...}], one per picture, in the format of "
-                    "Florence nodes.",
+                    tooltip="Text [{bboxes, labels, scores, ...}], one per picture; the boxes are "
+                    "always x1, y1, x2, y2.",
                 ),
                 io.Mask.Output("mask", display_name="mask"),
                 io.Image.Output("picture", display_name="picture"),
                 io.Int.Output("count", display_name="count"),
+                sockets.Json.Output(
+                    "coordinates",
+                    display_name="coordinates",
+                    tooltip="[[[x1, y1, x2, y2], ...], ...], one list per picture, in the "
+                    "format that Florence2 to Coordinates takes.",
+                ),
             ],
         )
 
     @classmethod
-    def run(cls, image, colour, min_score, label, source=None, canvas=None):
+    def run(
+        cls, image, colour, min_score, label, source=None, canvas=None, format=XYXY
+    ):
         answer = to_image_01(image)
         asked = source_as_answer(source, answer, canvas)
         found = decode_boxes(answer, colour, asked, min_score=min_score)
@@ -114,18 +130,18 @@ class DecodeBoxes(Node):
             found = [at_source(boxes, canvas.of(i), answer) for i, boxes in enumerate(found)]
         shown = shown_source(source, answer, canvas).expand(len(found), -1, -1, -1)
         height, width = shown.shape[-2:]
-        dicts = [dialects.to_bounding_boxes(boxes, label) for boxes in found]
         data = dialects.to_florence(found, label, width, height)
         text = dialects.to_json(data)
         masks = torch.stack([dialects.to_mask(boxes, width, height) for boxes in found])
         return io.NodeOutput(
-            [dialects.to_bbox(boxes) for boxes in found],
-            dicts[0] if len(dicts) == 1 else dicts,
+            [dialects.to_bbox(boxes, format) for boxes in found],
+            [dialects.to_bounding_boxes(boxes, label) for boxes in found],
             [dialects.to_segs(boxes, label, width, height) for boxes in found],
             text,
             from_mask(masks),
             from_image_01(annotated(shown, found, label, colour)),
             sum(map(len, found)),
+            [dialects.to_bbox(boxes) for boxes in found],
             ui={"text": [text], "pixwizard_boxes": data, **views.boxes(shown, data, colour)},
         )
 

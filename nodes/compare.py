@@ -8,13 +8,13 @@ import math
 from comfy_api.latest import io
 
 from ..pixwizard_core.decode.depth import METRES, to_metres
-from ..pixwizard_core.decode.dialects import read_pictures
 from ..pixwizard_core.decode.masks import decode_mask
 from ..pixwizard_core.decode.normals import decode_normals
+from ..pixwizard_core.decode.read_boxes import XYXY, read_pictures
 from ..pixwizard_core.decode.segments import decode_segments
 from ..pixwizard_core.errors import CanvasError
 from ..pixwizard_core.metrics import compare as scores
-from . import views
+from . import sockets, views
 from .base import Node
 from .host import schema
 from .inputs import (
@@ -23,11 +23,11 @@ from .inputs import (
     palette_combo,
     palette_of,
     palette_text,
+    read_format,
 )
 from .page_data import used_when
 from .tensors import as_masks, to_image_01, to_mask
 
-AnyBoxes = io.Custom("BBOX,BOUNDING_BOX,STRING")
 KINDS = ("depth", "normals", "segmentation", "mask", "boxes", "edges", "picture")
 SCHEMA_VERSION = 1
 
@@ -62,6 +62,11 @@ def bools(prediction, truth, prediction_mask, truth_mask, kind):
             "truth_mask, or prediction and truth"
         )
     return tuple(decode_mask(x) for x in pictures(prediction, truth, kind))
+
+
+def size_of(image):
+    """(width, height) of a host IMAGE in px; None without one."""
+    return None if image is None else tuple(to_image_01(image).shape[:-3:-1])
 
 
 def readable(value: float):
@@ -112,13 +117,13 @@ class Compare(Node):
                 ),
                 io.Mask.Input("prediction_mask", optional=True, tooltip="Mask or lines to judge."),
                 io.Mask.Input("truth_mask", optional=True, tooltip="True mask or lines."),
-                AnyBoxes.Input(
+                sockets.BoxesOrText.Input(
                     "prediction_boxes",
                     optional=True,
-                    tooltip="Boxes to judge: BBOX as xyxy px, BOUNDING_BOX, or JSON text. A list "
-                    "of lists has one list per picture.",
+                    tooltip="Boxes to judge: BBOX in px, BOUNDING_BOX, or JSON text. A list of "
+                    "lists has one list per picture.",
                 ),
-                AnyBoxes.Input(
+                sockets.BoxesOrText.Input(
                     "truth_boxes", optional=True, tooltip="True boxes, in any of these formats."
                 ),
                 io.Mask.Input(
@@ -128,6 +133,10 @@ class Compare(Node):
                     "pictures.",
                 ),
                 used_when(palette_text(), kind=["segmentation"]),
+                *(
+                    used_when(read_format(f"{side}_format", f"{side}_boxes"), kind=["boxes"])
+                    for side in ("prediction", "truth")
+                ),
             ],
             outputs=[
                 io.String.Output("report", display_name="report"),
@@ -139,14 +148,18 @@ class Compare(Node):
     def run(
         cls, kind, near_m, far_m, near, align, palette, prediction=None, truth=None,
         prediction_mask=None, truth_mask=None, prediction_boxes=None, truth_boxes=None, valid=None,
-        palette_text="",
+        palette_text="", prediction_format=XYXY, truth_format=XYXY,
     ):  # fmt: skip
         if kind == "boxes":
             if prediction_boxes is None or truth_boxes is None:
                 raise CanvasError(
                     "comparing boxes needs both; connect prediction_boxes and truth_boxes"
                 )
-            found = (read_pictures(boxes) for boxes in (prediction_boxes, truth_boxes))
+            size = size_of(prediction if truth is None else truth)
+            found = (
+                read_pictures(prediction_boxes, prediction_format, size),
+                read_pictures(truth_boxes, truth_format, size),
+            )
             return answer(kind, scores.compare_boxes(*found))
         if kind in ("mask", "edges"):
             both = bools(prediction, truth, prediction_mask, truth_mask, kind)

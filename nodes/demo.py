@@ -8,18 +8,22 @@ import random
 import torch
 from comfy_api.latest import io
 
+from ..pixwizard_core.decode import dialects
+from ..pixwizard_core.decode.boxes import Box
 from ..pixwizard_core.decode.masks import mask_boxes
+from ..pixwizard_core.decode.read_boxes import XYXY
 from ..pixwizard_core.tasks import instruction
 from ..pixwizard_core.world import Scenes, Views, captions, pictures, refer, render, sample_scenes
 from ..pixwizard_core.world.example_tasks import SPOILS
 from ..pixwizard_core.world.scenes import MAX_OBJECTS
+from . import sockets
 from .base import Node
 from .host import schema
+from .inputs import bbox_format
 from .tensors import from_image_01, from_mask
 
 UNSPOILED = "none"
 DAMAGES = (UNSPOILED, *SPOILS)
-BBox = io.Custom("BBOX")
 
 
 def name_an_object(scenes: Scenes, views: Views, seed: int) -> tuple[str, int]:
@@ -87,6 +91,7 @@ class DemoScene(Node):
                     tooltip="Damage to apply for the output damaged, named after the task that "
                     "repairs it.",
                 ),
+                bbox_format(),
             ],
             outputs=[
                 io.Image.Output("image", display_name="image"),
@@ -110,12 +115,11 @@ class DemoScene(Node):
                     display_name="damaged",
                     tooltip="The picture with the chosen damage; the picture itself for none.",
                 ),
-                BBox.Output(
+                sockets.BBox.Output(
                     "bboxes",
                     display_name="bboxes",
-                    tooltip=(
-                        "[[x1, y1, x2, y2]] of the named object in px; empty if no object is named."
-                    ),
+                    tooltip="[[x1, y1, x2, y2]] of the named object in px, or x, y, width, height "
+                    "by the format; empty if no object is named.",
                 ),
                 io.String.Output(
                     "instruction",
@@ -123,11 +127,17 @@ class DemoScene(Node):
                     tooltip="A sentence to start with. It asks for the mask of the named object, "
                     "or for depth if the scene names none.",
                 ),
+                sockets.BoundingBox.Output(
+                    "bounding_boxes",
+                    display_name="bounding_boxes",
+                    tooltip="[[{x, y, width, height, label, score}]] of the named object, in "
+                    "the format of ComfyUI's own detectors; [[]] if no object is named.",
+                ),
             ],
         )
 
     @classmethod
-    def run(cls, seed, objects, width, height, damage=UNSPOILED):
+    def run(cls, seed, objects, width, height, damage=UNSPOILED, format=XYXY):
         generator = torch.Generator().manual_seed(seed)
         scenes = sample_scenes(1, generator, max_objects=objects)
         views = render(scenes, height, width)
@@ -137,6 +147,7 @@ class DemoScene(Node):
         spoiled = views.rgb
         if damage != UNSPOILED:
             spoiled = SPOILS[damage](views, torch.Generator().manual_seed(seed))
+        boxes = [Box(tuple(box), 1.0) for box in mask_boxes(mask).tolist()] if number >= 0 else []
         return io.NodeOutput(
             from_image_01(views.rgb),
             captions(scenes, views)[0],
@@ -147,8 +158,9 @@ class DemoScene(Node):
             from_image_01(pictures.segmentation_picture(views)),
             from_image_01(render(emptied, height, width).rgb),
             from_image_01(spoiled),
-            mask_boxes(mask).tolist() if number >= 0 else [],
+            dialects.to_bbox(boxes, format),
             instruction("mask" if target else "depth", target=target, seed=seed),
+            [dialects.to_bounding_boxes(boxes, target)],
         )
 
 

@@ -8,6 +8,7 @@ from ..pixwizard_core import canvas as canvases
 from ..pixwizard_core.canvas.images import resize_image
 from ..pixwizard_core.decode import palette as palettes
 from ..pixwizard_core.decode.masks import Cleanup
+from ..pixwizard_core.decode.read_boxes import FORMS, READ_FORMS, XYXY
 from ..pixwizard_core.errors import DecodeError
 from ..pixwizard_core.tasks import COLOURS
 from .tensors import to_image_01
@@ -60,6 +61,29 @@ def metres_input(name: str, default: float, *, optional: bool = False):
         optional=optional,
         tooltip=f"Distance of the {shade} shade in metres, 0 to 100000. The model's depth is "
         "relative; 0 and 10 m are usual indoors.",
+    )
+
+
+def bbox_format(consumers: str = "the bboxes output"):
+    return io.Combo.Input(
+        "format",
+        options=list(FORMS),
+        default=XYXY,
+        optional=True,
+        tooltip=f"What {consumers} holds. xyxy: x1, y1, x2, y2, as Florence, SAM2 and most packs "
+        "read BBOX. xywh: x, y, width, height, for KJNodes and Easy-Use.",
+    )
+
+
+def read_format(id: str, boxes: str):
+    return io.Combo.Input(
+        id,
+        options=list(READ_FORMS),
+        default=XYXY,
+        optional=True,
+        tooltip=f"What lists of four numbers in {boxes} are. xyxy: x1, y1, x2, y2. xywh: x, y, "
+        "width, height, as KJNodes and Easy-Use give them. auto: the only one of both that is "
+        "possible, else an error. BOUNDING_BOX and Florence data say it themselves.",
     )
 
 

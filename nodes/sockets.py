@@ -1,8 +1,14 @@
-"""Socket types that PixWizard adds to the host. Their names are saved in workflows: never
-rename."""
+"""Socket types that the host does not have in every version. Their names are saved in workflows:
+never rename."""
 
 from __future__ import annotations
 
 from comfy_api.latest import io
 
 Canvas = io.Custom("PIXWIZARD_CANVAS")  # pixwizard_core.canvas.Canvas: how a picture was fitted
+
+# Boxes as other packs name their sockets.
+BBox, BoundingBox, Segs = io.Custom("BBOX"), io.Custom("BOUNDING_BOX"), io.Custom("SEGS")
+Json = io.Custom("JSON")  # what Florence nodes hand on: lists and dictionaries, not text
+BoxesOrText = io.Custom("BBOX,BOUNDING_BOX,STRING")
+AnyBoxes = io.Custom("BBOX,BOUNDING_BOX,STRING,JSON")

@@ -1,14 +1,14 @@
-"""Boxes in the forms that other nodes and tools understand.
+"""Boxes in the forms that other nodes and tools understand; read_boxes reads them again.
 
-Ours are xyxy in whole pixels, right and bottom exclusive. BBOX: [[x1, y1, x2, y2], ...].
-BOUNDING_BOX: [{"x", "y", "width", "height"}, ...]. Florence: [{"bboxes": [...], "labels": [...]}],
-one entry a picture. SEGS: ((height, width), [SEG, ...]) for one picture, as Impact Pack has it.
+Ours are xyxy in whole pixels, right and bottom exclusive. BBOX: [[x1, y1, x2, y2], ...], or [[x, y,
+width, height], ...] for packs that read it so. BOUNDING_BOX: [[{"x", "y", "width", "height"}, ...],
+...], a list for each picture. Florence: [{"bboxes": [...], "labels": [...]}], one entry a picture.
+SEGS: ((height, width), [SEG, ...]) for one picture, as Impact Pack has it.
 """
 
 from __future__ import annotations
 
 import json
-import reprlib
 from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import DecodeError
-from ..json_text import read_json
 from .boxes import Box
 from .common import Rgb, picture, rgb_of
+from .read_boxes import XYXY, read_pictures
 
-XYWH = ("x", "y", "width", "height")
-DEEPEST = 8  # lists in lists; pictures, boxes and their numbers need three
+__all__ = ["SEG", "draw", "read_pictures", "to_bbox", "to_bounding_boxes", "to_florence",
+           "to_json", "to_mask", "to_points", "to_segs"]  # fmt: skip
 SCHEMA_VERSION = 1  # of the JSON; raised when a field changes its meaning
 SEGS_CONTEXT = 3.0  # a SEG's crop in multiples of its box, the usual default of detector nodes
 
@@ -34,9 +33,17 @@ SEG = namedtuple(
 )
 
 
-def to_bbox(boxes: Sequence[Box]) -> list[list[int]]:
-    """Boxes of one picture as [[x1, y1, x2, y2], ...]."""
-    return [list(box.xyxy_px) for box in boxes]
+def to_bbox(boxes: Sequence[Box], form: str = XYXY) -> list[list[int]]:
+    """Boxes of one picture as [[x1, y1, x2, y2], ...], or with form "xywh" as [[x, y, width,
+    height], ...]."""
+    if form == XYXY:
+        return [list(box.xyxy_px) for box in boxes]
+    return [[x1, y1, x2 - x1, y2 - y1] for (x1, y1, x2, y2), _ in boxes]
+
+
+def to_points(boxes: Sequence[Box]) -> list[dict[str, int]]:
+    """The pixels in the middle of the boxes of one picture, as [{"x", "y"}, ...]."""
+    return [{"x": (x1 + x2) // 2, "y": (y1 + y2) // 2} for (x1, y1, x2, y2), _ in boxes]
 
 
 def to_bounding_boxes(boxes: Sequence[Box], label: str) -> list[dict[str, Any]]:
@@ -73,17 +80,25 @@ def to_json(data: Any) -> str:
 
 
 def to_segs(
-    boxes: Sequence[Box], label: str, width: int, height: int, context: float = SEGS_CONTEXT
+    boxes: Sequence[Box],
+    label: str | Sequence[str],
+    width: int,
+    height: int,
+    context: float = SEGS_CONTEXT,
+    masks: Sequence[Tensor] | None = None,
 ) -> tuple[tuple[int, int], list[SEG]]:
-    """Boxes of one picture as SEGS; the mask of each is its whole box."""
+    """Boxes of one picture as SEGS. label: one for all, or one for each. masks: the (H, W) of each
+    thing; without them the mask of each is its whole box."""
+    labels = [label] * len(boxes) if isinstance(label, str) else label
     found = []
-    for (x1, y1, x2, y2), score in boxes:
+    for i, ((x1, y1, x2, y2), score) in enumerate(boxes):
         left, right = _stretch(x1, x2, context, width)
         top, bottom = _stretch(y1, y2, context, height)
-        mask = torch.zeros(bottom - top, right - left)
-        mask[y1 - top : y2 - top, x1 - left : x2 - left] = 1
+        mask = torch.zeros(bottom - top, right - left, dtype=torch.float32)
+        inside = mask[y1 - top : y2 - top, x1 - left : x2 - left]
+        inside[:] = 1 if masks is None else masks[i][y1:y2, x1:x2].to(inside)
         region = [left, top, right, bottom]
-        found.append(SEG(None, mask.numpy(), score, region, [x1, y1, x2, y2], label))
+        found.append(SEG(None, mask.numpy(), score, region, [x1, y1, x2, y2], labels[i]))
     return (height, width), found
 
 
@@ -112,61 +127,6 @@ def draw(image_01: Tensor, pictures: Sequence[Sequence[Box]], colour: str | Rgb)
             inside[:, line:-line, line:-line] = 0
             middle[:] = kept
     return drawn
-
-
-def read_pictures(value: Any) -> list[Tensor]:
-    """Boxes in any of these forms, or their JSON text, as (N, 4) float xyxy for each picture.
-
-    Lists of four numbers are taken as xyxy; no boxes give one (0, 4). A list of lists of boxes, or
-    of {bboxes: [...]}, is one of several pictures; anything else belongs to one. Raises DecodeError
-    for what is no list of boxes.
-    """
-    if isinstance(value, str):
-        value = read_json(value, "the boxes are", DecodeError) if value.strip() else []
-    if isinstance(value, Tensor):
-        value = value.tolist()
-    several = isinstance(value, (list, tuple)) and any(map(_of_a_picture, value))
-    found = [torch.tensor(_rows(one)).view(-1, 4) for one in (value if several else [value])]
-    if not all(bool(torch.isfinite(boxes).all()) for boxes in found):
-        raise DecodeError("a box holds values that are not finite")
-    return found
-
-
-def _of_a_picture(value: Any) -> bool:
-    """Whether this holds the boxes of one picture, rather than being a box."""
-    if isinstance(value, dict):
-        return "bboxes" in value
-    return isinstance(value, (list, tuple)) and not any(isinstance(v, (int, float)) for v in value)
-
-
-def _rows(value: Any, depth: int = 0) -> list[list[float]]:
-    """Four numbers for each box of one picture."""
-    if depth > DEEPEST:
-        raise DecodeError(f"the boxes are nested more than {DEEPEST} lists deep")
-    if isinstance(value, Tensor):
-        value = value.tolist()
-    if isinstance(value, dict):
-        if set(XYWH) <= value.keys():
-            x, y, width, height = _floats([value[name] for name in XYWH])
-            return [[x, y, x + width, y + height]]
-        if "bboxes" in value:
-            return _rows(value["bboxes"], depth + 1)
-    if isinstance(value, (list, tuple)):
-        if len(value) == 4 and all(isinstance(v, (int, float)) for v in value):
-            return [_floats(value)]
-        if not any(isinstance(v, (int, float, str)) for v in value):
-            return [row for part in value for row in _rows(part, depth + 1)]
-    raise DecodeError(
-        "boxes must be [x1, y1, x2, y2], {x, y, width, height} or {bboxes: [...]}, or lists of "
-        f"these. Got: {reprlib.repr(value)}"
-    )
-
-
-def _floats(values: Sequence[Any]) -> list[float]:
-    try:
-        return [float(v) for v in values]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DecodeError(f"a box is not made of four numbers: {error}") from None
 
 
 def _stretch(low: int, high: int, factor: float, limit: int) -> tuple[int, int]:

@@ -17,10 +17,12 @@ from pixwizard_core.decode.dialects import (
     to_florence,
     to_json,
     to_mask,
+    to_points,
     to_segs,
 )
 from pixwizard_core.decode.edges import decode_edges, thin
 from pixwizard_core.decode.overlay import overlay
+from pixwizard_core.decode.read_boxes import read_boxes
 from pixwizard_core.errors import DecodeError
 
 BOXES = [Box((10, 20, 40, 60), 0.91234), Box((0, 0, 5, 8), 0.6)]
@@ -203,3 +205,57 @@ def test_thinning_stops_where_it_was_told_to():
 def test_overlay_lays_half_the_colour_on():
     shown = overlay(torch.zeros(1, 3, 1, 2), torch.tensor([[[True, False]]]), "red")
     assert shown[0, :, 0].T.tolist() == [[0.5, 0, 0], [0, 0, 0]]
+
+
+def test_bbox_can_hold_a_corner_and_a_size():
+    assert to_bbox(BOXES, "xywh") == [[10, 20, 30, 40], [0, 0, 5, 8]]
+
+
+def test_points_are_the_middles_of_boxes():
+    assert to_points(BOXES) == [{"x": 25, "y": 40}, {"x": 2, "y": 4}]
+
+
+@pytest.mark.parametrize(
+    ("form", "size", "wanted"),
+    [
+        ("xyxy", None, [10, 20, 30, 40]),
+        ("xywh", None, [10, 20, 40, 60]),
+        ("auto", (35, 90), [10, 20, 30, 40]),  # as a size it would leave the picture
+    ],
+)
+def test_four_numbers_are_read_by_the_form_that_is_named(form, size, wanted):
+    (boxes,) = read_pictures([[10, 20, 30, 40]], form, size)
+    assert boxes.tolist() == [wanted]
+
+
+def test_auto_takes_the_only_form_that_all_boxes_can_have():
+    (boxes,) = read_pictures([[0, 0, 9, 9], [50, 60, 20, 10]], "auto")
+    assert boxes.tolist() == [[0, 0, 9, 9], [50, 60, 70, 70]]
+    assert read_pictures([[0, 0, 9, 9]], "auto")[0].tolist() == [[0, 0, 9, 9]]  # the same in both
+    dicts = to_bounding_boxes(BOXES, "ball")
+    assert read_pictures(dicts, "auto")[0].tolist() == to_bbox(BOXES)  # says it itself
+
+
+@pytest.mark.parametrize(
+    ("boxes", "form", "size", "message"),
+    [
+        ([[50, 60, 20, 10]], "xyxy", None, "cannot be x1, y1, x2, y2.*choose the format xywh"),
+        ([[50, 60, 70, 10]], "xyxy", None, "choose the format xywh"),
+        ([[50, 60, -5, 10]], "xywh", None, "cannot be x, y, width, height.*choose the format xyxy"),
+        ([{"x": 1, "y": 1, "width": -1, "height": 1}], "xyxy", None, "would end before it begins"),
+        ([[10, 20, 30, 40]], "auto", None, "could be x1, y1, x2, y2 as well as x, y, width"),
+        ([[10, 20, 30, 40]], "auto", (20, 20), "neither all x1, y1, x2, y2 nor all x, y, width"),
+        ([[50, 60, -5, 10]], "auto", None, "neither all"),
+    ],
+)
+def test_boxes_that_the_form_cannot_be_are_refused(boxes, form, size, message):
+    with pytest.raises(DecodeError, match=message):
+        read_pictures(boxes, form, size)
+
+
+def test_scores_and_names_are_read_where_they_are_given():
+    (boxes,) = read_boxes(to_florence([BOXES], "ball", 100, 80))
+    assert boxes[0] == ((10, 20, 40, 60), 0.9123, "ball")
+    assert read_boxes([[1, 2, 3, 4]])[0][0] == ((1, 2, 3, 4), 1.0, "")
+    with pytest.raises(DecodeError, match="a score of the boxes is no number"):
+        read_boxes([{"x": 1, "y": 1, "width": 1, "height": 1, "score": "high"}])

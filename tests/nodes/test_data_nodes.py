@@ -224,9 +224,14 @@ def outlined(width=128, height=96, box=(20, 30, 70, 80)):
 def test_boxes_come_out_in_every_form(nodes):
     source, answer = outlined()
     result = called(nodes["DecodeBoxes"], image=answer, source=source, label="ball")
-    (bboxes,), dicts, segs, text, mask, picture, count = result.args
+    (bboxes,), dicts, segs, text, mask, picture, count, coordinates = result.args
     assert bboxes == [[20, 30, 70, 80]]
-    assert dicts == [{"x": 20, "y": 30, "width": 50, "height": 50, "label": "ball", "score": 1.0}]
+    box = {"x": 20, "y": 30, "width": 50, "height": 50, "label": "ball", "score": 1.0}
+    assert dicts == [[box]]  # a list for each picture, for one picture too
+    assert coordinates == [[[20, 30, 70, 80]]]
+    sized = call(nodes["DecodeBoxes"], image=answer, source=source, format="xywh")
+    assert sized[0] == [[[20, 30, 50, 50]]]
+    assert sized[7] == coordinates  # Florence reads corners, whatever the format
     ((size, (seg,)),) = segs
     assert size == (96, 128)
     assert (seg.bbox, seg.label) == ([20, 30, 70, 80], "ball")
@@ -253,10 +258,11 @@ def test_boxes_carry_their_name_in_the_picture(nodes):
 
 def test_boxes_of_nothing_are_an_answer(nodes):
     source, _ = outlined()
-    bboxes, dicts, segs, text, mask, picture, count = call(
+    bboxes, dicts, segs, text, mask, picture, count, coordinates = call(
         nodes["DecodeBoxes"], image=source, source=source
     )
-    assert (bboxes, dicts, segs, count) == ([[]], [], [((96, 128), [])], 0)
+    assert (bboxes, dicts, segs, count) == ([[]], [[]], [((96, 128), [])], 0)
+    assert coordinates == [[]]
     assert json.loads(text)[0]["bboxes"] == []
     assert mask.shape == (1, 96, 128)
     assert not mask.any()
@@ -266,7 +272,7 @@ def test_boxes_of_nothing_are_an_answer(nodes):
 def test_boxes_of_a_batch_are_kept_apart(nodes):
     source, answer = outlined()
     both = torch.cat([source, answer])
-    bboxes, dicts, segs, text, mask, _, count = call(
+    bboxes, dicts, segs, text, mask, _, count, _ = call(
         nodes["DecodeBoxes"], image=both, source=source
     )
     assert bboxes == [[], [[20, 30, 70, 80]]]
@@ -285,7 +291,7 @@ def test_boxes_come_back_to_the_source_size(nodes):
     answer[:, 23:57, 33:107] = fitted[:, 23:57, 33:107]
     height, width = fitted.shape[1:3]
     for given in (source, fitted):
-        (bboxes,), *_, mask, picture, count = call(
+        (bboxes,), *_, mask, picture, count, _ = call(
             nodes["DecodeBoxes"], image=answer, source=given, canvas=canvas
         )
         assert count == 1
@@ -565,6 +571,23 @@ def test_compare_gives_the_scores_of_each_kind(nodes):
         "truth_boxes": '[{"x":0,"y":0,"width":4,"height":2}]',
     }
     assert compared(nodes, kind="boxes", **boxes)[1] == pytest.approx(0.5)
+
+
+def test_compare_reads_boxes_by_their_format(nodes, errors):
+    truth = {"kind": "boxes", "truth_boxes": [[20, 30, 70, 80]]}
+    score = compared(nodes, **truth, prediction_boxes=[[20, 30, 50, 50]], prediction_format="xywh")
+    assert score[1] == 1
+    sized = {"kind": "boxes", "truth_boxes": [[20, 30, 50, 50]], "truth_format": "xywh"}
+    assert compared(nodes, **sized, prediction_boxes=[[20, 30, 70, 80]])[1] == 1
+    auto = {"prediction_boxes": [[90, 60, 30, 20]], "prediction_format": "auto"}
+    assert compared(nodes, kind="boxes", truth_boxes=[[90, 60, 120, 80]], **auto)[1] == 1
+    picture = {"prediction": image(64, 96), "prediction_boxes": [[20, 30, 50, 50]]}
+    auto = {"truth_boxes": [[20, 30, 50, 50]], "prediction_format": "auto"}
+    assert compared(nodes, kind="boxes", **picture, **auto)[1] == 1
+    with pytest.raises(errors.DecodeError, match="choose the format xywh"):
+        compared(
+            nodes, kind="boxes", truth_boxes=[[0, 0, 9, 9]], prediction_boxes=[[90, 60, 30, 20]]
+        )
 
 
 def test_compare_takes_boxes_picture_by_picture(nodes):

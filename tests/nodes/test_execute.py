@@ -364,7 +364,9 @@ def test_demo_scene_is_the_same_for_the_same_seed(nodes):
 
 def test_demo_scene_tells_the_true_answers(nodes, extension):
     answers = call(nodes["DemoScene"], seed=3, width=96, height=64)
-    one, _, target, _, mask, normals, classes, without, damaged, bboxes, instruction = answers
+    one, _, target, _, mask, normals, classes, without, damaged, bboxes, instruction, dicts = (
+        answers
+    )
     assert target in instruction
     assert "mask" in instruction or "white" in instruction  # as all trained phrasings say
     assert normals.shape == classes.shape == without.shape == one.shape
@@ -378,6 +380,10 @@ def test_demo_scene_tells_the_true_answers(nodes, extension):
     rows, columns = mask[0].nonzero().unbind(1)
     assert (left, right) == (int(columns.min()), int(columns.max()) + 1)
     assert (top, bottom) == (int(rows.min()), int(rows.max()) + 1)
+    box = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    assert dicts == [[{**box, "label": target, "score": 1.0}]]
+    (sized,) = call(nodes["DemoScene"], seed=3, width=96, height=64, format="xywh")[9]
+    assert sized == list(box.values())
     inside = mask[0] > 0
     assert float((without - one).abs().amax(-1)[0][inside].mean()) > 0.05
 
@@ -385,10 +391,10 @@ def test_demo_scene_tells_the_true_answers(nodes, extension):
 @pytest.mark.parametrize("damage", ["denoise", "dehaze", "watermark", "superres"])
 def test_demo_scene_damages_its_picture(nodes, damage):
     given = {"seed": 3, "width": 96, "height": 64, "damage": damage}
-    one, *_, damaged, _, _ = call(nodes["DemoScene"], **given)
+    one, *_, damaged, _, _, _ = call(nodes["DemoScene"], **given)
     assert damaged.shape == one.shape
     assert not torch.equal(damaged, one)
-    assert torch.equal(call(nodes["DemoScene"], **given)[-3], damaged)
+    assert torch.equal(call(nodes["DemoScene"], **given)[-4], damaged)
 
 
 def test_demo_scene_knows_its_damages(nodes, errors):

@@ -118,7 +118,11 @@ def test_fields_that_depend_on_a_choice_name_it_and_its_values(nodes):
         "Sample": ["steps", "time_shift", "sampler"],
         "DecodeDepth": ["low", "high"],
         "DecodeMask": ["threshold"],
-        "Compare": ["near_m", "far_m", "near", "align", "palette", "palette_text"],
+        "Compare": [
+            "near_m", "far_m", "near", "align", "palette", "palette_text",
+            "prediction_format", "truth_format",
+        ],
+        "PickBox": ["index"],
         "ModelOptions": ["rope_factor", "watershed"],
         "PrepareInpaint": ["context", "one_crop"],
     }

@@ -26,7 +26,8 @@ def on_a_scene(saved: dict) -> dict:
     viewers at its outputs."""
     inside = copy.deepcopy(definition(saved))
     last = max(node["id"] for node in inside["nodes"])
-    scene = _node(last + 1, "PixWizard_DemoScene", [7, "fixed", 4, *SCENE_SIZE, "none"], SCENE)
+    chosen = [7, "fixed", 4, *SCENE_SIZE, "none", "xyxy"]
+    scene = _node(last + 1, "PixWizard_DemoScene", chosen, SCENE)
     tiny = _node(last + 2, "PixWizard_LoadTiny", [], MODELS)
     nodes, links = [*inside["nodes"], scene, tiny], []
     for link in inside["links"]:

@@ -56,6 +56,8 @@ def parts(call) -> dict[str, list]:
     white = mask[..., None].expand(-1, -1, -1, 3)
     ys, xs = torch.nonzero(mask[0], as_tuple=True)
     box = (xs.min() - 4, ys.min() - 4, xs.max() + 5, ys.max() + 5)
+    other = (100, 60, 130, 92)
+    boxes = [[int(edge) for edge in one] for one in (box, other)]
     tinted = image * (1 - 0.5 * white) + 0.5 * white * RED
     framed = outlined(image, box)
     fits = {fit: call("FitToCanvas", image=image[:, 48:102], centre=128, fit=fit) for fit in
@@ -109,6 +111,11 @@ def parts(call) -> dict[str, list]:
         "DecodeBoxes": [
             ("image", framed),
             ("picture", call("DecodeBoxes", image=framed, source=image)["picture"]),
+        ],
+        "PickBox": [
+            ("image", image),
+            ("boxes", outlined(outlined(image, box), other)),
+            ("mask", call("PickBox", boxes=[boxes], pick="largest", image=image)["mask"]),
         ],
         "DecodeSegmentation": [("image", rough), ("picture", labels["picture"])],
         "MergeDepths": [

@@ -261,7 +261,7 @@ def check_boxes_reach_every_socket_and_the_history(setup):
     number = graph.ours(
         "DecodeBoxes", image=both, source=graph.give("source", source), label="ball"
     )
-    graph.keep(number, 7, "boxes")
+    graph.keep(number, 8, "boxes")
     score = graph.ours(
         "Compare", kind="boxes", prediction_boxes=[number, 1], truth_boxes=[number, 3]
     )

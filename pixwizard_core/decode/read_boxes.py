@@ -1,0 +1,177 @@
+"""Boxes in any form that other nodes and tools give, read to x1, y1, x2, y2.
+
+Four bare numbers do not say what they are: most packs mean two corners ("xyxy"), KJNodes and
+Easy-Use a corner and a size ("xywh"). What cannot be the form that was named is refused, and "auto"
+takes a form only where the other one is impossible: neither guesses.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import DecodeError
+from ..json_text import read_json
+
+XYXY, XYWH, AUTO = "xyxy", "xywh", "auto"
+FORMS = (XYXY, XYWH)  # what can be written
+READ_FORMS = (*FORMS, AUTO)
+NAMES = ("x", "y", "width", "height")
+SPELLED = {XYXY: "x1, y1, x2, y2", XYWH: "x, y, width, height"}
+DEEPEST = 8  # lists in lists; pictures, boxes and their numbers need three
+
+
+class FoundBox(NamedTuple):
+    """A box as somebody gave it: corners in px, a score of 0..1 (1 where none was given) and a
+    name, perhaps empty."""
+
+    xyxy_px: tuple[float, float, float, float]
+    score: float = 1.0
+    label: str = ""
+
+
+class _Entry(NamedTuple):
+    numbers: list[float]
+    form: str | None  # None: four bare numbers
+    score: float
+    label: str
+
+
+def read_pictures(
+    value: Any, form: str = XYXY, size: tuple[int, int] | None = None
+) -> list[Tensor]:
+    """Boxes in any form, as (N, 4) float32 xyxy for each picture. Arguments and errors: read_boxes.
+    No boxes give one (0, 4)."""
+    pictures = read_boxes(value, form, size)
+    rows = [[box.xyxy_px for box in boxes] for boxes in pictures]
+    return [torch.tensor(one, dtype=torch.float32).view(-1, 4) for one in rows]
+
+
+def read_boxes(
+    value: Any, form: str = XYXY, size: tuple[int, int] | None = None
+) -> list[list[FoundBox]]:
+    """Boxes in any form, or their JSON text, of each picture.
+
+    A list of lists of boxes, or of {bboxes: [...]}, is one of several pictures; anything else
+    belongs to one. form: what lists of four numbers are, "xyxy", "xywh" or "auto"; dictionaries say
+    it themselves. size: (width, height) of the picture, outside of which "auto" lets no box lie.
+    Raises DecodeError for what is no list of boxes, for boxes that cannot be of the form, and for
+    those that "auto" could read either way.
+    """
+    if isinstance(value, str):
+        value = read_json(value, "the boxes are", DecodeError) if value.strip() else []
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    several = isinstance(value, (list, tuple)) and any(map(_of_a_picture, value))
+    pictures = [_entries(one) for one in (value if several else [value])]
+    numbers = [entry.numbers for entries in pictures for entry in entries]
+    if not bool(torch.tensor(numbers, dtype=torch.float32).isfinite().all()):
+        raise DecodeError("a box holds values that are not finite")
+    if form == AUTO:
+        bare = [entry.numbers for entries in pictures for entry in entries if not entry.form]
+        form = _form_of(bare, size)
+    return [[_found(entry, form) for entry in entries] for entries in pictures]
+
+
+def _form_of(boxes: list[list[float]], size: tuple[int, int] | None) -> str:
+    """The only form that all of these bare boxes can have. Raises DecodeError when there is none,
+    or when both read differently."""
+    read = {}
+    for form in FORMS:
+        corners = [_corners(box, form) for box in boxes]
+        if all(_possible(one, size) for one in corners):
+            read[form] = corners
+    if not read:
+        raise DecodeError(
+            f"the boxes are neither all {SPELLED[XYXY]} nor all {SPELLED[XYWH]} inside the "
+            f"picture; look at what gives them. Got: {reprlib.repr(boxes)}"
+        )
+    if len(read) == 2 and read[XYXY] != read[XYWH]:
+        raise DecodeError(
+            f"the boxes could be {SPELLED[XYXY]} as well as {SPELLED[XYWH]}; choose the format "
+            f"{XYXY} or {XYWH}. Got: {reprlib.repr(boxes)}"
+        )
+    return next(iter(read))
+
+
+def _possible(corners: Sequence[float], size: tuple[int, int] | None) -> bool:
+    x1, y1, x2, y2 = corners
+    if x2 < x1 or y2 < y1:
+        return False
+    return size is None or (min(x1, y1) >= 0 and x2 <= size[0] and y2 <= size[1])
+
+
+def _corners(numbers: Sequence[float], form: str) -> tuple[float, float, float, float]:
+    a, b, c, d = numbers
+    return (a, b, a + c, b + d) if form == XYWH else (a, b, c, d)
+
+
+def _found(entry: _Entry, form: str) -> FoundBox:
+    stated = entry.form or form
+    corners = _corners(entry.numbers, stated)
+    if not _possible(corners, None):
+        other = XYWH if stated == XYXY else XYXY
+        told = f"; if it is {SPELLED[other]}, choose the format {other}" if not entry.form else ""
+        raise DecodeError(
+            f"the boxes hold {entry.numbers}, which cannot be {SPELLED[stated]}: it would end "
+            f"before it begins{told}"
+        )
+    return FoundBox(corners, entry.score, entry.label)
+
+
+def _of_a_picture(value: Any) -> bool:
+    """Whether this holds the boxes of one picture, rather than being a box."""
+    if isinstance(value, dict):
+        return "bboxes" in value
+    return isinstance(value, (list, tuple)) and not any(isinstance(v, (int, float)) for v in value)
+
+
+def _entries(value: Any, depth: int = 0) -> list[_Entry]:
+    """Every box of one picture."""
+    if depth > DEEPEST:
+        raise DecodeError(f"the boxes are nested more than {DEEPEST} lists deep")
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    if isinstance(value, dict):
+        if set(NAMES) <= value.keys():
+            numbers = _floats([value[name] for name in NAMES])
+            label = str(value.get("label") or "")
+            return [_Entry(numbers, XYWH, _score(value.get("score")), label)]
+        if "bboxes" in value:
+            return _named(_entries(value["bboxes"], depth + 1), value)
+    if isinstance(value, (list, tuple)):
+        if len(value) == 4 and all(isinstance(v, (int, float)) for v in value):
+            return [_Entry(_floats(value), None, 1.0, "")]
+        if not any(isinstance(v, (int, float, str)) for v in value):
+            return [entry for part in value for entry in _entries(part, depth + 1)]
+    raise DecodeError(
+        "boxes must be four numbers, {x, y, width, height} or {bboxes: [...]}, or lists of these. "
+        f"Got: {reprlib.repr(value)}"
+    )
+
+
+def _named(entries: list[_Entry], picture: dict) -> list[_Entry]:
+    """Boxes of a Florence entry, whose bare numbers are corners, with its labels and scores."""
+    labels, scores = picture.get("labels"), picture.get("scores")
+    fits = [isinstance(x, (list, tuple)) and len(x) == len(entries) for x in (labels, scores)]
+    found = []
+    for i, entry in enumerate(entries):
+        score = _score(scores[i]) if fits[1] else entry.score
+        label = str(labels[i]) if fits[0] else entry.label
+        found.append(_Entry(entry.numbers, entry.form or XYXY, score, label))
+    return found
+
+
+def _score(value: Any) -> float:
+    return 1.0 if value is None else _floats([value], "a score of the boxes is no number")[0]
+
+
+def _floats(values: Sequence[Any], what: str = "a box is not made of four numbers") -> list[float]:
+    try:
+        return [float(v) for v in values]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DecodeError(f"{what}: {error}") from None
