@@ -28,7 +28,10 @@ def at_source(boxes, canvas, answer):
     """The boxes found in one answer (3, H, W) in whole px of the source, at least 1 px a side."""
     if not boxes:
         return boxes
-    moved = canvas.restore_boxes(torch.tensor([box.xyxy_px for box in boxes]).float(), answer)
+    moved = canvas.restore_boxes(
+        torch.tensor([box.xyxy_px for box in boxes], dtype=torch.float32, device="cpu").float(),
+        answer,
+    )
     low, high = moved[:, :2].round().int().tolist(), moved[:, 2:].round().int().tolist()
     size = canvas.source
     found = []

@@ -217,7 +217,7 @@ class Check(Node):
     def run(cls, model_files, model=None, clip=None, clip_vision=None, vae=None):
         lines = [*doctor.versions(), *host_lines()]
         lines += ["our layers on the CPU in float32:", *layer_lines()]
-        image = torch.zeros(1, 64, 64, 3)
+        image = torch.zeros(1, 64, 64, 3, dtype=torch.float32, device="cpu")
         try:
             parts = (
                 load_clip(BUNDLE / TEXT_FILE, BUNDLE / CLIP_FILE),

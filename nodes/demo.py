@@ -143,7 +143,11 @@ class DemoScene(Node):
         views = render(scenes, height, width)
         target, number = name_an_object(scenes, views, seed)
         mask = (views.instances == number) & (number >= 0)
-        emptied = scenes.without(torch.tensor([number])) if number >= 0 else scenes
+        emptied = (
+            scenes.without(torch.tensor([number], dtype=torch.int64, device="cpu"))
+            if number >= 0
+            else scenes
+        )
         spoiled = views.rgb
         if damage != UNSPOILED:
             spoiled = SPOILS[damage](views, torch.Generator().manual_seed(seed))

@@ -87,7 +87,7 @@ class Model(comfy.model_base.BaseModel):
             "text_mask": padded(mask.to(device)),
             "pooled": regular(pooled.to(device)),
             "image_tokens": padded(tokens.to(device)),
-            "has_image": regular(torch.tensor([int(has_image)], device=device)),
+            "has_image": regular(torch.tensor([int(has_image)], device=device, dtype=torch.int64)),
             "image_latent": comfy.conds.CONDNoiseShape(self._image_latent(kwargs).to(device)),
             "prepared_cache": comfy.conds.CONDConstant(
                 None if kwargs.get("hooks") is not None else self._cache_of(noise)
@@ -118,7 +118,7 @@ class Model(comfy.model_base.BaseModel):
         width = self.diffusion_model.config.image_feat_dim
         tokens = kwargs.get(IMAGE_TOKENS)
         if tokens is None:
-            return torch.zeros(1, 1, width), False
+            return torch.zeros(1, 1, width, dtype=torch.float32, device="cpu"), False
         if tokens.shape[-1] != width:
             raise EncoderError(
                 f"this PixWizard model takes image tokens of width {width}. Got: "
@@ -181,7 +181,7 @@ def initial_noise(noise: Tensor, latent_image: Tensor | None, seed: int | None) 
         return noise
     generator = torch.Generator().manual_seed(seed)
     shape = noise.shape if latent_image is None else latent_image.shape
-    return torch.randn(shape, generator=generator, dtype=noise.dtype).to(noise.device)
+    return torch.randn(shape, generator=generator, dtype=noise.dtype, device="cpu").to(noise.device)
 
 
 def make_patcher(

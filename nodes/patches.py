@@ -135,7 +135,11 @@ def one_run(executor, *arguments, **named):
 def require_flow(sampling) -> None:
     """Raise SamplingError unless a model_sampling is that of a straight path from noise to image:
     what it takes for the image at half way, the input it scales, and its time."""
-    sigma, x, out = torch.tensor([0.5]), torch.full((1, 1, 1, 1), 2.0), torch.ones(1, 1, 1, 1)
+    sigma, x, out = (
+        torch.tensor([0.5], dtype=torch.float32, device="cpu"),
+        torch.full((1, 1, 1, 1), 2.0, dtype=torch.float32, device="cpu"),
+        torch.ones(1, 1, 1, 1, dtype=torch.float32, device="cpu"),
+    )
     try:
         values = (
             float(sampling.calculate_denoised(sigma, out, x)),

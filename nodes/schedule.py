@@ -79,7 +79,7 @@ def model_shift(model, shift: float):
     require_pixwizard(model, "the time shift")
     sampling = model.get_model_object("model_sampling")
     require_flow(sampling)
-    half = torch.tensor([0.5])
+    half = torch.tensor([0.5], dtype=torch.float32, device="cpu")
     moved = float(sampling.sigma(sampling.timestep(half)))
     if abs(moved - 0.5) < EVEN:
         return None

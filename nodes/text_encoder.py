@@ -61,8 +61,14 @@ class TextModel(torch.nn.Module):
         return features.float(), pooled.float(), {"attention_mask": mask}
 
     def _ids(self, rows: list, device) -> tuple[Tensor, Tensor]:
-        ids = torch.tensor([[token for token, _ in row] for row in rows], device=device)
-        mask = torch.tensor([[int(weight > 0) for _, weight in row] for row in rows], device=device)
+        ids = torch.tensor(
+            [[token for token, _ in row] for row in rows], device=device, dtype=torch.int64
+        )
+        mask = torch.tensor(
+            [[int(weight > 0) for _, weight in row] for row in rows],
+            device=device,
+            dtype=torch.int64,
+        )
         return ids, mask
 
     def load_sd(self, sd: dict) -> tuple[list, list]:

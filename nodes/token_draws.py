@@ -57,7 +57,9 @@ class TokenDraws:
             if bool(pictured.any()):
                 parts.append(self.noise(branch, pictures, shape))
             else:
-                parts.append(torch.zeros(shape[0], pictures, shape[1]))
+                parts.append(
+                    torch.zeros(shape[0], pictures, shape[1], dtype=torch.float32, device="cpu")
+                )
         return torch.cat(parts, dim=1).to(has_image.device)
 
     def _rows(self, count: int) -> list[torch.Generator]:

@@ -84,7 +84,12 @@ def extrapolation(tokens: int, centres: Sequence[int]) -> RopeScaling:
 
 def initial_noise(shape: tuple[int, ...], seeds: list[int]) -> Tensor:
     """Unit noise (len(seeds), *shape), float32, CPU; each row depends on its own seed only."""
-    rows = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    rows = [
+        torch.randn(
+            shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float32, device="cpu"
+        )
+        for seed in seeds
+    ]
     return torch.stack(rows)
 
 
@@ -122,7 +127,12 @@ def evaluations(settings: SampleSettings) -> int:
         count += guided if guides(settings, t) else 1
         return torch.zeros_like(x)
 
-    SOLVERS[settings.solver](velocity, torch.zeros(1), times(settings.steps, settings.shift), None)
+    SOLVERS[settings.solver](
+        velocity,
+        torch.zeros(1, dtype=torch.float32, device="cpu"),
+        times(settings.steps, settings.shift),
+        None,
+    )
     return count
 
 
@@ -174,7 +184,7 @@ class GuidedVelocity:
         if prepared.candidates is not None:
             rows = [gumbel_noise(self.draw_shape, row, x.device) for row in self.generators]
             prepared = prepared.redraw(torch.stack(rows, dim=1))
-        time = torch.full((len(x),), t, device=x.device)
+        time = torch.full((len(x),), t, device=x.device, dtype=torch.float32)
         return self.model.velocity(x.to(self.dtype), time, prepared).to(x.dtype)
 
 

@@ -185,7 +185,7 @@ def _picture(task: str, image: Any, size: tuple[int, int]) -> Tensor:
     width, height = size
     if min(width, height) < 1:
         raise CanvasError(f"size must be at least 1 x 1 px. Got: {width} x {height}")
-    return torch.zeros(1, 3, height, width, dtype=torch.float32)
+    return torch.zeros(1, 3, height, width, dtype=torch.float32, device="cpu")
 
 
 def load(

@@ -143,7 +143,7 @@ class Canvas:
 
     def covered(self) -> Tensor:
         """(source) bool: where the model saw the source; all True except outside a crop."""
-        seen = torch.zeros(self.source.height, self.source.width, dtype=torch.bool)
+        seen = torch.zeros(self.source.height, self.source.width, dtype=torch.bool, device="cpu")
         self.view.cut(seen)[:] = True
         return seen
 

@@ -57,7 +57,9 @@ def nearest(image: Tensor, height: int, width: int) -> Tensor:
 
 def _nearest_index(size: int, new_size: int, device: torch.device) -> Tensor:
     # Whole numbers only, so no rounding can shift a boundary: floor((i + 1/2) * size / new_size).
-    return (2 * torch.arange(new_size, device=device) + 1) * size // (2 * new_size)
+    return (
+        (2 * torch.arange(new_size, device=device, dtype=torch.int64) + 1) * size // (2 * new_size)
+    )
 
 
 def _along_last(x: Tensor, new_size: int, filter: str) -> Tensor:
@@ -68,8 +70,8 @@ def _along_last(x: Tensor, new_size: int, filter: str) -> Tensor:
         stop = min(start + BLOCK, new_size)
         left = int(first[start])
         right = min(size, int(first[stop - 1]) + taps)
-        rows = first[start:stop, None] - left + torch.arange(taps)
-        matrix = torch.zeros(stop - start, int(rows.max()) + 1)
+        rows = first[start:stop, None] - left + torch.arange(taps, dtype=torch.int64, device="cpu")
+        matrix = torch.zeros(stop - start, int(rows.max()) + 1, dtype=torch.float32, device="cpu")
         matrix.scatter_add_(1, rows, weights[start:stop])
         out[..., start:stop] = x[..., left:right] @ matrix[:, : right - left].T.to(x.device)
     return out
@@ -82,11 +84,11 @@ def _weights(size: int, new_size: int, filter: str) -> tuple[Tensor, Tensor]:
     scale = size / new_size
     widen = max(scale, 1.0)
     reach = support * widen
-    centre = (torch.arange(new_size, dtype=torch.float64) + 0.5) * scale
+    centre = (torch.arange(new_size, dtype=torch.float64, device="cpu") + 0.5) * scale
     first = (centre - reach + 0.5).floor().clamp(min=0).long()
     last = (centre + reach + 0.5).floor().clamp(max=size).long()  # exclusive
-    index = first[:, None] + torch.arange(math.ceil(reach) * 2 + 1)
-    weights = function((index + 0.5 - centre[:, None]) / widen)
+    index = first[:, None] + torch.arange(math.ceil(reach) * 2 + 1, dtype=torch.int64, device="cpu")
+    weights = function((index.double() + 0.5 - centre[:, None]) / widen)
     weights = torch.where(index < last[:, None], weights, torch.zeros_like(weights))
     return first, (weights / weights.sum(1, keepdim=True)).float()
 

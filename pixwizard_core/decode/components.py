@@ -25,7 +25,7 @@ def distance_inside(mask: Tensor) -> Tensor:
     from scipy import ndimage
 
     if bool(mask.all()):
-        return torch.full(mask.shape, torch.inf, device=mask.device)
+        return torch.full(mask.shape, torch.inf, device=mask.device, dtype=torch.float32)
     distances = ndimage.distance_transform_edt(mask.cpu().numpy())
     return torch.from_numpy(distances).float().to(mask.device)
 

@@ -93,7 +93,11 @@ def colourise(values_01: Tensor, colour_map: str = "spectral_r") -> Tensor:
             f"unknown colour map {colour_map!r}; choose one of: {', '.join(COLOUR_MAPS)}"
         )
     hexes = _ANCHORS[name.removesuffix("_r")].split()
-    table = torch.tensor([[int(h[i : i + 2], 16) / 255 for i in (0, 2, 4)] for h in hexes])
+    table = torch.tensor(
+        [[int(h[i : i + 2], 16) / 255 for i in (0, 2, 4)] for h in hexes],
+        dtype=torch.float32,
+        device="cpu",
+    )
     table = (table.flip(0) if name.endswith("_r") else table).to(values_01.device)
     place = values_01.float().clamp(0, 1) * (len(table) - 1)
     below = place.long().clamp(max=len(table) - 2)

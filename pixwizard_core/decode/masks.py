@@ -77,7 +77,7 @@ def otsu(grey: Tensor) -> Tensor:
     counts = (grey * 255).round().long().flatten().cpu().bincount(minlength=256).double()
     if int((counts > 0).sum()) < 2:
         return grey.new_tensor(0.5)
-    values = torch.arange(256, dtype=torch.float64)
+    values = torch.arange(256, dtype=torch.float64, device="cpu")
     below, above = counts.cumsum(0), counts.sum() - counts.cumsum(0)
     sum_below = (counts * values).cumsum(0)
     mean_below = sum_below / below.clamp(min=1)
@@ -125,7 +125,9 @@ def decode_highlight_hsv(
     (B, C, H, W) to (B, H, W) bool. Objects that have the hue already are selected as well.
     Raises DecodeError for white and greys, which have no hue.
     """
-    wanted = picture(torch.tensor(rgb_of(colour)).view(1, 3, 1, 1) / 255)
+    wanted = picture(
+        torch.tensor(rgb_of(colour), dtype=torch.float32, device="cpu").view(1, 3, 1, 1) / 255
+    )
     hue, saturation, _ = (x.squeeze() for x in to_hsv(wanted))
     if saturation < MIN_SATURATION:
         raise DecodeError(

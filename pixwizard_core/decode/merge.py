@@ -54,7 +54,10 @@ def _aligned(depths: Tensor) -> Tensor:
     points = depths[:, ::step_y, ::step_x].flatten(1).double()
     level, width = points.mean(1).mean(), points.std(1, correction=0).mean()
     common = points.median(0).values
-    scale, shift = torch.ones(len(points), 1), torch.zeros(len(points), 1)
+    scale, shift = (
+        torch.ones(len(points), 1, dtype=torch.float32, device="cpu"),
+        torch.zeros(len(points), 1, dtype=torch.float32, device="cpu"),
+    )
     scale, shift = scale.to(points), shift.to(points)
     for _ in range(ROUNDS):
         moved = points * scale + shift

@@ -43,7 +43,13 @@ def drop_small(mask: Tensor, min_area: int) -> Tensor:
 def largest(mask: Tensor) -> Tensor:
     """Keep only the largest connected region of each mask, the first of equals."""
     return _each(
-        mask, lambda one: _keep(one, lambda areas: torch.arange(len(areas)) == areas.argmax())
+        mask,
+        lambda one: _keep(
+            one,
+            lambda areas: (
+                torch.arange(len(areas), dtype=torch.int64, device="cpu") == areas.argmax()
+            ),
+        ),
     )
 
 
@@ -71,5 +77,7 @@ def _keep(mask: Tensor, choose) -> Tensor:
     if count == 0:
         return mask
     areas = labels.cpu().flatten().bincount(minlength=count + 1)[1:]
-    chosen = torch.cat([torch.tensor([False]), choose(areas)]).to(mask.device)
+    chosen = torch.cat([torch.tensor([False], dtype=torch.bool, device="cpu"), choose(areas)]).to(
+        mask.device
+    )
     return chosen[labels]

@@ -54,7 +54,7 @@ def decode_segments(
     answer = picture(image_01)
     batch, _, height, width = answer.shape
     labels = torch.empty(batch, height, width, dtype=torch.long, device=answer.device)
-    distance = torch.empty(batch, height, width, device=answer.device)
+    distance = torch.empty(batch, height, width, device=answer.device, dtype=torch.float32)
     bits = _bits_of(len(palette))
     for i, one in enumerate(answer):
         found = _each_colour_once(one, palette)
@@ -96,7 +96,7 @@ def nearest(colours: Tensor, palette: Palette) -> Tensor:
     place = colours.device if colours.device.type in ("cpu", "cuda") else torch.device("cpu")
     classes = torch.tensor(palette.colours, dtype=torch.float64, device=place)
     base = classes.square().sum(1) * (1 << bits)
-    base += torch.arange(len(palette), device=place)
+    base += torch.arange(len(palette), device=place, dtype=torch.int64)
     kind = torch.int32 if bits <= INT32_BITS else torch.int64
     found = torch.empty(len(colours), dtype=kind, device=place)
     for start in range(0, len(colours), CHUNK_PX):
@@ -175,7 +175,7 @@ def find_classes(names: str | Sequence[str], palette: Palette) -> tuple[int, ...
 def class_mask(labels: Tensor, names: str | Sequence[str], palette: Palette) -> Tensor:
     """Where any of the named classes is: labels (B, H, W) to (B, H, W) bool. See find_classes for
     names."""
-    wanted = torch.zeros(len(palette), dtype=torch.bool)
+    wanted = torch.zeros(len(palette), dtype=torch.bool, device="cpu")
     for index in find_classes(names, palette):
         wanted[palette.shown_as(index)] = True
     return wanted.to(labels.device)[labels]

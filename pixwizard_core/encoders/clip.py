@@ -87,7 +87,7 @@ class ClipTextEmbeddings(nn.Module):
         self.position_embedding = ops.Embedding(config.max_position_embeddings, width, **factory)
 
     def forward(self, ids: Tensor) -> Tensor:
-        places = torch.arange(ids.shape[1], device=ids.device)
+        places = torch.arange(ids.shape[1], device=ids.device, dtype=torch.int64)
         return self.token_embedding(ids) + self.position_embedding(places)
 
 
@@ -134,7 +134,7 @@ class ClipText(nn.Module):
         Read at each row's first end token. Attention is causal, so padding behind it is not seen.
         """
         states = self.text_model(ids, self.attend)
-        rows = torch.arange(len(ids), device=ids.device)
+        rows = torch.arange(len(ids), device=ids.device, dtype=torch.int64)
         return self.text_projection(states[rows, end_places(ids, self.config.eos_token_id)])
 
 
@@ -160,7 +160,7 @@ class ClipVisionEmbeddings(nn.Module):
         patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)
         first = self.class_embedding.to(patches).expand(len(patches), 1, -1)
         x = torch.cat([first, patches], 1)
-        places = torch.arange(x.shape[1], device=x.device)
+        places = torch.arange(x.shape[1], device=x.device, dtype=torch.int64)
         return x + self.position_embedding(places).to(x.dtype)
 
 

@@ -145,8 +145,10 @@ def rotary_table(
     length: int, head_dim: int, base: float, device: torch.device | str | None = None
 ) -> Tensor:
     """Cosines and sines of positions 0 to length-1: (2, length, head_dim) float32."""
-    steps = torch.arange(0, head_dim, 2, device=device).float() / head_dim
-    angles = torch.arange(length, device=device).float()[:, None] * (1.0 / base**steps)
+    steps = torch.arange(0, head_dim, 2, device=device, dtype=torch.int64).float() / head_dim
+    angles = torch.arange(length, device=device, dtype=torch.int64).float()[:, None] * (
+        1.0 / base**steps
+    )
     angles = torch.cat([angles, angles], 1)
     return torch.stack([angles.cos(), angles.sin()])
 

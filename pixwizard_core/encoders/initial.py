@@ -38,7 +38,7 @@ def draw_weights(model: Gemma | ClipText | ClipVision, generator: torch.Generato
 
 def draw(weight: Tensor, spread: float, generator: torch.Generator) -> None:
     """Fill a weight with normal numbers of this standard deviation, drawn on the CPU."""
-    values = torch.randn(weight.shape, generator=generator, dtype=torch.float32)
+    values = torch.randn(weight.shape, generator=generator, dtype=torch.float32, device="cpu")
     weight.copy_(values * spread)
 
 

@@ -57,7 +57,9 @@ def waves(channels: int, side: int) -> Tensor:
 def few(values: Tensor) -> Tensor:
     """Up to STORED numbers, evenly spaced over a tensor: (n,) float32 on the CPU."""
     flat = values.detach().float().cpu().flatten()
-    places = torch.linspace(0, len(flat) - 1, min(STORED, len(flat)), dtype=torch.float64)
+    places = torch.linspace(
+        0, len(flat) - 1, min(STORED, len(flat)), dtype=torch.float64, device="cpu"
+    )
     return flat[places.round().long()]
 
 
@@ -101,7 +103,9 @@ def stored_answers(folder: Path) -> dict[str, Tensor]:
         if text is None:
             raise EncoderError(f"{name} has no stored answers; export the bundle again")
         values = read_json(text, f"{name}: the stored answers are", EncoderError)
-        found |= {kind: torch.tensor(values[kind], dtype=torch.float32) for kind in kinds}
+        found |= {
+            kind: torch.tensor(values[kind], dtype=torch.float32, device="cpu") for kind in kinds
+        }
     return found
 
 

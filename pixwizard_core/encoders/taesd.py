@@ -22,9 +22,12 @@ MOST_CHANNELS = 64  # of a latent
 HEADER_KEY = "pixwizard.autoencoder"
 
 
+FACTORY = {"dtype": torch.float32, "device": "cpu"}  # of new layers
+
+
 def conv3(inputs: int, outputs: int, **options) -> nn.Conv2d:
     """A 3x3 convolution that keeps the size (before its stride)."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1, **options)
+    return nn.Conv2d(inputs, outputs, 3, padding=1, **FACTORY, **options)
 
 
 class Clamp(nn.Module):
@@ -50,7 +53,9 @@ class Block(nn.Module):
             conv3(outputs, outputs),
         )
         self.skip = (
-            nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+            nn.Identity()
+            if inputs == outputs
+            else nn.Conv2d(inputs, outputs, 1, bias=False, **FACTORY)
         )
         self.fuse = nn.ReLU()
         with torch.no_grad():
@@ -97,8 +102,12 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.taesd_encoder = encoder(latent_channels)
         self.taesd_decoder = decoder(latent_channels)
-        self.vae_scale = nn.Parameter(torch.tensor(LATENT_SCALE), requires_grad=False)
-        self.vae_shift = nn.Parameter(torch.tensor(0.0), requires_grad=False)
+        self.vae_scale = nn.Parameter(
+            torch.tensor(LATENT_SCALE, dtype=torch.float32, device="cpu"), requires_grad=False
+        )
+        self.vae_shift = nn.Parameter(
+            torch.tensor(0.0, dtype=torch.float32, device="cpu"), requires_grad=False
+        )
 
     def encode(self, pixels: Tensor) -> Tensor:
         """pixels (B,3,H,W) in -1..1, H and W multiples of 8 → model-space latent (B,C,H/8,W/8)."""

@@ -96,10 +96,10 @@ def clip_batch(
 
 def padded(rows: list[list[int]], length: int, pad: int) -> tuple[Tensor, Tensor]:
     """Rows of ids as one tensor, and a bool mask of what is not padding: (len(rows),length)."""
-    ids = torch.full((len(rows), length), pad, dtype=torch.long)
-    mask = torch.zeros(len(rows), length, dtype=torch.bool)
+    ids = torch.full((len(rows), length), pad, dtype=torch.long, device="cpu")
+    mask = torch.zeros(len(rows), length, dtype=torch.bool, device="cpu")
     for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(row, dtype=torch.long)
+        ids[index, : len(row)] = torch.tensor(row, dtype=torch.long, device="cpu")
         mask[index, : len(row)] = True
     return ids, mask
 

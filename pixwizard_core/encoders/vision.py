@@ -86,11 +86,11 @@ def sinusoid_positions(side: int, width: int) -> Tensor:
     """
     if width % 4:
         raise ValueError(f"width must be a multiple of 4, got {width}")
-    octaves = torch.arange(width // 4) / max(1, width // 4 - 1)
+    octaves = torch.arange(width // 4, dtype=torch.int64, device="cpu") / max(1, width // 4 - 1)
     frequencies = (
         torch.pi / side * (side / 2) ** octaves
     )  # half a wave over the grid, up to the finest
-    angles = (torch.arange(side) + 0.5)[:, None] * frequencies
+    angles = (torch.arange(side, dtype=torch.int64, device="cpu") + 0.5)[:, None] * frequencies
     waves = torch.cat([angles.sin(), angles.cos()], 1)  # (side, width/2)
     rows = waves[:, None].expand(side, side, -1)
     columns = waves[None].expand(side, side, -1)

@@ -101,7 +101,7 @@ def _box(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
         for box in decode("box", image_01, hints)[0]
     ]
     writer.json("boxes", found)
-    mask = torch.zeros(image_01.shape[-2:], dtype=torch.bool)
+    mask = torch.zeros(image_01.shape[-2:], dtype=torch.bool, device="cpu")
     for entry in found:
         left, top, right, bottom = entry["box_xyxy_px"]
         mask[top:bottom, left:right] = True

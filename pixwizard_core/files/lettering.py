@@ -59,7 +59,7 @@ def letters(text: str, size_px: int) -> Tensor:
         runs.append((x, part, font, font.getbbox(part, anchor="ls")))
         x += font.getlength(part)
     if not runs:
-        return torch.zeros(0, 0)
+        return torch.zeros(0, 0, dtype=torch.float32, device="cpu")
     left, right = min(x + box[0] for x, *_, box in runs), max(x + box[2] for x, *_, box in runs)
     top, bottom = min(box[1] for *_, box in runs), max(box[3] for *_, box in runs)
     margin = max(1, size_px // 5)

@@ -128,7 +128,12 @@ def blank_canvas(
     """
     canvas = plan(width, height, model=whole_cells(width, height))
     level = _fill(fill)
-    return torch.full((batch, 3, canvas.model.height, canvas.model.width), level), canvas
+    return torch.full(
+        (batch, 3, canvas.model.height, canvas.model.width),
+        level,
+        dtype=torch.float32,
+        device="cpu",
+    ), canvas
 
 
 def _fill(name: str) -> float:

@@ -29,7 +29,7 @@ def composite(source: Tensor, result: Tensor, mask: Tensor | None, feather: floa
             "resize it first"
         )
     if mask is None:
-        mask = torch.zeros(1, *size)
+        mask = torch.zeros(1, *size, dtype=torch.float32, device="cpu")
     mask = images.as_mask(mask, size=tuple(size)).float().to(source.device)
     batch = _batch(source, result, mask)
     source = source.expand(batch, -1, -1, -1)

@@ -129,4 +129,4 @@ def _matched(overlaps: Tensor) -> Tensor:
             break
         found.append(float(left[row, column]))
         left[row], left[:, column] = -1, -1
-    return torch.tensor(found, dtype=torch.float64)
+    return torch.tensor(found, dtype=torch.float64, device="cpu")

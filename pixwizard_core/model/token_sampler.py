@@ -11,7 +11,9 @@ TEMPERATURE = 5.0  # only the gradient feels it: dividing by it does not change 
 def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator, device=None) -> Tensor:
     """Standard Gumbel noise, float32. Drawn on the generator's device so that a seed means the
     same everywhere, then moved to device."""
-    uniform = torch.empty(shape, device=generator.device).exponential_(generator=generator)
+    uniform = torch.empty(shape, device=generator.device, dtype=torch.float32).exponential_(
+        generator=generator
+    )
     return (-uniform.log()).to(device)
 
 

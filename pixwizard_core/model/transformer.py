@@ -143,8 +143,12 @@ class PixWizard(nn.Module):
         device = rows[0].device
         mask = None
         if any(grid.length < longest for grid in grids):
-            lengths = torch.tensor([grid.length for grid in grids], device=device)
-            mask = (torch.arange(longest, device=device) < lengths[:, None])[:, None, None]
+            lengths = torch.tensor(
+                [grid.length for grid in grids], device=device, dtype=torch.int64
+            )
+            mask = (torch.arange(longest, device=device, dtype=torch.int64) < lengths[:, None])[
+                :, None, None
+            ]
 
         def table(t: float) -> Tensor:
             tables = [

@@ -19,5 +19,5 @@ def times(steps: int, shift: float = 1.0) -> Tensor:
         raise SamplingError(f"steps must be at least 1. Got: {steps}")
     if not shift > 0:
         raise SamplingError(f"time shift must be above 0 (1 = even times). Got: {shift}")
-    t = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    t = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device="cpu")
     return t / (t + shift - shift * t)

@@ -43,10 +43,10 @@ class LoraLinear(nn.Module):
         outputs, inputs = base.weight.shape
         if not 1 <= rank <= min(inputs, outputs):
             raise ValueError(f"rank must be 1..{min(inputs, outputs)} here. Got: {rank}")
-        device = base.weight.device
+        factory = {"dtype": torch.float32, "device": base.weight.device}
         self.base = base.requires_grad_(False)
-        self.down = nn.utils.skip_init(nn.Linear, inputs, rank, bias=False, device=device)
-        self.up = nn.utils.skip_init(nn.Linear, rank, outputs, bias=False, device=device)
+        self.down = nn.utils.skip_init(nn.Linear, inputs, rank, bias=False, **factory)
+        self.up = nn.utils.skip_init(nn.Linear, rank, outputs, bias=False, **factory)
         self.rank, self.alpha = rank, alpha
         nn.init.zeros_(self.down.weight)
         nn.init.zeros_(self.up.weight)
@@ -113,7 +113,10 @@ def add_lora(model: nn.Module, settings: LoraSettings) -> list[str]:
         layer = LoraLinear(base, settings.rank, settings.alpha or settings.rank)
         down = layer.down.weight
         if not down.is_meta:
-            drawn = torch.randn(down.shape, generator=generator) * down.shape[1] ** -0.5
+            drawn = (
+                torch.randn(down.shape, generator=generator, dtype=torch.float32, device="cpu")
+                * down.shape[1] ** -0.5
+            )
             down.data.copy_(drawn)
         _replace(model, name, layer)
     return names
@@ -137,7 +140,9 @@ def lora_state(model: nn.Module) -> dict[str, Tensor]:
     for name, layer in lora_layers(model).items():
         state[f"{PREFIX}{name}{DOWN}"] = layer.down.weight.detach()
         state[f"{PREFIX}{name}{UP}"] = layer.up.weight.detach()
-        state[f"{PREFIX}{name}{ALPHA}"] = torch.tensor(float(layer.alpha))
+        state[f"{PREFIX}{name}{ALPHA}"] = torch.tensor(
+            float(layer.alpha), dtype=torch.float32, device="cpu"
+        )
     return state
 
 

@@ -36,19 +36,19 @@ def uniform(
     """
     size = size or (1, 1, 1)
     return low + (high - low) * torch.rand(
-        like.shape[0], *size, generator=generator, device=like.device
+        like.shape[0], *size, generator=generator, device=like.device, dtype=torch.float32
     )
 
 
 def normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator, device=like.device)
+    return torch.randn(like.shape, generator=generator, device=like.device, dtype=torch.float32)
 
 
 def grid(picture: Tensor) -> tuple[Tensor, Tensor]:
     """Pixel-centre coordinates y (H, 1) and x (1, W) in units of a 128 px picture's pixels."""
     height, width = picture.shape[-2:]
-    y = (torch.arange(height, device=picture.device) + 0.5) / unit(picture)
-    x = (torch.arange(width, device=picture.device) + 0.5) / unit(picture)
+    y = (torch.arange(height, device=picture.device, dtype=torch.int64) + 0.5) / unit(picture)
+    x = (torch.arange(width, device=picture.device, dtype=torch.int64) + 0.5) / unit(picture)
     return y[:, None], x[None, :]
 
 
@@ -57,7 +57,13 @@ def field(picture: Tensor, generator: torch.Generator, cells: int) -> Tensor:
     picture.
     """
     coarse = torch.randn(
-        picture.shape[0], 1, cells, cells, generator=generator, device=picture.device
+        picture.shape[0],
+        1,
+        cells,
+        cells,
+        generator=generator,
+        device=picture.device,
+        dtype=torch.float32,
     )
     fine = F.interpolate(coarse, size=picture.shape[-2:], mode="bicubic", align_corners=False)
     return (fine - fine.mean((2, 3), keepdim=True)) / fine.std((2, 3), keepdim=True).clamp(min=1e-3)
@@ -116,7 +122,9 @@ def _drops(x: Tensor, generator: torch.Generator, density: Tensor) -> Tensor:
     """Random points (n, 1, H, W) of 0 and 1; density (n, 1, 1, 1) is the expected share of pixels
     at 128 px.
     """
-    points = torch.rand(x.shape[0], 1, *x.shape[-2:], generator=generator, device=x.device)
+    points = torch.rand(
+        x.shape[0], 1, *x.shape[-2:], generator=generator, device=x.device, dtype=torch.float32
+    )
     return (points < density / unit(x) ** 2).float()
 
 
@@ -185,18 +193,22 @@ def moire(x: Tensor, generator: torch.Generator) -> Tensor:
     along = xs * angle.cos() + y * angle.sin()
     across = y * angle.cos() - xs * angle.sin() - 64
     phase = 2 * torch.pi * (along / period + bend * across**2 / period)
-    shift = torch.arange(3, device=x.device)[None, :, None, None] * uniform(x, generator, 0.6, 2.0)
+    shift = torch.arange(3, device=x.device, dtype=torch.int64)[None, :, None, None] * uniform(
+        x, generator, 0.6, 2.0
+    )
     beat = torch.cos(phase + shift) * (0.75 + 0.25 * torch.cos(0.37 * phase))
     return (x * 0.92 + 0.04 + uniform(x, generator, 0.08, 0.16) * beat).clamp(0, 1)
 
 
 def watermark(x: Tensor, generator: torch.Generator) -> Tensor:
     """A word repeated over the picture at a slant, half clear, white or black."""
-    tile = torch.zeros(len(STAMPS), 9, 42, device=x.device)
+    tile = torch.zeros(len(STAMPS), 9, 42, device=x.device, dtype=torch.float32)
     for i, word in enumerate(STAMPS):
         for j, letter in enumerate(word):
             bits = [[row >> (4 - column) & 1 for column in range(5)] for row in LETTERS[letter]]
-            tile[i, 2:7, 2 + 6 * j : 7 + 6 * j] = torch.tensor(bits, dtype=torch.float32)
+            tile[i, 2:7, 2 + 6 * j : 7 + 6 * j] = torch.tensor(
+                bits, dtype=torch.float32, device="cpu"
+            )
     y, xs = grid(x)
     angle, size = uniform(x, generator, -0.7, 0.7), uniform(x, generator, 2.0, 3.2)
     u = (xs * angle.cos() + y * angle.sin()) / size + uniform(x, generator, 0, 42)
@@ -205,7 +217,12 @@ def watermark(x: Tensor, generator: torch.Generator) -> Tensor:
     u = (u + 17 * row) % 42  # neighbouring lines are set off, so that letters do not pile up
     v = v % 12
     word = torch.randint(
-        0, len(STAMPS), (x.shape[0], 1, 1, 1), generator=generator, device=x.device
+        0,
+        len(STAMPS),
+        (x.shape[0], 1, 1, 1),
+        generator=generator,
+        device=x.device,
+        dtype=torch.int64,
     )
     inked = tile[word, v.long().clamp(max=8), u.long().clamp(max=41)] * (v < 9)
     ink = (uniform(x, generator, 0, 1) < 0.6).float()
@@ -216,7 +233,9 @@ def watermark(x: Tensor, generator: torch.Generator) -> Tensor:
 def low_resolution(x: Tensor, generator: torch.Generator) -> Tensor:
     """Made 2, 3 or 4 times smaller by averaging and enlarged again, bicubic."""
     result = torch.empty_like(x)
-    factor = torch.randint(2, 5, (x.shape[0],), generator=generator, device=x.device)
+    factor = torch.randint(
+        2, 5, (x.shape[0],), generator=generator, device=x.device, dtype=torch.int64
+    )
     for f in (2, 3, 4):
         rows = factor == f
         if rows.any():

@@ -48,7 +48,9 @@ def _again(batch: Batch, scenes: Scenes) -> Views:
 def _other(batch: Batch, current: Tensor, count: int) -> Tensor:
     """A random index below count that is not the current one, (n,)."""
     step = torch.tensor(
-        [1 + batch.rng.randrange(count - 1) for _ in range(len(batch))], device=current.device
+        [1 + batch.rng.randrange(count - 1) for _ in range(len(batch))],
+        device=current.device,
+        dtype=torch.int64,
     )
     return (current + step) % count
 
@@ -102,7 +104,9 @@ def replace_object(batch: Batch) -> Change:
     """Another shape in the same place; the colour changes as well in two of three."""
     shape = _other(batch, _current(batch, "shape") % len(SOLIDS), len(SOLIDS))
     own = _current(batch, "colour")
-    keep = torch.tensor([batch.rng.random() < 1 / 3 for _ in range(len(batch))], device=own.device)
+    keep = torch.tensor(
+        [batch.rng.random() < 1 / 3 for _ in range(len(batch))], device=own.device, dtype=torch.bool
+    )
     colour = torch.where(keep, own, _other(batch, own, len(COLOUR_NAMES)))
     after = _again(batch, batch.scenes.with_objects(batch.objects, shape=shape, colour=colour))
     words = []
@@ -116,7 +120,9 @@ def replace_object(batch: Batch) -> Change:
 def background(batch: Batch) -> Change:
     """Another wall, another floor, or both."""
     scenes = batch.scenes
-    kind = torch.tensor([batch.rng.randrange(3) for _ in range(len(batch))], device=scenes.device)
+    kind = torch.tensor(
+        [batch.rng.randrange(3) for _ in range(len(batch))], device=scenes.device, dtype=torch.int64
+    )
     wall = torch.where(kind == 1, scenes.wall, _other(batch, scenes.wall, len(WALL_NAMES)))
     floor = torch.where(kind == 0, scenes.floor, _other(batch, scenes.floor, len(FLOOR_NAMES)))
     after = _again(batch, replace(scenes, wall=wall, floor=floor))

@@ -95,7 +95,7 @@ def _colours(batch: Batch, *, other_than_own: bool) -> tuple[Tensor, list[dict[s
         {"target": phrase, "colour": COLOUR_NAMES[c]}
         for (_, phrase), c in zip(batch.picks, chosen, strict=True)
     ]
-    return torch.tensor(chosen, device=batch.scenes.device), words
+    return torch.tensor(chosen, device=batch.scenes.device, dtype=torch.int64), words
 
 
 def highlight(batch: Batch) -> Pairs:
@@ -153,7 +153,7 @@ def free_edit(batch: Batch) -> Pairs:
     """Any of the edits, asked for in a sentence of its own."""
     kinds = [batch.rng.choice(list(EDITS)) for _ in range(len(batch))]
     rgb = batch.views.rgb
-    nothing = torch.full((len(batch),), -1, device=rgb.device)
+    nothing = torch.full((len(batch),), -1, device=rgb.device, dtype=torch.int64)
     result = Pairs(
         inputs=torch.empty_like(rgb),
         targets=torch.empty_like(rgb),

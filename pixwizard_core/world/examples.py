@@ -115,8 +115,14 @@ def make_examples(
         raise ValueError(
             f"the world cannot show: {', '.join(unknown)}; it can: {', '.join(MAKERS)}"
         )
-    scenes = scenes.with_people(torch.tensor([task_id in POSE_TASKS for task_id in task_ids]))
-    rng = random.Random(int(torch.randint(0, 2**62, (), generator=generator)))
+    scenes = scenes.with_people(
+        torch.tensor(
+            [task_id in POSE_TASKS for task_id in task_ids], dtype=torch.bool, device="cpu"
+        )
+    )
+    rng = random.Random(
+        int(torch.randint(0, 2**62, (), generator=generator, dtype=torch.int64, device="cpu"))
+    )
     whole = _look(
         scenes.to(device), task_ids, height, width, device_generator(generator, device), rng
     )
@@ -159,7 +165,7 @@ def _look(
 def _empty(task_ids: list[str], whole: Batch) -> Examples:
     views, n = whole.views, len(whole)
     truth = {f.name: getattr(views, f.name) for f in fields(views)}
-    nothing = torch.full((n,), -1, device=views.rgb.device)
+    nothing = torch.full((n,), -1, device=views.rgb.device, dtype=torch.int64)
     truth["mask"], truth["edges"] = (
         torch.zeros_like(views.instances, dtype=torch.bool) for _ in range(2)
     )

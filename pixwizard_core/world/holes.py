@@ -13,8 +13,8 @@ def random_hole(picture: Tensor, generator: torch.Generator) -> Tensor:
     area.
     """
     height, width = picture.shape[-2:]
-    ys = ((torch.arange(height, device=picture.device) + 0.5) / height)[:, None]
-    xs = ((torch.arange(width, device=picture.device) + 0.5) / width)[None, :]
+    ys = ((torch.arange(height, device=picture.device, dtype=torch.int64) + 0.5) / height)[:, None]
+    xs = ((torch.arange(width, device=picture.device, dtype=torch.int64) + 0.5) / width)[None, :]
     cx, cy = (
         uniform(picture, generator, 0.25, 0.75, 1, 1),
         uniform(picture, generator, 0.3, 0.75, 1, 1),
@@ -26,7 +26,14 @@ def random_hole(picture: Tensor, generator: torch.Generator) -> Tensor:
     u, v = (xs - cx) / half_w, (ys - cy) / half_h
     rectangle, ellipse = torch.maximum(u.abs(), v.abs()) < 1, u * u + v * v < 1
     free = field(picture, generator, 5)[:, 0] > uniform(picture, generator, 0.6, 1.1, 1, 1)
-    kind = torch.randint(0, 3, (picture.shape[0], 1, 1), generator=generator, device=picture.device)
+    kind = torch.randint(
+        0,
+        3,
+        (picture.shape[0], 1, 1),
+        generator=generator,
+        device=picture.device,
+        dtype=torch.int64,
+    )
     return torch.where(kind == 0, rectangle, torch.where(kind == 1, ellipse, free))
 
 
@@ -38,7 +45,9 @@ def random_margin(picture: Tensor, generator: torch.Generator) -> Tensor:
     height, width = y[-1, 0] + y[0, 0], x[0, -1] + x[0, 0]
     n = picture.shape[0]
     share = uniform(picture, generator, 0.12, 0.3, 4) * (uniform(picture, generator, 0, 1, 4) < 0.5)
-    always = torch.randint(0, 4, (n, 1), generator=generator, device=picture.device)
+    always = torch.randint(
+        0, 4, (n, 1), generator=generator, device=picture.device, dtype=torch.int64
+    )
     least = uniform(picture, generator, 0.12, 0.3, 1)
     share = share.scatter(1, always, least)
     left, top, right, bottom = (s[:, None, None] for s in share.unbind(1))

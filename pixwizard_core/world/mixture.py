@@ -20,13 +20,18 @@ def device_generator(generator: torch.Generator, device) -> torch.Generator:
     device = torch.device(device)
     if generator.device.type == device.type:
         return generator
-    seed = int(torch.randint(0, 2**62, (), generator=generator, device=generator.device))
+    seed = int(
+        torch.randint(0, 2**62, (), generator=generator, device=generator.device, dtype=torch.int64)
+    )
     return torch.Generator(device).manual_seed(seed)
 
 
 def colour_values(colour: Tensor) -> Tensor:
     """Pure highlight colours (n, 3) 0..1 of indices (n,) into COLOURS."""
-    return torch.tensor(list(COLOURS.values()), device=colour.device)[colour] / 255
+    return (
+        torch.tensor(list(COLOURS.values()), device=colour.device, dtype=torch.float32)[colour]
+        / 255
+    )
 
 
 def _object_mask(views: Views, generator: torch.Generator) -> Tensor:
@@ -37,7 +42,12 @@ def _object_mask(views: Views, generator: torch.Generator) -> Tensor:
 
 def _some_colour(views: Views, generator: torch.Generator) -> Tensor:
     colour = torch.randint(
-        0, len(COLOURS), (len(views),), generator=generator, device=views.rgb.device
+        0,
+        len(COLOURS),
+        (len(views),),
+        generator=generator,
+        device=views.rgb.device,
+        dtype=torch.int64,
     )
     return colour_values(colour)
 
@@ -67,22 +77,34 @@ def _weather(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor
         degrade.snow(views.rgb, generator),
         degrade.haze(views.rgb, views.depth_m, generator),
     )
-    which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
-    return torch.stack(falls, 1)[torch.arange(len(views), device=which.device), which]
+    which = torch.randint(
+        0, 3, (len(views),), generator=generator, device=views.rgb.device, dtype=torch.int64
+    )
+    return torch.stack(falls, 1)[
+        torch.arange(len(views), device=which.device, dtype=torch.int64), which
+    ]
 
 
 def _camera(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
     faults = [
         f(views.rgb, generator) for f in (degrade.blur, degrade.low_light, degrade.low_resolution)
     ]
-    which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
-    return torch.stack(faults, 1)[torch.arange(len(views), device=which.device), which]
+    which = torch.randint(
+        0, 3, (len(views),), generator=generator, device=views.rgb.device, dtype=torch.int64
+    )
+    return torch.stack(faults, 1)[
+        torch.arange(len(views), device=which.device, dtype=torch.int64), which
+    ]
 
 
 def _overlaid(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
     faults = [f(views.rgb, generator) for f in (degrade.shadow, degrade.watermark, degrade.moire)]
-    which = torch.randint(0, 3, (len(views),), generator=generator, device=views.rgb.device)
-    return torch.stack(faults, 1)[torch.arange(len(views), device=which.device), which]
+    which = torch.randint(
+        0, 3, (len(views),), generator=generator, device=views.rgb.device, dtype=torch.int64
+    )
+    return torch.stack(faults, 1)[
+        torch.arange(len(views), device=which.device, dtype=torch.int64), which
+    ]
 
 
 def _holed(scenes: Scenes, views: Views, generator: torch.Generator) -> Tensor:
@@ -135,7 +157,9 @@ def picture_mix(
     ValueError when kinds has another length or an unknown name.
     """
     if kinds is None:
-        weights = torch.tensor([weight for weight, _ in PICTURE_KINDS.values()])
+        weights = torch.tensor(
+            [weight for weight, _ in PICTURE_KINDS.values()], dtype=torch.float32, device="cpu"
+        )
         chosen = torch.multinomial(weights, n, replacement=True, generator=generator)
     else:
         unknown = sorted(set(kinds) - set(PICTURE_KINDS))
@@ -144,10 +168,12 @@ def picture_mix(
                 f"kinds must be {n} of {', '.join(PICTURE_KINDS)}. "
                 f"Got: {len(kinds)}, unknown {unknown}"
             )
-        chosen = torch.tensor([list(PICTURE_KINDS).index(kind) for kind in kinds])
+        chosen = torch.tensor(
+            [list(PICTURE_KINDS).index(kind) for kind in kinds], dtype=torch.int64, device="cpu"
+        )
     scenes = scenes or sample_scenes(n, generator)
     # Now and then a person, so that the autoencoder knows them too.
-    people = torch.rand(n, generator=generator) < PEOPLE_SHARE
+    people = torch.rand(n, generator=generator, dtype=torch.float32, device="cpu") < PEOPLE_SHARE
     people |= chosen == list(PICTURE_KINDS).index("pose")
     scenes = scenes.with_people(people)
     scenes = scenes.to(device)

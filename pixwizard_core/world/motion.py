@@ -14,7 +14,7 @@ STEP_M = 0.12  # how far the first object goes to the right from frame to frame
 def moving_scene(number: int, frames: int, height: int = 128, width: int = 128) -> Views:
     """A room in which one object slides to the right, its camera still: Views of all frames."""
     scenes = sample_scenes(1, torch.Generator().manual_seed(MOTION_SEED + number))
-    first = torch.zeros(1, dtype=torch.long)
+    first = torch.zeros(1, dtype=torch.long, device="cpu")
     start = float(scenes.x[0, 0]) - STEP_M * frames / 2
     parts = [
         render(scenes.with_objects(first, x=start + STEP_M * frame), height, width)

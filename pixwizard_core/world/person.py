@@ -123,10 +123,10 @@ def skeleton(pixels: Tensor, shown: Tensor, height: int, width: int) -> tuple[Te
 
     Returns the picture (n, 3, H, W) 0..1 and where a bone is (n, H, W) bool.
     """
-    y = (torch.arange(height, device=pixels.device) + 0.5)[:, None]
-    x = (torch.arange(width, device=pixels.device) + 0.5)[None, :]
+    y = (torch.arange(height, device=pixels.device, dtype=torch.int64) + 0.5)[:, None]
+    x = (torch.arange(width, device=pixels.device, dtype=torch.int64) + 0.5)[None, :]
     reach = max(1.0, SKELETON_LINE_PX / 2 * min(height, width) / 128)
-    picture = torch.zeros(len(pixels), 3, height, width, device=pixels.device)
+    picture = torch.zeros(len(pixels), 3, height, width, device=pixels.device, dtype=torch.float32)
     for k in shown.any(0).nonzero()[:, 0].tolist():
         for start, end, _, colour in BONES:
             ax, ay, bx, by = (

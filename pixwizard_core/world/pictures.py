@@ -84,8 +84,8 @@ def box_picture(rgb: Tensor, boxes: Tensor, colour: Tensor) -> Tensor:
     """The picture with a rectangle drawn just inside each box (n, 4), in colour (n, 3)."""
     height, width = rgb.shape[-2:]
     line = max(1, round(BOX_LINE_PX * unit(rgb)))
-    y = torch.arange(height, device=rgb.device)[None, :, None]
-    x = torch.arange(width, device=rgb.device)[None, None, :]
+    y = torch.arange(height, device=rgb.device, dtype=torch.int64)[None, :, None]
+    x = torch.arange(width, device=rgb.device, dtype=torch.int64)[None, None, :]
     left, top, right, bottom = (v[:, None, None] for v in boxes.unbind(1))
     outer = (x >= left) & (x < right) & (y >= top) & (y < bottom)
     inner = (x >= left + line) & (x < right - line) & (y >= top + line) & (y < bottom - line)

@@ -84,8 +84,8 @@ def rays(scenes: Scenes, height: int, width: int) -> tuple[Tensor, Tensor, Tenso
     """
     device = scenes.device
     scale = 2 / (min(height, width) * FOCAL)
-    right = ((torch.arange(width, device=device) + 0.5) - width / 2) * scale
-    up = (height / 2 - (torch.arange(height, device=device) + 0.5)) * scale
+    right = ((torch.arange(width, device=device, dtype=torch.float32) + 0.5) - width / 2) * scale
+    up = (height / 2 - (torch.arange(height, device=device, dtype=torch.float32) + 0.5)) * scale
     c, s = _wide(scenes.pitch.cos()), _wide(scenes.pitch.sin())
     up = up[None, :, None].expand(len(scenes), height, width)
     return right.expand(len(scenes), height, width), up * c - s, c + up * s
@@ -187,7 +187,7 @@ def _albedo(scenes: Scenes, points: Tensor, classes: Tensor, instances: Tensor) 
     device = points.device
     x, y, z = points.unbind(1)
     wall, floor, paint = (
-        torch.tensor(v, device=device)
+        torch.tensor(v, device=device, dtype=torch.float32)
         for v in (list(WALLS.values()), list(FLOORS.values()), PAINTS)
     )
     checks = (x.floor() + z.floor()) % 2 * 0.24 - 0.12

@@ -97,7 +97,7 @@ class Scenes:
         if isinstance(index, int):
             index = [index]
         if isinstance(index, list):
-            index = torch.tensor(index, dtype=torch.long)
+            index = torch.tensor(index, dtype=torch.long, device="cpu")
         if isinstance(index, Tensor):
             index = index.to(self.alive.device)
         return Scenes(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
@@ -113,7 +113,7 @@ class Scenes:
         """A copy in which object k[i] of scene i has new fields, e.g. `with_objects(k, colour=c)`.
         k: (n,); values: (n,) or numbers.
         """
-        rows = torch.arange(len(self), device=self.device)
+        rows = torch.arange(len(self), device=self.device, dtype=torch.int64)
         changed = {}
         for name, value in values.items():
             field = getattr(self, name).clone()
@@ -134,7 +134,7 @@ class Scenes:
         one.
         """
         rows = rows.to(self.device)[:, None] & (
-            torch.arange(self.alive.shape[1], device=self.device) == 0
+            torch.arange(self.alive.shape[1], device=self.device, dtype=torch.int64) == 0
         )
         return replace(
             self,
@@ -173,25 +173,33 @@ def sample_scenes(n: int, generator: torch.Generator, *, max_objects: int = MAX_
         raise ValueError(f"max_objects must be 1..{MAX_OBJECTS}. Got: {max_objects}")
 
     def uniform(low, high, *size):
-        return low + (high - low) * torch.rand(*size, generator=generator)
+        return low + (high - low) * torch.rand(
+            *size, generator=generator, dtype=torch.float32, device="cpu"
+        )
 
     def integer(high, *size):
-        return torch.randint(0, high, size, generator=generator)
+        return torch.randint(0, high, size, generator=generator, dtype=torch.int64, device="cpu")
 
     k = MAX_OBJECTS
-    wanted = 1 + (max_objects * torch.rand(n, generator=generator) ** 0.75).long().clamp(
-        max=max_objects - 1
-    )
+    wanted = 1 + (
+        max_objects * torch.rand(n, generator=generator, dtype=torch.float32, device="cpu") ** 0.75
+    ).long().clamp(max=max_objects - 1)
     large = integer(2, n, k)
-    radius = torch.tensor(RADII)[large] * uniform(0.95, 1.05, n, k)
+    radius = torch.tensor(RADII, dtype=torch.float32, device="cpu")[large] * uniform(
+        0.95, 1.05, n, k
+    )
     x, z, alive = place(radius, large, wanted, uniform)
     # Mostly different colours, so that colour alone often names an object; sometimes repeats, so
     # that it does not always.
-    colour = torch.rand(n, len(COLOUR_NAMES), generator=generator).argsort(1)[:, :k]
+    colour = torch.rand(
+        n, len(COLOUR_NAMES), generator=generator, dtype=torch.float32, device="cpu"
+    ).argsort(1)[:, :k]
     colour = torch.where(
-        torch.rand(n, 1, generator=generator) < 0.7, colour, integer(len(COLOUR_NAMES), n, k)
+        torch.rand(n, 1, generator=generator, dtype=torch.float32, device="cpu") < 0.7,
+        colour,
+        integer(len(COLOUR_NAMES), n, k),
     )
-    low, high = torch.tensor(ANGLE_RANGES).unbind(1)
+    low, high = torch.tensor(ANGLE_RANGES, dtype=torch.float32, device="cpu").unbind(1)
     return Scenes(
         alive=alive,
         shape=integer(len(SOLIDS), n, k),
@@ -202,7 +210,11 @@ def sample_scenes(n: int, generator: torch.Generator, *, max_objects: int = MAX_
         x=x,
         z=z,
         yaw=uniform(0.0, torch.pi / 2, n, k),
-        pose=low + (high - low) * torch.rand(n, k, len(ANGLE_RANGES), generator=generator),
+        pose=low
+        + (high - low)
+        * torch.rand(
+            n, k, len(ANGLE_RANGES), generator=generator, dtype=torch.float32, device="cpu"
+        ),
         wall=integer(len(WALL_NAMES), n),
         floor=integer(len(FLOOR_NAMES), n),
         wall_texture=integer(TEXTURES, n),
@@ -222,16 +234,19 @@ def place(radius: Tensor, large: Tensor, wanted: Tensor, uniform) -> tuple[Tenso
     Returns x, z, alive: (n, K).
     """
     n, count = radius.shape
-    x, z = torch.zeros(n, count), torch.full((n, count), 5.0)
-    alive = torch.zeros(n, count, dtype=torch.bool)
+    x, z = (
+        torch.zeros(n, count, dtype=torch.float32, device="cpu"),
+        torch.full((n, count), 5.0, dtype=torch.float32, device="cpu"),
+    )
+    alive = torch.zeros(n, count, dtype=torch.bool, device="cpu")
     for k in range(count):
         r = radius[:, k : k + 1]
         # Small ones stay near, so that at 128 px nearly every object is at least 28 px high.
-        far = torch.where(large[:, k : k + 1] == 1, 5.9, 4.3)
+        far = torch.where(large[:, k : k + 1] == 1, r.new_tensor(5.9), r.new_tensor(4.3))
         zs = 3.3 + r * 0.5 + (far - 3.3 - r * 0.5) * uniform(0.0, 1.0, n, TRIES)
         tangents = uniform(-1.0, 1.0, n, TRIES) * (0.54 - 0.9 * r / zs).clamp(min=0.2)
         xs = tangents * zs
-        fits = torch.ones(n, TRIES, dtype=torch.bool)
+        fits = torch.ones(n, TRIES, dtype=torch.bool, device="cpu")
         for j in range(k):
             other, xj, zj = radius[:, j : j + 1], x[:, j : j + 1], z[:, j : j + 1]
             apart = (xs - xj).hypot(zs - zj) > 1.2 * (r + other)

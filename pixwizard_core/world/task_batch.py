@@ -33,14 +33,16 @@ class Batch:
     @property
     def objects(self) -> Tensor:
         """(n,) numbers of the named objects."""
-        return torch.tensor([k for k, _ in self.picks], device=self.scenes.device)
+        return torch.tensor(
+            [k for k, _ in self.picks], device=self.scenes.device, dtype=torch.int64
+        )
 
     @property
     def object_masks(self) -> Tensor:
         return self.views.instances == self.objects[:, None, None]
 
     def part(self, rows: list[int]) -> Batch:
-        at = torch.tensor(rows, device=self.scenes.device)
+        at = torch.tensor(rows, device=self.scenes.device, dtype=torch.int64)
         lists = ([items[i] for i in rows] for items in (self.things, self.captions, self.picks))
         return Batch(self.scenes[at], self.views[at], *lists, self.generator, self.rng)
 
