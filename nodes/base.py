@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Real
 
+import torch
 from comfy_api.latest import io
 
 from ..pixwizard_core.errors import InstructionError
@@ -30,12 +33,28 @@ class Node(io.ComfyNode):
         for one in cls.define_schema().inputs:
             if one.id in given and not (one.optional and given[one.id] is None):
                 given[one.id] = checked(given[one.id], one, own_check(cls, one.id))
-        return cls.run(*bound.args, **bound.kwargs)
+        with float32_by_default():
+            return cls.run(*bound.args, **bound.kwargs)
 
     @classmethod
     def run(cls, *arguments, **named) -> io.NodeOutput:
         """The node's work. Arguments have the names of the inputs in its schema."""
         raise NotImplementedError(f"{cls.__name__} says nothing of what it does")
+
+
+@contextmanager
+def float32_by_default() -> Iterator[None]:
+    """torch's own default dtype inside the block. Another extension may have set a different one
+    for the whole process, and the host builds autoencoders and noise levels in the default."""
+    before = torch.get_default_dtype()
+    if before == torch.float32:
+        yield
+        return
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def own_check(node: type[Node], id: str) -> bool:

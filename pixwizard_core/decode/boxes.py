@@ -71,7 +71,7 @@ def _boxes_of(line: Tensor, min_score: float) -> list[Box]:
     labels = labels * line
     sizes = labels.flatten().bincount(minlength=count + 1)[1:]
     order = sizes.argsort(descending=True, stable=True)[:MAX_PIECES]
-    pieces = (order[sizes[order] >= SPECK * sizes[order[:1]]] + 1).tolist()
+    pieces = (order[sizes[order] >= SPECK * sizes[order[:1]].float()] + 1).tolist()
     groups = [*combinations(pieces, 1), *combinations(pieces, 2)]
     if len(pieces) > 2:
         groups.append(tuple(pieces))

@@ -94,7 +94,7 @@ def to_segs(
     for i, ((x1, y1, x2, y2), score) in enumerate(boxes):
         left, right = _stretch(x1, x2, context, width)
         top, bottom = _stretch(y1, y2, context, height)
-        mask = torch.zeros(bottom - top, right - left, dtype=torch.float32)
+        mask = torch.zeros(bottom - top, right - left, dtype=torch.float32, device="cpu")
         inside = mask[y1 - top : y2 - top, x1 - left : x2 - left]
         inside[:] = 1 if masks is None else masks[i][y1:y2, x1:x2].to(inside)
         region = [left, top, right, bottom]
@@ -104,7 +104,7 @@ def to_segs(
 
 def to_mask(boxes: Sequence[Box], width: int, height: int) -> Tensor:
     """Everything inside any box of one picture: (H, W) bool."""
-    mask = torch.zeros(height, width, dtype=torch.bool)
+    mask = torch.zeros(height, width, dtype=torch.bool, device="cpu")
     for x1, y1, x2, y2 in to_bbox(boxes):
         mask[y1:y2, x1:x2] = True
     return mask

@@ -48,7 +48,7 @@ def read_pictures(
     No boxes give one (0, 4)."""
     pictures = read_boxes(value, form, size)
     rows = [[box.xyxy_px for box in boxes] for boxes in pictures]
-    return [torch.tensor(one, dtype=torch.float32).view(-1, 4) for one in rows]
+    return [torch.tensor(one, dtype=torch.float32, device="cpu").view(-1, 4) for one in rows]
 
 
 def read_boxes(
@@ -69,7 +69,7 @@ def read_boxes(
     several = isinstance(value, (list, tuple)) and any(map(_of_a_picture, value))
     pictures = [_entries(one) for one in (value if several else [value])]
     numbers = [entry.numbers for entries in pictures for entry in entries]
-    if not bool(torch.tensor(numbers, dtype=torch.float32).isfinite().all()):
+    if not bool(torch.tensor(numbers, dtype=torch.float32, device="cpu").isfinite().all()):
         raise DecodeError("a box holds values that are not finite")
     if form == AUTO:
         bare = [entry.numbers for entries in pictures for entry in entries if not entry.form]
