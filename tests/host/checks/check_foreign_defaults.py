@@ -14,7 +14,8 @@ import nodes
 
 # They load models, or write files.
 LEFT_OUT = ("PixWizard_Load", "PixWizard_Save", "PixWizard_Check")
-COMPARED = "PixWizard_Compare"  # takes its pictures as optional inputs
+# They take these as optional inputs.
+OPTIONAL = {"PixWizard_Compare": "IMAGE", "PixWizard_PickBox": "MASK"}
 
 
 class MetaFor(TorchFunctionMode):
@@ -68,8 +69,7 @@ def chain(setup) -> dict[str, torch.Tensor]:
             continue
         given = defaults(node)
         inputs = node.define_schema().inputs
-        wanted = [one for one in inputs if not one.optional or name == COMPARED]
-        wanted = [one for one in wanted if not one.optional or one.io_type == "IMAGE"]
+        wanted = [i for i in inputs if not i.optional or i.io_type == OPTIONAL.get(name)]
         given |= {one.id: values[one.io_type] for one in wanted if one.io_type in values}
         if all(one.id in given for one in wanted):
             for number, one in enumerate(node.execute(**given).args):
