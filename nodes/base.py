@@ -64,10 +64,11 @@ def own_check(node: type[Node], id: str) -> bool:
 
 
 def checked(value, socket, own: bool):
-    """The value of an input, as a plain int where it is a whole number. socket: the input, as the
-    schema has it. own: the node checks its
-    choice itself. Raises InstructionError for another type, a number out of range, or a choice
-    that is not offered."""
+    """The value of an input, as a plain int where it is a whole number.
+
+    socket: the input, as the schema has it. own: the node checks its choice itself. Raises
+    InstructionError for another type, a number out of range, or a choice that is not offered.
+    """
     require_kind(value, socket.io_type, socket.id)
     if socket.io_type == "INT":
         value = int(value)

@@ -53,8 +53,7 @@ def of_size(noise: Tensor, own: Tensor | None, stock: Tensor | None, told: Told)
         raise SamplingError(
             f"the conditioning holds a picture of {met}, but {wanted} are being sampled, which is "
             "not an enlargement of it; use the latent and the conditionings of one Encode. A "
-            "detailer's "
-            "crop must go through Encode itself"
+            "detailer's crop must go through Encode itself"
         )
     told.say(
         "resampled",
