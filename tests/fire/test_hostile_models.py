@@ -85,6 +85,7 @@ def put_models(folder: Path) -> dict[str, list[str]]:
         "model_name": names["diffusion_models"],
         "gemma": names["text_encoders"],
         "clip": names["text_encoders"],
+        "clip_vision": names["text_encoders"],
         "lora_name": names["loras"],
     }
 
@@ -93,6 +94,7 @@ SOUND_NAMES = {
     "model_name": "diffusion_models/tiny.safetensors",
     "gemma": "text_encoders/text.safetensors",
     "clip": "text_encoders/clip.safetensors",
+    "clip_vision": "text_encoders/clip.safetensors",
     "lora_name": f"loras/{live.LORA}",
 }
 
