@@ -19,6 +19,7 @@ SOURCES = {
     "CONDITIONING": [ENCODE, 0],
     "LATENT": [ENCODE, 3],
 }
+SCENE_MASK = 4  # place among the outputs of Demo Scene
 SMALL = {"width": 64, "height": 64, "steps": 1, "centre": CENTRE, "caption": "a red ball"}
 SMALL |= {"target": "the red ball", "instruction": "Estimate the depth."}
 
@@ -77,6 +78,8 @@ def around(info: dict, kind: str, /, **changes) -> dict:
         prompt[NODE]["inputs"] = {"image": [FIT, 0], **prompt[NODE]["inputs"]}
     if kind == f"{PREFIX}Compare":
         prompt[NODE]["inputs"].update(prediction=[FIT, 0], truth=[FIT, 0], **changes)
+    if kind == f"{PREFIX}PickBox":
+        prompt[NODE]["inputs"] = {"mask": [SCENE, SCENE_MASK], **prompt[NODE]["inputs"]}
     if not info[kind].get("output_node"):
         prompt["shown"] = {"class_type": "PreviewAny", "inputs": {"source": [NODE, 0]}}
     return prompt
