@@ -97,7 +97,7 @@ def environment() -> dict[str, str]:
 def install(base: Path) -> Path:
     """Put the extension into base/custom_nodes by a link, and return its path there."""
     target = base / "custom_nodes" / EXTENSION_NAME
-    target.parent.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.symlink_to(REPO, target_is_directory=True)
     return target
 
