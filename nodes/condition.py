@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..pixwizard_core import canvas as canvases
 from ..pixwizard_core import tasks
+from ..pixwizard_core.seeds import LARGEST_SEED
 from . import encode, sockets
 from .base import Node
 from .host import schema
@@ -14,7 +15,6 @@ from .page_data import for_page, task_table
 from .tensors import from_image_01, from_mask, to_image_01, to_mask
 
 TASK_IDS = (*tasks.TASKS, tasks.FREE_TEXT)
-MAX_SEED = 2**31 - 1
 MAX_PHRASING = max(len(task.phrasings) for task in tasks.TASKS.values()) - 1
 
 
@@ -108,7 +108,7 @@ class Instruction(Node):
                     "phrasing_seed",
                     default=-1,
                     min=-1,
-                    max=MAX_SEED,
+                    max=LARGEST_SEED,
                     optional=True,
                     tooltip="Picks the wording in place of phrasing: consecutive seeds step "
                     "through the wordings used in training. -1 is off.",

@@ -416,3 +416,16 @@ def test_schedule_takes_steps_and_shift_from_the_speed(nodes, speed, steps):
 def test_schedule_as_set_keeps_the_widgets(nodes):
     (levels,) = call(nodes["Schedule"], steps=4, speed="as set")
     assert len(levels) == 5
+
+
+def test_a_seed_linked_from_another_node_picks_a_wording(nodes):
+    """Other nodes hand out seeds up to 2^64 - 1; the wording follows from the remainder."""
+    given = {"task": "depth", "caption": "", "target": "", "colour": "red", "phrasing": 0}
+
+    def wording(seed):
+        return nodes["Instruction"].execute(**given, phrasing_seed=seed).args[0]
+
+    count = len({wording(seed) for seed in range(40)})
+    assert count > 1
+    assert wording(2**32 + 5) == wording((2**32 + 5) % count)
+    assert wording(2**64 - 1) == wording((2**64 - 1) % count)
