@@ -19,6 +19,7 @@ from ..pixwizard_core.encoders import reference
 from ..pixwizard_core.encoders.load import read_source
 from ..pixwizard_core.encoders.taesd import LATENT_SCALE
 from ..pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
+from ..pixwizard_core.errors import kind_and_reason
 from ..pixwizard_core.presets import TINY_TASK_SETTINGS
 from ..pixwizard_core.tasks import instruction
 from ..pixwizard_core.verify import doctor
@@ -107,7 +108,8 @@ def stock_vision_line() -> str:
         stock.load_sd({name: source.weights.fetch(name) for name in source.weights.shapes})
         tokens = encode.image_tokens(stock, reference.reference_picture() / 2 + 0.5)
     except Exception as error:  # it only reports
-        return f"ComfyUI's own CLIP vision (stock loaders): FAILED: {doctor.one_line(error)}"
+        told = kind_and_reason(error, doctor.LONGEST)
+        return f"ComfyUI's own CLIP vision (stock loaders): FAILED: {told}"
     stored = reference.stored_answers(BUNDLE)["clip_vision"]
     apart = reference.relative_rms(reference.few(tokens), stored)
     return (
@@ -230,7 +232,7 @@ class Check(Node):
         except comfy.model_management.InterruptProcessingException:
             raise
         except Exception as error:  # it only reports
-            lines.append(f"the bundled parts FAILED: {doctor.one_line(error)}")
+            lines.append(f"the bundled parts FAILED: {kind_and_reason(error, doctor.LONGEST)}")
         lines.append(stock_vision_line())
         lines += connected_lines(model, clip, clip_vision, vae)
         lines += file_lines() if model_files else []

@@ -23,7 +23,7 @@ from ..pixwizard_core.encoders.architectures import build
 from ..pixwizard_core.encoders.load import read_source
 from ..pixwizard_core.encoders.taesd import LATENT_SCALE
 from ..pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
-from ..pixwizard_core.errors import EncoderError
+from ..pixwizard_core.errors import EncoderError, kind_and_reason
 from ..pixwizard_core.model import sdpa
 from .encoder_layers import encoder_ops
 from .host import host_version
@@ -76,7 +76,7 @@ def findings() -> Findings:
             }
         )
     except Exception as error:  # whatever it is, it must not lock anyone out
-        found = Findings(failure=" ".join(f"{type(error).__name__}: {error}".split())[:300])
+        found = Findings(failure=kind_and_reason(error))
         logging.warning(
             "PixWizard could not compare this ComfyUI's layers with its stored answers (%s); "
             "loading continues",

@@ -54,6 +54,11 @@ def reason_of(error: BaseException, longest: int = LONGEST_MESSAGE) -> str:
     return one_line(str(error).strip(), longest) or type(error).__name__
 
 
+def kind_and_reason(error: BaseException, longest: int = LONGEST_MESSAGE) -> str:
+    """The kind of an error and what it says, as one printable line."""
+    return one_line(f"{type(error).__name__}: {str(error).strip()}", longest)
+
+
 def _printable(character: str) -> str:
     if character.isprintable():
         return character

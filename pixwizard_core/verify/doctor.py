@@ -15,8 +15,8 @@ from torch import Tensor
 from ..bundle import load_tiny
 from ..encoders import reference
 from ..encoders.tiny import BUNDLE
-from ..errors import PixWizardError
-from ..pipeline import Request, run
+from ..errors import PixWizardError, kind_and_reason
+from ..pipeline import Bundle, Request, run
 from ..tasks import instruction
 from ..version import __version__
 from ..weights.checkpoint import inspect
@@ -26,6 +26,7 @@ PACKAGES = (
     "pillow", "kornia", "scipy", "diffusers", "ray", "av",
 )  # fmt: skip
 WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".sft")
+LONGEST = 300  # characters of an error in a line
 WRONG = 0.1  # relative RMS of a stored answer
 NEAR = {torch.float32: 1e-3, torch.float16: 5e-3, torch.bfloat16: 2e-2}  # what rounding explains
 Part = tuple[str, Callable[[], Tensor]]
@@ -70,7 +71,7 @@ def compared(parts: Iterable[Part], dtype: torch.dtype = torch.float32) -> Itera
         try:
             apart = reference.relative_rms(answer(), stored[name])
         except Exception as error:  # it only reports
-            yield f"{name:<12} FAILED: {one_line(error)}"
+            yield f"{name:<12} FAILED: {kind_and_reason(error, LONGEST)}"
             continue
         seconds = time.perf_counter() - began
         told = f"relative RMS {apart:.1e}, {seconds * 1000:.0f} ms"
@@ -83,7 +84,8 @@ def core_parts(device: torch.device | str, dtype: torch.dtype) -> list[str]:
     try:
         bundle = load_tiny(device=device)
     except (PixWizardError, RuntimeError) as error:
-        return [f"FAILED to load the bundled model: {one_line(error)}"]
+        return [f"FAILED to load the bundled model: {kind_and_reason(error, LONGEST)}"]
+    painted = small_picture(bundle)  # before the encoders change their type
     text, vision = bundle.text.to(dtype), bundle.vision.to(dtype)
     tokens, place = text.tokenizers, torch.device(device)
     picture = reference.reference_picture().to(place)
@@ -96,20 +98,18 @@ def core_parts(device: torch.device | str, dtype: torch.dtype) -> list[str]:
         ("latent", lambda: reference.few(bundle.vae.encode(picture))),
         ("decoded", lambda: reference.few(bundle.vae.decode(latent))),
     ]
-    lines = list(compared(parts, dtype))
-    return [*lines, small_picture(device)]
+    return [*compared(parts, dtype), painted]
 
 
-def small_picture(device: torch.device | str) -> str:
+def small_picture(bundle: Bundle) -> str:
     """A line on one picture of the bundled model: how long it took, and whether it is finite."""
-    bundle = load_tiny(device=device)
     image_01 = reference.reference_picture() / 2 + 0.5
     request = Request(image_01, instruction("depth"), settings=bundle.settings_of("depth"))
     began = time.perf_counter()
     try:
         made = run(bundle, request).image_01
     except (PixWizardError, RuntimeError) as error:
-        return f"{'picture':<12} FAILED: {one_line(error)}"
+        return f"{'picture':<12} FAILED: {kind_and_reason(error, LONGEST)}"
     seconds = time.perf_counter() - began
     fine = "right" if bool(made.isfinite().all()) and float(made.std()) > 0 else "WRONG: it is flat"
     return f"{'picture':<12} {fine} ({seconds:.1f} s, mean {float(made.mean()):.3f})"
@@ -137,7 +137,7 @@ def what_is(path: Path) -> str:
     try:
         info = inspect(path)
     except (PixWizardError, OSError) as error:
-        return f"UNREADABLE ({one_line(error)})"
+        return f"UNREADABLE ({kind_and_reason(error, LONGEST)})"
     size = f"{info.n_bytes / 1e9:.2f} GB" if info.n_bytes >= 1e9 else f"{info.n_bytes / 1e6:.1f} MB"
     kind = f"{info.kind} {info.preset}" if info.preset else info.kind
     return f"{kind}, {info.dtype}, {size}"
@@ -146,10 +146,6 @@ def what_is(path: Path) -> str:
 def is_trouble(line: str) -> bool:
     """Whether a line of the report says that something is wrong."""
     return any(word in line for word in ("WRONG", "FAILED", "UNREADABLE", "MISSING"))
-
-
-def one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def report(
