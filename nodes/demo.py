@@ -12,6 +12,7 @@ from ..pixwizard_core.decode import dialects
 from ..pixwizard_core.decode.boxes import Box
 from ..pixwizard_core.decode.masks import mask_boxes
 from ..pixwizard_core.decode.read_boxes import XYXY
+from ..pixwizard_core.seeds import LARGEST_SEED
 from ..pixwizard_core.tasks import instruction
 from ..pixwizard_core.world import Scenes, Views, captions, pictures, refer, render, sample_scenes
 from ..pixwizard_core.world.example_tasks import SPOILS
@@ -55,7 +56,7 @@ class DemoScene(Node):
                     "seed",
                     default=0,
                     min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
+                    max=LARGEST_SEED,
                     control_after_generate=True,
                     tooltip="Selects the scene. The same seed gives the same scene everywhere.",
                 ),

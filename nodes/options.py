@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..pixwizard_core.generate import TOKEN_SELECTIONS, WATERSHED
 from ..pixwizard_core.model import NO_SCALING, RopeScaling
+from ..pixwizard_core.seeds import LARGEST_SEED
 from .base import Node
 from .host import schema
 from .page_data import used_when
@@ -101,7 +102,7 @@ class ModelOptions(Node):
                     "token_seed",
                     default=0,
                     min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
+                    max=LARGEST_SEED,
                     tooltip="With gumbel: seed for drawing tokens. The same seed draws the same "
                     "tokens.",
                 ),

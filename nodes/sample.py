@@ -11,6 +11,7 @@ import torch
 from comfy_api.latest import io
 
 from ..pixwizard_core.sampling import GUIDED_CHANNELS
+from ..pixwizard_core.seeds import LARGEST_SEED
 from .base import Node
 from .guider import DualGuider, Guidance
 from .host import schema
@@ -173,7 +174,7 @@ class Sample(Node):
                     "seed",
                     default=0,
                     min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
+                    max=LARGEST_SEED,
                     control_after_generate=True,
                     tooltip="Seed of the noise. The same seed gives the same picture in any "
                     "batch size.",

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from ..pixwizard_core.model import gumbel_noise
+from ..pixwizard_core.seeds import LARGEST_SEED
 
-SEEDS = 2**64  # what a torch generator takes
+SEEDS = LARGEST_SEED + 1  # what a torch generator takes
 
 
 class TokenDraws:
