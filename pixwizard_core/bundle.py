@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from .decode.palette import TINY_WORLD
 from .encoders.load import load_text_encoder, load_vision_encoder, require_widths
 from .encoders.tiny import BUNDLE, load_encoders, load_vae
 from .encoders.vae import load_latent_coder
+from .errors import PixWizardError
 from .generate import SampleSettings
 from .model import cpu_ops
 from .pipeline import Bundle
@@ -40,6 +42,17 @@ def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -
         task_settings=TINY_TASK_SETTINGS,
         palette=TINY_WORLD,
     )
+
+
+def require_all_parts(given: Mapping[str, object]) -> None:
+    """Raise PixWizardError naming the parts of the released model that are not given. given: the
+    place of each, by its name as the caller spells it."""
+    missing = [name for name, place in given.items() if not place]
+    if missing:
+        raise PixWizardError(
+            f"the released model has four parts; give also {', '.join(missing)} "
+            "(gemma-2b, clip-vit-large-patch14-336, the SDXL VAE)"
+        )
 
 
 def load_released(

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, fields
 
 from .errors import CheckpointError
 
+RELEASED_PARTS = ("model", "gemma", "clip", "vae")  # what the released model is loaded from
+
 # Far beyond any model of this kind; a file that says more is damaged or means harm.
 LARGEST, LARGEST_OF = 1 << 17, {"n_layers": 1024, "patch_size": 64, "in_channels": 1024}
 MAX_COND_DIM = 1024  # the reference caps the width of its timestep, task and image embeddings

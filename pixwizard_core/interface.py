@@ -19,19 +19,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .bundle import load_released, load_tiny
+from .bundle import load_released, load_tiny, require_all_parts
 from .canvas import Canvas
+from .config import RELEASED_PARTS
 from .decode import Hints, Segments, bundled_palette, decode, mask_boxes
 from .decode.boxes import Box
-from .errors import CanvasError, InstructionError, PixWizardError
-from .files.picture_values import as_image_01, as_pil
+from .errors import CanvasError, InstructionError
+from .files.picture_files import as_pil
+from .files.picture_values import as_image_01
 from .pipeline import Bundle, Request, run
 from .presets import with_speed
 from .tasks import TASKS, find_task, instruction
 
 TEXT_TO_IMAGE = "text2image"
 BLANK_SIZE = (512, 512)  # (width, height) in px of a picture made from words alone
-PARTS = ("model", "gemma", "clip", "vae")
 MASKS = ("mask", "highlight")
 DRAWN, DRAWN_COLOUR = ("highlight", "box"), "red"  # answers drawn over the picture, and in what
 
@@ -203,13 +204,8 @@ def load(
     float32. Raises PixWizardError when only some parts are given, CheckpointError or EncoderError
     for a wrong one.
     """
-    given = dict(zip(PARTS, (model, gemma, clip, vae), strict=True))
+    given = dict(zip(RELEASED_PARTS, (model, gemma, clip, vae), strict=True))
     if not any(given.values()):
         return Pipeline(load_tiny(device=device))
-    missing = [name for name, place in given.items() if place is None]
-    if missing:
-        raise PixWizardError(
-            f"the released model has four parts; give also {', '.join(missing)} "
-            "(gemma-2b, clip-vit-large-patch14-336, the SDXL VAE)"
-        )
+    require_all_parts(given)
     return Pipeline(load_released(**given, device=device, dtype=dtype))

@@ -8,11 +8,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from ..config import RELEASED_PARTS
 from ..errors import CanvasError, PixWizardError, reason_of
 from ..seeds import later_seed, seed_argument
 from .progress import progress
 
-RELEASED_PARTS = ("model", "gemma", "clip", "vae")
 TEXT_TO_IMAGE = "text2image"
 DTYPES = ("bfloat16", "float16", "float32")
 SETTINGS = ("steps", "solver", "shift", "w_text", "w_image", "tokens")  # options of SampleSettings
@@ -199,17 +199,14 @@ def load_small(folder: Path | None, device: str):
 def released_parts(arguments: argparse.Namespace) -> list[Path]:
     """The four parts of the released model, or nothing for a small one. Raises PixWizardError when
     only some are given."""
+    from ..bundle import require_all_parts
+
     parts = [getattr(arguments, part) for part in RELEASED_PARTS]
     if not any(parts):
         if getattr(arguments, "dtype", None) is not None:  # train has no such option
             raise PixWizardError("--dtype applies to the released model, but --model is not given")
         return []
-    missing = [f"--{part}" for part in RELEASED_PARTS if not getattr(arguments, part)]
-    if missing:
-        raise PixWizardError(
-            f"the released model has four parts; give also {', '.join(missing)} "
-            "(gemma-2b, clip-vit-large-patch14-336, the SDXL VAE)"
-        )
+    require_all_parts({f"--{part}": getattr(arguments, part) for part in RELEASED_PARTS})
     if arguments.bundle is not None:
         raise PixWizardError("give either --bundle or the parts of the released model, not both")
     return parts

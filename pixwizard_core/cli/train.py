@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..config import RELEASED_PARTS
 from ..seeds import seed_argument
-from .run import RELEASED_PARTS
 
 TRAIN = "train the small model on the demo world, or a LoRA of any PixWizard"
 

@@ -185,8 +185,13 @@ def save_picture(path: str | Path, image_01: Tensor, texts: Texts = None) -> Non
                 f"{Path(path).name} holds one picture. Got: {len(image_01)}; save each by itself"
             )
         image_01 = image_01[0]
+    _save(path, as_pil(image_01), texts)
+
+
+def as_pil(image_01: Tensor) -> Image.Image:
+    """(3, H, W) colour, (H, W) grey or (H, W) bool as a Pillow image of 8 bits."""
     values = (image_01.float().clamp(0, 1) * EIGHT_BIT).round().to(torch.uint8).cpu()
-    _save(path, _image(values.movedim(0, -1) if values.ndim == 3 else values), texts)
+    return _image(values.movedim(0, -1) if values.ndim == 3 else values)
 
 
 def save_mask(path: str | Path, mask: Tensor) -> None:

@@ -41,14 +41,6 @@ def as_image_01(value: Any, what: str = "image") -> Tensor:
     raise CanvasError(f"{what} must be {KINDS}. Got: {type(value).__name__}")
 
 
-def as_pil(image_01: Tensor) -> Any:
-    """(3, H, W) colour, (H, W) grey or (H, W) bool as a Pillow image of 8 bits."""
-    from PIL import Image
-
-    values = (image_01.float().clamp(0, 1) * EIGHT_BIT).round().to(torch.uint8).cpu()
-    return Image.fromarray((values.movedim(0, -1) if values.ndim == 3 else values).numpy())
-
-
 def _batch(values: Sequence[Any], what: str) -> Tensor:
     if not values:
         raise CanvasError(f"{what} is an empty list; give at least one picture")

@@ -13,8 +13,8 @@ import pixwizard_core
 from pixwizard_core import interface, load, load_tiny, run
 from pixwizard_core.decode import bundled_palette
 from pixwizard_core.errors import CanvasError, InstructionError, PixWizardError, SamplingError
-from pixwizard_core.files.picture_files import open_picture, save_picture
-from pixwizard_core.files.picture_values import as_image_01, as_pil
+from pixwizard_core.files.picture_files import as_pil, open_picture, save_picture
+from pixwizard_core.files.picture_values import as_image_01
 from tests.support.paths import ROOT
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (40, 56, 3), dtype=np.uint8)
