@@ -27,8 +27,9 @@ demo: $(VENV)/.core
 test: $(VENV)/.test $(PAGE_TOOLS)
 	$(PY) -m pytest -c tests/pytest.ini $(SUITES) $(ARGS)
 
-lint: $(VENV)/.test $(PAGE_TOOLS)
+lint: $(VENV)/.lint $(PAGE_TOOLS)
 	$(PY) -m ruff check .
+	$(BIN)/basedpyright --pythonpath $(PY) --level error
 	@test ! -d $(PAGE)/node_modules || npm run --silent --prefix $(PAGE) lint
 
 clean:
@@ -51,6 +52,11 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml
 $(VENV)/.test: $(VENV)/.core
 	@echo "installing the test packages"
 	@$(PIP) install -e ".[test]"
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	@echo "installing the checkers"
+	@$(PIP) install -e ".[lint]"
 	@touch $@
 
 # The page's type checker and browser driver. Without npm or a network their checks are left out.
