@@ -4,38 +4,27 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import (
-    answers,
-    boxes,
-    check,
-    compare,
-    condition,
-    decode,
-    demo,
-    depths,
-    inpaint,
-    load,
-    lora,
-    options,
-    pick_box,
-    sample,
-    save,
-)
-from .host import register_folders
+from .conditions import condition
+from .decoders import answers, boxes, decode, depths, pick_box
+from .host.files import register_folders
+from .loaders import load, lora, model_options
+from .pictures import demo_scene, inpaint
+from .results import check, compare, save
+from .sampling import sample
 
 NODES: tuple[type[io.ComfyNode], ...] = (
     *load.NODES,
     *condition.NODES,
     *sample.NODES,
     *decode.NODES,
-    *demo.NODES,
+    *demo_scene.NODES,
     *inpaint.NODES,
     *answers.NODES,
     *boxes.NODES,
     *depths.NODES,
     *save.NODES,
     *compare.NODES,
-    *options.NODES,
+    *model_options.NODES,
     *lora.NODES,
     *check.NODES,
     *pick_box.NODES,

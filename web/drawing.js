@@ -5,7 +5,7 @@
 import { named } from "./words.js";
 
 /**
- * One picture of a node's result, as nodes/views.py sends it.
+ * One picture of a node's result, as nodes/shared/views.py sends it.
  * @typedef {{filename: string, subfolder: string, type: string}} StoredFile
  * @typedef {{kind: "values" | "classes" | "overlay" | "boxes" | "pair",
  *   width: number, height: number, picture: StoredFile,

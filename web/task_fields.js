@@ -8,7 +8,7 @@ import { chain, fit, linked, pageWidget, show, widgetOf } from "./widgets.js";
 import { named, word } from "./words.js";
 
 /**
- * What nodes/page_data.py puts into the task input's settings.
+ * What nodes/shared/page_data.py puts into the task input's settings.
  * @typedef {{tasks: Record<string, import("./sentence.js").Task>,
  *   colours: Record<string, number[]>}} PageData
  */

@@ -1,6 +1,6 @@
 // @ts-check
 // Fields that only some choice of another field gives a meaning are shown with that choice alone.
-// The schema says which: nodes/page_data.py, used_when.
+// The schema says which: nodes/shared/page_data.py, used_when.
 
 import { app } from "/scripts/app.js";
 import { chain, fit, linked, show, widgetOf } from "./widgets.js";

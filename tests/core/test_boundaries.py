@@ -250,7 +250,7 @@ def test_only_the_demo_scene_node_needs_the_world():
         for _, name in imports(path):
             if name.startswith("pixwizard_core."):
                 users.setdefault(name.split(".")[1], set()).add(path.name)
-    assert users["world"] == {"demo.py"}
+    assert users["world"] == {"demo_scene.py"}
     assert users["verify"] == {"check.py"}  # the long form of its report
     assert by_hand & set(users) == set()
 

@@ -60,8 +60,9 @@ def another_model():
 
 def objects(setup) -> dict:
     """What a request may refer to."""
-    load, encode = setup.module("nodes.load"), setup.module("nodes.condition").Encode
-    native = setup.module("nodes.native")
+    load = setup.module("nodes.loaders.load")
+    encode = setup.module("nodes.conditions.condition").Encode
+    native = setup.module("nodes.model.host_model")
     model, clip, vision, vae = load.LoadTiny.execute().args
     generator = torch.Generator().manual_seed(1)
     image = torch.rand(1, *SIZE, 3, generator=generator)
@@ -112,8 +113,8 @@ class Judge:
             for node in setup.module("nodes").NODES
         }
         self.refusal = setup.module("pixwizard_core.errors").PixWizardError
-        self.make_guider = setup.module("nodes.sample").make_guider
-        self.guidance = setup.module("nodes.guider").Guidance
+        self.make_guider = setup.module("nodes.sampling.sample").make_guider
+        self.guidance = setup.module("nodes.sampling.guider").Guidance
 
     def choices(self) -> dict[str, list]:
         return {"sampler": list(comfy.samplers.SAMPLER_NAMES)}

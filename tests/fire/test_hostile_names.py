@@ -82,7 +82,7 @@ def secret(models):
 @pytest.mark.parametrize("name", OUTSIDE, ids=range(len(OUTSIDE)))
 def test_names_cannot_lead_out_of_the_model_folders(extension, secret, name):
     error = extension("pixwizard_core.errors").PixWizardError
-    resolve, lora = extension("nodes.host").resolve, extension("nodes.lora").LoadLora
+    resolve, lora = extension("nodes.host.files").resolve, extension("nodes.loaders.lora").LoadLora
     for kinds in ((), ("loras",)):
         try:
             path = resolve(name, "", kinds)
@@ -122,7 +122,8 @@ def test_links_that_the_user_made_are_followed(extension, secret, tmp_path):
     (tmp_path / "far.safetensors").write_bytes(good_bytes())
     link = secret / "near.safetensors"
     link.symlink_to(tmp_path / "far.safetensors")
-    assert inspect(extension("nodes.host").resolve("loras/near.safetensors")).kind == "PixWizard"
+    resolve = extension("nodes.host.files").resolve
+    assert inspect(resolve("loras/near.safetensors")).kind == "PixWizard"
     link.unlink()
 
 

@@ -15,8 +15,8 @@ from tests.fakes.host import REPO
 
 @pytest.fixture(scope="module")
 def host(extension):
-    extension("nodes.host").register_folders()
-    return extension("nodes.host")
+    extension("nodes.host.files").register_folders()
+    return extension("nodes.host.files")
 
 
 @pytest.fixture(autouse=True)

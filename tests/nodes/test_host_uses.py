@@ -17,7 +17,7 @@ CHECKS = ROOT / "tests" / "host" / "checks"
 
 @pytest.fixture(scope="module")
 def listed(extension):
-    return extension("nodes.host_uses")
+    return extension("nodes.host.uses")
 
 
 def covered(name: str, entries: set[str]) -> bool:
@@ -30,7 +30,7 @@ def covered(name: str, entries: set[str]) -> bool:
 def test_uses_of_the_host_are_all_listed(listed):
     entries = set(listed.names())
     unlisted = {name: files for name, files in used().items() if not covered(name, entries)}
-    assert not unlisted, f"add to nodes/host_uses.py, with a check on every host: {unlisted}"
+    assert not unlisted, f"add to nodes/host/uses.py, with a check on every host: {unlisted}"
 
 
 def test_list_of_uses_holds_only_what_is_used(listed):
@@ -39,7 +39,7 @@ def test_list_of_uses_holds_only_what_is_used(listed):
         written = any(f"{chain}.".startswith(f"{entry}.") for chain in chains)
         of_object = any(entry.startswith(f"{chain}.") for chain in chains)
         member = of_object and entry.split(".")[-1] in attributes
-        assert written or member, f"{entry} is not used; take it from nodes/host_uses.py"
+        assert written or member, f"{entry} is not used; take it from nodes/host/uses.py"
 
 
 def test_each_line_of_uses_has_one_check(listed):

@@ -62,17 +62,17 @@ def test_an_input_that_a_node_does_not_have_is_refused(nodes, extension):
     "value", [[["x", {}]], [[torch.zeros(1)]], [7], [[torch.zeros(1), None]], (), None]
 )
 def test_what_is_no_conditioning(extension, value):
-    assert not extension("nodes.input_kinds").is_conditioning(value)
+    assert not extension("nodes.shared.input_kinds").is_conditioning(value)
 
 
 @pytest.fixture
 def checks(extension):
-    return extension("nodes.run_inputs")
+    return extension("nodes.sampling.run_inputs")
 
 
 @pytest.fixture
 def latents(extension):
-    return extension("nodes.latents")
+    return extension("nodes.model.latents")
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_another_model_is_refused(checks, errors):
 
 
 def test_memory_that_ran_out_over_a_text_names_the_device(extension, errors, monkeypatch):
-    memory = extension("nodes.memory")
+    memory = extension("nodes.host.memory")
     monkeypatch.setattr(memory.management, "OOM_EXCEPTION", MemoryError, raising=False)
     monkeypatch.setattr(memory.management, "unload_all_models", lambda: None, raising=False)
     with (

@@ -12,7 +12,7 @@ SHAPE = (3, 5)  # layers, tokens
 
 @pytest.fixture
 def draws(extension):
-    return extension("nodes.token_draws").TokenDraws(7)
+    return extension("nodes.model.token_draws").TokenDraws(7)
 
 
 def two_evaluations(draws, batches, has_image=(True, True)) -> list[torch.Tensor]:
@@ -43,7 +43,7 @@ def test_noise_follows_the_cores_order(draws, extension):
 
 def test_pictures_draw_from_seeds_of_their_own(draws, extension):
     both = draws.of_batch([0], torch.tensor([True, True]), SHAPE)
-    second = extension("nodes.token_draws").TokenDraws(8)
+    second = extension("nodes.model.token_draws").TokenDraws(8)
     assert torch.equal(both[:, 1:], second.of_batch([0], torch.tensor([True]), SHAPE))
     assert not torch.equal(both[:, 0], both[:, 1])
 
@@ -72,7 +72,7 @@ def test_a_copied_model_keeps_its_draws(draws):
 
 
 def test_the_largest_seed_is_taken(extension):
-    made = extension("nodes.token_draws").TokenDraws(2**64 - 1)
+    made = extension("nodes.model.token_draws").TokenDraws(2**64 - 1)
     assert made.noise(0, 2, SHAPE).shape == (3, 2, 5)
 
 
@@ -80,7 +80,7 @@ def test_the_largest_seed_is_taken(extension):
 @pytest.mark.parametrize("size", [(640, 640), (1920, 1080), (300, 2000), (4000, 3000)])
 def test_nodes_and_pipeline_agree_on_attention_and_positions(extension, centre, size):
     """One function decides for both; a 640 px canvas once had two bases."""
-    core, transformer = extension("pixwizard_core.pipeline"), extension("nodes.transformer")
+    core, transformer = extension("pixwizard_core.pipeline"), extension("nodes.model.transformer")
     settings = extension("pixwizard_core.generate").SampleSettings()
     trained = extension("pixwizard_core.bundle").RELEASED_CENTRES
     canvas = extension("pixwizard_core.canvas").plan(*size, (centre,))

@@ -11,7 +11,7 @@ from torch import nn
 
 @pytest.fixture
 def module(extension):
-    return extension("nodes.patchers")
+    return extension("nodes.host.patchers")
 
 
 class Cast(nn.Linear):

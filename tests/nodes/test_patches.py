@@ -12,12 +12,12 @@ BLOCKS = 3
 
 @pytest.fixture
 def patches(extension):
-    return extension("nodes.patches")
+    return extension("nodes.model.patches")
 
 
 @pytest.fixture
 def latents(extension):
-    return extension("nodes.latents")
+    return extension("nodes.model.latents")
 
 
 @pytest.fixture

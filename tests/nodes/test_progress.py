@@ -23,7 +23,7 @@ def interrupt(management, monkeypatch) -> None:
 
 @pytest.fixture
 def parts(extension):
-    return extension("nodes.progress")
+    return extension("nodes.host.progress")
 
 
 def test_every_item_moves_the_bar(parts):
@@ -41,7 +41,7 @@ def test_an_interruption_ends_the_loop_at_once(parts, monkeypatch):
 
 def test_text_encoder_reads_its_tensors_with_progress(extension):
     """Weights of the bundled encoder, in place of the released ones, which no test machine has."""
-    load = extension("nodes.load")
+    load = extension("nodes.loaders.load")
     source = load.read_source("gemma", load.BUNDLE / load.TEXT_FILE)
     step = load.progress(len(source.weights.shapes))
     found = load.weights_of(source.weights, step)
@@ -50,7 +50,7 @@ def test_text_encoder_reads_its_tensors_with_progress(extension):
 
 
 def test_a_transformer_is_read_with_progress_and_can_be_stopped(extension, monkeypatch):
-    load = extension("nodes.load")
+    load = extension("nodes.loaders.load")
     opened = load.open_checkpoint(load.BUNDLE / load.MODEL_FILE)
     found = load.weights_of(opened, load.progress(len(opened.shapes)))
     assert set(found) == set(opened.shapes)

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def module(extension):
-    return extension("nodes.reload")
+    return extension("nodes.host.reload")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pixwizard_core.canvas.images import to_pixels
 
 @pytest.fixture(scope="module")
 def tensors(extension):
-    return extension("nodes.tensors")
+    return extension("nodes.shared.tensors")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 
 @pytest.fixture(scope="module")
 def tokens_used(extension):
-    return extension("nodes.text_masks").tokens_used
+    return extension("nodes.model.text_masks").tokens_used
 
 
 def text(*used, width=3):

@@ -16,7 +16,7 @@ from tests.nodes.test_data_nodes import called, image, outlined, some_mask
 
 @pytest.fixture
 def views(extension):
-    return extension("nodes.views")
+    return extension("nodes.shared.views")
 
 
 @pytest.fixture

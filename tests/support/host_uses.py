@@ -11,7 +11,7 @@ from tests.support.paths import ROOT
 
 HOST = ("comfy", "comfy_api", "comfy_execution", "comfy_extras", "comfyui_version", "execution",
         "folder_paths", "latent_preview", "node_helpers", "nodes", "server")  # fmt: skip
-SOURCES = (*sorted((ROOT / "nodes").glob("*.py")), ROOT / "__init__.py")
+SOURCES = (*sorted((ROOT / "nodes").rglob("*.py")), ROOT / "__init__.py")
 
 
 def dotted(node: ast.AST, known: dict[str, str]) -> str | None:
@@ -100,5 +100,5 @@ def members(sources: tuple[Path, ...] = SOURCES) -> set[str]:
 
 
 def check_name(module: str, group: str) -> str:
-    """The check of a line of nodes/host_uses.py, called by the first name in it."""
+    """The check of a line of nodes/host/uses.py, called by the first name in it."""
     return f"check_{module}.{group.split()[0]}".replace(".", "_")

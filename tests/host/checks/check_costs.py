@@ -30,8 +30,8 @@ class Counts:
 
 def check_encoders_and_autoencoder_run_once(setup):
     """A whole run with three branches: one picture and two texts encoded, one latent decoded."""
-    load, condition = setup.module("nodes.load"), setup.module("nodes.condition")
-    sample = setup.module("nodes.sample")
+    load, condition = setup.module("nodes.loaders.load"), setup.module("nodes.conditions.condition")
+    sample = setup.module("nodes.sampling.sample")
     model, clip, vision, vae = load.LoadTiny.execute().args
     counts = Counts()
     counts.wrap(vae.first_stage_model, "encode", "pictures to latents")
@@ -80,7 +80,7 @@ def check_little_time_passes_outside_the_network(setup):
 
     network._forward = timed
     comfy.model_management.load_models_gpu([patcher])
-    node = setup.module("nodes.sample").Sample
+    node = setup.module("nodes.sampling.sample").Sample
     arguments = (patcher, *branches, 4.0, 1.0, latent, 0, STEPS, 1.0, "first 3", "euler")
     node.execute(*arguments)
     inside, start = 0.0, time.process_time()

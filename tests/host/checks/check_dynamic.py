@@ -25,7 +25,7 @@ class Filed(Small):
 
     def __init__(self, setup, dtype=torch.float32) -> None:
         super().__init__(setup, sizes=WIDE)
-        self.load = setup.module("nodes.load")
+        self.load = setup.module("nodes.loaders.load")
         self.path = setup.folder() / "small.safetensors"
         setup.module("pixwizard_core.weights.checkpoint").save(self.path, self.weights, self.config)
         self.dtype = dtype
@@ -236,7 +236,7 @@ def on_two_devices(small, wanted: torch.Tensor) -> float:
 
 def bundled(setup) -> tuple:
     """MODEL, CLIP, CLIP_VISION and VAE."""
-    return setup.module("nodes.load").LoadTiny.execute().args
+    return setup.module("nodes.loaders.load").LoadTiny.execute().args
 
 
 def plain_twin(patcher):
@@ -269,7 +269,7 @@ def check_all_bundled_models_paint_the_same(setup):
 @where_it_is
 def check_the_autoencoder_has_a_plain_instance(setup):
     """In the precision asked for, which the host's own plain instance of a file would not have."""
-    load = setup.module("nodes.load")
+    load = setup.module("nodes.loaders.load")
     path = load.BUNDLE / load.VAE_FILE
     latent, found = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2)), {}
     for dtype in (torch.float32, torch.bfloat16):

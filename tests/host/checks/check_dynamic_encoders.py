@@ -28,12 +28,12 @@ VISION_WEIGHTS = {
 
 
 def text_encoder(setup, device=None):
-    load = setup.module("nodes.load")
+    load = setup.module("nodes.loaders.load")
     return load.load_clip(load.BUNDLE / load.TEXT_FILE, load.BUNDLE / load.CLIP_FILE, device)
 
 
 def vision_encoder(setup):
-    load = setup.module("nodes.load")
+    load = setup.module("nodes.loaders.load")
     return load.load_clip_vision(load.BUNDLE / load.CLIP_FILE)
 
 
@@ -170,7 +170,7 @@ def check_vision_encoder_is_the_same(setup):
 @where_it_is
 def check_layers_agree_with_the_stored_answers(setup):
     """The host builds layers without weights then, and maps files in its own way."""
-    check = setup.module("nodes.self_check")
+    check = setup.module("nodes.encoders.self_check")
     with DynamicCard():
         check.findings.cache_clear()
         found = check.findings()

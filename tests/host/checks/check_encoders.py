@@ -90,7 +90,7 @@ class Published:
 
 def encoders(setup, dtype=torch.float32, device=None):
     """Our CLIP and the transformers library's encoders with the same weights and tokenizers."""
-    text, ours = setup.module("pixwizard_core.encoders.text"), setup.module("nodes.text_encoder")
+    text, ours = setup.module("pixwizard_core.encoders.text"), setup.module("nodes.encoders.text")
     tokenizers = text.Tokenizers(Words(), Words(), CLIP["max_position_embeddings"])
     gemma, gemma_weights = fresh("gemma", GEMMA)
     clip, clip_weights = fresh("clip_text", CLIP)
@@ -160,7 +160,7 @@ def check_text_encoder_can_be_kept_on_the_cpu(setup):
 
 
 def check_incomplete_text_weights_are_refused(setup):
-    ours = setup.module("nodes.text_encoder")
+    ours = setup.module("nodes.encoders.text")
     _, gemma = fresh("gemma", GEMMA)
     _, clip = fresh("clip_text", CLIP)
     gemma.pop("layers.1.mlp.up_proj.weight")
@@ -170,7 +170,8 @@ def check_incomplete_text_weights_are_refused(setup):
 
 
 def check_image_tokens_are_those_of_transformers(setup):
-    vision, encode = setup.module("nodes.vision"), setup.module("nodes.encode")
+    vision = setup.module("nodes.encoders.vision")
+    encode = setup.module("nodes.encoders.conditioning")
     model, weights = fresh("clip_vision", VISION)
     # The host keeps these weights in half precision: compare with weights that survive that.
     halves = {name: tensor.half().float() for name, tensor in weights.items()}
@@ -186,7 +187,8 @@ def check_image_tokens_are_those_of_transformers(setup):
 
 
 def check_vision_of_another_size_is_refused(setup):
-    vision, encode = setup.module("nodes.vision"), setup.module("nodes.encode")
+    vision = setup.module("nodes.encoders.vision")
+    encode = setup.module("nodes.encoders.conditioning")
     smaller = {**VISION, "image_size": 224}
     _, weights = fresh("clip_vision", smaller)
     host = vision.make_clip_vision(smaller, weights)

@@ -48,7 +48,8 @@ def held_by_a_step(setup, network, rows: int, side: int) -> int:
 
 
 def check_estimate_is_near_what_a_step_holds(setup):
-    native, transformer = setup.module("nodes.native"), setup.module("nodes.transformer")
+    native = setup.module("nodes.model.host_model")
+    transformer = setup.module("nodes.model.transformer")
     config = setup.module("pixwizard_core.config").PRESETS["PixWizard_2B_GQA_patch2"]
     network = transformer.Transformer(
         dtype=torch.bfloat16,

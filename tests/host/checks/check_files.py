@@ -40,7 +40,7 @@ def reference_case(setup) -> tuple[dict, dict]:
 
 
 def check_released_checkpoint_computes_what_the_reference_does(setup):
-    load, transformer = setup.module("nodes.load"), setup.module("nodes.transformer")
+    load, transformer = setup.module("nodes.loaders.load"), setup.module("nodes.model.transformer")
     path = golden(setup) / "checkpoint" / "consolidated_ema.00-of-01.pth"
     name = put(setup, "diffusion_models", path)
     assert name in load.LoadModel.define_schema().inputs[0].options
@@ -68,7 +68,7 @@ def check_released_checkpoint_computes_what_the_reference_does(setup):
 
 
 def check_other_models_are_refused_by_name(setup):
-    load = setup.module("nodes.load")
+    load = setup.module("nodes.loaders.load")
     wrong = setup.folder() / "looks_like_pixwizard.safetensors"
     save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(2, 2)}, str(wrong))
     error = setup.module("pixwizard_core.errors").CheckpointError
@@ -77,7 +77,7 @@ def check_other_models_are_refused_by_name(setup):
 
 
 def check_missing_text_encoder_says_where_it_looked(setup):
-    load = setup.module("nodes.load")
+    load = setup.module("nodes.loaders.load")
     error = setup.module("pixwizard_core.errors").CheckpointError
     names = ("LLM/gemma-2b/", "text_encoders/clip.safetensors")
     return refused(
@@ -87,7 +87,7 @@ def check_missing_text_encoder_says_where_it_looked(setup):
 
 def check_text_encoder_folders_load(setup):
     """The bundled encoders laid out as users have the released ones: folders below models/."""
-    load, tiny = setup.module("nodes.load"), setup.module("pixwizard_core.encoders.tiny")
+    load, tiny = setup.module("nodes.loaders.load"), setup.module("pixwizard_core.encoders.tiny")
     folder = setup.folder()
     folder_paths.folder_names_and_paths["LLM"][0].append(str(folder))
     for name, weights in (("gemma", tiny.TEXT_FILE), ("clip", tiny.CLIP_FILE)):
@@ -105,7 +105,7 @@ def check_text_encoder_folders_load(setup):
 
 
 def check_bundled_model_saved_by_the_host_is_known_again(setup):
-    load, folder = setup.module("nodes.load"), setup.folder()
+    load, folder = setup.module("nodes.loaders.load"), setup.folder()
     model = load.LoadTiny.execute().args[0]
     comfy_extras.nodes_model_merging.save_checkpoint(
         model, filename_prefix="m", output_dir=str(folder)
@@ -121,11 +121,11 @@ def check_bundled_model_saved_by_the_host_is_known_again(setup):
 
 def check_model_of_the_bundled_shapes_saved_by_the_host_keeps_its_token_counts(setup):
     """No weight tells the token counts, and the host's files hold nothing but weights."""
-    load, config = setup.module("nodes.load"), setup.module("pixwizard_core.config").TINY
+    load, config = setup.module("nodes.loaders.load"), setup.module("pixwizard_core.config").TINY
     centre = setup.module("pixwizard_core.presets").TINY_CENTRE
-    options = setup.module("nodes.transformer").Options((centre,))
+    options = setup.module("nodes.model.transformer").Options((centre,))
     plain = setup.module("pixwizard_core.model").PixWizard(config)
-    model = setup.module("nodes.native").make_patcher(config, plain.state_dict(), options)
+    model = setup.module("nodes.model.host_model").make_patcher(config, plain.state_dict(), options)
     folder = setup.folder()
     comfy_extras.nodes_model_merging.save_checkpoint(
         model, filename_prefix="m", output_dir=str(folder)
@@ -143,10 +143,11 @@ def check_bundled_model_paints_what_the_core_paints(setup):
         setup.module("pixwizard_core.pipeline"),
         setup.module("pixwizard_core.bundle"),
     )
-    generate, condition = setup.module("pixwizard_core.generate"), setup.module("nodes.condition")
-    load, sample = setup.module("nodes.load"), setup.module("nodes.sample")
+    generate = setup.module("pixwizard_core.generate")
+    condition = setup.module("nodes.conditions.condition")
+    load, sample = setup.module("nodes.loaders.load"), setup.module("nodes.sampling.sample")
     width, height = SIZE
-    image = setup.module("nodes.demo").DemoScene.execute(5, 4, width, height).args[0]
+    image = setup.module("nodes.pictures.demo_scene").DemoScene.execute(5, 4, width, height).args[0]
     sentence = condition.Instruction.execute("depth", "", "", "red", 0).args[0]
     found = {}
     for text, pictured in ((1.0, 1.0), (3.0, 1.5)):

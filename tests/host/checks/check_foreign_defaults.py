@@ -54,10 +54,11 @@ def default_dtype(dtype: torch.dtype):
 def chain(setup) -> dict[str, torch.Tensor]:
     """What the main nodes give, from loading to decoding, and every node that needs only pictures
     and masks."""
-    model, clip, vision, vae = setup.module("nodes.load").LoadTiny.execute().args
+    model, clip, vision, vae = setup.module("nodes.loaders.load").LoadTiny.execute().args
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(1, 128, 128, 3, generator=generator, dtype=torch.float32, device="cpu")
-    encode, sample = setup.module("nodes.condition").Encode, setup.module("nodes.sample").Sample
+    encode = setup.module("nodes.conditions.condition").Encode
+    sample = setup.module("nodes.sampling.sample").Sample
     *branches, latent = encode.execute(clip, vision, vae, image, "Estimate depth.").args
     settings = (4.0, 1.5, latent, 0, 2, 1.0, "first 3", "euler")
     (painted,) = sample.execute(model, *branches, *settings).args

@@ -17,7 +17,7 @@ NEAR = 1e-5  # relative RMS; another order of sums gives about 2e-7
 @contextmanager
 def fresh(setup):
     """The check as at the start of a process; what it found is forgotten again afterwards."""
-    module = setup.module("nodes.self_check")
+    module = setup.module("nodes.encoders.self_check")
     module.findings.cache_clear()
     try:
         yield module
@@ -43,7 +43,7 @@ def scaled(function, factor: float):
 
 def loaders(setup) -> dict:
     """Every way that a loader of ours reads models, by the output it gives."""
-    load = setup.module("nodes.load")
+    load = setup.module("nodes.loaders.load")
     return {
         "MODEL": lambda: load.load_transformer(load.BUNDLE / load.MODEL_FILE, None),
         "CLIP": lambda: load.load_clip(load.BUNDLE / load.TEXT_FILE, load.BUNDLE / load.CLIP_FILE),

@@ -23,7 +23,7 @@ class Trained:
     def __init__(self, setup, rank: int = 3) -> None:
         self.small, self.folder = Small(setup), setup.folder()
         self.lora = setup.module("pixwizard_core.weights.lora")
-        self.node = setup.module("nodes.lora")
+        self.node = setup.module("nodes.loaders.lora")
         folder_paths.folder_names_and_paths["loras"][0].insert(0, str(self.folder))
         twin = setup.module("pixwizard_core.model").PixWizard(self.small.config)
         self.lora.add_lora(twin, self.lora.LoraSettings(rank=rank, alpha=2.0))

@@ -122,7 +122,7 @@ def check_overflow_is_an_error_and_no_black_picture(setup):
     small, error = overflowing(setup), setup.module("pixwizard_core.errors").SamplingError
     words = ("not finite", "weights float32", "weight_dtype", "guidance")
     branches, latent = small.branches(), {"samples": small.empty_latent}
-    node = setup.module("nodes.sample").Sample
+    node = setup.module("nodes.sampling.sample").Sample
     refused(
         error, words, node.execute, small.patcher, *branches, 4.0, 1.0, latent, 0, STEPS, 1.0,
         "all", "euler",
@@ -138,7 +138,7 @@ def check_overflow_is_an_error_and_no_black_picture(setup):
 
 def check_prepared_conditions_are_freed_after_an_error(setup):
     small, caches = overflowing(setup), []
-    made = setup.module("nodes.prepared").PreparedCache
+    made = setup.module("nodes.model.prepared_cache").PreparedCache
     error = setup.module("pixwizard_core.errors").SamplingError
     inner = made.__init__
 
@@ -159,7 +159,7 @@ def check_prepared_conditions_are_freed_after_an_error(setup):
 def painted(setup, room: int) -> tuple[torch.Tensor, Card, dict[str, int]]:
     """A depth picture by the bundled model on a card; what the card saw, and the models' sizes."""
     with Card(room) as card:
-        model, clip, vision, vae = setup.module("nodes.load").LoadTiny.execute().args
+        model, clip, vision, vae = setup.module("nodes.loaders.load").LoadTiny.execute().args
         parts = {"text": clip, "image": vision, "autoencoder": vae}
         card.watch(clip.cond_stage_model.gemma["transformer"], "text")
         card.watch(next(vision.model.children()), "image")
@@ -175,7 +175,8 @@ def painted(setup, room: int) -> tuple[torch.Tensor, Card, dict[str, int]]:
 def by_all_models(setup, model, clip, vision, vae) -> torch.Tensor:
     """A small depth picture."""
     picture = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(0))
-    encode, sample = setup.module("nodes.condition").Encode, setup.module("nodes.sample").Sample
+    encode = setup.module("nodes.conditions.condition").Encode
+    sample = setup.module("nodes.sampling.sample").Sample
     *branches, latent = encode.execute(clip, vision, vae, picture, "Estimate depth.").args
     (samples,) = sample.execute(
         model, *branches, 4.0, 1.5, latent, 0, 2, 1.0, "first 3", "euler"
@@ -189,7 +190,7 @@ def check_models_go_without_the_collector(setup):
     gc.collect()
     gc.disable()
     try:
-        models = setup.module("nodes.load").LoadTiny.execute().args
+        models = setup.module("nodes.loaders.load").LoadTiny.execute().args
         by_all_models(setup, *models)
         changed = models[0].clone()
         name = "diffusion_model.layers.0.attention.wq.weight"

@@ -219,7 +219,7 @@ def check_merged_gates_are_saved(setup):
     (merged,) = nodes_model_merging.ModelMergeSimple().merge(one.patcher, other.patcher, 0.25)
     nodes_model_merging.save_checkpoint(merged, filename_prefix="m", output_dir=str(folder))
     (path,) = folder.glob("*.safetensors")
-    loaded = setup.module("nodes.load").load_transformer(path, torch.float32)
+    loaded = setup.module("nodes.loaders.load").load_transformer(path, torch.float32)
     name = "layers.1.attention.gate"
     close(loaded.model.diffusion_model.get_parameter(name), one.weights[name] * -0.5, EXACT, name)
     loaded.model.diffusion_model.options = one.options

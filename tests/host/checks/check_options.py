@@ -13,7 +13,7 @@ DEFAULTS = {
 
 
 def changed(setup, small, **inputs):
-    node = setup.module("nodes.options").ModelOptions
+    node = setup.module("nodes.loaders.model_options").ModelOptions
     return node.execute(small.patcher, **{**DEFAULTS, **inputs}).args[0]
 
 
@@ -108,9 +108,9 @@ def check_drawn_tokens_do_not_depend_on_how_branches_are_batched(setup):
 def check_last_node_counts(setup):
     """Two of them in a row: the second replaces what the first had set, wrappers as well."""
     small = Small(setup)
-    node = setup.module("nodes.options").ModelOptions
+    node = setup.module("nodes.loaders.model_options").ModelOptions
     back = node.execute(drawn(setup, small, kept_tokens=5), **DEFAULTS).args[0]
-    key = setup.module("nodes.options").WRAPPERS_KEY
+    key = setup.module("nodes.loaders.model_options").WRAPPERS_KEY
     left = [kind for kind, wrappers in back.wrappers.items() if wrappers.get(key)]
     assert not left, left
     return close(small.by_guider(3.0, 1.5, patcher=back), small.by_guider(3.0, 1.5), 0.0, "back")
@@ -122,5 +122,5 @@ def check_other_models_are_refused(setup):
 
     Other.model.diffusion_model = torch.nn.Linear(*LATENT)
     error = setup.module("pixwizard_core.errors").CheckpointError
-    node = setup.module("nodes.options").ModelOptions
+    node = setup.module("nodes.loaders.model_options").ModelOptions
     return refused(error, ("PixWizard", "Load Model"), node.execute, Other(), *DEFAULTS.values())

@@ -166,7 +166,7 @@ def check_saved_model_loads_again(setup):
         patched, filename_prefix="saved", output_dir=str(folder)
     )
     (path,) = folder.glob("*.safetensors")
-    loaded = setup.module("nodes.load").load_transformer(path, torch.float32)
+    loaded = setup.module("nodes.loaders.load").load_transformer(path, torch.float32)
     loaded.model.diffusion_model.options = small.options
     assert loaded.model.diffusion_model.config == small.config
     return close(

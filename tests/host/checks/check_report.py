@@ -10,7 +10,7 @@ from check_layers import fresh, replaced, scaled
 
 def run(setup, **inputs) -> tuple[str, torch.Tensor]:
     """The report and the picture; what the page shows is the same report."""
-    output = setup.module("nodes.check").Check.execute(model_files=True, **inputs)
+    output = setup.module("nodes.results.check").Check.execute(model_files=True, **inputs)
     text, image = output.args
     doctor = setup.module("pixwizard_core.verify.doctor")
     assert output.ui["text"] == [text]
@@ -32,7 +32,7 @@ def check_report_on_this_host(setup):
 
 
 def check_report_names_what_is_connected(setup):
-    load = setup.module("nodes.load")
+    load = setup.module("nodes.loaders.load")
     model, clip, vision, vae = load.LoadTiny.execute().args[:4]
     text, _ = run(setup, model=model, clip=clip, clip_vision=vision, vae=vae)
     for words in ("model: PixWizard, weights float32", "clip: PixWizard", "PixWizard's layers, "

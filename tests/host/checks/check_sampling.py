@@ -173,7 +173,7 @@ def check_prompts_of_different_length_share_a_forward(setup):
 def check_conditions_are_prepared_once_and_forgotten(setup):
     small, calls, caches = Small(setup), [], []
     network = small.patcher.model.diffusion_model
-    cache_class = setup.module("nodes.prepared").PreparedCache
+    cache_class = setup.module("nodes.model.prepared_cache").PreparedCache
     inner, made = network.prepare, cache_class.__init__
 
     def remember(self):

@@ -141,7 +141,8 @@ def check_part_of_the_text_encoder_gives_every_bit(setup):
 
 
 def check_part_of_the_vision_encoder_gives_every_bit(setup):
-    vision = setup.module("nodes.vision").make_clip_vision(VISION, fresh("clip_vision", VISION)[1])
+    make = setup.module("nodes.encoders.vision").make_clip_vision
+    vision = make(VISION, fresh("clip_vision", VISION)[1])
     pixels = torch.randn(2, 3, 336, 336, generator=torch.Generator().manual_seed(7))
     whole = vision.model(pixels, intermediate_output=-2)[:3]
     run = partial(vision.model, pixels, intermediate_output=-2)

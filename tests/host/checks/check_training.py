@@ -27,10 +27,10 @@ def trained(setup, **changes) -> tuple[dict, list[float], tuple]:
     """LoRA weights and losses after some steps of the node, run as the host's executor does, and
     the bundled models."""
     with torch.inference_mode():
-        models = setup.module("nodes.load").LoadTiny.execute().args
+        models = setup.module("nodes.loaders.load").LoadTiny.execute().args
         model, clip, vision, vae = models
         picture = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0))
-        encode = setup.module("nodes.condition").Encode.execute
+        encode = setup.module("nodes.conditions.condition").Encode.execute
         full, *_ = encode(clip, vision, vae, picture, "Estimate depth.").args
         latents = {"samples": vae.encode(picture.flip(1))}
         torch.manual_seed(0)  # the node draws first weights without its seed

@@ -1,4 +1,4 @@
-"""What nodes/host_uses.py relies on: how nodes are described, loaded and run, and where files
+"""What nodes/host/uses.py relies on: how nodes are described, loaded and run, and where files
 are."""
 
 from __future__ import annotations

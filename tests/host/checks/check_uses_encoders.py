@@ -1,4 +1,4 @@
-"""What nodes/host_uses.py relies on: the host's CLIP and CLIP_VISION types and their layers."""
+"""What nodes/host/uses.py relies on: the host's CLIP and CLIP_VISION types and their layers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def clip(dtype=torch.float32):
 
 def check_comfy_clip_vision_ClipVisionModel(setup):
     """Built from a settings file, filled by published names, called for its states."""
-    check = setup.module("nodes.check")
+    check = setup.module("nodes.results.check")
     line = check.stock_vision_line()
     assert " right (relative RMS" in line, line
 

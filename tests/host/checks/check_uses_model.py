@@ -1,4 +1,4 @@
-"""What nodes/host_uses.py relies on: models, and what surrounds a network."""
+"""What nodes/host/uses.py relies on: models, and what surrounds a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nodes/host_uses.py relies on: patchers, their callbacks and wrappers."""
+"""What nodes/host/uses.py relies on: patchers, their callbacks and wrappers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nodes/host_uses.py relies on: samplers, guiders, previews and conditionings."""
+"""What nodes/host/uses.py relies on: samplers, guiders, previews and conditionings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nodes/host_uses.py relies on: devices, dtypes, files of weights, LoRA, VAE and bars."""
+"""What nodes/host/uses.py relies on: devices, dtypes, files of weights, LoRA, VAE and bars."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def ours(setup, weights: dict[str, torch.Tensor]):
     """By way of a file, as people load it."""
     path = setup.folder() / "clip.safetensors"
     save_file(weights, str(path), {"pixwizard.clip_vision": json.dumps(VISION)})
-    return setup.module("nodes.load").load_clip_vision(path)
+    return setup.module("nodes.loaders.load").load_clip_vision(path)
 
 
 def stock(setup, weights: dict[str, torch.Tensor]):
@@ -110,7 +110,7 @@ def check_weights_come_back_under_the_hosts_names(setup):
 
 
 def check_pictures_of_a_batch_are_seen_each_by_itself(setup):
-    vision, encode = ours(setup, weights_with(False)), setup.module("nodes.encode")
+    vision, encode = ours(setup, weights_with(False)), setup.module("nodes.encoders.conditioning")
     image_01 = torch.rand(3, 3, 96, 128, generator=torch.Generator().manual_seed(5))
     together = encode.image_tokens(vision, image_01)
     assert together.shape == (3, 576, VISION["hidden_size"])
@@ -121,14 +121,14 @@ def check_pictures_of_a_batch_are_seen_each_by_itself(setup):
 
 def check_clip_vision_of_another_loader_goes_into_encode(setup):
     """The bundled weights in the host's own model, through the Encode node."""
-    load, names = setup.module("nodes.load"), setup.module("nodes.native")
+    load, names = setup.module("nodes.loaders.load"), setup.module("nodes.model.host_model")
     _, clip, vision, vae = load.LoadTiny.execute().args
     config = {"model_type": "clip_vision_model", **vision.config}
     path = setup.folder() / "config.json"
     path.write_text(json.dumps(config), encoding="utf-8")
     theirs = comfy.clip_vision.ClipVisionModel(str(path))
     theirs.load_sd(vision.get_sd())
-    node, picture = setup.module("nodes.condition").Encode, pictures(96, 128)
+    node, picture = setup.module("nodes.conditions.condition").Encode, pictures(96, 128)
     made, wanted = (
         node.execute(clip, one, vae, picture, "Estimate depth.").args for one in (theirs, vision)
     )

@@ -51,7 +51,7 @@ class Setup:
         self.package, self.extension = package, EXTENSION
 
     def module(self, name: str):
-        """A module of the extension by its dotted name, for example nodes.native."""
+        """A module of the extension by its dotted name, for example nodes.model.patches."""
         return importlib.import_module(f"{self.package}.{name}")
 
     def folder(self) -> Path:

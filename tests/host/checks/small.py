@@ -31,9 +31,10 @@ class Small:
     def __init__(
         self, setup, batch: int = 2, dtype=torch.float32, centre: int = 128, sizes=None
     ) -> None:
-        self.transformer = setup.module("nodes.transformer")
-        self.native, self.guider = setup.module("nodes.native"), setup.module("nodes.guider")
-        self.sample = setup.module("nodes.sample")
+        self.transformer = setup.module("nodes.model.transformer")
+        self.native = setup.module("nodes.model.host_model")
+        self.guider = setup.module("nodes.sampling.guider")
+        self.sample = setup.module("nodes.sampling.sample")
         self.core = setup.module("pixwizard_core")
         build = setup.module("pixwizard_core.config").ModelConfig.build
         config = build(**SIZES | (sizes or {}))

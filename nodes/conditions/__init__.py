@@ -1,0 +1,1 @@
+"""Nodes that say what to do: the sentence and its encoding."""

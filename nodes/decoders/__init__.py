@@ -1,0 +1,1 @@
+"""Nodes that turn what the model painted into data."""

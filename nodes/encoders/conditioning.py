@@ -1,0 +1,87 @@
+"""Encoding through the host's CLIP, CLIP_VISION and VAE objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import comfy.model_management
+import node_helpers
+import torch
+from torch import Tensor
+
+from ...pixwizard_core.canvas.buckets import CELL
+from ...pixwizard_core.canvas.images import to_pixels
+from ...pixwizard_core.encoders.vision import preprocess
+from ...pixwizard_core.errors import CanvasError, EncoderError
+from ...pixwizard_core.pipeline import LATENT_CELL
+from ..host.memory import memory_advice, text_memory_advice
+from ..model.host_model import IMAGE_LATENT, IMAGE_TOKENS
+from ..model.latents import LATENT_CHANNELS
+from ..shared.tensors import from_image_01
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A batch of pictures as the model takes them.
+
+    latent: (B, 4, h, w) of the host's VAE, unscaled. tokens: (B, N, width) of CLIP vision.
+    """
+
+    latent: Tensor
+    tokens: Tensor
+
+
+def picture(clip_vision, vae, image_01: Tensor) -> Picture:
+    """Encode (B, 3, H, W) in 0..1. Raises CanvasError for sides that are not multiples of 16."""
+    height, width = image_01.shape[-2:]
+    if height % CELL or width % CELL:
+        raise CanvasError(
+            f"the picture is {width} x {height} px; the model needs sides in multiples of {CELL}. "
+            "Put Fit to Canvas before Encode"
+        )
+    with memory_advice("encoding the picture", width, height, len(image_01)):
+        latent = vae.encode(from_image_01(image_01))
+    if latent.shape[1:] != (LATENT_CHANNELS, height // LATENT_CELL, width // LATENT_CELL):
+        raise EncoderError(
+            f"this VAE makes latents of shape {tuple(latent.shape[1:])} from {width} x {height} "
+            "px; PixWizard needs a 4-channel VAE with factor 8: the SDXL VAE, or the bundled one "
+            "for PixWizard Tiny"
+        )
+    with memory_advice("looking at the picture", width, height, len(image_01)):
+        return Picture(latent, image_tokens(clip_vision, image_01))
+
+
+def image_tokens(clip_vision, image_01: Tensor) -> Tensor:
+    """Patch tokens (B, N, width) of the last layer, before the final norm; N = 576 for CLIP-L/14.
+
+    The host's own encode_image resizes and rounds differently from what the model was trained with.
+    Raises EncoderError for an encoder that does not read 336 px pictures.
+    """
+    management = comfy.model_management
+    management.load_models_gpu([clip_vision.patcher])
+    pixels = preprocess(to_pixels(image_01.to(clip_vision.load_device)))
+    if getattr(clip_vision, "image_size", pixels.shape[-1]) != pixels.shape[-1]:
+        raise EncoderError(
+            f"this CLIP vision model reads {clip_vision.image_size} px pictures; PixWizard needs "
+            f"CLIP-L/14 at {pixels.shape[-1]} px (openai/clip-vit-large-patch14-336)"
+        )
+    hidden = clip_vision.model(pixel_values=pixels, intermediate_output=-2)[0]
+    tokens = hidden[:, 1:]  # the first is the class token
+    return tokens.float().to(management.intermediate_device())
+
+
+def text(clip, instruction: str) -> list:
+    """CONDITIONING of one instruction. Raises SamplingError when memory runs out."""
+    with text_memory_advice():
+        return clip.encode_from_tokens_scheduled(clip.tokenize(instruction))
+
+
+def with_picture(conditioning: list, encoded: Picture) -> list:
+    """The same CONDITIONING with a picture attached."""
+    values = {IMAGE_LATENT: encoded.latent, IMAGE_TOKENS: encoded.tokens}
+    return node_helpers.conditioning_set_values(conditioning, values)
+
+
+def empty_latent(encoded: Picture) -> dict:
+    """LATENT of the picture's size, to sample."""
+    return {"samples": torch.zeros_like(encoded.latent)}

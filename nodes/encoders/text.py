@@ -1,0 +1,172 @@
+"""Gemma and CLIP text behind the host's CLIP type, so that CLIP Text Encode and the memory manager
+work.
+
+Both are the core's own layers, built from the host's casting layers, which it can keep in low
+precision and stream from main memory. No model class of the host takes part in the computation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import comfy.model_management
+import comfy.ops
+import comfy.sd
+import comfy.supported_models_base
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ...pixwizard_core.encoders.architectures import build, expected_shapes, require_fit, shapes
+from ...pixwizard_core.encoders.text import Tokenizers
+from ..host.files import supported
+from ..host.patchers import apply_every_patch, take_weights
+from .layers import attend, encoder_ops
+
+
+class TextModel(torch.nn.Module):
+    """What the host's CLIP object wraps. encode_token_weights gives features, pooled text and the
+    mask."""
+
+    def __init__(
+        self, device="cpu", dtype=None, model_options=None, *, gemma: dict, clip: dict
+    ) -> None:
+        super().__init__()
+        operations = (model_options or {}).get("custom_operations", comfy.ops.manual_cast)
+        places = {"ops": encoder_ops(operations), "attention": attend}
+        places |= {"device": device, "dtype": dtype}
+        # The nesting gives the key names that LoRA loaders look for.
+        self.gemma = torch.nn.ModuleDict({"transformer": build("gemma", gemma, **places)})
+        self.clip_l = torch.nn.ModuleDict({"transformer": build("clip_text", clip, **places)})
+        self.dtypes = {dtype}
+        self.execution_device = None
+
+    def set_clip_options(self, options: dict) -> None:
+        self.execution_device = options.get("execution_device", self.execution_device)
+
+    def reset_clip_options(self) -> None:
+        self.execution_device = None
+
+    def encode_token_weights(self, tokens: dict) -> tuple[Tensor, Tensor, dict]:
+        """Tokens of one text, as Tokens.tokenize_with_weights makes them; of the weights only 0
+        counts. Features of padding are zero, so that it is known after the mask is lost."""
+        device = self.execution_device or getattr(self, "device", None)
+        ids, mask = self._ids(tokens["gemma"], device)
+        features = self.gemma["transformer"](ids, mask)
+        features = features.masked_fill(mask[..., None] == 0, 0)
+        pooled = self.clip_l["transformer"](self._ids(tokens["clip_l"], device)[0])
+        output = comfy.model_management.intermediate_device()
+        features, pooled, mask = (part.to(output) for part in (features, pooled, mask))
+        return features.float(), pooled.float(), {"attention_mask": mask}
+
+    def _ids(self, rows: list, device) -> tuple[Tensor, Tensor]:
+        ids = torch.tensor(
+            [[token for token, _ in row] for row in rows], device=device, dtype=torch.int64
+        )
+        mask = torch.tensor(
+            [[int(weight > 0) for _, weight in row] for row in rows],
+            device=device,
+            dtype=torch.int64,
+        )
+        return ids, mask
+
+    def load_sd(self, sd: dict) -> tuple[list, list]:
+        """Load a state dict with this module's own names; returns missing and unexpected names."""
+        return self.load_state_dict(sd, strict=False)
+
+
+class Tokens:
+    """The host's tokenizer protocol. Parentheses and other prompt weighting stay plain
+    characters."""
+
+    def __init__(self, tokenizers: Tokenizers) -> None:
+        self.tokenizers = tokenizers
+
+    def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **options) -> dict:
+        """{"gemma": [[(id, weight), ...]], "clip_l": ...}; padding has weight 0, the rest 1."""
+        batch = self.tokenizers.tokenize([text])
+        return {
+            "gemma": _pairs(batch.ids, batch.mask),
+            "clip_l": _pairs(batch.clip_ids, batch.clip_mask),
+        }
+
+    def untokenize(self, token_weight_pair: list) -> list:
+        return [(pair, self.tokenizers.gemma.text([pair[0]])) for pair in token_weight_pair]
+
+    def state_dict(self) -> dict:
+        return {}
+
+
+def _pairs(ids: Tensor, mask: Tensor) -> list[list[tuple[int, float]]]:
+    rows = zip(ids.tolist(), mask.tolist(), strict=True)
+    return [[(i, float(m)) for i, m in zip(*row, strict=True)] for row in rows]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One half of the text encoder: Hugging Face's config, and weights by that library's names."""
+
+    config: dict
+    weights: dict[str, Tensor]
+
+
+class TextEncoder(comfy.sd.CLIP):
+    """The host's CLIP, which always encodes with the model that its patcher loads.
+
+    The host's own keeps the first model when a clone or a device node gives it a patcher of another
+    one, whose LoRA then does nothing.
+    """
+
+    @property
+    def cond_stage_model(self) -> TextModel:
+        patcher = getattr(self, "patcher", None)
+        return self._built if patcher is None else patcher.model
+
+    @cond_stage_model.setter
+    def cond_stage_model(self, model: TextModel) -> None:
+        self._built = None if hasattr(self, "patcher") else model  # the patcher has it from then on
+
+    def clone(self, *arguments, **named) -> TextEncoder:
+        """As the host's clone, which would be a plain CLIP."""
+        made = type(self)(no_init=True)
+        vars(made).update(vars(super().clone(*arguments, **named)))
+        return made
+
+
+def make_clip(
+    gemma: Part,
+    clip: Part,
+    tokenizers: Tokenizers,
+    device: str | None = None,
+    *,
+    disable_dynamic: bool = False,
+) -> TextEncoder:
+    """The host's CLIP object of both halves. Weights keep the precision they are stored in.
+
+    device: where it runs and stays, None = as the host decides. disable_dynamic: use the plain
+    patcher even if the host's dynamic one is on. Raises EncoderError when weights are missing,
+    unknown or misshapen.
+    """
+    named, wanted = {}, {}
+    for prefix, kind, part in (("gemma", "gemma", gemma), ("clip_l", "clip_text", clip)):
+        place = f"{prefix}.transformer."
+        expected = expected_shapes(kind, part.config)
+        wanted |= {f"{place}{name}": shape for name, shape in expected.items()}
+        named |= {f"{place}{name}": tensor for name, tensor in part.weights.items()}
+    require_fit(wanted, shapes(named), "the text encoder")
+    dtype = comfy.utils.weight_dtype(gemma.weights)
+    target = comfy.supported_models_base.ClipTarget(
+        lambda **_: Tokens(tokenizers), partial(TextModel, gemma=gemma.config, clip=clip.config)
+    )
+    place = torch.device(device) if device else None
+    places = {"load_device": place, "offload_device": place} if place else {}
+    made = TextEncoder(
+        target,
+        parameters=sum(tensor.numel() for tensor in named.values()),
+        model_options={"dtype": dtype, "initial_device": torch.device("cpu"), **places},
+        **supported(comfy.sd.CLIP, {"disable_dynamic": disable_dynamic}),
+    )
+    take_weights(made.cond_stage_model, named, dtype, made.patcher)
+    apply_every_patch(made.patcher)
+    return made

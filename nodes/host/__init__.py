@@ -1,0 +1,1 @@
+"""What we use of ComfyUI besides its models: files, patchers, memory and progress."""

@@ -1,0 +1,151 @@
+"""What differs between hosts and what nodes need from them: schema fields, folders, files,
+progress."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import comfyui_version
+import folder_paths
+from comfy_api.latest import io
+
+from ...pixwizard_core.errors import CheckpointError, PixWizardError
+from ..shared.input_kinds import require_kind
+
+CATEGORY = "PixWizard"
+_SCHEMA_FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
+LLM_FOLDER = "LLM"  # where Lumina users already keep gemma-2b
+
+
+def schema(node_id: str, **fields) -> io.Schema:
+    """io.Schema in our category, without the fields that this host does not know yet."""
+    fields.setdefault("category", CATEGORY)
+    fields["node_id"] = f"PixWizard_{node_id}"
+    return io.Schema(**{name: fields[name] for name in fields if name in _SCHEMA_FIELDS})
+
+
+def host_version() -> str:
+    """The version of ComfyUI that runs here."""
+    return comfyui_version.__version__
+
+
+def supported(function, arguments: dict) -> dict:
+    """The arguments that function takes; for host calls that gained parameters over time."""
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return arguments
+    return {name: value for name, value in arguments.items() if name in parameters}
+
+
+def register_folders() -> None:
+    """Make models/LLM known, beside whatever extra_model_paths.yaml already put there."""
+    paths, extensions = folder_paths.folder_names_and_paths.get(LLM_FOLDER, ([], set()))
+    default = os.path.join(folder_paths.models_dir, LLM_FOLDER)
+    if default not in paths:
+        paths.append(default)
+    extensions = set(extensions) | set(folder_paths.supported_pt_extensions)
+    folder_paths.folder_names_and_paths[LLM_FOLDER] = (paths, extensions)
+
+
+def model_files(*kinds: str) -> list[str]:
+    """Weight files of these folder kinds as 'kind/name', sorted. Missing folders give nothing."""
+    return [f"{kind}/{name}" for kind in kinds for name in _names(kind)]
+
+
+def model_folders(*kinds: str) -> list[str]:
+    """Folders with a config.json inside these kinds (Hugging Face layout) as 'kind/name/'."""
+    found = []
+    for kind in kinds:
+        for root in _roots(kind):
+            for config in sorted(Path(root).glob("*/config.json")) + sorted(
+                Path(root).glob("*/*/config.json")
+            ):
+                found.append(f"{kind}/{config.parent.relative_to(root).as_posix()}/")
+    return list(dict.fromkeys(found))
+
+
+def resolve(name: str, wanted: str = "", kinds: tuple[str, ...] = ()) -> Path:
+    """Path of an entry from model_files or model_folders, or of its name without the kind.
+
+    wanted: what to get, and where from. kinds: where a name without its kind is looked for, in this
+    order, as other nodes write names; one that is in several is taken from the first, and a warning
+    says so. Raises CheckpointError with wanted, and with the folders searched, when nothing is
+    there.
+    """
+    found = list(dict.fromkeys(_meant(name, kinds)))
+    if not found:
+        kind, _, rest = name.partition("/")
+        kind_roots = _roots(kind)
+        roots = kind_roots or [root for each in kinds for root in _roots(each)]
+        searched = ", ".join(roots) or f"no folder is registered for {kind!r}"
+        shown = rest if rest and kind_roots else name
+        raise CheckpointError(
+            f"{shown!r} is not in the model folders. Searched: {searched}. {wanted}".rstrip()
+        )
+    if len(found) > 1:
+        kind = found[0][0]
+        logging.warning(
+            "PixWizard: %r is in models/%s; %s is used. Put the folder in front of the name to "
+            "choose another",
+            name,
+            " and models/".join(dict.fromkeys(other for other, _ in found)),
+            f"{kind}/{name}",
+        )
+    return found[0][1]
+
+
+def known_file(name, wanted: str, kinds: tuple[str, ...]) -> bool | str:
+    """True when a name typed into an input is found, else why not. For validate_inputs, which gets
+    None for what comes through a link; naming an input there replaces the host's own look at the
+    list, which holds each file by one name only."""
+    if name is None:
+        return True
+    try:
+        require_kind(name, "COMBO", "the name")
+        resolve(name, wanted, kinds)
+    except PixWizardError as error:
+        return str(error)
+    return True
+
+
+def _meant(name: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
+    """Kind and path of everything that a name can mean: with its kind when something is there, else
+    in each of kinds. A graph made on Windows has backslashes."""
+    for spelling in dict.fromkeys((name, name.replace("\\", "/"))):
+        kind, _, rest = spelling.partition("/")
+        with_kind = _existing(kind, rest)
+        if with_kind is not None:
+            yield kind, with_kind
+            return
+        for kind in kinds:
+            path = _existing(kind, spelling)
+            if path is not None:
+                yield kind, path
+
+
+def _existing(kind: str, name: str) -> Path | None:
+    """Path of a file or folder below a kind's folders, if it is there."""
+    below = Path(name)
+    # A workflow comes from anywhere: a name must not lead out of the model folders.
+    if not below.parts or below.anchor or ".." in below.parts:
+        return None
+    for root in _roots(kind):
+        with suppress(OSError, ValueError):  # a name that no system has
+            if (Path(root) / below).exists():
+                return Path(root) / below
+    return None
+
+
+def _roots(kind: str) -> list[str]:
+    entry = folder_paths.folder_names_and_paths.get(folder_paths.map_legacy(kind))
+    return list(entry[0]) if entry else []
+
+
+def _names(kind: str) -> list[str]:
+    return folder_paths.get_filename_list(kind) if _roots(kind) else []

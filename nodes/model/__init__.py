@@ -1,0 +1,1 @@
+"""The transformer as a MODEL of the host."""

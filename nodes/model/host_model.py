@@ -1,0 +1,220 @@
+"""PixWizard as a native model of the host: its memory manager, samplers, LoRA and patches work."""
+
+from __future__ import annotations
+
+import weakref
+from typing import ClassVar
+
+import comfy.conds
+import comfy.latent_formats
+import comfy.model_base
+import comfy.model_management
+import comfy.patcher_extension
+import comfy.supported_models_base
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ...pixwizard_core.conditioning import pad_text
+from ...pixwizard_core.config import ModelConfig
+from ...pixwizard_core.errors import EncoderError, SamplingError
+from ..host.patchers import apply_every_patch, patcher_class, take_weights
+from . import latents
+from .patches import one_run, reference_cfg
+from .prepared_cache import PreparedCache
+from .text_masks import tokens_used
+from .transformer import Options, Transformer
+
+IMAGE_LATENT = "pixwizard_image_latent"  # keys of a CONDITIONING that our Encode node fills
+IMAGE_TOKENS = "pixwizard_image_tokens"
+
+
+class Config(comfy.supported_models_base.BASE):
+    """What the host needs to know about a model family."""
+
+    unet_config: ClassVar[dict] = {}
+    unet_extra_config: ClassVar[dict] = {}
+    sampling_settings: ClassVar[dict] = {"multiplier": 1.0, "shift": 1.0}
+    latent_format = comfy.latent_formats.SDXL
+    memory_usage_factor = 0.72  # a host check counts the memory of a step of the released model
+    supported_inference_dtypes: ClassVar[list] = [torch.bfloat16, torch.float32]
+
+
+class Padded(comfy.conds.CONDRegular):
+    """A cond as long as its text or its image tokens. Branches of different length share a forward
+    pass, padded with zeros."""
+
+    def can_concat(self, other) -> bool:
+        mine, its = self.cond, other.cond
+        same = mine.shape[0] == its.shape[0] and mine.shape[2:] == its.shape[2:]
+        return isinstance(other, Padded) and same and mine.device == its.device
+
+    def concat(self, others) -> Tensor:
+        texts = [self.cond, *(other.cond for other in others)]
+        longest = max(text.shape[1] for text in texts)
+        return torch.cat([pad_text(text, longest) for text in texts])
+
+
+class Model(comfy.model_base.BaseModel):
+    """The host's wrapper: turns the conditioning dicts of the graph into the transformer's
+    inputs."""
+
+    def __init__(self, model_config: Config, device=None) -> None:
+        super().__init__(
+            model_config, comfy.model_base.ModelType.FLOW, device=device, unet_model=Transformer
+        )
+        self.eval().requires_grad_(False)
+        # Nodes made for UNets look it up before they know which model they patch; see
+        # patches.py.
+        width = self.diffusion_model.config.dim
+        self.model_config.unet_config = {**self.model_config.unet_config, "model_channels": width}
+        self._run = None  # weak references to the noise of the current run and to its cache
+
+    def process_timestep(self, timestep, **conds):
+        # The stock ModelSamplingSD3 node multiplies time by 1000; this network wants 0..1.
+        return timestep / float(getattr(self.model_sampling, "multiplier", 1.0))
+
+    def extra_conds(self, **kwargs) -> dict:
+        """Conds of one branch. Every branch has the same keys; otherwise the host could not batch
+        them."""
+        noise, device = self._noise_of(kwargs), kwargs["device"]
+        kwargs = {**kwargs, "noise": noise}
+        text, mask, pooled = self._text(kwargs)
+        tokens, has_image = self._image_tokens(kwargs)
+        regular, padded = comfy.conds.CONDRegular, Padded
+        return {
+            "c_crossattn": padded(text.to(device)),
+            "text_mask": padded(mask.to(device)),
+            "pooled": regular(pooled.to(device)),
+            "image_tokens": padded(tokens.to(device)),
+            "has_image": regular(torch.tensor([int(has_image)], device=device, dtype=torch.int64)),
+            "image_latent": comfy.conds.CONDNoiseShape(self._image_latent(kwargs).to(device)),
+            "prepared_cache": comfy.conds.CONDConstant(
+                None if kwargs.get("hooks") is not None else self._cache_of(noise)
+            ),
+        }
+
+    def process_latent_out(self, latent: Tensor) -> Tensor:
+        """Called at the end of every sampler of the host. Raises SamplingError for values that are
+        not finite, which would become a black picture."""
+        return super().process_latent_out(checked(latent, self))
+
+    def _text(self, kwargs: dict) -> tuple[Tensor, Tensor, Tensor]:
+        """Text features, their mask as int64 and the pooled text."""
+        config = self.diffusion_model.config
+        text, pooled = kwargs.get("cross_attn"), kwargs.get("pooled_output")
+        wanted = f"text width {config.cap_feat_dim} and pooled width {config.cap_clip_feat_dim}"
+        met = [None if part is None else part.shape[-1] for part in (text, pooled)]
+        if met != [config.cap_feat_dim, config.cap_clip_feat_dim]:
+            raise EncoderError(
+                f"this PixWizard model takes {wanted}. Got: {met[0]} and {met[1]}; encode the text "
+                "with the CLIP of the PixWizard loader that belongs to this model"
+            )
+        return text, tokens_used(text, kwargs.get("attention_mask")), pooled
+
+    def _image_tokens(self, kwargs: dict) -> tuple[Tensor, bool]:
+        """Image tokens, and whether there is an image. Without one, a single zero token, which
+        stands for any number of tokens when branches share a forward pass."""
+        width = self.diffusion_model.config.image_feat_dim
+        tokens = kwargs.get(IMAGE_TOKENS)
+        if tokens is None:
+            return torch.zeros(1, 1, width, dtype=torch.float32, device="cpu"), False
+        if tokens.shape[-1] != width:
+            raise EncoderError(
+                f"this PixWizard model takes image tokens of width {width}. Got: "
+                f"{tokens.shape[-1]}; encode the picture with the CLIP vision model that belongs "
+                "to this model"
+            )
+        return tokens, True
+
+    def _image_latent(self, kwargs: dict) -> Tensor:
+        """Image latent in model space at the size of the noise; without an image, the noise
+        itself. Raises SamplingError for a picture of another shape."""
+        noise, told = kwargs["noise"], self.diffusion_model.told
+        own, stock = kwargs.get(IMAGE_LATENT), kwargs.get("concat_latent_image")
+        latent = latents.of_size(noise, own, stock, told)
+        if latent is None:
+            return initial_noise(noise, kwargs.get("latent_image"), kwargs.get("seed"))
+        return self.process_latent_in(latent)
+
+    def _noise_of(self, kwargs: dict) -> Tensor:
+        """The noise that the run began with. A patch that encodes a conditioning between two steps
+        passes the partly denoised latent and no seed, although the host always passes one."""
+        noise, known = kwargs["noise"], self._run and self._run[0]()
+        latents.require_latent(noise)
+        latents.require_channels(noise)
+        between = "seed" not in kwargs and known is not None and known.shape == noise.shape
+        return known if between else noise
+
+    def _cache_of(self, noise: Tensor) -> PreparedCache:
+        """One cache per run. Only the conds of the run keep it alive, so it ends with them."""
+        known, cache = self._run or (lambda: None, lambda: None)
+        if known() is noise and cache() is not None:
+            return cache()
+        cache = PreparedCache()
+        self._run = weakref.ref(noise), weakref.ref(cache)
+        return cache
+
+
+def checked(samples: Tensor, model: Model) -> Tensor:
+    """The samples, if they are finite. Raises SamplingError that says in which dtype the model
+    ran."""
+    if bool(samples.isfinite().all()):
+        return samples
+    stored = model.get_dtype()
+    computed = model.manual_cast_dtype or stored
+    raise SamplingError(
+        "sampling ended in values that are not finite (weights "
+        f"{name_of(stored)}, computed in {name_of(computed)}); load the model with weight_dtype "
+        "float32 or bfloat16, or lower the guidance or the LoRA's strength"
+    )
+
+
+def name_of(dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def initial_noise(noise: Tensor, latent_image: Tensor | None, seed: int | None) -> Tensor:
+    """The noise a run began with. Samplers that add no noise pass zeros; then it is drawn again
+    from the seed."""
+    if seed is None or bool(noise.any()):
+        return noise
+    generator = torch.Generator().manual_seed(seed)
+    shape = noise.shape if latent_image is None else latent_image.shape
+    return torch.randn(shape, generator=generator, dtype=noise.dtype, device="cpu").to(noise.device)
+
+
+def make_patcher(
+    config: ModelConfig,
+    state_dict: dict[str, Tensor],
+    options: Options,
+    *,
+    dtype: torch.dtype | None = None,
+    disable_dynamic: bool = False,
+):
+    """Host MODEL of these weights. state_dict: exactly the names of the config, any float dtype; it
+    is emptied.
+
+    dtype: how weights are stored; None lets the host choose for this device. disable_dynamic: use
+    the plain patcher even if the host's dynamic one is on.
+    """
+    management = comfy.model_management
+    device, offload = management.get_torch_device(), management.unet_offload_device()
+    supported = Config.supported_inference_dtypes
+    if dtype is None:
+        dtype = management.unet_dtype(
+            model_params=sum(weight.numel() for weight in state_dict.values()),
+            supported_dtypes=supported,
+            weight_dtype=comfy.utils.weight_dtype(state_dict),
+        )
+    family = Config({**config.to_dict(), "dtype": dtype})
+    family.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, supported))
+    model = Model(family, device=offload)
+    model.diffusion_model.options = options
+    patcher = patcher_class(disable_dynamic)(model, load_device=device, offload_device=offload)
+    take_weights(model.diffusion_model, state_dict, dtype, patcher)
+    patcher.set_model_sampler_cfg_function(reference_cfg)
+    runs = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
+    patcher.add_wrapper_with_key(runs, "pixwizard_run", one_run)
+    apply_every_patch(patcher)
+    return patcher

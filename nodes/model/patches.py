@@ -1,0 +1,157 @@
+"""Patches that other nodes put on a MODEL: which of them act on this network, and what the log says
+about the others. Keys and places of patches are the host's, in its model_options."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ...pixwizard_core.errors import SamplingError
+from ...pixwizard_core.sampling import GUIDED_CHANNELS
+
+CFG, BRANCHES = "sampler_cfg_function", "sampler_calc_cond_batch_function"
+BEFORE, BEHIND = "sampler_pre_cfg_function", "sampler_post_cfg_function"
+BLOCK = "double_block"  # what the host calls a block of ours
+ROPE = "rope_options"
+SHOWN = 4  # hooks of a message
+
+# Nodes that guide by what they see in a UNet's attention, with a function that runs behind the
+# guidance: without their hook it fails, or runs the network once more for nothing.
+WITHOUT_THEIR_HOOK = {
+    "SelfAttentionGuidance": "attn1 of a UNet's middle block",
+    "PerturbedAttentionGuidance": "attn1 of a UNet's middle block",
+}
+
+
+class Told:
+    """What was logged in the current run, so that each warning is logged once."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def begin(self) -> None:
+        self._names.clear()
+
+    def say(self, name: str, text: str) -> None:
+        """Log a warning, unless one of this name was in this run."""
+        if name not in self._names:
+            self._names.add(name)
+            logging.warning("PixWizard: %s", text)
+
+
+def reference_cfg(args: dict) -> Tensor:
+    """Guidance of the stock samplers as the reference does it: the last channel is not guided."""
+    cond, uncond = args["cond"], args["uncond"]
+    guided = uncond + (cond - uncond) * args["cond_scale"]
+    return torch.cat([guided[:, :GUIDED_CHANNELS], cond[:, GUIDED_CHANNELS:]], 1)
+
+
+def replaces_reference(options: dict) -> bool:
+    """Whether another node's guidance replaces reference_cfg."""
+    return options.get(CFG) not in (None, reference_cfg)
+
+
+def guidance_is_patched(options: dict) -> bool:
+    """Whether a node attached anything before, in or after the guidance."""
+    return replaces_reference(options) or any(
+        options.get(key) for key in (BRANCHES, BEFORE, BEHIND)
+    )
+
+
+def patch_name(function: Callable) -> str:
+    """The node that made a patch, as far as the patch tells: functions are named after the class
+    they were made in."""
+    if getattr(function, "__module__", "") == "comfy.model_patcher":  # one that wraps another
+        inner = [cell.cell_contents for cell in function.__closure__ or ()]
+        function = next(filter(callable, inner), function)
+    name = getattr(function, "__qualname__", None) or type(function).__name__
+    return name.partition(".")[0]
+
+
+def unused_hooks(options: dict, blocks: int) -> dict[str, list[str]]:
+    """Patches in transformer_options that a network of so many blocks has no place for: the hooks
+    each asked for, by its name."""
+    found: dict[str, list[str]] = {}
+    for hook, functions in options.get("patches", {}).items():
+        for function in functions if hook != BLOCK else ():
+            found.setdefault(patch_name(function), []).append(hook)
+    for kind, places in options.get("patches_replace", {}).items():
+        for place, function in places.items():
+            known = kind == "dit" and place[0] == BLOCK and place[1] < blocks
+            if not known:
+                hook = " ".join(map(str, (kind, *place)))
+                found.setdefault(patch_name(function), []).append(hook)
+    if options.get(ROPE):
+        found["ScaleROPE"] = [ROPE]
+    return found
+
+
+def tell_unused(told: Told, options: dict, blocks: int, control) -> None:
+    """Log the name of each patch that needs what this network does not have, and of a
+    ControlNet."""
+    for name, hooks in unused_hooks(options, blocks).items():
+        hooks = list(dict.fromkeys(hooks))
+        more = f" and {len(hooks) - SHOWN} more" if len(hooks) > SHOWN else ""
+        told.say(
+            name,
+            f"{name} patches {', '.join(hooks[:SHOWN])}{more}; a PixWizard model of {blocks} "
+            f"blocks has no such place, so this part of {name} changes nothing",
+        )
+    if control is not None:
+        told.say("control", "a ControlNet has no effect: a PixWizard model has no place for it")
+
+
+def one_run(executor, *arguments, **named):
+    """Wraps a sampling run of the host, whichever sampler node began it: says what of the patches
+    is left out or acts otherwise than PixWizard's own guidance. Raises SamplingError for a
+    model_sampling that makes pictures of another kind of network."""
+    guider = executor.class_obj
+    patcher, options = guider.model_patcher, guider.model_options
+    told = patcher.model.diffusion_model.told
+    told.begin()
+    require_flow(patcher.get_model_object("model_sampling"))
+    behind = options.get(BEHIND, [])
+    for name, hook in WITHOUT_THEIR_HOOK.items():
+        if any(patch_name(function) == name for function in behind):
+            told.say(
+                name, f"{name} needs {hook}, which a PixWizard model does not have; it is skipped"
+            )
+    kept = [function for function in behind if patch_name(function) not in WITHOUT_THEIR_HOOK]
+    if len(kept) < len(behind):  # the options are the run's own copy
+        options[BEHIND] = kept
+    if replaces_reference(options) and not getattr(guider, "guides_all_channels", False):
+        name = patch_name(options[CFG])
+        told.say(
+            f"{name} guides",
+            f"{name} replaces PixWizard's guidance of the first {GUIDED_CHANNELS} latent "
+            "channels: it guides all 4",
+        )
+    return executor(*arguments, **named)
+
+
+def require_flow(sampling) -> None:
+    """Raise SamplingError unless a model_sampling is that of a straight path from noise to image:
+    what it takes for the image at half way, the input it scales, and its time."""
+    sigma, x, out = (
+        torch.tensor([0.5], dtype=torch.float32, device="cpu"),
+        torch.full((1, 1, 1, 1), 2.0, dtype=torch.float32, device="cpu"),
+        torch.ones(1, 1, 1, 1, dtype=torch.float32, device="cpu"),
+    )
+    try:
+        values = (
+            float(sampling.calculate_denoised(sigma, out, x)),
+            float(sampling.calculate_input(sigma, x)),
+            float(sampling.timestep(sigma)) / float(getattr(sampling, "multiplier", 1.0)),
+        )
+    except Exception:
+        values = ()
+    if [round(value, 4) for value in values] != [1.5, 2.0, 0.5]:
+        name = type(sampling).__qualname__.partition(".")[0]
+        raise SamplingError(
+            f"{name} is for another kind of model: PixWizard goes in a straight line from noise to "
+            "image (a flow). Remove that node; ModelSamplingSD3 and ModelSamplingAuraFlow can set "
+            "a time shift"
+        )

@@ -1,0 +1,53 @@
+"""Prepared conditions of one sampling run: computed at the first step, reused at the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+
+import torch
+
+from ...pixwizard_core.conditioning import Condition
+from ...pixwizard_core.model import Prepared
+
+LIMIT = 8  # entries; a run has one for each batch of branches, more only with many regions
+
+
+class PreparedCache:
+    """Finds Prepared by the content of its condition, so whatever the host or another node does to
+    the conditions between steps is noticed. The image latent is left out: nothing prepared depends
+    on it but the token layout, which its shape decides."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[Condition, Hashable, Prepared]] = []
+
+    def get(
+        self, condition: Condition, options: Hashable, prepare: Callable[[], Prepared]
+    ) -> Prepared:
+        """Prepared of a condition under these options; prepare() makes it when it is new. What
+        comes from weights that are being trained is made each time, for they change between
+        steps."""
+        for known, known_options, prepared in self._entries:
+            if known_options == options and _same(known, condition):
+                return replace(prepared, image_latent=condition.image_latent)
+        prepared = prepare()
+        if _trained(prepared):
+            return prepared
+        self._entries = [*self._entries[1 - LIMIT :], (condition, options, prepared)]
+        return prepared
+
+
+def _trained(prepared: Prepared) -> bool:
+    """Whether gradients would flow through what was prepared."""
+    pairs = [pair for layer in prepared.layers for pair in (layer.text, layer.image) if pair]
+    return any(t.requires_grad for t in (prepared.constant, *(t for pair in pairs for t in pair)))
+
+
+def _same(one: Condition, other: Condition) -> bool:
+    if one.image_latent.shape != other.image_latent.shape:
+        return False
+    names = ("has_image", "text_mask", "pooled", "text", "image_tokens")
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
+    if any(a.shape != b.shape or a.device != b.device or a.dtype != b.dtype for a, b in pairs):
+        return False
+    return all(torch.equal(a, b) for a, b in pairs)

@@ -1,0 +1,1 @@
+"""Nodes for pictures before and after the model: canvas, inpainting, the demo scene."""

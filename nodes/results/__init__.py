@@ -1,0 +1,1 @@
+"""Nodes at the end: save data, score it, report on this installation."""

@@ -1,0 +1,1 @@
+"""Nodes that sample: guider, schedule, and both with a sampler."""

@@ -1,0 +1,224 @@
+"""Sampling nodes: the guider, and guider, schedule and sampler in one."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import latent_preview
+import torch
+from comfy_api.latest import io
+
+from ...pixwizard_core.sampling import GUIDED_CHANNELS
+from ...pixwizard_core.seeds import LARGEST_SEED
+from ..host.files import schema
+from ..model.latents import require_latent
+from ..shared.base import Node
+from .guider import DualGuider, Guidance
+from .run_inputs import require_companions, require_pixwizard
+from .schedule import (
+    AS_SET,
+    Schedule,
+    as_set,
+    at_speed,
+    model_shift,
+    shift_input,
+    sigmas,
+    speed_input,
+    steps_input,
+)
+
+FIRST_CHANNELS, ALL_CHANNELS = f"first {GUIDED_CHANNELS}", "all"
+CHANNELS = (FIRST_CHANNELS, ALL_CHANNELS)
+
+
+def guidance_inputs() -> list:
+    """Model, the three conditionings and the two scales: the first inputs of every sampling
+    node."""
+    return [
+        io.Model.Input("model", tooltip="A PixWizard model from Load Tiny or Load Model."),
+        io.Conditioning.Input("full", tooltip="Instruction and image, from Encode."),
+        io.Conditioning.Input("image_only", tooltip="The image with an empty text, from Encode."),
+        io.Conditioning.Input("none", tooltip="Neither image nor text, from Encode."),
+        io.Float.Input(
+            "text_guidance",
+            default=4.0,
+            min=0.0,
+            max=30.0,
+            step=0.1,
+            tooltip="Strength of the instruction, 0 to 30 (no unit). 1 means no guidance and saves "
+            "one model call per step. 4 suits the released model; 1 suits dense tasks such as "
+            "depth.",
+        ),
+        io.Float.Input(
+            "image_guidance",
+            default=1.0,
+            min=0.0,
+            max=30.0,
+            step=0.1,
+            tooltip="Strength of the image, 0 to 30 (no unit). 1 means no guidance and saves one "
+            "model call per step.",
+        ),
+    ]
+
+
+def channels_input():
+    return io.Combo.Input(
+        "guided_channels",
+        options=list(CHANNELS),
+        default=FIRST_CHANNELS,
+        tooltip=f"Latent channels (of 4) that guidance applies to: the first {GUIDED_CHANNELS}, "
+        "as in the reference's sampling of the released model, or all.",
+    )
+
+
+def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider:
+    """A guider of the host with these branches. Raises CheckpointError for another model."""
+    require_pixwizard(model, "this sampling node")
+    guider = DualGuider(model)
+    guider.set_branches(full, image_only, none)
+    guider.set_guidance(guidance)
+    return guider
+
+
+def run_sampler(
+    guider: DualGuider, latent: dict, levels: torch.Tensor, sampler: str, seed: int
+) -> dict:
+    """Sample a LATENT through the host: its previews, progress, masks and interruption work.
+
+    Raises SamplingError for a latent that cannot be sampled.
+    """
+    model = guider.model_patcher
+    require_latent(latent.get("samples"))
+    require_companions(latent)
+    start = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
+    noise = comfy.sample.prepare_noise(start, seed, latent.get("batch_index"))
+    samples = guider.sample(
+        noise,
+        start,
+        comfy.samplers.sampler_object(sampler),
+        levels,
+        denoise_mask=latent.get("noise_mask"),
+        callback=latent_preview.prepare_callback(model, len(levels) - 1),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=seed,
+    )
+    return {**latent, "samples": samples.to(comfy.model_management.intermediate_device())}
+
+
+class DualCFGGuider(Node):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "DualCFGGuider",
+            display_name="PixWizard Dual-CFG Guider",
+            description="Guides by instruction and by image at once, for Sampler Custom Advanced. "
+            "Runs only the branches that do not cancel: 2 model calls per step at image guidance "
+            "1, otherwise 3.",
+            search_aliases=["guidance", "cfg", "dual cfg"],
+            inputs=[
+                *guidance_inputs(),
+                channels_input(),
+                io.Float.Input(
+                    "start",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Time at which guidance starts, 0 (noise) to 1 (image).",
+                ),
+                io.Float.Input(
+                    "end",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Time at which guidance ends, 0 (noise) to 1 (image). Before start and "
+                    "after end, a step takes a single model call.",
+                ),
+            ],
+            outputs=[io.Guider.Output("guider", display_name="guider")],
+        )
+
+    @classmethod
+    def run(
+        cls,
+        model,
+        full,
+        image_only,
+        none,
+        text_guidance,
+        image_guidance,
+        guided_channels,
+        start,
+        end,
+    ):
+        everything = guided_channels == ALL_CHANNELS
+        guidance = Guidance(text_guidance, image_guidance, everything, start, end)
+        return io.NodeOutput(make_guider(model, full, image_only, none, guidance))
+
+
+class Sample(Node):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "Sample",
+            display_name="PixWizard Sample",
+            description="Goes from Encode to a latent in one node: guidance, schedule and sampler.",
+            search_aliases=["ksampler", "sampler"],
+            inputs=[
+                *guidance_inputs(),
+                io.Latent.Input("latent", tooltip="From Encode. A noise mask on it is respected."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=LARGEST_SEED,
+                    control_after_generate=True,
+                    tooltip="Seed of the noise. The same seed gives the same picture in any "
+                    "batch size.",
+                ),
+                steps_input(),
+                shift_input(),
+                channels_input(),
+                as_set(
+                    io.Combo.Input(
+                        "sampler",
+                        options=list(comfy.samplers.SAMPLER_NAMES),
+                        default="euler",
+                        tooltip="ComfyUI's solver. euler is the reference's; heun takes twice as "
+                        "many model calls.",
+                    )
+                ),
+                speed_input("steps, time_shift and sampler"),
+            ],
+            outputs=[io.Latent.Output("samples", display_name="latent")],
+        )
+
+    @classmethod
+    def run(
+        cls,
+        model,
+        full,
+        image_only,
+        none,
+        text_guidance,
+        image_guidance,
+        latent,
+        seed,
+        steps,
+        time_shift,
+        guided_channels,
+        sampler,
+        speed=AS_SET,
+    ):
+        steps, time_shift, sampler = at_speed(speed, steps, time_shift, sampler)
+        everything = guided_channels == ALL_CHANNELS
+        guidance = Guidance(text_guidance, image_guidance, everything)
+        guider = make_guider(model, full, image_only, none, guidance)
+        levels = sigmas(steps, time_shift, moved_by=model_shift(model, time_shift))
+        return io.NodeOutput(run_sampler(guider, latent, levels, sampler, seed))
+
+
+NODES = (DualCFGGuider, Schedule, Sample)
