@@ -4,30 +4,63 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from .conditions import condition
-from .decoders import answers, boxes, decode, depths, pick_box
+from .conditions.encode import Encode
+from .conditions.instruction import Instruction
+from .decoders.boxes import DecodeBoxes
+from .decoders.depth import DecodeDepth, DepthToMetres
+from .decoders.lines import DecodeEdges
+from .decoders.mask import DecodeHighlight, DecodeMask
+from .decoders.merge_depths import MergeDepths
+from .decoders.normals import DecodeNormals
+from .decoders.pick_box import PickBox
+from .decoders.segmentation import DecodeSegmentation
 from .host.files import register_folders
-from .loaders import load, lora, model_options
-from .pictures import demo_scene, inpaint
-from .results import check, compare, save
-from .sampling import sample
+from .loaders.load import LoadModel, LoadTextEncoder, LoadTiny, LoadVisionEncoder
+from .loaders.lora import LoadLora
+from .loaders.model_options import ModelOptions
+from .pictures.canvas import FitToCanvas, RestoreFromCanvas
+from .pictures.demo_scene import DemoScene
+from .pictures.inpaint import BlankCanvas, Composite, PrepareInpaint, PrepareOutpaint
+from .results.check import Check
+from .results.compare import Compare
+from .results.save import SaveDepth, SaveLabels
+from .sampling.sample import DualCFGGuider, Sample
+from .sampling.schedule import Schedule
 
+# A new node goes to the end.
 NODES: tuple[type[io.ComfyNode], ...] = (
-    *load.NODES,
-    *condition.NODES,
-    *sample.NODES,
-    *decode.NODES,
-    *demo_scene.NODES,
-    *inpaint.NODES,
-    *answers.NODES,
-    *boxes.NODES,
-    *depths.NODES,
-    *save.NODES,
-    *compare.NODES,
-    *model_options.NODES,
-    *lora.NODES,
-    *check.NODES,
-    *pick_box.NODES,
+    LoadTiny,
+    LoadModel,
+    LoadTextEncoder,
+    LoadVisionEncoder,
+    FitToCanvas,
+    Instruction,
+    Encode,
+    DualCFGGuider,
+    Schedule,
+    Sample,
+    DecodeDepth,
+    DecodeMask,
+    DecodeSegmentation,
+    RestoreFromCanvas,
+    DemoScene,
+    PrepareInpaint,
+    PrepareOutpaint,
+    BlankCanvas,
+    Composite,
+    DecodeHighlight,
+    DecodeEdges,
+    DecodeNormals,
+    DecodeBoxes,
+    MergeDepths,
+    DepthToMetres,
+    SaveDepth,
+    SaveLabels,
+    Compare,
+    ModelOptions,
+    LoadLora,
+    Check,
+    PickBox,
 )
 
 

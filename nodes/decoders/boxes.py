@@ -9,19 +9,19 @@ from ...pixwizard_core.decode import dialects
 from ...pixwizard_core.decode.boxes import Box, decode_boxes
 from ...pixwizard_core.decode.read_boxes import XYXY
 from ...pixwizard_core.files.lettering import write_tags
-from ..host.files import schema
+from ..host.versions import schema
 from ..shared import sockets, views
 from ..shared.base import Node
-from ..shared.inputs import (
+from ..shared.inputs import bbox_format
+from ..shared.layouts import from_image_01, from_mask, to_image_01
+from .answer import (
     answer_image,
-    bbox_format,
+    canvas_input,
     colour_combo,
     shown_source,
     source_as_answer,
     source_image,
 )
-from ..shared.tensors import from_image_01, from_mask, to_image_01
-from .decode import canvas_input
 
 
 def at_source(boxes, canvas, answer):
@@ -123,9 +123,7 @@ class DecodeBoxes(Node):
         )
 
     @classmethod
-    def run(
-        cls, image, colour, min_score, label, source=None, canvas=None, format=XYXY
-    ):
+    def run(cls, image, colour, min_score, label, source=None, canvas=None, format=XYXY):
         answer = to_image_01(image)
         asked = source_as_answer(source, answer, canvas)
         found = decode_boxes(answer, colour, asked, min_score=min_score)
@@ -147,6 +145,3 @@ class DecodeBoxes(Node):
             [dialects.to_bbox(boxes) for boxes in found],
             ui={"text": [text], "pixwizard_boxes": data, **views.boxes(shown, data, colour)},
         )
-
-
-NODES = (DecodeBoxes,)

@@ -9,12 +9,13 @@ from ...pixwizard_core.decode.masks import objects
 from ...pixwizard_core.decode.pick import ALL, INDEX, PICKS, around, pick_boxes, whole_px
 from ...pixwizard_core.decode.read_boxes import XYXY, FoundBox, read_boxes
 from ...pixwizard_core.errors import DecodeError
-from ..host.files import schema
+from ..host.versions import schema
 from ..shared import sockets
 from ..shared.base import Node
 from ..shared.inputs import bbox_format, read_format
+from ..shared.layouts import as_masks, from_mask, to_image_01
 from ..shared.page_data import used_when
-from ..shared.tensors import MAX_OBJECTS, as_masks, from_mask, to_image_01
+from .selection import MAX_OBJECTS
 
 
 class PickBox(Node):
@@ -177,6 +178,3 @@ def inside(box, size):
             "connect the picture that it was found in, or change boxes_format"
         )
     return box._replace(xyxy_px=(x1, y1, min(x2, width), min(y2, height)))
-
-
-NODES = (PickBox,)

@@ -17,7 +17,7 @@ from ...pixwizard_core.pipeline import LATENT_CELL
 from ..host.memory import memory_advice, text_memory_advice
 from ..model.host_model import IMAGE_LATENT, IMAGE_TOKENS
 from ..model.latents import LATENT_CHANNELS
-from ..shared.tensors import from_image_01
+from ..shared.layouts import from_image_01
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from ...pixwizard_core.encoders.taesd import LATENT_SCALE
 from ...pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
 from ...pixwizard_core.errors import EncoderError, kind_and_reason
 from ...pixwizard_core.model import sdpa
-from ..host.files import host_version
+from ..host.versions import host_version
 from .layers import encoder_ops
 
 REFUSED, WARNED = 0.1, 1e-3  # relative RMS

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from ...pixwizard_core.encoders.architectures import build, expected_shapes, require_fit, shapes
 from ...pixwizard_core.encoders.text import Tokenizers
-from ..host.files import supported
 from ..host.patchers import apply_every_patch, take_weights
+from ..host.versions import supported
 from .layers import attend, encoder_ops
 
 

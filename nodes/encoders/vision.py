@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...pixwizard_core.encoders.architectures import build, expected_shapes, require_fit, shapes
 from ...pixwizard_core.encoders.vision import CLIP_MEAN, CLIP_STD, normalise
 from ..host.patchers import apply_every_patch, is_dynamic, patcher_class, take_weights
-from ..shared.exact import to_channels_first
+from ..shared.layouts import to_channels_first
 from .layers import attend, encoder_ops
 
 ALL_LAYERS = "all"  # what the host's own models take for every layer's state

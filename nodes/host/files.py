@@ -1,46 +1,19 @@
-"""What differs between hosts and what nodes need from them: schema fields, folders, files,
-progress."""
+"""Model files in the host's folders: list them, and find one by its name."""
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import comfyui_version
 import folder_paths
-from comfy_api.latest import io
 
 from ...pixwizard_core.errors import CheckpointError, PixWizardError
 from ..shared.input_kinds import require_kind
 
-CATEGORY = "PixWizard"
-_SCHEMA_FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
 LLM_FOLDER = "LLM"  # where Lumina users already keep gemma-2b
-
-
-def schema(node_id: str, **fields) -> io.Schema:
-    """io.Schema in our category, without the fields that this host does not know yet."""
-    fields.setdefault("category", CATEGORY)
-    fields["node_id"] = f"PixWizard_{node_id}"
-    return io.Schema(**{name: fields[name] for name in fields if name in _SCHEMA_FIELDS})
-
-
-def host_version() -> str:
-    """The version of ComfyUI that runs here."""
-    return comfyui_version.__version__
-
-
-def supported(function, arguments: dict) -> dict:
-    """The arguments that function takes; for host calls that gained parameters over time."""
-    parameters = inspect.signature(function).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return arguments
-    return {name: value for name, value in arguments.items() if name in parameters}
 
 
 def register_folders() -> None:

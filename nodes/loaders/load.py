@@ -23,10 +23,11 @@ from ...pixwizard_core.weights.locate import ORIGIN
 from ..encoders.self_check import require_right_layers
 from ..encoders.text import Part, make_clip
 from ..encoders.vision import make_clip_vision
-from ..host.files import known_file, model_files, model_folders, resolve, schema
+from ..host.files import known_file, model_files, model_folders, resolve
 from ..host.patchers import is_dynamic, patcher_class
 from ..host.progress import each, progress
 from ..host.reload import reloadable
+from ..host.versions import schema
 from ..model.host_model import make_patcher
 from ..model.transformer import Options
 from ..shared.base import Node
@@ -260,6 +261,3 @@ class LoadVisionEncoder(Node):
     def run(cls, clip_vision):
         path = resolve(clip_vision, WANTED["clip_vision"], VISION_FOLDERS)
         return io.NodeOutput(load_clip_vision(path))
-
-
-NODES = (LoadTiny, LoadModel, LoadTextEncoder, LoadVisionEncoder)

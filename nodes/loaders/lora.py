@@ -14,7 +14,8 @@ from ...pixwizard_core.errors import CheckpointError
 from ...pixwizard_core.weights.adapters import Adapter, change, rank_of
 from ...pixwizard_core.weights.lora_names import WEIGHT
 from ...pixwizard_core.weights.lora_read import listed, read_adapters
-from ..host.files import known_file, model_files, resolve, schema, supported
+from ..host.files import known_file, model_files, resolve
+from ..host.versions import schema, supported
 from ..shared.base import Node
 
 HOST = "diffusion_model."  # where the host keeps the network
@@ -142,6 +143,3 @@ class LoadLora(Node):
     def run(cls, model, lora_name, strength, allow_unmatched):
         path = resolve(lora_name, WANTED, FOLDERS)
         return io.NodeOutput(load_lora(model, path, strength, strict=not allow_unmatched))
-
-
-NODES = (LoadLora,)

@@ -10,10 +10,10 @@ from comfy_api.latest import io
 from ...pixwizard_core.generate import TOKEN_SELECTIONS, WATERSHED
 from ...pixwizard_core.model import NO_SCALING, RopeScaling
 from ...pixwizard_core.seeds import LARGEST_SEED
-from ..host.files import schema
+from ..host.versions import schema
+from ..model.host_model import require_pixwizard
 from ..model.token_draws import TokenDraws
 from ..model.transformer import OPTIONS_KEY, Options
-from ..sampling.run_inputs import require_pixwizard
 from ..shared.base import Node
 from ..shared.page_data import used_when
 
@@ -139,6 +139,3 @@ class ModelOptions(Node):
             draws=TokenDraws(token_seed) if token_selection == DRAWN else None,
         )
         return io.NodeOutput(with_options(model, options))
-
-
-NODES = (ModelOptions,)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...pixwizard_core.conditioning import pad_text
 from ...pixwizard_core.config import ModelConfig
-from ...pixwizard_core.errors import EncoderError, SamplingError
+from ...pixwizard_core.errors import CheckpointError, EncoderError, SamplingError
 from ..host.patchers import apply_every_patch, patcher_class, take_weights
 from . import latents
 from .patches import one_run, reference_cfg
@@ -182,6 +182,15 @@ def initial_noise(noise: Tensor, latent_image: Tensor | None, seed: int | None) 
     generator = torch.Generator().manual_seed(seed)
     shape = noise.shape if latent_image is None else latent_image.shape
     return torch.randn(shape, generator=generator, dtype=noise.dtype, device="cpu").to(noise.device)
+
+
+def require_pixwizard(model, who: str) -> None:
+    """Raise CheckpointError unless a MODEL is a PixWizard. who: the node, for the message."""
+    if not isinstance(model.model, Model):
+        raise CheckpointError(
+            f"{who} needs a PixWizard model. Got: {type(model.model).__name__}; connect Load Tiny "
+            "or Load Model"
+        )
 
 
 def make_patcher(

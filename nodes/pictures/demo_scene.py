@@ -17,11 +17,11 @@ from ...pixwizard_core.tasks import instruction
 from ...pixwizard_core.world import Scenes, Views, captions, pictures, refer, render, sample_scenes
 from ...pixwizard_core.world.example_tasks import SPOILS
 from ...pixwizard_core.world.scenes import MAX_OBJECTS
-from ..host.files import schema
+from ..host.versions import schema
 from ..shared import sockets
 from ..shared.base import Node
 from ..shared.inputs import bbox_format
-from ..shared.tensors import from_image_01, from_mask
+from ..shared.layouts import from_image_01, from_mask
 
 UNSPOILED = "none"
 DAMAGES = (UNSPOILED, *SPOILS)
@@ -167,6 +167,3 @@ class DemoScene(Node):
             instruction("mask" if target else "depth", target=target, seed=seed),
             [dialects.to_bounding_boxes(boxes, target)],
         )
-
-
-NODES = (DemoScene,)

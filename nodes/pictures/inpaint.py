@@ -6,13 +6,19 @@ from comfy_api.latest import io
 
 from ...pixwizard_core import inpaint as core
 from ...pixwizard_core.inpaint import ANCHORS, FILLS, Sides, composite
-from ..host.files import schema
+from ..host.versions import schema
 from ..shared import sockets, views
 from ..shared.base import Node
-from ..shared.exact import to_channels_first, to_channels_last
 from ..shared.inputs import centre_and_fit, centres_of
+from ..shared.layouts import (
+    as_masks,
+    from_image_01,
+    from_mask,
+    to_channels_first,
+    to_channels_last,
+    to_image_01,
+)
 from ..shared.page_data import used_when
-from ..shared.tensors import as_masks, from_image_01, from_mask, to_image_01
 
 
 def fill_combo(default="black"):
@@ -263,6 +269,3 @@ class Composite(Node):
         return io.NodeOutput(
             to_channels_last(laid), ui=views.pair(below, laid, ("source", "result"))
         )
-
-
-NODES = (PrepareInpaint, PrepareOutpaint, BlankCanvas, Composite)

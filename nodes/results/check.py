@@ -27,13 +27,14 @@ from ..encoders import conditioning as encode
 from ..encoders import self_check
 from ..encoders.text import TextModel
 from ..encoders.vision import VisionModel
-from ..host.files import host_version, model_files, resolve, schema
+from ..host.files import model_files, resolve
+from ..host.versions import host_version, schema
 from ..loaders.load import load_clip, load_clip_vision, load_transformer, load_vae
 from ..model.host_model import Model, name_of
 from ..sampling.guider import Guidance
 from ..sampling.sample import make_guider, run_sampler, sigmas
 from ..shared.base import Node
-from ..shared.tensors import from_image_01, to_image_01
+from ..shared.layouts import from_image_01, to_image_01
 
 FILE_KINDS = ("diffusion_models", "checkpoints", "text_encoders", "LLM", "clip_vision", "vae")
 TASK = "depth"  # of the small picture
@@ -240,6 +241,3 @@ class Check(Node):
         text = "\n".join(lines)
         told = [{"text": line, "trouble": doctor.is_trouble(line)} for line in lines]
         return io.NodeOutput(text, image, ui={"text": [text], "pixwizard_report": told})
-
-
-NODES = (Check,)

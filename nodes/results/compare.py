@@ -14,7 +14,7 @@ from ...pixwizard_core.decode.read_boxes import XYXY, read_pictures
 from ...pixwizard_core.decode.segments import decode_segments
 from ...pixwizard_core.errors import CanvasError
 from ...pixwizard_core.metrics import compare as scores
-from ..host.files import schema
+from ..host.versions import schema
 from ..shared import sockets, views
 from ..shared.base import Node
 from ..shared.inputs import (
@@ -25,8 +25,8 @@ from ..shared.inputs import (
     palette_text,
     read_format,
 )
+from ..shared.layouts import as_masks, to_image_01, to_mask
 from ..shared.page_data import used_when
-from ..shared.tensors import as_masks, to_image_01, to_mask
 
 KINDS = ("depth", "normals", "segmentation", "mask", "boxes", "edges", "picture")
 SCHEMA_VERSION = 1
@@ -197,6 +197,3 @@ def answer(kind, found, *both):
     shown = views.pair(*both, ("prediction", "truth")) if both else {}
     ui = {"text": [text], "pixwizard_scores": [data], **shown}
     return io.NodeOutput(text, float(first), ui=ui)
-
-
-NODES = (Compare,)

@@ -13,10 +13,10 @@ from ...pixwizard_core.decode.depth import METRES
 from ...pixwizard_core.decode.segments import decode_segments
 from ...pixwizard_core.errors import CanvasError
 from ...pixwizard_core.files.data_files import DEPTH_WRITERS, DepthScale, save_depth, save_label_map
-from ..host.files import schema
+from ..host.versions import schema
 from ..shared.base import Node
 from ..shared.inputs import metres_input, near_combo, palette_combo, palette_of, palette_text
-from ..shared.tensors import to_image_01
+from ..shared.layouts import to_image_01
 
 
 def prefix_input(default: str):
@@ -166,6 +166,3 @@ class SaveLabels(Node):
             legend = save_label_map(folder.next("png"), one, colours, notes(cls))
             folder.add(legend.name)
         return io.NodeOutput(folder.listing(), ui=folder.ui())
-
-
-NODES = (SaveDepth, SaveLabels)

@@ -7,21 +7,11 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from ...pixwizard_core.errors import CheckpointError, SamplingError
+from ...pixwizard_core.errors import SamplingError
 from ...pixwizard_core.pipeline import LATENT_CELL
-from ..model.host_model import Model
 
 MOST = 4096  # pictures of a batch; the host draws noise for all before the one asked for
 PERCENTAGE = "percentage"  # how the host marks an area in shares of the picture
-
-
-def require_pixwizard(model, who: str) -> None:
-    """Raise CheckpointError unless a MODEL is a PixWizard. who: the node, for the message."""
-    if not isinstance(model.model, Model):
-        raise CheckpointError(
-            f"{who} needs a PixWizard model. Got: {type(model.model).__name__}; connect Load Tiny "
-            "or Load Model"
-        )
 
 
 def require_companions(latent: dict) -> None:

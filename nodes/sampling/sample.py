@@ -12,14 +12,14 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.sampling import GUIDED_CHANNELS
 from ...pixwizard_core.seeds import LARGEST_SEED
-from ..host.files import schema
+from ..host.versions import schema
+from ..model.host_model import require_pixwizard
 from ..model.latents import require_latent
 from ..shared.base import Node
 from .guider import DualGuider, Guidance
-from .run_inputs import require_companions, require_pixwizard
+from .run_inputs import require_companions
 from .schedule import (
     AS_SET,
-    Schedule,
     as_set,
     at_speed,
     model_shift,
@@ -219,6 +219,3 @@ class Sample(Node):
         guider = make_guider(model, full, image_only, none, guidance)
         levels = sigmas(steps, time_shift, moved_by=model_shift(model, time_shift))
         return io.NodeOutput(run_sampler(guider, latent, levels, sampler, seed))
-
-
-NODES = (DualCFGGuider, Schedule, Sample)

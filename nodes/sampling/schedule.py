@@ -8,11 +8,11 @@ from comfy_api.latest import io
 from ...pixwizard_core.errors import SamplingError
 from ...pixwizard_core.presets import SPEEDS
 from ...pixwizard_core.sampling import times
-from ..host.files import schema
+from ..host.versions import schema
+from ..model.host_model import require_pixwizard
 from ..model.patches import require_flow
 from ..shared.base import Node
 from ..shared.page_data import used_when
-from .run_inputs import require_pixwizard
 
 AS_SET = "as set"
 SPEED_CHOICES = (AS_SET, *SPEEDS)

@@ -64,6 +64,18 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "": {"bundle", "interface", "pipeline", "tasks", "version"},  # what the package exports
 }  # fmt: skip
+NODES_MAY_IMPORT = {
+    "shared": set(),
+    "host": {"shared"},
+    "model": {"host", "shared"},
+    "encoders": {"model", "host", "shared"},
+    "conditions": {"encoders", "host", "shared"},
+    "pictures": {"host", "shared"},
+    "sampling": {"model", "host", "shared"},
+    "loaders": {"encoders", "model", "host", "shared"},
+    "decoders": {"host", "shared"},
+    "results": {"loaders", "sampling", "encoders", "model", "host", "shared"},
+}
 DATA_ONLY = {"tiny"}
 FORBIDDEN_WORDS = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/|\.\./shared", re.IGNORECASE)
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".js", ".ts", ".json", ".txt", ".ini", ".html", ".csv", ""}
@@ -240,6 +252,28 @@ def test_nodes_reach_the_core_relatively_and_do_no_layers():
         for level, name in imports(path):
             assert not (level == 0 and name.startswith("pixwizard_core")), path
             assert name != "torch.nn", path
+
+
+def test_rooms_of_nodes_use_what_they_may():
+    """The list of nodes alone may use every room."""
+    folder, seen = ROOT / "nodes", {}
+    for path in folder.rglob("*.py"):
+        parts = path.relative_to(folder).parts
+        if len(parts) == 1:
+            assert parts == ("__init__.py",)
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == 2:
+                assert node.module, f"{path} imports the list of nodes"
+                seen.setdefault(parts[0], set()).add(room_of(node.module))
+        seen.setdefault(parts[0], set())
+    assert set(seen) == set(NODES_MAY_IMPORT)
+    for room, used in seen.items():
+        assert used <= NODES_MAY_IMPORT[room], room
+    above = set()
+    for room, allowed in NODES_MAY_IMPORT.items():  # each stands behind all that it may use
+        assert allowed <= above
+        above.add(room)
 
 
 def test_only_the_demo_scene_node_needs_the_world():

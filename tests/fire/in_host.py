@@ -61,7 +61,7 @@ def another_model():
 def objects(setup) -> dict:
     """What a request may refer to."""
     load = setup.module("nodes.loaders.load")
-    encode = setup.module("nodes.conditions.condition").Encode
+    encode = setup.module("nodes.conditions.encode").Encode
     native = setup.module("nodes.model.host_model")
     model, clip, vision, vae = load.LoadTiny.execute().args
     generator = torch.Generator().manual_seed(1)

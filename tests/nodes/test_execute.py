@@ -219,7 +219,7 @@ def test_decode_mask_of_nothing_is_empty_with_count_zero(nodes):
 
 def test_decode_mask_of_specks_keeps_the_largest(nodes, extension):
     """A noisy answer has thousands of objects; a mask for each would exhaust the memory."""
-    limit = extension("nodes.shared.tensors").MAX_OBJECTS
+    limit = extension("nodes.decoders.selection").MAX_OBJECTS
     answer = torch.zeros(1, 128, 128, 3)
     answer[:, ::2, ::2] = 1
     answer[:, 64:70, 64:70] = 1
@@ -321,7 +321,7 @@ def test_decode_segmentation_keeps_the_masks_of_classes_within_bounds(
     nodes, extension, monkeypatch
 ):
     """150 classes of a large picture would take gigabytes."""
-    monkeypatch.setattr(extension("nodes.decoders.decode"), "MAX_CLASS_PX", 2 * 20 * 20)
+    monkeypatch.setattr(extension("nodes.decoders.segmentation"), "MAX_CLASS_PX", 2 * 20 * 20)
     colours = extension("pixwizard_core.decode.palette").ade20k().colours
     painted = torch.zeros(1, 20, 20, 3)
     for row, rgb in enumerate(colours[1:6]):

@@ -123,9 +123,10 @@ def test_areas_outside_the_picture_are_refused(checks, errors):
             checks.require_areas([{"area": area}], 6, 8)
 
 
-def test_another_model_is_refused(checks, errors):
+def test_another_model_is_refused(extension, errors):
+    require = extension("nodes.model.host_model").require_pixwizard
     with pytest.raises(errors.CheckpointError, match=r"x needs a PixWizard model. Got: dict"):
-        checks.require_pixwizard(SimpleNamespace(model={}), "x")
+        require(SimpleNamespace(model={}), "x")
 
 
 def test_memory_that_ran_out_over_a_text_names_the_device(extension, errors, monkeypatch):

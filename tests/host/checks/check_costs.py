@@ -30,7 +30,7 @@ class Counts:
 
 def check_encoders_and_autoencoder_run_once(setup):
     """A whole run with three branches: one picture and two texts encoded, one latent decoded."""
-    load, condition = setup.module("nodes.loaders.load"), setup.module("nodes.conditions.condition")
+    load, condition = setup.module("nodes.loaders.load"), setup.module("nodes.conditions.encode")
     sample = setup.module("nodes.sampling.sample")
     model, clip, vision, vae = load.LoadTiny.execute().args
     counts = Counts()

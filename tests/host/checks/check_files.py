@@ -144,16 +144,18 @@ def check_bundled_model_paints_what_the_core_paints(setup):
         setup.module("pixwizard_core.bundle"),
     )
     generate = setup.module("pixwizard_core.generate")
-    condition = setup.module("nodes.conditions.condition")
+    encode = setup.module("nodes.conditions.encode").Encode
+    instruction = setup.module("nodes.conditions.instruction").Instruction
+    fit = setup.module("nodes.pictures.canvas").FitToCanvas
     load, sample = setup.module("nodes.loaders.load"), setup.module("nodes.sampling.sample")
     width, height = SIZE
     image = setup.module("nodes.pictures.demo_scene").DemoScene.execute(5, 4, width, height).args[0]
-    sentence = condition.Instruction.execute("depth", "", "", "red", 0).args[0]
+    sentence = instruction.execute("depth", "", "", "red", 0).args[0]
     found = {}
     for text, pictured in ((1.0, 1.0), (3.0, 1.5)):
         model, clip, vision, vae = load.LoadTiny.execute().args
-        fitted, _, canvas, *_ = condition.FitToCanvas.execute(image, 128, "stretch").args
-        *branches, latent = condition.Encode.execute(clip, vision, vae, fitted, sentence).args
+        fitted, _, canvas, *_ = fit.execute(image, 128, "stretch").args
+        *branches, latent = encode.execute(clip, vision, vae, fitted, sentence).args
         (painted,) = sample.Sample.execute(
             model, *branches, text, pictured, latent, 11, 4, 1.0, sample.FIRST_CHANNELS, "euler"
         ).args

@@ -57,7 +57,7 @@ def chain(setup) -> dict[str, torch.Tensor]:
     model, clip, vision, vae = setup.module("nodes.loaders.load").LoadTiny.execute().args
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(1, 128, 128, 3, generator=generator, dtype=torch.float32, device="cpu")
-    encode = setup.module("nodes.conditions.condition").Encode
+    encode = setup.module("nodes.conditions.encode").Encode
     sample = setup.module("nodes.sampling.sample").Sample
     *branches, latent = encode.execute(clip, vision, vae, image, "Estimate depth.").args
     settings = (4.0, 1.5, latent, 0, 2, 1.0, "first 3", "euler")

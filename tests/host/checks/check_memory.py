@@ -175,7 +175,7 @@ def painted(setup, room: int) -> tuple[torch.Tensor, Card, dict[str, int]]:
 def by_all_models(setup, model, clip, vision, vae) -> torch.Tensor:
     """A small depth picture."""
     picture = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(0))
-    encode = setup.module("nodes.conditions.condition").Encode
+    encode = setup.module("nodes.conditions.encode").Encode
     sample = setup.module("nodes.sampling.sample").Sample
     *branches, latent = encode.execute(clip, vision, vae, picture, "Estimate depth.").args
     (samples,) = sample.execute(

@@ -30,7 +30,7 @@ def trained(setup, **changes) -> tuple[dict, list[float], tuple]:
         models = setup.module("nodes.loaders.load").LoadTiny.execute().args
         model, clip, vision, vae = models
         picture = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0))
-        encode = setup.module("nodes.conditions.condition").Encode.execute
+        encode = setup.module("nodes.conditions.encode").Encode.execute
         full, *_ = encode(clip, vision, vae, picture, "Estimate depth.").args
         latents = {"samples": vae.encode(picture.flip(1))}
         torch.manual_seed(0)  # the node draws first weights without its seed

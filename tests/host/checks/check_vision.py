@@ -128,7 +128,7 @@ def check_clip_vision_of_another_loader_goes_into_encode(setup):
     path.write_text(json.dumps(config), encoding="utf-8")
     theirs = comfy.clip_vision.ClipVisionModel(str(path))
     theirs.load_sd(vision.get_sd())
-    node, picture = setup.module("nodes.conditions.condition").Encode, pictures(96, 128)
+    node, picture = setup.module("nodes.conditions.encode").Encode, pictures(96, 128)
     made, wanted = (
         node.execute(clip, one, vae, picture, "Estimate depth.").args for one in (theirs, vision)
     )

@@ -9,8 +9,8 @@ from pixwizard_core.canvas.images import to_pixels
 
 
 @pytest.fixture(scope="module")
-def tensors(extension):
-    return extension("nodes.shared.tensors")
+def layouts(extension):
+    return extension("nodes.shared.layouts")
 
 
 @pytest.fixture(scope="module")
@@ -22,32 +22,32 @@ def picture(*shape):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
 
 
-def test_core_pixels_lie_between_minus_one_and_one(tensors):
+def test_core_pixels_lie_between_minus_one_and_one(layouts):
     """On the way that Encode Source takes."""
     image = torch.zeros(1, 2, 3, 3)
     image[0, 1, 2] = torch.tensor([1.0, 0.5, 0.0])
-    pixels = to_pixels(tensors.to_image_01(image))
+    pixels = to_pixels(layouts.to_image_01(image))
     assert pixels.shape == (1, 3, 2, 3)
     assert pixels[0, :, 1, 2].tolist() == [1.0, 0.0, -1.0]
     assert pixels[0, :, 0, 0].tolist() == [-1.0, -1.0, -1.0]
 
 
-def test_alpha_is_dropped_and_grey_repeated(tensors):
+def test_alpha_is_dropped_and_grey_repeated(layouts):
     rgba, grey = picture(1, 4, 4, 4), picture(1, 4, 4, 1)
-    assert torch.equal(tensors.to_image_01(rgba), rgba[..., :3].movedim(-1, 1))
-    assert torch.equal(tensors.to_image_01(grey), grey.movedim(-1, 1).expand(1, 3, 4, 4))
+    assert torch.equal(layouts.to_image_01(rgba), rgba[..., :3].movedim(-1, 1))
+    assert torch.equal(layouts.to_image_01(grey), grey.movedim(-1, 1).expand(1, 3, 4, 4))
 
 
-def test_single_picture_becomes_a_batch(tensors):
-    assert tensors.to_image_01(picture(4, 6, 3)).shape == (1, 3, 4, 6)
+def test_single_picture_becomes_a_batch(layouts):
+    assert layouts.to_image_01(picture(4, 6, 3)).shape == (1, 3, 4, 6)
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 8), (1, 6, 128)])
-def test_grey_pictures_without_channels_are_read(tensors, shape):
+def test_grey_pictures_without_channels_are_read(layouts, shape):
     grey = picture(*shape)
     wanted = grey[:, None].expand(-1, 3, -1, -1)
-    assert torch.equal(tensors.to_image_01(grey), wanted)
-    assert torch.equal(tensors.to_image_01(grey[0]), wanted[:1])
+    assert torch.equal(layouts.to_image_01(grey), wanted)
+    assert torch.equal(layouts.to_image_01(grey[0]), wanted[:1])
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_grey_pictures_without_channels_are_read(tensors, shape):
         ((1, 64, 64, 128), r"1 to 4 channels. Got: \(1, 64, 64, 128\); connect the IMAGE"),
     ],
 )
-def test_refusal_of_a_shape_says_how_to_mend_it(tensors, canvas_error, shape, advice):
+def test_refusal_of_a_shape_says_how_to_mend_it(layouts, canvas_error, shape, advice):
     with pytest.raises(canvas_error, match=advice):
-        tensors.to_image_01(picture(*shape))
+        layouts.to_image_01(picture(*shape))
 
 
-def test_result_is_clamped_and_contiguous_float32(tensors):
-    host = tensors.from_image_01(
+def test_result_is_clamped_and_contiguous_float32(layouts):
+    host = layouts.from_image_01(
         torch.tensor([-1.0, 0.25, 3.0], dtype=torch.float64).view(1, 3, 1, 1)
     )
     assert host.dtype == torch.float32
@@ -72,58 +72,59 @@ def test_result_is_clamped_and_contiguous_float32(tensors):
     assert host.flatten().tolist() == [0.0, 0.25, 1.0]
 
 
-def test_grey_map_becomes_three_equal_channels(tensors):
-    host = tensors.from_image_01(torch.full((2, 3, 4), 0.5))
+def test_grey_map_becomes_three_equal_channels(layouts):
+    host = layouts.from_image_01(torch.full((2, 3, 4), 0.5))
     assert host.shape == (2, 3, 4, 3)
     assert torch.equal(host, torch.full((2, 3, 4, 3), 0.5))
 
 
 @pytest.mark.parametrize("shape", [(4,), (1, 2, 4, 4, 3), (1, 4, 4, 5)])
-def test_what_is_no_picture_is_refused(tensors, canvas_error, shape):
+def test_what_is_no_picture_is_refused(layouts, canvas_error, shape):
     with pytest.raises(canvas_error, match="Got"):
-        tensors.to_image_01(picture(*shape))
+        layouts.to_image_01(picture(*shape))
 
 
-def test_values_that_are_not_finite_are_refused(tensors, canvas_error):
+def test_values_that_are_not_finite_are_refused(layouts, canvas_error):
     image = picture(1, 4, 4, 3)
     image[0, 0, 0, 0] = float("nan")
     with pytest.raises(canvas_error, match="not finite"):
-        tensors.to_image_01(image)
+        layouts.to_image_01(image)
 
 
 @pytest.mark.parametrize("shape", [(6, 8), (1, 6, 8), (1, 1, 6, 8), (1, 6, 8, 1)])
-def test_mask_shapes_mean_the_same(tensors, shape):
+def test_mask_shapes_mean_the_same(layouts, shape):
     flat = picture(6, 8)
-    mask = tensors.to_mask(flat.reshape(shape), picture(2, 3, 6, 8))
+    mask = layouts.to_mask(flat.reshape(shape), picture(2, 3, 6, 8))
     assert torch.equal(mask, flat.expand(2, 6, 8))
 
 
-def test_mask_of_another_size_is_resized(tensors):
+def test_mask_of_another_size_is_resized(layouts):
     mask = torch.zeros(1, 4, 4)
     mask[:, :, 2:] = 1
-    resized = tensors.to_mask(mask, picture(1, 3, 8, 8))
+    resized = layouts.to_mask(mask, picture(1, 3, 8, 8))
     assert resized.shape == (1, 8, 8)
     assert torch.equal(resized, mask.repeat_interleave(2, 1).repeat_interleave(2, 2))
 
 
-def test_empty_64_mask_counts_as_none(tensors):
-    assert tensors.to_mask(torch.zeros(1, 64, 64), picture(1, 3, 30, 20)) is None
-    assert tensors.to_mask(None, picture(1, 3, 30, 20)) is None
-    assert tensors.to_mask(torch.zeros(1, 65, 64), picture(1, 3, 65, 64)) is not None
+def test_empty_64_mask_counts_as_none(layouts):
+    assert layouts.to_mask(torch.zeros(1, 64, 64), picture(1, 3, 30, 20)) is None
+    assert layouts.to_mask(None, picture(1, 3, 30, 20)) is None
+    assert layouts.to_mask(torch.zeros(1, 65, 64), picture(1, 3, 65, 64)) is not None
 
 
-def test_mask_batch_that_fits_no_picture_is_refused(tensors, canvas_error):
+def test_mask_batch_that_fits_no_picture_is_refused(layouts, canvas_error):
     with pytest.raises(canvas_error, match="3 masks for 2 pictures"):
-        tensors.to_mask(torch.zeros(3, 8, 8), picture(2, 3, 8, 8))
+        layouts.to_mask(torch.zeros(3, 8, 8), picture(2, 3, 8, 8))
 
 
-def test_bool_mask_comes_out_as_zero_and_one(tensors):
-    mask = tensors.from_mask(torch.tensor([[[True, False]]]))
+def test_bool_mask_comes_out_as_zero_and_one(layouts):
+    mask = layouts.from_mask(torch.tensor([[[True, False]]]))
     assert mask.dtype == torch.float32
     assert mask.tolist() == [[[1.0, 0.0]]]
 
 
-def test_no_masks_stack_to_one_empty_mask(tensors):
+def test_no_masks_stack_to_one_empty_mask(extension):
+    selection = extension("nodes.decoders.selection")
     like = torch.ones(2, 3, 4, dtype=torch.bool)
-    assert torch.equal(tensors.stack_masks([], like), torch.zeros(1, 3, 4))
-    assert tensors.stack_masks([like[0], like[1]], like).shape == (2, 3, 4)
+    assert torch.equal(selection.stack_masks([], like), torch.zeros(1, 3, 4))
+    assert selection.stack_masks([like[0], like[1]], like).shape == (2, 3, 4)

@@ -1,4 +1,4 @@
-"""Depth as numbers: several runs merged, and metres."""
+"""Several depth runs of one picture merged into one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from comfy_api.latest import io
 from ...pixwizard_core.decode import depth as depths
 from ...pixwizard_core.decode.merge import merge_depths
 from ...pixwizard_core.errors import DecodeError
-from ..host.files import schema
-from ..shared import views
+from ..host.versions import schema
 from ..shared.base import Node
-from ..shared.exact import to_values
-from ..shared.inputs import metres_input, near_combo
-from ..shared.tensors import from_image_01, to_image_01
-from .decode import at_source_size, canvas_input
+from ..shared.layouts import from_image_01
+from .answer import at_source_size, canvas_input
 
 
 class MergeDepths(Node):
@@ -79,35 +76,3 @@ class MergeDepths(Node):
 def painted(uncertainty):
     largest = float(uncertainty.max())
     return depths.colourise(uncertainty / largest if largest > 0 else uncertainty, "magma")
-
-
-class DepthToMetres(Node):
-    @classmethod
-    def define_schema(cls):
-        return schema(
-            "DepthToMetres",
-            display_name="PixWizard Depth to Metres",
-            description="Converts depth from 0 to 1 to metres in a float picture. Values exceed 1 "
-            "on purpose: it is for nodes that compute with it, not for viewing.",
-            search_aliases=["metric depth"],
-            is_output_node=True,
-            inputs=[
-                io.Image.Input("depth", tooltip="Depth from 0 to 1, from Decode Depth."),
-                metres_input("near", depths.METRES[0]),
-                metres_input("far", depths.METRES[1]),
-                near_combo(),
-            ],
-            outputs=[io.Image.Output("metres", display_name="metres")],
-        )
-
-    @classmethod
-    def run(cls, depth, near_m, far_m, near):
-        white = near == "white"
-        grey = to_image_01(depth).mean(1)
-        metres = depths.to_metres(grey, near_m, far_m, white_is_near=white)
-        colours = depths.colourise(grey if white else 1 - grey)
-        shown = views.measured(colours, metres, "m", (near_m, far_m))
-        return io.NodeOutput(to_values(metres), ui=shown)
-
-
-NODES = (MergeDepths, DepthToMetres)

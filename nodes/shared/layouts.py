@@ -1,8 +1,8 @@
-"""The boundary between host and core tensors: with exact.py, the only file that changes a layout.
+"""Tensors of the host and of the core: the only file that changes a layout.
 
 Host IMAGE: (B, H, W, C) float 0..1, C of 1 to 4. Host MASK: (B, H, W) or (H, W) float, 1 =
 selected. Core: image_01 (B, 3, H, W) 0..1, pixels the same in -1..1, mask (B, H, W) float 0..1 or
-bool.
+bool. to_channels_first, to_channels_last and to_values never change a value.
 """
 
 from __future__ import annotations
@@ -11,17 +11,54 @@ import torch
 from torch import Tensor
 
 from ...pixwizard_core.canvas import images
-from ...pixwizard_core.decode.masks import objects
-from .exact import to_channels_first
+from ...pixwizard_core.errors import CanvasError
 
-MAX_OBJECTS = 64  # of one picture; each takes a mask of the picture's size
+CHANNELS = (1, 2, 3, 4)  # grey or RGB, each with transparency or without
+
+
+def to_channels_first(image: Tensor) -> Tensor:
+    """Host IMAGE (B, H, W, C), or (H, W, C), -> (B, C, H, W), the same values.
+
+    Grey pictures without an axis of channels, (B, H, W) or (H, W), get one channel: with three axes
+    the last one tells, since a colour picture has 1 to 4 channels there. Raises CanvasError that
+    says what the axes are and how to mend it for every other shape.
+    """
+    if image.ndim == 2 or (image.ndim == 3 and image.shape[-1] not in CHANNELS):
+        image = image[..., None]
+    if image.ndim == 3:
+        image = image[None]
+    if image.ndim != 4 or image.shape[-1] not in CHANNELS:
+        raise CanvasError(
+            "an image must be (batch, height, width, channels) with 1 to 4 channels. Got: "
+            f"{tuple(image.shape)}; {_advice(image)}"
+        )
+    return image.movedim(-1, 1)
+
+
+def _advice(image: Tensor) -> str:
+    """What to do about a shape that is no picture."""
+    if image.ndim == 4 and image.shape[1] in CHANNELS:
+        return "its channels come second: move them to the end, as image.movedim(1, -1) does"
+    if image.ndim == 5:
+        return "it looks like a video: give its frames as the batch"
+    return "connect the IMAGE output of a load or decode node"
+
+
+def to_channels_last(image: Tensor) -> Tensor:
+    """(B, C, H, W) -> host IMAGE on the CPU, neither clamped nor cast."""
+    return image.movedim(1, -1).cpu().contiguous()
+
+
+def to_values(maps: Tensor) -> Tensor:
+    """Numbers of any range (B, H, W) -> host IMAGE with three equal channels, not clamped."""
+    return to_channels_last(maps[:, None].expand(-1, 3, -1, -1).float())
 
 
 def to_image_01(image: Tensor) -> Tensor:
     """Host IMAGE -> (B, 3, H, W) float32 0..1; transparency dropped, grey repeated to three
     channels.
 
-    Raises CanvasError when the tensor is no picture (see exact.to_channels_first) or holds values
+    Raises CanvasError when the tensor is no picture (see to_channels_first) or holds values
     that are not finite.
     """
     rgb, _ = images.ensure_rgb(to_channels_first(image))
@@ -62,18 +99,3 @@ def from_mask(mask: Tensor) -> Tensor:
     1."""
     soft = mask.to(torch.float32)
     return (soft if mask.dtype == torch.bool else soft.clamp(0, 1)).cpu().contiguous()
-
-
-def stack_masks(masks: list[Tensor], like: Tensor) -> Tensor:
-    """(H, W) bool masks -> host MASK (N, H, W); a batch cannot be empty, so none gives one empty
-    mask.
-
-    like: (B, H, W), for the size when there is none.
-    """
-    return from_mask(torch.stack(masks) if masks else like.new_zeros(1, *like.shape[1:]))
-
-
-def separate_objects(selected: Tensor) -> list[Tensor]:
-    """Connected objects of (B, H, W) bool as one (H, W) mask each, picture by picture, largest
-    first, at most MAX_OBJECTS of a picture."""
-    return [one for mask in selected for one in objects(mask, limit=MAX_OBJECTS).masks]

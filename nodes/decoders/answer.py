@@ -1,0 +1,88 @@
+"""The answer that a decoder reads, its source picture and its canvas: inputs and sizes."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ...pixwizard_core.canvas.images import resize_image
+from ...pixwizard_core.errors import DecodeError
+from ...pixwizard_core.tasks import COLOURS
+from ..shared import sockets
+from ..shared.layouts import to_image_01
+
+
+def answer_image():
+    return io.Image.Input(
+        "image", tooltip="What the model painted, from VAE Decode. Any size in px."
+    )
+
+
+def source_image():
+    return io.Image.Input(
+        "source",
+        optional=True,
+        tooltip="The picture given to the model, at its own size (with the canvas) or as fitted. "
+        "Objects in it that already have the colour are then ignored.",
+    )
+
+
+def canvas_input():
+    return sockets.Canvas.Input(
+        "canvas",
+        optional=True,
+        tooltip="From Fit to Canvas: brings the result back to the size of the source picture.",
+    )
+
+
+def colour_combo(what: str):
+    return io.Combo.Input(
+        "colour",
+        options=list(COLOURS),
+        default=next(iter(COLOURS)),
+        tooltip=f"Colour of the {what} that the instruction asked for.",
+    )
+
+
+def at_source_size(image, canvas):
+    """Host IMAGE as (B, 3, H, W) in 0..1, taken back to the source's size when there is a
+    canvas."""
+    image_01 = to_image_01(image)
+    return image_01 if canvas is None else canvas.restore_image(image_01)
+
+
+def source_as_answer(source, answer_01, canvas):
+    """Host IMAGE source as (B, 3, H, W) of the answer's size, or None. With a canvas, of an
+    upscaled answer's size too. Raises DecodeError, or CanvasError for an answer that is none of the
+    canvas."""
+    if source is None:
+        return None
+    source_01 = to_image_01(source)
+    if source_01.shape[-2:] == answer_01.shape[-2:]:
+        return source_01
+    if canvas is not None and _size(source_01) == canvas.source:
+        source_01 = canvas.fit_image(source_01)
+    if canvas is not None and _size(source_01) == canvas.model:
+        canvas.of(0).content_of(answer_01)
+        return resize_image(source_01, *answer_01.shape[-2:])
+    size = source_01.shape[-2:]
+    raise DecodeError(
+        f"the source picture is {size[1]} x {size[0]} px, the answer {answer_01.shape[-1]} x "
+        f"{answer_01.shape[-2]} px; connect the canvas too, or the picture as it was fitted"
+    )
+
+
+def _size(picture_01):
+    """(width, height) in px, as canvases have it."""
+    height, width = picture_01.shape[-2:]
+    return width, height
+
+
+def shown_source(source, answer_01, canvas):
+    """What to draw on, at the size that the node gives out: the source, else the answer."""
+    shown = None if source is None else to_image_01(source)
+    if canvas is None:
+        return answer_01 if shown is None else shown
+    wanted = (canvas.source.height, canvas.source.width)
+    if shown is not None and tuple(shown.shape[-2:]) == wanted:
+        return shown
+    return canvas.restore_image(answer_01 if shown is None else shown)

@@ -1,0 +1,100 @@
+"""From a picture of any size to one that suits the model, and back."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ...pixwizard_core import canvas as canvases
+from ...pixwizard_core.errors import CanvasError
+from ..host.versions import schema
+from ..shared import sockets, views
+from ..shared.base import Node
+from ..shared.inputs import centre_and_fit, centres_of
+from ..shared.layouts import as_masks, from_image_01, from_mask, to_image_01, to_mask
+
+
+class FitToCanvas(Node):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "FitToCanvas",
+            display_name="PixWizard Fit to Canvas",
+            description="Fits a picture of any size to a size that suits the model, and remembers "
+            "the way back for Restore from Canvas and the decoders.",
+            search_aliases=["resize", "resolution", "bucket"],
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="Pictures of one size, any width and height in px."
+                ),
+                *centre_and_fit(),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="Mask that goes with the picture; 1 = selected."
+                ),
+            ],
+            outputs=[
+                io.Image.Output("fitted", display_name="image"),
+                io.Mask.Output("fitted_mask", display_name="mask"),
+                sockets.Canvas.Output("canvas", display_name="canvas"),
+                io.Int.Output("width", display_name="width"),
+                io.Int.Output("height", display_name="height"),
+            ],
+        )
+
+    @classmethod
+    def run(cls, image, centre, fit, mask=None):
+        image_01 = to_image_01(image)
+        height, width = image_01.shape[-2:]
+        centres = centres_of(centre)
+        canvas = canvases.plan(width, height, centres, fit)
+        mask = to_mask(mask, image_01)
+        mask = image_01.new_zeros(len(image_01), height, width) if mask is None else mask
+        fitted = from_image_01(canvas.fit_image(image_01))
+        return io.NodeOutput(fitted, from_mask(canvas.fit_mask(mask)), canvas, *canvas.model)
+
+
+class RestoreFromCanvas(Node):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "RestoreFromCanvas",
+            display_name="PixWizard Restore from Canvas",
+            description="Brings a picture or a mask back to the exact size of the picture given to "
+            "Fit to Canvas.",
+            search_aliases=["resize back", "stitch"],
+            inputs=[
+                sockets.Canvas.Input("canvas", tooltip="From Fit to Canvas."),
+                io.Image.Input(
+                    "image", optional=True, tooltip="Picture of the canvas's size, from VAE Decode."
+                ),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="Mask of the canvas's size; stays binary."
+                ),
+                io.Image.Input(
+                    "source",
+                    optional=True,
+                    tooltip="The picture given to Fit to Canvas. It fills the margins that fit = "
+                    "crop cut off (black without it).",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("restored", display_name="image"),
+                io.Mask.Output("restored_mask", display_name="mask"),
+            ],
+        )
+
+    @classmethod
+    def run(cls, canvas, image=None, mask=None, source=None):
+        if image is None and mask is None:
+            raise CanvasError("nothing to restore; connect an image, a mask or both")
+        pixels = None if image is None else to_image_01(image)
+        selected = to_mask(mask, pixels) if pixels is not None else as_masks(mask)
+        if selected is None:
+            selected = pixels.new_zeros(len(pixels), *pixels.shape[-2:])
+        selected = canvas.restore_mask(selected)
+        if pixels is None:
+            return io.NodeOutput(from_image_01(selected), from_mask(selected))
+        behind = None if source is None else to_image_01(source)
+        restored = canvas.restore_image(pixels, behind)
+        names = ("source", "image")
+        shown = None if behind is None else views.pair(behind, restored, names)
+        return io.NodeOutput(from_image_01(restored), from_mask(selected), ui=shown)
