@@ -16,12 +16,12 @@ from .generate import SampleSettings
 from .model import cpu_ops
 from .pipeline import Bundle
 from .presets import TINY_CENTRE, TINY_SETTINGS, TINY_TASK_SETTINGS
-from .weights.checkpoint import load_model
+from .taught import taught_by
+from .weights.checkpoint import build_model, open_checkpoint
 
 # Layers of the transformer; in float32 on x86 they use a private product of PyTorch.
 LAYERS = cpu_ops
 MODEL_FILE = "dit.safetensors"
-TASKS_KEY = "tasks"  # in the header of a trained transformer: its tasks, with commas
 RELEASED_CENTRES = (512, 768, 1024)
 
 
@@ -32,8 +32,9 @@ def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -
     """
     folder = Path(folder)
     text, vision = load_encoders(folder, device=device)
+    opened = open_checkpoint(folder / MODEL_FILE)
     return Bundle(
-        model=load_model(folder / MODEL_FILE, dtype=torch.float32, device=device, ops=LAYERS),
+        model=build_model(opened, dtype=torch.float32, device=device, ops=LAYERS),
         text=text,
         vision=vision,
         vae=load_vae(folder, device=device),
@@ -41,6 +42,7 @@ def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -
         settings=TINY_SETTINGS,
         task_settings=TINY_TASK_SETTINGS,
         palette=TINY_WORLD,
+        taught=taught_by(opened.metadata, opened.config, MODEL_FILE),
     )
 
 
@@ -69,7 +71,8 @@ def load_released(
     The VAE runs in float32, whose range it needs. Raises CheckpointError or EncoderError, naming
     what was found, for a missing or wrong part.
     """
-    transformer = load_model(model, dtype=dtype, device=device, ops=LAYERS)
+    opened = open_checkpoint(model)
+    transformer = build_model(opened, dtype=dtype, device=device, ops=LAYERS)
     text = load_text_encoder(gemma, clip, device=device, dtype=dtype)
     vision = load_vision_encoder(clip, device=device, dtype=dtype)
     config = transformer.config
@@ -87,4 +90,5 @@ def load_released(
         vae=load_latent_coder(vae, device=device),
         centres=RELEASED_CENTRES,
         settings=SampleSettings(),
+        taught=taught_by(opened.metadata, opened.config, opened.info.path.name),
     )

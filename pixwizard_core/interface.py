@@ -10,6 +10,7 @@ torch.Size([1, 480, 640])
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,7 +30,7 @@ from .files.picture_files import as_pil
 from .files.picture_values import as_image_01
 from .pipeline import Bundle, Request, run
 from .presets import with_speed
-from .tasks import TASKS, find_task, instruction
+from .tasks import TASKS, TRAINED, find_task, instruction, not_taught
 
 TEXT_TO_IMAGE = "text2image"
 BLANK_SIZE = (512, 512)  # (width, height) in px of a picture made from words alone
@@ -131,6 +132,8 @@ class Pipeline:
         target: str = "",
         colour: str = "",
         caption: str = "",
+        question: str = "",
+        phrasing: int | str = TRAINED,
         seed: int = 0,
         size: tuple[int, int] = BLANK_SIZE,
         fit: str = "stretch",
@@ -143,12 +146,14 @@ class Pipeline:
 
         task: an id of tasks() such as "depth", or "custom" for the caption as it is. image: a path,
         a Pillow image, an array or a tensor (see files.picture_values); only "text2image" needs
-        none and takes size, (width, height) in px. target, colour, caption: the words of the task;
-        highlights and boxes are red unless colour says otherwise.
+        none and takes size, (width, height) in px. target, colour, caption, question: the words of
+        the task; highlights and boxes are red unless colour says otherwise. phrasing: "trained", as
+        this model was asked in training, or the number of one of the task's phrasings.
         seed: picture i of a batch gets seed + i. fit: stretch, pad or crop. centre: side in px of
         a square with the area to work at. speed: fast, balanced or reference. settings: fields of
         generate.SampleSettings, such as steps and w_text; without any, those that suit the model
-        and the task. on_progress(done, total) is called after each step.
+        and the task. on_progress(done, total) is called after each step. Warns of a task that the
+        model was not taught.
 
         Raises InstructionError for unknown tasks and missing words, CanvasError for pictures that
         cannot be used, SamplingError when sampling breaks down.
@@ -156,7 +161,13 @@ class Pipeline:
         known = find_task(task)
         if known.decoder in DRAWN:
             colour = colour or DRAWN_COLOUR
-        sentence = instruction(task, target=target, colour=colour, caption=caption)
+        taught = self.bundle.taught
+        sentence = instruction(
+            task, target=target, colour=colour, caption=caption, question=question,
+            phrasing=phrasing, taught=taught,
+        )  # fmt: skip
+        if note := not_taught(task, taught):
+            warnings.warn(note, stacklevel=2)
         image_01 = _picture(task, image, size)
         chosen = self.bundle.settings_of(task)
         chosen = with_speed(chosen, speed) if speed else chosen

@@ -30,6 +30,7 @@ from .generate import (
     trained_centre,
 )
 from .model import NO_SCALING, PixWizard
+from .taught import UNKNOWN, Taught
 
 LATENT_CELL = 8  # px per latent cell
 
@@ -42,7 +43,8 @@ class Bundle:
 
     centres: sides in px of the squares whose areas the model was trained at. settings: those that
     suit it in general; task_settings: better ones for single tasks, by task id. palette: title of
-    the classes and colours that it paints segmentations with (decode.palette).
+    the classes and colours that it paints segmentations with (decode.palette). taught: the tasks
+    it knows and the sentences it was asked in.
     """
 
     model: PixWizard
@@ -53,6 +55,7 @@ class Bundle:
     settings: SampleSettings
     task_settings: Mapping[str, SampleSettings] = field(default_factory=dict)
     palette: str = ADE20K
+    taught: Taught = UNKNOWN
 
     def settings_of(self, task_id: str) -> SampleSettings:
         """Settings that suit a task."""

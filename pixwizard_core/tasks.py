@@ -1,6 +1,7 @@
 """What can be asked of the model, in one table shared by nodes, page, command line and training.
 
-A task has several phrasings because the model understands free text; none of them is special.
+A task is asked for in a form that the model was trained on, or by a numbered phrasing of the table.
+The numbers and sentences of phrasings never change, since saved workflows hold them.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ import re
 from dataclasses import dataclass
 
 from .errors import InstructionError
-from .task_table import EDIT, ROWS
+from .task_table import EDIT, FIRST_ROWS, ROWS
+from .task_table.forms import forms_of
+from .taught import Taught, released
 
 HELD_OUT_COUNT = 2  # the last phrasings of each row; training never shows them
 FREE_TEXT = "custom"
+TRAINED = "trained"  # the phrasing that names no number: as the model was asked in training
+SEED_MARK = "seed:"  # before a seed that picks the phrasing
 
 # Colours a highlight or a box may be asked for in; RGB 0..255, far apart so that decoding can tell
 # them.
@@ -30,6 +35,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 VOWELS = tuple("aeiou")
 _OPTIONAL_PART = re.compile(r"\[([^\]]*)\]")
 _FIELD = re.compile(r"\{(\w+)\}")
+_STOPPED_FIELD = re.compile(r"\{(\w+)\}\.")
 _ARTICLE = re.compile(r"\b([Aa]) \{(\w+)\}")
 
 
@@ -38,9 +44,9 @@ class Task:
     """One thing to ask for.
 
     fields: the words the phrasings take, of "caption" (the wanted picture), "colour", "target"
-    (what to ground or edit). optional: those of them that may stay empty. held_out: indices of
-    phrasings never trained. decoder: what the answer picture holds, a key of decode.DECODERS or a
-    kind that stays a picture.
+    (what to ground or edit), "question" (whose answer to ground). optional: those of them that may
+    stay empty. held_out: indices of phrasings never trained. decoder: what the answer picture
+    holds, a key of decode.DECODERS or a kind that stays a picture.
     """
 
     id: str
@@ -53,9 +59,20 @@ class Task:
     optional: tuple[str, ...] = ()
 
     @property
-    def trained(self) -> tuple[int, ...]:
+    def seen(self) -> tuple[int, ...]:
         """Indices of the phrasings that training uses."""
         return tuple(i for i in range(len(self.phrasings)) if i not in self.held_out)
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The trained forms, the preferred one first: how the released model was asked in training.
+        None for a task that has none of its own."""
+        return forms_of(self.id)
+
+    def trained(self, taught: Taught | None = None) -> str:
+        """The sentence, with {fields}, that a model was asked in: its first trained form, else the
+        first phrasing. taught: None for the released model."""
+        return (taught or released()).form(self.id) or self.phrasings[0]
 
 
 def _task(id: str, title: str, family: str, fields: tuple, decoder: str, phrasings: tuple) -> Task:
@@ -67,6 +84,11 @@ def _task(id: str, title: str, family: str, fields: tuple, decoder: str, phrasin
 
 TASKS: dict[str, Task] = {row[0]: _task(*row) for row in ROWS}
 CUSTOM = Task(FREE_TEXT, "Free text", EDIT, ("{caption}",), (), ("caption",))
+# Every id in the order of nodes: later tasks follow the free text, so that no place changes.
+TASK_IDS = tuple(
+    [row[0] for row in FIRST_ROWS] + [FREE_TEXT] + [row[0] for row in ROWS[len(FIRST_ROWS) :]]
+)
+FIELDS = tuple(dict.fromkeys(f for task in TASKS.values() for f in task.fields))
 
 
 def find_task(task_id: str) -> Task:
@@ -88,18 +110,24 @@ def instruction(
     caption: str = "",
     colour: str = "",
     target: str = "",
-    phrasing: int = 0,
+    question: str = "",
+    phrasing: int | str = TRAINED,
     seed: int | None = None,
+    taught: Taught | None = None,
 ) -> str:
     """The sentence that asks for a task.
 
-    phrasing: index into the task's phrasings. seed, when given, picks among the trained phrasings
-    instead (seed modulo their number, so consecutive seeds walk through all). Fields that the task
-    does not use are ignored. Raises InstructionError for an unknown task, a phrasing out of range
-    or a missing field.
+    phrasing: "trained", or an index into the task's phrasings. seed, when given, picks among those
+    that training uses instead (seed modulo their number, so consecutive seeds walk through all).
+    taught: what the model was taught, which decides the trained form; None for the released model.
+    Fields that the task does not use are ignored. Raises InstructionError for an unknown task, a
+    phrasing out of range or a missing field.
     """
     task = find_task(task_id)
-    given = {"caption": _clean(caption), "colour": _word(colour), "target": _word(target)}
+    given = {
+        "caption": _clean(caption), "colour": _word(colour), "target": _word(target),
+        "question": _clean(question),
+    }  # fmt: skip
     missing = [f for f in task.fields if not given[f] and f not in task.optional]
     if missing:
         raise InstructionError(
@@ -107,16 +135,47 @@ def instruction(
             f"Fill in {missing[0]}, for example {_EXAMPLES[missing[0]]!r}"
         )
     if seed is not None:
-        phrasing = task.trained[seed % len(task.trained)]
-    if not 0 <= phrasing < len(task.phrasings):
+        phrasing = task.seen[seed % len(task.seen)]
+    if phrasing == TRAINED:
+        return _fill(task.trained(taught), given)
+    if not isinstance(phrasing, int) or not 0 <= phrasing < len(task.phrasings):
         raise InstructionError(
             f"phrasing {phrasing} of task {task_id!r} does not exist; it has 0 to "
-            f"{len(task.phrasings) - 1}"
+            f"{len(task.phrasings) - 1}, or {TRAINED!r} for the form that the model was trained on"
         )
     return _fill(task.phrasings[phrasing], given)
 
 
-_EXAMPLES = {"caption": "a red ball on a wooden floor", "colour": "red", "target": "the red ball"}
+def not_taught(task_id: str, taught: Taught) -> str:
+    """A sentence that warns of a task which a model was not taught, or ""."""
+    if taught.knows(task_id):
+        return ""
+    return (
+        f"this model was not taught task {task_id!r} ({find_task(task_id).title}), so its answer "
+        "is a guess"
+    )
+
+
+def read_phrasing(text: str) -> dict[str, int | str]:
+    """What "trained", a number or "seed:N" means, as arguments of instruction(). Raises
+    InstructionError for anything else."""
+    plain = text.strip().casefold()
+    if plain == TRAINED:
+        return {"phrasing": TRAINED}
+    number = plain.removeprefix(SEED_MARK)
+    if number.isdecimal() and number.isascii():
+        return {"seed" if plain.startswith(SEED_MARK) else "phrasing": int(number)}
+    raise InstructionError(
+        f"a phrasing is {TRAINED!r}, a number from 0, or {SEED_MARK}N. Got: {text!r:.40}"
+    )
+
+
+_EXAMPLES = {
+    "caption": "a red ball on a wooden floor",
+    "colour": "red",
+    "target": "the red ball",
+    "question": "Which thing here can roll?",
+}
 
 
 def _clean(text: str) -> str:
@@ -132,6 +191,8 @@ def _fill(template: str, given: dict[str, str]) -> str:
         inner = part.group(1)
         return inner if all(given[f] for f in _FIELD.findall(inner)) else ""
 
+    for f in _STOPPED_FIELD.findall(template):  # "{caption}." has a full stop of its own
+        given = {**given, f: _word(given[f])}
     shown = _OPTIONAL_PART.sub(keep_or_drop, template)
     if shown != template and not _FIELD.search(shown):
         shown += "."

@@ -5,7 +5,7 @@
 /**
  * One row of the task table, as the schema of the Instruction node carries it.
  * @typedef {{title: string, fields: string[], optional: string[], phrasings: string[],
- *   trained: number[]}} Task
+ *   seen: number[]}} Task
  */
 
 const OPTIONAL_PART = /\[([^\]]*)\]/g;
@@ -38,7 +38,7 @@ export function missing(task, values) {
  * @param {Task} task @param {number} phrasing @param {number} seed negative for none
  */
 export function chosen(task, phrasing, seed) {
-  return seed < 0 ? phrasing : task.trained[seed % task.trained.length] ?? 0;
+  return seed < 0 ? phrasing : task.seen[seed % task.seen.length] ?? 0;
 }
 
 /**

@@ -37,7 +37,7 @@ def task_table() -> dict:
                 "fields": list(row.fields),
                 "optional": list(row.optional),
                 "phrasings": list(row.phrasings),
-                "trained": list(row.trained),
+                "seen": list(row.seen),
             }
             for row in rows
         },

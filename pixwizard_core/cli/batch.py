@@ -8,7 +8,10 @@ import time
 from contextlib import contextmanager
 
 from ..errors import PixWizardError
-from .run import add_model_options, add_setting_options, let_pixels, released_parts
+from ..tasks import FIELDS
+from .models import add_model_options, model_files, usable_device
+from .run import add_setting_options, let_pixels
+from .wording import add_phrasing_option, warn_of_untaught
 
 TEXT = "run a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
 EXIT_FAILURES = 1
@@ -27,8 +30,9 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     asked = parser.add_argument_group("what to do (a row of a list can override it)")
     asked.add_argument("--task", help="for example depth, mask, segmentation, box, inpaint, edit")
     asked.add_argument("--instruction", help="your own words; with --task, how they are decoded")
-    for name in ("target", "caption", "colour"):
+    for name in FIELDS:
         asked.add_argument(f"--{name}", default="", help="a word of the task's instruction")
+    add_phrasing_option(asked)
     frames = parser.add_argument_group("videos and frames")
     frames.add_argument("--frames", action="store_true", help="each folder is a sequence of frames")
     frames.add_argument("--every", type=int, default=1, help="use every n-th frame")
@@ -89,30 +93,29 @@ def batch(arguments: argparse.Namespace) -> int:
         left_out.note(path, note)
     with rate("looking at", "picture") as advance:
         items, failures = identify(
-            found, asked, lambda seen, failed: advance(seen, len(found), failed)
+            found,
+            asked,
+            lambda seen, failed: advance(seen, len(found), failed),
+            job.model.taught,
         )
+    warn_of_untaught(job.model.taught, (item.task for item in items))
     for line in left_out.lines():
         print(line, file=sys.stderr)
     return finish(carry_out(arguments, job, items, failures, left_out.rows))
 
 
-WORDS = ("task", "instruction", "target", "caption", "colour")
+WORDS = ("task", "instruction", "phrasing", *FIELDS)
 
 
 def job_of(arguments: argparse.Namespace):
     """The Job that the options describe. Raises PixWizardError for a wrong value."""
     from ..decode import tiny_world
-    from ..fleet.job import Job, ModelFiles, Temporal
-    from .run import DTYPES, SETTINGS, usable_device
+    from ..fleet.job import Job, Temporal
+    from .run import SETTINGS
 
     _check_counts(arguments)
     let_pixels(arguments)
-    released = released_parts(arguments)
-    model = ModelFiles(
-        folder=str(arguments.bundle) if arguments.bundle else None,
-        released=tuple(map(str, released)) if released else None,
-        dtype=arguments.dtype or DTYPES[0],
-    )
+    model = model_files(arguments)
     usable_device(arguments.device)
     start = getattr(arguments, "temporal", None)
     given = {name: getattr(arguments, name) for name in SETTINGS}
@@ -126,7 +129,7 @@ def job_of(arguments: argparse.Namespace):
         fit=arguments.fit,
         centre=arguments.centre,
         batch=arguments.batch,
-        palette=None if released else tiny_world(),
+        palette=None if model.released else tiny_world(),
         temporal=None if start is None else Temporal(start),
         threads=arguments.threads,
         max_pixels=arguments.max_pixels,

@@ -101,7 +101,7 @@ def _model(arguments: argparse.Namespace):
     from ..bench.steps import CPU_CONFIG, random_model
     from ..config import PRESETS
     from ..errors import PixWizardError
-    from .run import usable_device
+    from .models import usable_device
 
     if arguments.preset and arguments.preset not in PRESETS:
         raise PixWizardError(

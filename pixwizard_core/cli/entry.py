@@ -16,8 +16,8 @@ from . import batch as cli_batch
 from . import run as cli_run
 from .bench import add_bench
 from .evaluate import add_evaluate
+from .models import usable_device
 from .progress import progress
-from .run import usable_device
 from .train import add_train
 
 EXIT_FAILED = 1  # the command worked and found something wrong

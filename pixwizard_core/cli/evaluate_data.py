@@ -11,7 +11,9 @@ from pathlib import Path
 from ..errors import PixWizardError
 from ..seeds import seed_argument
 from . import batch as cli_batch
-from .run import add_model_options, add_sampling_options
+from .models import add_model_options
+from .run import add_sampling_options
+from .wording import add_phrasing_option, warn_of_untaught
 
 DATA = ("nyuv2", "nyuv2-normals", "sunrgbd", "ade20k", "refcoco", "refcoco+", "grefcoco")
 RESTORED = ("rain100l", "sidd", "world")
@@ -69,6 +71,7 @@ def add_data(commands) -> None:
         help="normals: -1 turns an axis that is not x right, y up, z to the viewer",
     )  # fmt: skip
     how = parser.add_argument_group("how")
+    add_phrasing_option(how)
     how.add_argument("--steps", type=int, help="solver intervals, instead of each task's own")
     add_sampling_options(how)
     add_model_options(parser)
@@ -97,8 +100,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
     found = find_data(arguments.data, _root(arguments), options)
     with cli_batch.rate("looking at", "picture") as advance:
         items, failures = identify(
-            found, {}, lambda seen, failed: advance(seen, len(found), failed)
-        )
+            found, {"phrasing": arguments.phrasing},
+            lambda seen, failed: advance(seen, len(found), failed), job.model.taught,
+        )  # fmt: skip
+    warn_of_untaught(job.model.taught, (item.task for item in items))
     report = cli_batch.carry_out(arguments, job, items, failures)
     _show(arguments, report)
     return cli_batch.finish(report)

@@ -26,7 +26,7 @@ def add_films(commands) -> None:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print flicker and error of each task and way of starting frames."""
     from ..evaluation.films import FILM_TASKS, measure
-    from .run import load_small
+    from .models import load_small
 
     if arguments.frames < 2:
         raise PixWizardError(f"--frames must be at least 2. Got: {arguments.frames}")

@@ -34,7 +34,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from ..evaluation.score_report import tasks_of
     from ..evaluation.scoring import Plan
     from ..files.picture_files import replace_file
-    from .run import load_small
+    from .models import load_small
 
     if arguments.count < 1:
         raise PixWizardError(f"--count must be at least 1. Got: {arguments.count}")

@@ -46,7 +46,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from ..evaluation.score_report import goal_table, table, tasks_of
     from ..evaluation.scoring import score_world
     from ..files.picture_files import replace_file
-    from .run import load_small
+    from .models import load_small
 
     plan, tasks = _plan(arguments), tasks_of(arguments.tasks, arguments.bundle)
     bundle = load_small(arguments.bundle, arguments.device)

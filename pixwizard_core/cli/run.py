@@ -8,13 +8,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ..config import RELEASED_PARTS
-from ..errors import CanvasError, PixWizardError, reason_of
+from ..errors import CanvasError, PixWizardError
 from ..seeds import later_seed, seed_argument
+from ..tasks import TRAINED
+from ..taught import Taught
+from .models import add_model_options, load_asked, load_small, model_files
 from .progress import progress
+from .wording import add_phrasing_option, task_lines, warn_of_untaught
 
 TEXT_TO_IMAGE = "text2image"
-DTYPES = ("bfloat16", "float16", "float32")
 SETTINGS = ("steps", "solver", "shift", "w_text", "w_image", "tokens")  # options of SampleSettings
 
 
@@ -45,11 +47,17 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     asked = parser.add_argument_group("what to do (a task, or your own words)")
     asked.add_argument("--task", help="for example depth, mask, segmentation, box, inpaint, edit")
     asked.add_argument("--instruction", help="your own words instead of a task")
+    add_phrasing_option(asked)
     asked.add_argument("--target", default="", help="what to find or change: 'the red ball'")
+    asked.add_argument("--question", default="", help="what the answer to highlight answers")
     asked.add_argument("--caption", default="", help="the picture you want, in words")
-    asked.add_argument("--colour", default="", help="colour of a highlight, box or new paint")
+    asked.add_argument(
+        "--colour", "--color", default="", help="colour of a highlight, box or new paint"
+    )
     asked.add_argument("--size", default="512x512", help="WxH for text2image, without picture")
-    asked.add_argument("--tasks", action="store_true", help="list the tasks and exit")
+    asked.add_argument(
+        "--tasks", action="store_true", help="list the tasks and how this model is asked, and exit"
+    )
     parser.add_argument(
         "--speed", help="fast, balanced or reference: solver, steps and shift of a preset"
     )
@@ -97,46 +105,28 @@ def let_pixels(arguments: argparse.Namespace) -> None:
     allow_pixels(arguments.max_pixels)
 
 
-def add_model_options(parser: argparse.ArgumentParser):
-    """Which model, and where it runs; the group of these options."""
-    models = parser.add_argument_group("models (default: the bundled small one)")
-    models.add_argument("--bundle", type=Path, help="folder of another small model")
-    models.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
-    add_released_options(models)
-    return models
-
-
-def add_released_options(models) -> None:
-    """The four parts of the released model."""
-    models.add_argument("--model", type=Path, help="released folder, .pth or .safetensors")
-    models.add_argument("--gemma", type=Path, help="gemma-2b folder or file")
-    models.add_argument("--clip", type=Path, help="clip-vit-large-patch14-336 folder or file")
-    models.add_argument("--vae", type=Path, help="SDXL VAE folder or file")
-    models.add_argument(
-        "--dtype", choices=DTYPES, help=f"of the released model (default {DTYPES[0]})"
-    )
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Do the task on each picture, write what it decodes to, and print the files."""
     if arguments.tasks:
-        return _list_tasks()
-    from ..decode import Hints, ade20k, tiny_world
+        print("\n".join(task_lines(model_files(arguments).taught)))
+        return 0
+    from ..decode import Hints, bundled_palette
     from ..files.answers import write_answer
     from ..files.picture_files import replace_file
     from ..pipeline import Request
     from ..pipeline import run as carry_out
     from ..tasks import find_task
 
-    sentence = _sentence(arguments)
+    taught = model_files(arguments).taught
+    sentence = _sentence(arguments, taught)
     let_pixels(arguments)
     kind = find_task(arguments.task).decoder if arguments.task else "image"
     named = _pictures(arguments)
-    released = released_parts(arguments)
-    bundle = _load(arguments) if released else load_small(arguments.bundle, arguments.device)
+    bundle = load_asked(arguments)
+    notes = warn_of_untaught(taught, [arguments.task] if arguments.task else [])
     loras = _add_loras(arguments, bundle)
     settings = _settings(arguments, bundle.settings_of(arguments.task or ""))
-    palette = ade20k() if released else tiny_world()
+    palette = bundled_palette(bundle.palette)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for number, (stem, image_01) in enumerate(named):
         seed = later_seed(arguments.seed, number)
@@ -147,6 +137,8 @@ def run(arguments: argparse.Namespace) -> int:
         files, facts = write_answer(arguments.out, stem, kind, answer_01, hints)
         names = {what: path.name for what, path in files.items()}
         report = {"instruction": sentence, "seed": request.seeds, "files": names, **loras, **facts}
+        if notes:
+            report["notes"] = notes
         files["report"] = arguments.out / f"{stem}_report.json"
         replace_file(files["report"], (json.dumps(report, indent=2) + "\n").encode())
         for path in files.values():
@@ -174,67 +166,18 @@ def _add_loras(arguments: argparse.Namespace, bundle) -> dict[str, list[str]]:
     return {"loras": [f"{path.name} {strength:g}" for path in arguments.lora]}
 
 
-def usable_device(name: str):
-    """The torch device of this name. Raises PixWizardError when it cannot be used here."""
-    import torch
-
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise PixWizardError(
-            f"device {name!r} cannot be used here ({reason_of(error, 120)}); try --device cpu"
-        ) from error
-    return device
-
-
-def load_small(folder: Path | None, device: str):
-    """The bundled model, or one laid out like it."""
-    from ..bundle import load_tiny
-
-    place = usable_device(device)
-    return load_tiny(device=place) if folder is None else load_tiny(folder, device=place)
-
-
-def released_parts(arguments: argparse.Namespace) -> list[Path]:
-    """The four parts of the released model, or nothing for a small one. Raises PixWizardError when
-    only some are given."""
-    from ..bundle import require_all_parts
-
-    parts = [getattr(arguments, part) for part in RELEASED_PARTS]
-    if not any(parts):
-        if getattr(arguments, "dtype", None) is not None:  # train has no such option
-            raise PixWizardError("--dtype applies to the released model, but --model is not given")
-        return []
-    require_all_parts({f"--{part}": getattr(arguments, part) for part in RELEASED_PARTS})
-    if arguments.bundle is not None:
-        raise PixWizardError("give either --bundle or the parts of the released model, not both")
-    return parts
-
-
-def _load(arguments: argparse.Namespace):
-    """The released model from its four parts."""
-    import torch
-
-    from ..bundle import load_released
-
-    parts = released_parts(arguments)
-    return load_released(
-        *parts,
-        device=usable_device(arguments.device),
-        dtype=getattr(torch, arguments.dtype or DTYPES[0]),
-    )
-
-
-def _sentence(arguments: argparse.Namespace) -> str:
-    from ..tasks import instruction
+def _sentence(arguments: argparse.Namespace, taught: Taught) -> str:
+    from ..tasks import FIELDS, instruction, read_phrasing
 
     if bool(arguments.task) == bool(arguments.instruction):
         raise PixWizardError("say what to do: --task NAME (see --tasks) or --instruction TEXT")
     if arguments.instruction:
+        if arguments.phrasing:
+            raise PixWizardError("--phrasing words a task; with --instruction the words are yours")
         return arguments.instruction
-    words = {name: getattr(arguments, name) for name in ("caption", "colour", "target")}
-    return instruction(arguments.task, **words)
+    words = {name: getattr(arguments, name) for name in FIELDS}
+    chosen = read_phrasing(arguments.phrasing or TRAINED)
+    return instruction(arguments.task, **words, **chosen, taught=taught)
 
 
 def _pictures(arguments: argparse.Namespace) -> list[tuple[str, object]]:
@@ -294,12 +237,3 @@ def _settings(arguments: argparse.Namespace, settings):
     settings = with_speed(settings, arguments.speed) if arguments.speed else settings
     given = {name: getattr(arguments, name) for name in SETTINGS}
     return replace(settings, **{name: v for name, v in given.items() if v is not None})
-
-
-def _list_tasks() -> int:
-    from ..tasks import TASKS
-
-    for task in TASKS.values():
-        fields = " ".join(f"--{name}" for name in task.fields)
-        print(f"{task.id:<18} {task.family:<9} {task.title:<34} {fields}")
-    return 0

@@ -149,7 +149,7 @@ def _train_lora(arguments: argparse.Namespace) -> int:
 def _base(arguments: argparse.Namespace):
     """The model a LoRA is trained for: a small one, or the released one from its four parts."""
     from ..bundle import load_released
-    from .run import load_small, released_parts, usable_device
+    from .models import load_small, released_parts, usable_device
 
     parts, device = released_parts(arguments), arguments.device or "cpu"
     if not parts:

@@ -58,7 +58,7 @@ def paint_film(
 ) -> list[Tensor]:
     """Answers (1, 3, H, W) to the frames (T, 3, H, W) of a film. start: None gives each frame noise
     of its own; otherwise all share it, and begin so far towards the previous result."""
-    sentence, settings = instruction(task), bundle.settings_of(task)
+    sentence, settings = instruction(task, taught=bundle.taught), bundle.settings_of(task)
     canvas = plan(frames_01.shape[-1], frames_01.shape[-2], bundle.centres)
     answers, before = [], None
     for number, frame in enumerate(frames_01):

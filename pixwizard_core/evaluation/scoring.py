@@ -15,10 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..bundle import MODEL_FILE, TASKS_KEY
+from ..bundle import MODEL_FILE
 from ..canvas.images import to_image_01, to_pixels
 from ..generate import SampleSettings
 from ..pipeline import Bundle, Request, run
+from ..taught import taught_by
 from ..weights.checkpoint import open_checkpoint
 from ..world.examples import WORLD_TASKS, Examples
 from ..world.held_out import HELD_OUT_SEED, SQUARE, WIDE, check_tasks, examples_of, first
@@ -75,8 +76,8 @@ def trained_tasks(folder: str | Path) -> list[str]:
     Raises CheckpointError when there is no such file.
     """
     file = open_checkpoint(Path(folder) / MODEL_FILE)
-    noted = file.metadata.get(TASKS_KEY)
-    return [task for task in noted.split(",") if task in WORLD_TASKS] if noted else [*WORLD_TASKS]
+    taught = taught_by(file.metadata, file.config, MODEL_FILE)
+    return [task for task in WORLD_TASKS if taught.knows(task)]
 
 
 def paint(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..decode.palette import Palette
 from ..generate import SampleSettings
+from ..taught import Taught
 from ..version import __version__
 from .items import FORMAT, SEED_BITS, Item, digest, file_hash
 
@@ -57,6 +58,11 @@ class ModelFiles:
         from ..presets import TINY_CENTRE
 
         return RELEASED_CENTRES if self.released else (TINY_CENTRE,)
+
+    @property
+    def taught(self) -> Taught:
+        """What the model was taught, without loading it. Raises CheckpointError."""
+        return _taught(self)
 
     def fingerprint(self) -> str:
         """Hash of all weights and tokenizers, so that results of other weights are not taken for
@@ -157,6 +163,18 @@ def _hash_weights(path: Path) -> str:
             file.seek((size - SAMPLED_BYTES) * block // (SAMPLED_BLOCKS - 1))
             total.update(file.read(SAMPLED_BYTES))
     return total.hexdigest()
+
+
+@lru_cache(maxsize=2)
+def _taught(model: ModelFiles) -> Taught:
+    from ..bundle import MODEL_FILE
+    from ..encoders.tiny import BUNDLE
+    from ..taught import taught_by
+    from ..weights.checkpoint import open_checkpoint
+
+    folder = Path(model.folder or BUNDLE)
+    opened = open_checkpoint(model.released[0] if model.released else folder / MODEL_FILE)
+    return taught_by(opened.metadata, opened.config, opened.info.path.name)
 
 
 @lru_cache(maxsize=100_000)

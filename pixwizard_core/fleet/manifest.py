@@ -15,9 +15,10 @@ from ..errors import PixWizardError
 from ..files.kinds import ending
 from ..json_text import json_lines, read_text
 from ..seeds import as_seed
+from ..tasks import FIELDS as TASK_FIELDS
 
 PATH = "path"
-FIELDS = ("task", "instruction", "target", "caption", "colour", "seed")
+FIELDS = ("task", "instruction", *TASK_FIELDS, "phrasing", "seed")
 KNOWN = (PATH, *FIELDS)
 OURS = frozenset(("truth",))  # in the lists that `pixwizard evaluate` writes
 OWN = ("_", "#")  # what a column begins with that is not for us
@@ -25,6 +26,8 @@ MEANT = {
     **dict.fromkeys(("file", "filename", "image", "picture", "video", "source"), PATH),
     **dict.fromkeys(("prompt", "text", "words", "edit"), "instruction"),
     "object": "target",
+    "color": "colour",
+    "wording": "phrasing",
 }  # headings that others use
 SEPARATORS = ",;\t|"  # as spreadsheets of different countries write them
 

@@ -11,7 +11,8 @@ from ..errors import InstructionError, PixWizardError
 from ..files.film import look
 from ..files.picture_files import picture_size
 from ..seeds import as_seed
-from ..tasks import FREE_TEXT, find_task, instruction
+from ..tasks import FIELDS, FREE_TEXT, find_task, instruction, read_phrasing
+from ..taught import Taught
 from .index import Record, is_kept
 from .items import Item, digest, file_hash, with_names
 from .job import Job
@@ -20,7 +21,6 @@ from .sources import SourcePicture
 
 CHAIN_LIMIT = 8  # batches handed to a worker at a time, so that it can read ahead
 HANDOUTS = 4  # chains a worker gets at least, so that all end at about the same time
-WORDS = ("caption", "colour", "target")
 
 Failure = dict[str, str]
 
@@ -42,11 +42,13 @@ def identify(
     found: Iterable[SourcePicture],
     asked: dict[str, str],
     on_seen: Callable[[int, int], None] = lambda seen, failed: None,
+    taught: Taught | None = None,
 ) -> tuple[list[Item], list[Failure]]:
     """Items with content hash and size, and what could not be read.
 
-    asked: task, instruction, caption, colour, target for pictures whose row says nothing else.
-    on_seen: told how many could be read so far, and how many not.
+    asked: task, instruction, phrasing and the fields of tasks for pictures whose row says nothing
+    else. on_seen: told how many could be read so far, and how many not. taught: what the model was
+    taught, which decides the sentences; None for the released model.
     Raises InstructionError when a sentence cannot be made.
     """
     items, failures = [], []
@@ -55,7 +57,7 @@ def identify(
         try:
             if one.path not in hashes:
                 hashes[one.path] = file_hash(one.path)
-            items.append(_item(one, asked, hashes[one.path], _size(one)))
+            items.append(_item(one, asked, hashes[one.path], _size(one), taught))
         except InstructionError as error:
             raise InstructionError(f"{one.path}: {error}") from error
         except (PixWizardError, OSError) as error:
@@ -76,7 +78,9 @@ def failure(name: str, path: str, error: BaseException) -> Failure:
     return {"name": name, "path": path, "error": reason[0][:300]}
 
 
-def _item(one: SourcePicture, asked: dict[str, str], content: str, size: Size) -> Item:
+def _item(
+    one: SourcePicture, asked: dict[str, str], content: str, size: Size, taught: Taught | None
+) -> Item:
     words = {**asked, **one.words}
     own = one.words.get("instruction")
     if own or (asked.get("instruction") and "task" not in one.words):
@@ -84,7 +88,9 @@ def _item(one: SourcePicture, asked: dict[str, str], content: str, size: Size) -
         task = words.get("task") or FREE_TEXT
     elif words.get("task"):
         task = words["task"]
-        sentence = instruction(task, **{name: words.get(name, "") for name in WORDS})
+        given = {name: words.get(name, "") for name in FIELDS}
+        chosen = read_phrasing(words["phrasing"]) if words.get("phrasing") else {}
+        sentence = instruction(task, **given, **chosen, taught=taught)
     else:
         raise InstructionError(
             "it has no task; give --task or --instruction, or name one in its row"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..bundle import MODEL_FILE, TASKS_KEY
+from ..bundle import MODEL_FILE
 from ..config import TINY
 from ..encoders.reference import write_answers
 from ..encoders.tiny import (
@@ -29,6 +29,7 @@ from ..encoders.tiny import (
 )
 from ..errors import PixWizardError
 from ..model import PixWizard
+from ..taught import taught_header
 from ..weights import checkpoint
 from ..world.examples import WORLD_TASKS
 from . import fast_ops
@@ -86,16 +87,24 @@ def look(trainee: Trainee, pictures: Tensor) -> Tensor:
         return trainee.vision.encode(pictures)
 
 
-def export(run: Run, folder: Path, tasks: Sequence[str] = ()) -> None:
+def export(
+    run: Run,
+    folder: Path,
+    tasks: Sequence[str] = (),
+    forms: Mapping[str, Sequence[str]] | None = None,
+    photographs: Sequence[str] | None = None,
+) -> None:
     """Write the averaged weights, float16, as the extension ships them, and beside them the files
-    that training leaves alone, so that the folder is a whole bundle. tasks: what was learned."""
+    that training leaves alone, so that the folder is a whole bundle. tasks: what was learned.
+    forms: the trained forms of tasks that were among the sentences. photographs: the tasks that
+    were learned on photographs as well. taught.taught_by() reads all three."""
     average, settings = run.average, run.settings
     notes = {
         "steps": str(run.step),
         "samples": str(run.step * settings.batch),
         "minutes": f"{run.seconds / 60:.1f}",
         "seed": str(settings.seed),
-        TASKS_KEY: ",".join(dict.fromkeys(tasks or WORLD_TASKS)),
+        **taught_header(tasks or WORLD_TASKS, forms, photographs),
     }
     weights = {name: value.half() for name, value in average.model.state_dict().items()}
     checkpoint.save(folder / "dit.safetensors", weights, average.model.config, notes)

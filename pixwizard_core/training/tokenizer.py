@@ -63,11 +63,13 @@ def world_sentences(per_task: int, seed: int) -> list[str]:
 
 
 def table_sentences() -> list[str]:
-    """Every trained phrasing of the table once, for the tasks that the world cannot show."""
+    """Every phrasing of the table that training uses, once, for the tasks that the world cannot
+    show."""
+    words = {"caption": "a room", "colour": "red", "target": "the ball", "question": "What rolls?"}
     return [
-        instruction(task.id, caption="a room", colour="red", target="the ball", phrasing=phrasing)
+        instruction(task.id, **words, phrasing=phrasing)
         for task in TASKS.values()
-        for phrasing in task.trained
+        for phrasing in task.seen
     ]
 
 

@@ -104,7 +104,8 @@ def core_parts(device: torch.device | str, dtype: torch.dtype) -> list[str]:
 def small_picture(bundle: Bundle) -> str:
     """A line on one picture of the bundled model: how long it took, and whether it is finite."""
     image_01 = reference.reference_picture() / 2 + 0.5
-    request = Request(image_01, instruction("depth"), settings=bundle.settings_of("depth"))
+    sentence = instruction("depth", taught=bundle.taught)
+    request = Request(image_01, sentence, settings=bundle.settings_of("depth"))
     began = time.perf_counter()
     try:
         made = run(bundle, request).image_01

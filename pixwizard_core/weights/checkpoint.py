@@ -162,7 +162,17 @@ def load_model(
     dtype None keeps the stored type, but fp8 becomes bfloat16 because plain layers cannot compute
     in it. Raises CheckpointError as open_checkpoint does.
     """
-    opened = open_checkpoint(path, config)
+    return build_model(open_checkpoint(path, config), dtype=dtype, device=device, ops=ops)
+
+
+def build_model(
+    opened: Checkpoint,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+    ops=nn,
+) -> PixWizard:
+    """What load_model() gives, of a checkpoint that is open already."""
     model = PixWizard(opened.config, ops=ops, device="meta")
     state = {}
     for name in opened.shapes:

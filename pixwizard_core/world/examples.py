@@ -196,5 +196,5 @@ def _store(
     for row, words in zip(rows, made.words, strict=True):
         result.truth["target"][row] = words.get("target", "")
         result.words[row] = words
-        phrasing = part.rng.choice(task.held_out if held_out else task.trained)
+        phrasing = part.rng.choice(task.held_out if held_out else task.seen)
         result.instructions[row] = instruction(task_id, phrasing=phrasing, **words)

@@ -282,7 +282,7 @@ def ask(task_id: str, words: dict[str, str], rng: random.Random) -> str:
     keeps out. words: the task's fields, as `Examples.words` has them."""
     task = TASKS[task_id]
     if rng.random() < TABLE_SHARE:
-        return instruction(task_id, phrasing=rng.choice(task.trained), **words)
+        return instruction(task_id, phrasing=rng.choice(task.seen), **words)
     kept_out = [instruction(task_id, phrasing=i, **words) for i in task.held_out]
     while True:
         sentence = composed(task_id, words, rng)

@@ -25,7 +25,8 @@ OPTIONAL = ("comfy", "kornia", "diffusers", "PIL", "tqdm", "matplotlib", "scipy"
 # Files at the root of the core are rooms of one file.
 COMMON = {"errors", "json_text", "seeds", "whole_file"}  # what everything shares
 BASE = {"config", "conditioning", "model", "sampling", "weights", "encoders", "generate", *COMMON}
-RUN = {"canvas", "decode", "files", "inpaint", "presets", "pipeline", "bundle", "tasks", *BASE}
+WORDS = {"taught", "tasks"}
+RUN = {"canvas", "decode", "files", "inpaint", "presets", "pipeline", "bundle", *WORDS, *BASE}
 MAY_IMPORT = {
     "version": set(),
     "errors": set(),
@@ -42,14 +43,15 @@ MAY_IMPORT = {
     "generate": {"conditioning", "model", "sampling", "errors"},
     "presets": {"generate", "errors"},
     "task_table": {"errors"},
-    "tasks": {"task_table", "errors"},
+    "taught": {"config", "task_table", "errors", "json_text"},
+    "tasks": {"task_table", "taught", "errors"},
     "metrics": {"config", "errors"},
     "canvas": {"errors"},
     "decode": {"canvas", "tasks", *COMMON},
     "files": {"decode", "canvas", *COMMON},
     "inpaint": {"decode", "canvas", "errors"},
-    "pipeline": {"canvas", "decode", "inpaint", "files", "tasks", *BASE},
-    "bundle": {"decode", "pipeline", "presets", *BASE},
+    "pipeline": {"canvas", "decode", "inpaint", "files", "taught", "tasks", *BASE},
+    "bundle": {"decode", "pipeline", "presets", "taught", *BASE},
     "interface": {"bundle", *RUN},
     "world": {"files", "decode", "canvas", "tasks", *COMMON},
     "data": RUN,

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from pixwizard_core.cli import run as cli_run
+from pixwizard_core.cli import models as cli_models
 from pixwizard_core.cli import train as train_command
 from pixwizard_core.cli.evaluate import add_evaluate
 from pixwizard_core.errors import PixWizardError
@@ -41,7 +41,7 @@ def small(monkeypatch):
     bundle = dataclasses.replace(tiny_bundle(), centres=(64,))  # works at 64 px, for speed
     monkeypatch.setattr(scoring, "SQUARE", (64, 64))
     monkeypatch.setattr(effects, "SQUARE", (64, 64))
-    monkeypatch.setattr(cli_run, "load_small", lambda folder, device: bundle)
+    monkeypatch.setattr(cli_models, "load_small", lambda folder, device: bundle)
     return bundle
 
 

@@ -96,9 +96,9 @@ def test_the_right_answers_have_no_error_and_no_flicker():
 
 
 def test_evaluate_prints_flicker(bundle, capsys, monkeypatch):
-    from pixwizard_core.cli import run as cli_run
+    from pixwizard_core.cli import models as cli_models
 
-    monkeypatch.setattr(cli_run, "load_small", lambda folder, device: bundle)
+    monkeypatch.setattr(cli_models, "load_small", lambda folder, device: bundle)
     monkeypatch.setattr(films, "WAYS", {"independent": None, "warm 0.5": 0.5})
     words = ["evaluate", "films", "--frames", "2", "--count", "1", "--tasks", "depth"]
     assert cli.main(words) == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,13 @@ from pixwizard_core.errors import InstructionError
 from pixwizard_core.task_table import FAMILIES
 from pixwizard_core.tasks import COLOURS, FREE_TEXT, TASKS, find_task, instruction
 
-FIELDS = {"caption": "a quiet harbour", "colour": "cyan", "target": "the left boat"}
+FIELDS = {
+    "caption": "a quiet harbour",
+    "colour": "cyan",
+    "target": "the left boat",
+    "question": "What floats?",
+}
+FROZEN = Path(__file__).with_name("frozen_phrasings.json")
 IDS = [
     "depth",
     "normal",
@@ -53,6 +61,16 @@ IDS = [
     "from_segmentation",
     "from_normal",
     "from_lineart",
+    "reflection",
+    "restore",
+    "restore_captioned",
+    "recolour_photo",
+    "inpaint_face",
+    "highlight_reasoning",
+    "subject",
+    "person",
+    "logo",
+    "from_any",
 ]
 
 
@@ -64,8 +82,8 @@ def test_table_has_every_task_once():
 def test_row_is_well_formed(task):
     assert 6 <= len(task.phrasings) <= 10
     assert len(task.held_out) == 2
-    assert set(task.held_out) | set(task.trained) == set(range(len(task.phrasings)))
-    assert not set(task.held_out) & set(task.trained)
+    assert set(task.held_out) | set(task.seen) == set(range(len(task.phrasings)))
+    assert not set(task.held_out) & set(task.seen)
     assert task.family in FAMILIES
     assert task.decoder in DECODERS
     for phrasing in task.phrasings:
@@ -86,28 +104,38 @@ def test_sentences_are_filled_completely(task):
             assert FIELDS[field] in sentence
 
 
+def test_numbered_phrasings_keep_their_sentences_for_ever():
+    """Saved workflows, lists and commands name phrasings by number or seed. Append new tasks to the
+    file; change nothing in it."""
+    frozen = json.loads(FROZEN.read_text(encoding="utf-8"))
+    assert {task.id: list(task.phrasings) for task in TASKS.values()} == frozen
+    assert all(
+        task.seen == (0, 1, 2, 3, 4, 5)[: len(task.phrasings) - 2] for task in TASKS.values()
+    )
+
+
 def test_instruction_written_out():
-    assert instruction("depth") == "Estimate the depth map of this picture."
+    assert instruction("depth", phrasing=0) == "Estimate the depth map of this picture."
     sentence = instruction("recolour", target=" the  red ball. ", colour="blue", phrasing=1)
     assert sentence == "Change the colour of the red ball to blue."
 
 
 def test_optional_caption_leaves_a_whole_sentence():
-    assert instruction("inpaint") == "Fill in the missing part of the picture."
+    assert instruction("inpaint", phrasing=0) == "Fill in the missing part of the picture."
     filled = "Complete the hole in the photo so that it shows a cat"
     assert instruction("inpaint", caption="a cat", phrasing=2) == filled
     assert instruction("inpaint", phrasing=2) == "Complete the hole in the photo."
 
 
 def test_braces_and_brackets_of_the_user_stay():
-    sentence = instruction("text2image", caption="a {colour} [sign]", colour="red")
+    sentence = instruction("text2image", caption="a {colour} [sign]", colour="red", phrasing=0)
     assert sentence == "Paint this picture: a {colour} [sign]"
 
 
 def test_seed_walks_through_trained_phrasings_only():
     task = TASKS["remove"]
-    trained = {instruction("remove", target="it", phrasing=i) for i in task.trained}
-    seen = [instruction("remove", target="it", seed=100 + s) for s in range(len(task.trained))]
+    trained = {instruction("remove", target="it", phrasing=i) for i in task.seen}
+    seen = [instruction("remove", target="it", seed=100 + s) for s in range(len(task.seen))]
     assert set(seen) == trained
     assert seen[0] == instruction("remove", target="it", seed=100)
 
@@ -143,9 +171,9 @@ def test_missing_fields_are_named():
         instruction(FREE_TEXT)
 
 
-@pytest.mark.parametrize("phrasing", [-1, 8])
+@pytest.mark.parametrize("phrasing", [-1, 8, "best"])
 def test_phrasing_out_of_range(phrasing):
-    with pytest.raises(InstructionError, match="does not exist; it has 0 to 7"):
+    with pytest.raises(InstructionError, match="does not exist; it has 0 to 7, or 'trained'"):
         instruction("depth", phrasing=phrasing)
 
 

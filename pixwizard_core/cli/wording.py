@@ -1,0 +1,40 @@
+"""How a task is worded on the command line, and which tasks a model knows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from ..tasks import SEED_MARK, TASKS, TRAINED, not_taught
+from ..taught import Taught, released
+
+
+def add_phrasing_option(group) -> None:
+    """--phrasing, for each command that words a task."""
+    group.add_argument(
+        "--phrasing", metavar="P", default="",
+        help=f"{TRAINED} (default: as the model was asked in training), a number, or {SEED_MARK}N",
+    )  # fmt: skip
+
+
+def warn_of_untaught(taught: Taught, tasks: Iterable[str]) -> list[str]:
+    """Say on stderr which of these tasks the model was not taught; the same lines."""
+    lines = [note for task in dict.fromkeys(tasks) if (note := not_taught(task, taught))]
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
+    return lines
+
+
+def task_lines(taught: Taught) -> list[str]:
+    """The tasks with their fields; under each its trained forms, and what `trained` sends to a
+    model where that is none of them."""
+    lines = []
+    for task in TASKS.values():
+        fields = " ".join(f"--{name}" for name in task.fields)
+        mark = "" if taught.knows(task.id) else "  (not taught to this model)"
+        lines.append(f"{task.id:<19} {task.family:<9} {task.title:<34} {fields}{mark}".rstrip())
+        lines += [f"    trained  {form}" for form in task.forms]
+        sent = task.trained(taught)
+        if sent != task.trained(released()) or not task.forms:
+            lines.append(f"    sent     {sent}")
+    return lines

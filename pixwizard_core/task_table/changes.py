@@ -1,0 +1,100 @@
+"""Tasks that change a picture: EDIT and INPAINT."""
+
+from __future__ import annotations
+
+# fmt: off
+EDIT_ROWS = (
+    ("edit", "Edit by instruction", ("caption",), "image", (
+        "Edit this picture: {caption}",
+        "Change the image as follows: {caption}",
+        "Apply this edit to the photo: {caption}",
+        "Rework the picture in this way: {caption}",
+        "Please make this change: {caption}",
+        "Here is what to alter in the image: {caption}",
+        "Carry out this edit on the picture: {caption}",
+        "Modify the photo like this: {caption}",
+    )),
+    ("recolour", "Recolour an object", ("target", "colour"), "image", (
+        "Make {target} {colour}.",
+        "Change the colour of {target} to {colour}.",
+        "Paint {target} {colour} and leave the rest alone.",
+        "Turn {target} {colour}.",
+        "Recolour {target} so that it is {colour}.",
+        "Give {target} a {colour} colour.",
+        "I want {target} to be {colour}.",
+        "Swap the colour of {target} for {colour}.",
+    )),
+    ("remove", "Remove an object", ("target",), "image", (
+        "Remove {target} from the picture.",
+        "Erase {target} and fill in what is behind it.",
+        "Take {target} out of the scene.",
+        "Delete {target} from the photo.",
+        "Make {target} disappear.",
+        "Clear away {target} and leave an empty place.",
+        "Get rid of {target} in the image.",
+        "Show the scene without {target}.",
+    )),
+    ("add", "Add an object", ("target",), "image", (
+        "Add {target} to the picture.",
+        "Put {target} into the scene.",
+        "Place {target} in the photo.",
+        "Insert {target} where it fits.",
+        "Draw {target} into the image.",
+        "Let {target} appear in the scene.",
+        "Bring {target} into the picture.",
+        "Show the scene with {target} added.",
+    )),
+    ("replace", "Replace an object", ("target", "caption"), "image", (
+        "Replace {target} with {caption}",
+        "Swap {target} for {caption}",
+        "Take {target} away and put this in its place: {caption}",
+        "Turn {target} into {caption}",
+        "In the place of {target}, show {caption}",
+        "Change {target} to {caption}",
+        "Exchange {target} for {caption}",
+        "Where {target} is now, I want {caption}",
+    )),
+    ("background", "Change the background", ("caption",), "image", (
+        "Change the background to {caption}",
+        "Replace the background with {caption}",
+        "Keep the objects and put this behind them: {caption}",
+        "Set the scene against a new background: {caption}",
+        "Give the picture another background: {caption}",
+        "Let the background become {caption}",
+        "Swap the background for {caption}",
+        "Move everything in front of a new background: {caption}",
+    )),
+    ("style", "Change the style", ("caption",), "image", (
+        "Redo the picture in this style: {caption}",
+        "Turn the photo into {caption}",
+        "Make the image look like {caption}",
+        "Paint the same scene as {caption}",
+        "Give the picture the style of {caption}",
+        "Change the style of the image to {caption}",
+        "Show this scene in another style: {caption}",
+        "Restyle the photo as {caption}",
+    )),
+)
+
+INPAINT_ROWS = (
+    ("inpaint", "Fill the hole", ("caption",), "image", (
+        "Fill in the missing part of the picture[: {caption}]",
+        "Inpaint the blank area of the image[: {caption}]",
+        "Complete the hole in the photo[ so that it shows {caption}]",
+        "Paint what belongs in the masked region[: {caption}]",
+        "Repair the gap in the scene[: {caption}]",
+        "Replace the empty patch with fitting content[: {caption}]",
+        "Restore the covered region of the image[: {caption}]",
+        "Fill the blank patch so the picture is whole[: {caption}]",
+    )),
+    ("outpaint", "Extend the borders", ("caption",), "image", (
+        "Extend the picture beyond its borders[: {caption}]",
+        "Outpaint the image into the blank margin[: {caption}]",
+        "Continue the scene on all sides[ so that it shows {caption}]",
+        "Paint what lies outside the frame of the photo[: {caption}]",
+        "Widen the view and fill the empty border[: {caption}]",
+        "Complete the surroundings of the picture[: {caption}]",
+        "Grow the image outwards into the blank border[: {caption}]",
+        "Fill the margin around the photo[: {caption}]",
+    )),
+)

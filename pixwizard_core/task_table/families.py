@@ -1,0 +1,13 @@
+"""Names of the families that tasks are grouped under."""
+
+from __future__ import annotations
+
+GENERATE = "Generate"
+CONTROL = "Control"
+INPAINT = "Inpaint"
+EDIT = "Edit"
+RESTORE = "Restore"
+GROUND = "Ground"
+PERCEIVE = "Perceive"
+
+FAMILIES = (PERCEIVE, GROUND, EDIT, INPAINT, RESTORE, CONTROL, GENERATE)

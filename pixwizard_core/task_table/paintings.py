@@ -1,0 +1,100 @@
+"""Tasks that paint a new picture: CONTROL follows a map, GENERATE only words."""
+
+from __future__ import annotations
+
+# fmt: off
+CONTROL_ROWS = (
+    ("from_canny", "Picture from Canny edges", (
+        "Paint a picture that follows these canny edges: {caption}",
+        "Turn this canny edge map into a photo: {caption}",
+        "Use the canny lines as the layout and show {caption}",
+        "From these canny edges, create {caption}",
+        "Fill the canny edge drawing with colour: {caption}",
+        "Generate an image on these canny lines: {caption}",
+        "Make a real scene out of the canny edges: {caption}",
+        "Follow the canny map and paint {caption}",
+    )),
+    ("from_hed", "Picture from soft edges", (
+        "Paint a picture that follows these hed boundaries: {caption}",
+        "Turn this hed boundary map into a photo: {caption}",
+        "Use the soft hed edges as the layout and show {caption}",
+        "From these hed boundaries, create {caption}",
+        "Fill the hed map with colour: {caption}",
+        "Generate an image on these soft hed lines: {caption}",
+        "Make a real scene out of the hed boundaries: {caption}",
+        "Follow the hed map and paint {caption}",
+    )),
+    ("from_depth", "Picture from depth", (
+        "Paint a picture that fits this depth map: {caption}",
+        "Turn this depth map into a photo: {caption}",
+        "Use the depth as the layout and show {caption}",
+        "From this depth map, create {caption}",
+        "Give colour to the depth map: {caption}",
+        "Generate an image with these depths: {caption}",
+        "Make a real scene out of the depth map: {caption}",
+        "Follow the depth map and paint {caption}",
+    )),
+    ("from_sketch", "Picture from a sketch", (
+        "Paint a picture that follows this sketch: {caption}",
+        "Turn this sketch into a photo: {caption}",
+        "Use the sketch as the layout and show {caption}",
+        "From this rough sketch, create {caption}",
+        "Fill the sketch with colour: {caption}",
+        "Generate an image from the hand sketch: {caption}",
+        "Make a real scene out of the sketch: {caption}",
+        "Follow the sketch and paint {caption}",
+    )),
+    ("from_pose", "Picture from a pose", (
+        "Paint people in this pose: {caption}",
+        "Turn this pose skeleton into a photo: {caption}",
+        "Use the body pose as the layout and show {caption}",
+        "From this human pose, create {caption}",
+        "Dress the pose skeleton: {caption}",
+        "Generate an image of people who stand in this pose: {caption}",
+        "Make a real scene out of the pose map: {caption}",
+        "Follow the pose skeleton and paint {caption}",
+    )),
+    ("from_segmentation", "Picture from segmentation", (
+        "Paint a picture that fits this segmentation: {caption}",
+        "Turn this segmentation map into a photo: {caption}",
+        "Use the class regions as the layout and show {caption}",
+        "From this segmentation map, create {caption}",
+        "Give texture to the segmentation regions: {caption}",
+        "Generate an image with these class colours as its plan: {caption}",
+        "Make a real scene out of the segmentation: {caption}",
+        "Follow the segmentation map and paint {caption}",
+    )),
+    ("from_normal", "Picture from normals", (
+        "Paint a picture that fits this normal map: {caption}",
+        "Turn this normal map into a photo: {caption}",
+        "Use the surface normals as the layout and show {caption}",
+        "From this normal map, create {caption}",
+        "Give colour to the normal map: {caption}",
+        "Generate an image with these surface normals: {caption}",
+        "Make a real scene out of the normal map: {caption}",
+        "Follow the normal map and paint {caption}",
+    )),
+    ("from_lineart", "Picture from line art", (
+        "Paint a picture that follows this line art: {caption}",
+        "Turn this line art into a photo: {caption}",
+        "Use the line drawing as the layout and show {caption}",
+        "From this line art, create {caption}",
+        "Colour in the line art: {caption}",
+        "Generate an image from the line drawing: {caption}",
+        "Make a real scene out of the line art: {caption}",
+        "Follow the line art and paint {caption}",
+    )),
+)
+
+GENERATE_ROWS = (
+    ("text2image", "Picture from text", ("caption",), "image", (
+        "Paint this picture: {caption}",
+        "Draw {caption}",
+        "Create an image of {caption}",
+        "On the blank canvas, paint {caption}",
+        "Make a picture that shows {caption}",
+        "Generate a photo of {caption}",
+        "Show me {caption}",
+        "Use the empty canvas to draw {caption}",
+    )),
+)

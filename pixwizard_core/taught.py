@@ -1,0 +1,96 @@
+"""What a model was taught: its tasks and the sentences it was asked in, by its file's header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from .config import PRESETS, ModelConfig
+from .errors import CheckpointError
+from .json_text import read_json
+from .task_table.forms import form_rows, forms_of, released_tasks
+
+# Entries in the header of a transformer's file.
+TASKS_KEY = "tasks"  # ids of tasks, with commas between them
+FORMS_KEY = "forms"  # JSON: task id -> list of trained forms, as trained_forms.csv has them
+PHOTOGRAPHS_KEY = "photographs"  # ids of those tasks that were trained on photographs as well
+
+
+@dataclass(frozen=True)
+class Taught:
+    """tasks: ids, None where nobody knows. forms: the trained forms by task id. photographs: the
+    tasks that were trained on photographs as well as on rendered rooms, None where nobody knows."""
+
+    tasks: frozenset[str] | None = None
+    forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    photographs: frozenset[str] | None = None
+
+    def knows(self, task_id: str) -> bool:
+        """Whether a task was taught; True where nobody knows, and for words of the user's own."""
+        return self.tasks is None or task_id in self.tasks or not is_listed(task_id)
+
+    def form(self, task_id: str) -> str | None:
+        """The first form of the table that the model was trained on, or None."""
+        own = self.forms.get(task_id, ())
+        return next((form for form in forms_of(task_id) if form in own), None)
+
+
+UNKNOWN = Taught()  # a model that says nothing of itself
+
+
+@cache
+def is_listed(task_id: str) -> bool:
+    """Whether the table of trained forms has a line for this task."""
+    return any(row.task == task_id for row in form_rows())
+
+
+@cache
+def released() -> Taught:
+    """What the released model was taught."""
+    tasks = released_tasks()
+    return Taught(tasks, {task: forms_of(task) for task in tasks if forms_of(task)}, tasks)
+
+
+def taught_by(header: Mapping[str, str], config: ModelConfig, source: str) -> Taught:
+    """What a transformer was taught, from the header of its file.
+
+    A file of the released layout without such a header is the released model; any other says
+    nothing. source: the file's name, for errors. Raises CheckpointError for a damaged header.
+    """
+    if TASKS_KEY not in header and FORMS_KEY not in header:
+        return released() if config in PRESETS.values() else UNKNOWN
+    forms = _forms(header[FORMS_KEY], source) if FORMS_KEY in header else {}
+    tasks = _ids(header[TASKS_KEY]) if TASKS_KEY in header else frozenset(forms)
+    photographs = _ids(header[PHOTOGRAPHS_KEY]) if PHOTOGRAPHS_KEY in header else None
+    return Taught(tasks, forms, photographs)
+
+
+def taught_header(
+    tasks: Iterable[str],
+    forms: Mapping[str, Collection[str]] | None = None,
+    photographs: Iterable[str] | None = None,
+) -> dict[str, str]:
+    """The header entries from which taught_by() reads the same."""
+    header = {TASKS_KEY: ",".join(dict.fromkeys(tasks))}
+    if forms:
+        header[FORMS_KEY] = json.dumps({task: list(known) for task, known in forms.items()})
+    if photographs is not None:
+        header[PHOTOGRAPHS_KEY] = ",".join(dict.fromkeys(photographs))
+    return header
+
+
+def _ids(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def _forms(text: str, source: str) -> dict[str, tuple[str, ...]]:
+    values = read_json(text, f"{source}: the header entry {FORMS_KEY} is", CheckpointError)
+    lists = values.values() if isinstance(values, dict) else [None]
+    if not all(isinstance(one, list) and all(isinstance(f, str) for f in one) for one in lists):
+        raise CheckpointError(
+            f"{source}: the header entry {FORMS_KEY} must give each task a list of sentences; "
+            "export the model again"
+        )
+    return {task: tuple(known) for task, known in values.items()}
