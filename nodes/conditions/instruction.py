@@ -10,7 +10,7 @@ from ..host.versions import schema
 from ..shared.base import Node
 from ..shared.page_data import for_page, task_table
 
-TASK_IDS = (*tasks.TASKS, tasks.FREE_TEXT)
+TASK_IDS = tasks.TASK_IDS[:41]
 MAX_PHRASING = max(len(task.phrasings) for task in tasks.TASKS.values()) - 1
 
 

@@ -1,6 +1,8 @@
 """The commands that run a model, with an untrained one: sizes, files and words must be right."""
 
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ from pixwizard_core.demo.room import PICTURE, room_example
 from pixwizard_core.demo.sheet import contact_sheet
 from pixwizard_core.demo.show import SHOWN
 from pixwizard_core.evaluation.scorers import SCORERS
+from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.task_table import FAMILIES
-from tests.support.bundles import write_bundle
+from pixwizard_core.task_table.forms import forms_of
+from tests.support.bundles import teach, write_bundle
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +158,59 @@ def test_run_lists_the_tasks(capsys):
     assert any(line.startswith("mask ") and "--target" in line for line in lines)
 
 
+def test_run_lists_forms_and_marks_what_the_model_does_not_know(capsys):
+    assert main(["run", "--tasks"]) == 0
+    out = capsys.readouterr().out
+    assert "    trained  Depth estimation\n" in out
+    assert (
+        "    trained  Mark the specified area with a bounding box in {colour}: {target}.\n"
+        "    trained  Detect, {colour}: {target}\n"
+    ) in out
+    (face,) = [line for line in out.splitlines() if line.startswith("face ")]
+    assert face.endswith("(not taught to this model)")
+    assert re.search(r"^highlight_reasoning +Ground .*--question --colour", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (["--phrasing", "3"], "Draw the depth of the scene."),
+        (["--phrasing", "seed:7"], "Show how far away every pixel is, as a grey depth map."),
+        ([], "Depth estimation"),
+        (["--phrasing", "trained"], "Depth estimation"),
+    ],
+)
+def test_run_words_the_task_as_asked(given, sent, bundle, tmp_path, capsys):
+    """The small model of this test says in its header that it knows the trained form."""
+    folder = tmp_path / "model"
+    shutil.copytree(bundle, folder)
+    teach(folder, ["depth"], {"depth": forms_of("depth")})
+    save_picture(tmp_path / "p.png", torch.full((3, 32, 32), 0.5))
+    asked = ["run", "--task", "depth", str(tmp_path / "p.png"), "--steps", "1", *given]
+    assert main([*asked, "--bundle", str(folder), "--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "p_depth_report.json").read_text(encoding="utf-8"))
+    assert report["instruction"] == sent
+    assert "notes" not in report
+    assert capsys.readouterr().err.count("warning") == 0
+
+
+def test_run_warns_of_a_task_that_was_not_taught(bundle, tmp_path, capsys):
+    folder = tmp_path / "model"
+    shutil.copytree(bundle, folder)
+    teach(folder, ["depth"])
+    save_picture(tmp_path / "p.png", torch.full((3, 32, 32), 0.5))
+    asked = ["run", "--task", "face", str(tmp_path / "p.png"), "--steps", "1"]
+    assert main([*asked, "--bundle", str(folder), "--out", str(tmp_path)]) == 0
+    said = "this model was not taught task 'face' (Restore a face), so its answer is a guess"
+    assert f"warning: {said}\n" in capsys.readouterr().err
+    report = json.loads((tmp_path / "p_face_report.json").read_text(encoding="utf-8"))
+    assert report["notes"] == [said]
+    assert report["instruction"] == "Restore the face in this picture."
+
+
 REFUSED = {
+    "wording": (["--task", "depth", "PHOTO", "--phrasing", "x"], "a phrasing is 'trained', a num"),
+    "own-words": (["--instruction", "x", "PHOTO", "--phrasing", "1"], "--phrasing words a task"),
     "no-task": ([], "say what to do: --task NAME"),
     "both": (["--task", "depth", "--instruction", "x"], "say what to do"),
     "unknown-task": (["--task", "nonsense"], "unknown task 'nonsense'"),

@@ -210,7 +210,7 @@ def test_minutes_on_the_command_line_take_the_place_of_steps():
 
 
 def test_train_makes_samples_trains_and_writes_weights(small_training, tmp_path, capsys):
-    from pixwizard_core.bundle import load_model
+    from pixwizard_core.weights.checkpoint import load_model
 
     words = ("--out", tmp_path, "--scenes", 4, "--tasks", "depth,mask", "--batch", 4)
     words = ("train", *words, "--device", "cpu", "--workers", 1, "--start", "", "--no-compile")

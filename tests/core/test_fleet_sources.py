@@ -9,6 +9,7 @@ from pixwizard_core.fleet.items import Item, safe_name, with_names
 from pixwizard_core.fleet.manifest import read_manifest
 from pixwizard_core.fleet.plan import identify, in_shard
 from pixwizard_core.fleet.sources import find
+from pixwizard_core.taught import UNKNOWN
 from tests.support.fleet import items_of, write_pictures
 
 SIZE = (8, 16)
@@ -83,9 +84,29 @@ def test_manifest_rows_override_what_is_asked(tmp_path):
     items, failures = identify(find([str(tmp_path / "list.csv")]), {"task": "depth"})
     assert failures == []
     assert [item.task for item in items] == ["mask", "depth"]
-    assert items[0].instruction == "Make a black and white mask of the ball."
+    assert items[0].instruction == "Generate a binary mask for the described object: the ball."
     assert [item.seed for item in items] == [7, None]
     assert [item.name for item in items] == ["a_mask", "a_depth"]
+
+
+def test_manifest_rows_choose_their_phrasing_and_the_model_the_trained_one(tmp_path):
+    picture(tmp_path / "a.png")
+    text = "path,task,question,colour,phrasing\na.png,highlight_reasoning,What rolls?,red,3\n"
+    rows = "a.png,depth,,,seed:13\na.png,depth,,,trained\na.png,normal,,,\n"
+    (tmp_path / "list.csv").write_text(text + rows, encoding="utf-8")
+    found = find([str(tmp_path / "list.csv")])
+    items, _ = identify(found, {"phrasing": "2"}, taught=UNKNOWN)
+    assert [item.instruction for item in items] == [
+        "Think about this, and lay red over the answer: What rolls?",
+        "Show how far away every pixel is, as a grey depth map.",
+        "Estimate the depth map of this picture.",
+        "Turn the photo into a normal map.",
+    ]
+    (tmp_path / "list.csv").write_text("path,task,phrasing\na.png,depth,9\n", encoding="utf-8")
+    with pytest.raises(
+        InstructionError, match=r"a\.png: phrasing 9 of task 'depth' does"
+    ):
+        identify(find([str(tmp_path / "list.csv")]), {})
 
 
 def test_manifest_of_json_lines_keeps_own_words(tmp_path):

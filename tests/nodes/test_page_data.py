@@ -15,9 +15,19 @@ from tests.fakes.host import REPO
 from tests.support.workflow import MODEL_FILES
 
 FIELDS = {
-    "full": {"caption": " a wooden\n floor. ", "target": "the red ball. ", "colour": "blue"},
-    "bare": {"caption": "", "target": "the red ball", "colour": "cyan"},
-    "vowel": {"caption": "an owl", "target": "the egg", "colour": "orange"},
+    "full": {
+        "caption": " a wooden\n floor. ",
+        "target": "the red ball. ",
+        "colour": "blue",
+        "question": "What  floats? ",
+    },
+    "bare": {"caption": "", "target": "the red ball", "colour": "cyan", "question": " "},
+    "vowel": {
+        "caption": "an owl",
+        "target": "the egg",
+        "colour": "orange",
+        "question": "What flies?",
+    },
 }
 
 
@@ -119,8 +129,14 @@ def test_fields_that_depend_on_a_choice_name_it_and_its_values(nodes):
         "DecodeDepth": ["low", "high"],
         "DecodeMask": ["threshold"],
         "Compare": [
-            "near_m", "far_m", "near", "align", "palette", "palette_text",
-            "prediction_format", "truth_format",
+            "near_m",
+            "far_m",
+            "near",
+            "align",
+            "palette",
+            "palette_text",
+            "prediction_format",
+            "truth_format",
         ],
         "PickBox": ["index"],
         "ModelOptions": ["rope_factor", "watershed"],

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
+from pixwizard_core.bundle import MODEL_FILE
 from pixwizard_core.config import TINY
 from pixwizard_core.encoders.tiny import BUNDLE, VAE_FILE, build_tiny_encoders, save_encoders
-from pixwizard_core.weights.checkpoint import expected_shapes, save
+from pixwizard_core.taught import taught_header
+from pixwizard_core.weights.checkpoint import expected_shapes, load_state_dict, save
 
 
 def write_bundle(folder: Path) -> Path:
@@ -25,5 +27,12 @@ def write_bundle(folder: Path) -> Path:
         name: torch.randn(shape, generator=generator) * 0.02
         for name, shape in expected_shapes(config).items()
     }
-    save(folder / "dit.safetensors", weights, config)
+    save(folder / MODEL_FILE, weights, config)
     return folder
+
+
+def teach(folder: Path, tasks: list[str], forms: dict | None = None) -> None:
+    """Let the header of a bundle's transformer say that it was taught these."""
+    weights, config = load_state_dict(folder / MODEL_FILE)
+    weights = {name: tensor.clone() for name, tensor in weights.items()}
+    save(folder / MODEL_FILE, weights, config, taught_header(tasks, forms))
