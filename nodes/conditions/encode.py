@@ -49,8 +49,9 @@ class Encode(Node):
     @classmethod
     def run(cls, clip, clip_vision, vae, image, instruction):
         image_01 = to_image_01(image)
-        picture = conditioning.picture(clip_vision, vae, image_01)
-        full, empty = conditioning.text(clip, instruction), conditioning.text(clip, "")
+        picture = conditioning.encode_picture(clip_vision, vae, image_01)
+        full = conditioning.encode_text(clip, instruction)
+        empty = conditioning.encode_text(clip, "")
         return io.NodeOutput(
             conditioning.with_picture(full, picture),
             conditioning.with_picture(empty, picture),

@@ -21,7 +21,7 @@ from ..shared.layouts import from_image_01
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class EncodedPicture:
     """A batch of pictures as the model takes them.
 
     latent: (B, 4, h, w) of the host's VAE, unscaled. tokens: (B, N, width) of CLIP vision.
@@ -31,7 +31,7 @@ class Picture:
     tokens: Tensor
 
 
-def picture(clip_vision, vae, image_01: Tensor) -> Picture:
+def encode_picture(clip_vision, vae, image_01: Tensor) -> EncodedPicture:
     """Encode (B, 3, H, W) in 0..1. Raises CanvasError for sides that are not multiples of 16."""
     height, width = image_01.shape[-2:]
     if height % CELL or width % CELL:
@@ -48,7 +48,7 @@ def picture(clip_vision, vae, image_01: Tensor) -> Picture:
             "for PixWizard Tiny"
         )
     with memory_advice("looking at the picture", width, height, len(image_01)):
-        return Picture(latent, image_tokens(clip_vision, image_01))
+        return EncodedPicture(latent, image_tokens(clip_vision, image_01))
 
 
 def image_tokens(clip_vision, image_01: Tensor) -> Tensor:
@@ -70,18 +70,18 @@ def image_tokens(clip_vision, image_01: Tensor) -> Tensor:
     return tokens.float().to(management.intermediate_device())
 
 
-def text(clip, instruction: str) -> list:
+def encode_text(clip, instruction: str) -> list:
     """CONDITIONING of one instruction. Raises SamplingError when memory runs out."""
     with text_memory_advice():
         return clip.encode_from_tokens_scheduled(clip.tokenize(instruction))
 
 
-def with_picture(conditioning: list, encoded: Picture) -> list:
+def with_picture(conditioning: list, encoded: EncodedPicture) -> list:
     """The same CONDITIONING with a picture attached."""
     values = {IMAGE_LATENT: encoded.latent, IMAGE_TOKENS: encoded.tokens}
     return node_helpers.conditioning_set_values(conditioning, values)
 
 
-def empty_latent(encoded: Picture) -> dict:
+def empty_latent(encoded: EncodedPicture) -> dict:
     """LATENT of the picture's size, to sample."""
     return {"samples": torch.zeros_like(encoded.latent)}

@@ -23,7 +23,7 @@ def encoder_ops(operations: type) -> type:
     return type("EncoderOps", (operations,), {"Embedding": Embedding})
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+def encoder_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """The attention that the host runs its own encoders with, in the form the core asks for."""
     chosen = optimized_attention_for_device(q.device, mask=mask is not None, small_input=True)
     return run_attention(chosen, q, k, v, mask)

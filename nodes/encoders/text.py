@@ -22,7 +22,7 @@ from ...pixwizard_core.encoders.architectures import build, expected_shapes, req
 from ...pixwizard_core.encoders.text import Tokenizers
 from ..host.patchers import apply_every_patch, take_weights
 from ..host.versions import supported
-from .layers import attend, encoder_ops
+from .layers import encoder_attention, encoder_ops
 
 
 class TextModel(torch.nn.Module):
@@ -34,7 +34,7 @@ class TextModel(torch.nn.Module):
     ) -> None:
         super().__init__()
         operations = (model_options or {}).get("custom_operations", comfy.ops.manual_cast)
-        places = {"ops": encoder_ops(operations), "attention": attend}
+        places = {"ops": encoder_ops(operations), "attention": encoder_attention}
         places |= {"device": device, "dtype": dtype}
         # The nesting gives the key names that LoRA loaders look for.
         self.gemma = torch.nn.ModuleDict({"transformer": build("gemma", gemma, **places)})
@@ -104,14 +104,14 @@ def _pairs(ids: Tensor, mask: Tensor) -> list[list[tuple[int, float]]]:
 
 
 @dataclass(frozen=True)
-class Part:
+class EncoderWeights:
     """One half of the text encoder: Hugging Face's config, and weights by that library's names."""
 
     config: dict
     weights: dict[str, Tensor]
 
 
-class TextEncoder(comfy.sd.CLIP):
+class HostClip(comfy.sd.CLIP):
     """The host's CLIP, which always encodes with the model that its patcher loads.
 
     The host's own keeps the first model when a clone or a device node gives it a patcher of another
@@ -127,7 +127,7 @@ class TextEncoder(comfy.sd.CLIP):
     def cond_stage_model(self, model: TextModel) -> None:
         self._built = None if hasattr(self, "patcher") else model  # the patcher has it from then on
 
-    def clone(self, *arguments, **named) -> TextEncoder:
+    def clone(self, *arguments, **named) -> HostClip:
         """As the host's clone, which would be a plain CLIP."""
         made = type(self)(no_init=True)
         vars(made).update(vars(super().clone(*arguments, **named)))
@@ -135,13 +135,13 @@ class TextEncoder(comfy.sd.CLIP):
 
 
 def make_clip(
-    gemma: Part,
-    clip: Part,
+    gemma: EncoderWeights,
+    clip: EncoderWeights,
     tokenizers: Tokenizers,
     device: str | None = None,
     *,
     disable_dynamic: bool = False,
-) -> TextEncoder:
+) -> HostClip:
     """The host's CLIP object of both halves. Weights keep the precision they are stored in.
 
     device: where it runs and stays, None = as the host decides. disable_dynamic: use the plain
@@ -161,7 +161,7 @@ def make_clip(
     )
     place = torch.device(device) if device else None
     places = {"load_device": place, "offload_device": place} if place else {}
-    made = TextEncoder(
+    made = HostClip(
         target,
         parameters=sum(tensor.numel() for tensor in named.values()),
         model_options={"dtype": dtype, "initial_device": torch.device("cpu"), **places},

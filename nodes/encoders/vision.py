@@ -14,7 +14,7 @@ from ...pixwizard_core.encoders.architectures import build, expected_shapes, req
 from ...pixwizard_core.encoders.vision import CLIP_MEAN, CLIP_STD, normalise
 from ..host.patchers import apply_every_patch, is_dynamic, patcher_class, take_weights
 from ..shared.layouts import to_channels_first
-from .layers import attend, encoder_ops
+from .layers import encoder_attention, encoder_ops
 
 ALL_LAYERS = "all"  # what the host's own models take for every layer's state
 PENULTIMATE = -2
@@ -30,7 +30,7 @@ class VisionLayers(nn.Module):
             "clip_vision",
             config,
             ops=encoder_ops(comfy.ops.manual_cast),
-            attention=attend,
+            attention=encoder_attention,
             device=device,
             dtype=dtype,
         )
@@ -67,7 +67,7 @@ class VisionOutput(types.SimpleNamespace):
         setattr(self, name, value)
 
 
-class VisionModel:
+class HostClipVision:
     """The interface of the host's CLIP_VISION objects: model, patcher, encode_image, get_sd."""
 
     def __init__(self, config: dict, disable_dynamic: bool = False) -> None:
@@ -127,7 +127,7 @@ def clip_square(image: Tensor, side: int, crop: bool) -> Tensor:
 
 def make_clip_vision(
     config: dict, weights: dict[str, Tensor], *, disable_dynamic: bool = False
-) -> VisionModel:
+) -> HostClipVision:
     """config: published CLIP vision settings. weights: names beginning with vision_model.; they are
     kept in the precision that the host chooses for encoders. disable_dynamic: use the plain patcher
     even if the host's dynamic one is on.
@@ -135,6 +135,6 @@ def make_clip_vision(
     Raises EncoderError when weights are missing, unknown or misshapen.
     """
     require_fit(expected_shapes("clip_vision", config), shapes(weights), "the vision encoder")
-    made = VisionModel(config, disable_dynamic)
+    made = HostClipVision(config, disable_dynamic)
     take_weights(made.model, dict(weights), made.dtype, made.patcher)
     return made

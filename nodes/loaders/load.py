@@ -21,7 +21,7 @@ from ...pixwizard_core.presets import TINY_CENTRE
 from ...pixwizard_core.weights.checkpoint import Checkpoint, open_checkpoint
 from ...pixwizard_core.weights.locate import ORIGIN
 from ..encoders.self_check import require_right_layers
-from ..encoders.text import Part, make_clip
+from ..encoders.text import EncoderWeights, make_clip
 from ..encoders.vision import make_clip_vision
 from ..host.files import known_file, model_files, model_folders, resolve
 from ..host.patchers import is_dynamic, patcher_class
@@ -29,7 +29,7 @@ from ..host.progress import each, progress
 from ..host.reload import reloadable
 from ..host.versions import schema
 from ..model.host_model import make_patcher
-from ..model.transformer import Options
+from ..model.transformer import RunOptions
 from ..shared.base import Node
 
 DTYPES = {
@@ -55,7 +55,7 @@ def load_transformer(path: Path, dtype: torch.dtype | None, disable_dynamic: boo
     weights = weights_of(opened, step)
     centres = (TINY_CENTRE,) if opened.config == TINY else RELEASED_CENTRES
     patcher = make_patcher(
-        opened.config, weights, Options(centres), dtype=dtype, disable_dynamic=disable_dynamic
+        opened.config, weights, RunOptions(centres), dtype=dtype, disable_dynamic=disable_dynamic
     )
     step()
     return reloadable(patcher, [opened.info.path], load_transformer, path, dtype)
@@ -79,7 +79,9 @@ def load_clip(
         clip.config["max_position_embeddings"],
     )
     step = progress(len(gemma.weights.shapes) + len(clip.weights.shapes))
-    parts = (Part(source.config, weights_of(source.weights, step)) for source in (gemma, clip))
+    parts = (
+        EncoderWeights(source.config, weights_of(source.weights, step)) for source in (gemma, clip)
+    )
     made = make_clip(*parts, tokenizers, device, disable_dynamic=disable_dynamic)
     files = {*gemma.files, *clip.files}
     return reloadable(made, files, load_clip, gemma_path, clip_path, device)

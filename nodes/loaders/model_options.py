@@ -13,7 +13,7 @@ from ...pixwizard_core.seeds import LARGEST_SEED
 from ..host.versions import schema
 from ..model.host_model import require_pixwizard
 from ..model.token_draws import TokenDraws
-from ..model.transformer import OPTIONS_KEY, Options
+from ..model.transformer import OPTIONS_KEY, RunOptions
 from ..shared.base import Node
 from ..shared.page_data import used_when
 
@@ -22,14 +22,14 @@ BEST, DRAWN = TOKEN_SELECTIONS
 WRAPPERS_KEY = "pixwizard_token_draws"
 
 
-def options_of(model) -> Options:
+def options_of(model) -> RunOptions:
     """The current options of a MODEL. Raises CheckpointError if it is not a PixWizard."""
     require_pixwizard(model, "PixWizard Model Options")
     own = model.model.diffusion_model.options
     return model.model_options.get("transformer_options", {}).get(OPTIONS_KEY, own)
 
 
-def with_options(model, options: Options):
+def with_options(model, options: RunOptions):
     """A clone of a MODEL with these options."""
     model = model.clone()
     settings = model.model_options["transformer_options"]

@@ -23,13 +23,13 @@ from . import latents
 from .patches import one_run, reference_cfg
 from .prepared_cache import PreparedCache
 from .text_masks import tokens_used
-from .transformer import Options, Transformer
+from .transformer import RunOptions, Transformer
 
 IMAGE_LATENT = "pixwizard_image_latent"  # keys of a CONDITIONING that our Encode node fills
 IMAGE_TOKENS = "pixwizard_image_tokens"
 
 
-class Config(comfy.supported_models_base.BASE):
+class ModelFamily(comfy.supported_models_base.BASE):
     """What the host needs to know about a model family."""
 
     unet_config: ClassVar[dict] = {}
@@ -40,14 +40,14 @@ class Config(comfy.supported_models_base.BASE):
     supported_inference_dtypes: ClassVar[list] = [torch.bfloat16, torch.float32]
 
 
-class Padded(comfy.conds.CONDRegular):
+class PaddedCond(comfy.conds.CONDRegular):
     """A cond as long as its text or its image tokens. Branches of different length share a forward
     pass, padded with zeros."""
 
     def can_concat(self, other) -> bool:
         mine, its = self.cond, other.cond
         same = mine.shape[0] == its.shape[0] and mine.shape[2:] == its.shape[2:]
-        return isinstance(other, Padded) and same and mine.device == its.device
+        return isinstance(other, PaddedCond) and same and mine.device == its.device
 
     def concat(self, others) -> Tensor:
         texts = [self.cond, *(other.cond for other in others)]
@@ -55,11 +55,11 @@ class Padded(comfy.conds.CONDRegular):
         return torch.cat([pad_text(text, longest) for text in texts])
 
 
-class Model(comfy.model_base.BaseModel):
+class HostModel(comfy.model_base.BaseModel):
     """The host's wrapper: turns the conditioning dicts of the graph into the transformer's
     inputs."""
 
-    def __init__(self, model_config: Config, device=None) -> None:
+    def __init__(self, model_config: ModelFamily, device=None) -> None:
         super().__init__(
             model_config, comfy.model_base.ModelType.FLOW, device=device, unet_model=Transformer
         )
@@ -81,7 +81,7 @@ class Model(comfy.model_base.BaseModel):
         kwargs = {**kwargs, "noise": noise}
         text, mask, pooled = self._text(kwargs)
         tokens, has_image = self._image_tokens(kwargs)
-        regular, padded = comfy.conds.CONDRegular, Padded
+        regular, padded = comfy.conds.CONDRegular, PaddedCond
         return {
             "c_crossattn": padded(text.to(device)),
             "text_mask": padded(mask.to(device)),
@@ -130,11 +130,11 @@ class Model(comfy.model_base.BaseModel):
     def _image_latent(self, kwargs: dict) -> Tensor:
         """Image latent in model space at the size of the noise; without an image, the noise
         itself. Raises SamplingError for a picture of another shape."""
-        noise, told = kwargs["noise"], self.diffusion_model.told
+        noise, log = kwargs["noise"], self.diffusion_model.run_log
         own, stock = kwargs.get(IMAGE_LATENT), kwargs.get("concat_latent_image")
-        latent = latents.of_size(noise, own, stock, told)
+        latent = latents.of_size(noise, own, stock, log)
         if latent is None:
-            return initial_noise(noise, kwargs.get("latent_image"), kwargs.get("seed"))
+            return noise_from_seed(noise, kwargs.get("latent_image"), kwargs.get("seed"))
         return self.process_latent_in(latent)
 
     def _noise_of(self, kwargs: dict) -> Tensor:
@@ -156,7 +156,7 @@ class Model(comfy.model_base.BaseModel):
         return cache
 
 
-def checked(samples: Tensor, model: Model) -> Tensor:
+def checked(samples: Tensor, model: HostModel) -> Tensor:
     """The samples, if they are finite. Raises SamplingError that says in which dtype the model
     ran."""
     if bool(samples.isfinite().all()):
@@ -174,7 +174,7 @@ def name_of(dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def initial_noise(noise: Tensor, latent_image: Tensor | None, seed: int | None) -> Tensor:
+def noise_from_seed(noise: Tensor, latent_image: Tensor | None, seed: int | None) -> Tensor:
     """The noise a run began with. Samplers that add no noise pass zeros; then it is drawn again
     from the seed."""
     if seed is None or bool(noise.any()):
@@ -186,7 +186,7 @@ def initial_noise(noise: Tensor, latent_image: Tensor | None, seed: int | None) 
 
 def require_pixwizard(model, who: str) -> None:
     """Raise CheckpointError unless a MODEL is a PixWizard. who: the node, for the message."""
-    if not isinstance(model.model, Model):
+    if not isinstance(model.model, HostModel):
         raise CheckpointError(
             f"{who} needs a PixWizard model. Got: {type(model.model).__name__}; connect Load Tiny "
             "or Load Model"
@@ -196,7 +196,7 @@ def require_pixwizard(model, who: str) -> None:
 def make_patcher(
     config: ModelConfig,
     state_dict: dict[str, Tensor],
-    options: Options,
+    options: RunOptions,
     *,
     dtype: torch.dtype | None = None,
     disable_dynamic: bool = False,
@@ -209,16 +209,16 @@ def make_patcher(
     """
     management = comfy.model_management
     device, offload = management.get_torch_device(), management.unet_offload_device()
-    supported = Config.supported_inference_dtypes
+    supported = ModelFamily.supported_inference_dtypes
     if dtype is None:
         dtype = management.unet_dtype(
             model_params=sum(weight.numel() for weight in state_dict.values()),
             supported_dtypes=supported,
             weight_dtype=comfy.utils.weight_dtype(state_dict),
         )
-    family = Config({**config.to_dict(), "dtype": dtype})
+    family = ModelFamily({**config.to_dict(), "dtype": dtype})
     family.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, supported))
-    model = Model(family, device=offload)
+    model = HostModel(family, device=offload)
     model.diffusion_model.options = options
     patcher = patcher_class(disable_dynamic)(model, load_device=device, offload_device=offload)
     take_weights(model.diffusion_model, state_dict, dtype, patcher)

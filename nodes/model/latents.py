@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ...pixwizard_core.errors import SamplingError
 from ...pixwizard_core.pipeline import LATENT_CELL
-from .patches import Told
+from .patches import RunLog
 
 LATENT_CHANNELS = 4
 # How far a side may be off the picture's aspect ratio, because nodes round: in cells, and as a
@@ -34,7 +34,7 @@ def require_channels(samples: Tensor) -> None:
         )
 
 
-def of_size(noise: Tensor, own: Tensor | None, stock: Tensor | None, told: Told) -> Tensor | None:
+def of_size(noise: Tensor, own: Tensor | None, stock: Tensor | None, log: RunLog) -> Tensor | None:
     """The picture's latent (B, 4, h, w) at the size of the noise; None without one.
 
     stock: what inpainting and detailer nodes attach for the part they sample; it takes precedence
@@ -46,7 +46,7 @@ def of_size(noise: Tensor, own: Tensor | None, stock: Tensor | None, told: Told)
         return None
     for latent in offered:
         if latent.shape[1:] == noise.shape[1:]:
-            return in_batch(latent, noise, told)
+            return in_batch(latent, noise, log)
     latent = offered[-1]
     met, wanted = in_pixels(latent), in_pixels(noise)
     if latent.ndim != 4 or latent.shape[1] != noise.shape[1] or not same_aspect(latent, noise):
@@ -55,7 +55,7 @@ def of_size(noise: Tensor, own: Tensor | None, stock: Tensor | None, told: Told)
             "not an enlargement of it; use the latent and the conditionings of one Encode. A "
             "detailer's crop must go through Encode itself"
         )
-    told.say(
+    log.warn(
         "resampled",
         f"the conditioning's picture of {met} is resampled to the {wanted} being sampled; encode "
         "the picture at that size for a sharper result",
@@ -63,14 +63,14 @@ def of_size(noise: Tensor, own: Tensor | None, stock: Tensor | None, told: Told)
     latent = comfy.utils.common_upscale(
         latent, noise.shape[-1], noise.shape[-2], "bilinear", "center"
     )
-    return in_batch(latent, noise, told)
+    return in_batch(latent, noise, log)
 
 
-def in_batch(latent: Tensor, noise: Tensor, told: Told) -> Tensor:
+def in_batch(latent: Tensor, noise: Tensor, log: RunLog) -> Tensor:
     """Repeat the latents in turn until each picture has one, as the host does with image tokens."""
     count, wanted = len(latent), len(noise)
     if wanted % count:
-        told.say(
+        log.warn(
             "pictures",
             f"the conditioning holds {count} pictures and {wanted} are sampled; they are used in "
             "turn, starting with the first",

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...pixwizard_core.errors import SamplingError
 from ...pixwizard_core.sampling import GUIDED_CHANNELS
 
-CFG, BRANCHES = "sampler_cfg_function", "sampler_calc_cond_batch_function"
+CFG, BRANCH_FUNCTION = "sampler_cfg_function", "sampler_calc_cond_batch_function"
 BEFORE, BEHIND = "sampler_pre_cfg_function", "sampler_post_cfg_function"
 BLOCK = "double_block"  # what the host calls a block of ours
 ROPE = "rope_options"
@@ -26,7 +26,7 @@ WITHOUT_THEIR_HOOK = {
 }
 
 
-class Told:
+class RunLog:
     """What was logged in the current run, so that each warning is logged once."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Told:
     def begin(self) -> None:
         self._names.clear()
 
-    def say(self, name: str, text: str) -> None:
+    def warn(self, name: str, text: str) -> None:
         """Log a warning, unless one of this name was in this run."""
         if name not in self._names:
             self._names.add(name)
@@ -57,7 +57,7 @@ def replaces_reference(options: dict) -> bool:
 def guidance_is_patched(options: dict) -> bool:
     """Whether a node attached anything before, in or after the guidance."""
     return replaces_reference(options) or any(
-        options.get(key) for key in (BRANCHES, BEFORE, BEHIND)
+        options.get(key) for key in (BRANCH_FUNCTION, BEFORE, BEHIND)
     )
 
 
@@ -89,19 +89,19 @@ def unused_hooks(options: dict, blocks: int) -> dict[str, list[str]]:
     return found
 
 
-def tell_unused(told: Told, options: dict, blocks: int, control) -> None:
+def warn_unused(log: RunLog, options: dict, blocks: int, control) -> None:
     """Log the name of each patch that needs what this network does not have, and of a
     ControlNet."""
     for name, hooks in unused_hooks(options, blocks).items():
         hooks = list(dict.fromkeys(hooks))
         more = f" and {len(hooks) - SHOWN} more" if len(hooks) > SHOWN else ""
-        told.say(
+        log.warn(
             name,
             f"{name} patches {', '.join(hooks[:SHOWN])}{more}; a PixWizard model of {blocks} "
             f"blocks has no such place, so this part of {name} changes nothing",
         )
     if control is not None:
-        told.say("control", "a ControlNet has no effect: a PixWizard model has no place for it")
+        log.warn("control", "a ControlNet has no effect: a PixWizard model has no place for it")
 
 
 def one_run(executor, *arguments, **named):
@@ -110,13 +110,13 @@ def one_run(executor, *arguments, **named):
     model_sampling that makes pictures of another kind of network."""
     guider = executor.class_obj
     patcher, options = guider.model_patcher, guider.model_options
-    told = patcher.model.diffusion_model.told
-    told.begin()
+    log = patcher.model.diffusion_model.run_log
+    log.begin()
     require_flow(patcher.get_model_object("model_sampling"))
     behind = options.get(BEHIND, [])
     for name, hook in WITHOUT_THEIR_HOOK.items():
         if any(patch_name(function) == name for function in behind):
-            told.say(
+            log.warn(
                 name, f"{name} needs {hook}, which a PixWizard model does not have; it is skipped"
             )
     kept = [function for function in behind if patch_name(function) not in WITHOUT_THEIR_HOOK]
@@ -124,7 +124,7 @@ def one_run(executor, *arguments, **named):
         options[BEHIND] = kept
     if replaces_reference(options) and not getattr(guider, "guides_all_channels", False):
         name = patch_name(options[CFG])
-        told.say(
+        log.warn(
             f"{name} guides",
             f"{name} replaces PixWizard's guidance of the first {GUIDED_CHANNELS} latent "
             "channels: it guides all 4",

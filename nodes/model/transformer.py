@@ -7,7 +7,7 @@ this file turns t = 1 - sigma and gives back the negated velocity. Everything el
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import comfy.patcher_extension
@@ -20,15 +20,15 @@ from ...pixwizard_core.conditioning import Condition
 from ...pixwizard_core.config import ModelConfig
 from ...pixwizard_core.generate import PIXELS_PER_TOKEN_SIDE, extrapolation, trained_centre
 from ...pixwizard_core.model import NO_SCALING, PixWizard, Prepared, RopeScaling
-from .patches import ROPE, Told, tell_unused
+from .patches import ROPE, RunLog, warn_unused
 from .prepared_cache import PreparedCache
 from .token_draws import TokenDraws
 
-OPTIONS_KEY = "pixwizard"  # in transformer_options: Options that a node set instead of the model's
+OPTIONS_KEY = "pixwizard"  # in transformer_options: RunOptions that take the model's place
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RunOptions:
     """How to run a MODEL.
 
     centres: sides in px of the squares whose areas it was trained at. proportional: scale
@@ -107,10 +107,10 @@ class Transformer(PixWizard):
             dtype=dtype,
         )
         self.dtype = dtype
-        self.options = Options(())  # make_patcher sets the model's own
+        self.options = RunOptions(())  # make_patcher sets the model's own
         self.patch_size = self.config.patch_size
         self.in_channels = self.config.in_channels  # RenormCFG reads it
-        self.told = Told()
+        self.run_log = RunLog()
 
     def forward(self, x, timesteps, context=None, transformer_options=None, **conds):
         options = transformer_options or {}
@@ -141,7 +141,7 @@ class Transformer(PixWizard):
     ) -> Tensor:
         options = {**transformer_options, "block_type": "double", "total_blocks": len(self.layers)}
         if has_hooks(options) or options.get(ROPE) or control is not None:
-            self._tell_unused(options, control)
+            self._warn_unused(options, control)
         height, width = x.shape[-2:]
         patch = (self.patch_size, self.patch_size)
         x, image_latent = pad_to_patch_size(x, patch), pad_to_patch_size(image_latent, patch)
@@ -165,8 +165,8 @@ class Transformer(PixWizard):
         return -velocity[..., :height, :width]
 
     @torch.compiler.disable
-    def _tell_unused(self, options: dict, control) -> None:
-        tell_unused(self.told, options, len(self.layers), control)
+    def _warn_unused(self, options: dict, control) -> None:
+        warn_unused(self.run_log, options, len(self.layers), control)
 
     # Looking up prepared conditions compares their content, and they are prepared once per run.
     # Kept out of the compiled graph together, they break it in only one place.
@@ -174,7 +174,7 @@ class Transformer(PixWizard):
     def _prepared(
         self,
         condition: Condition,
-        chosen: Options,
+        chosen: RunOptions,
         tokens: int,
         cache: PreparedCache | None,
     ) -> Prepared:
@@ -182,29 +182,17 @@ class Transformer(PixWizard):
         drawn, keep = chosen.draws is not None, chosen.keep
 
         def prepare() -> Prepared:
-            every = drawn or keep is not None
-            made = self.prepare(
+            return self.prepare(
                 condition,
-                keep_candidates=every,
+                keep=keep,
+                keep_candidates=drawn,
                 # A node that trains also reaches the token scores, as this project's training does.
                 straight_through=torch.is_grad_enabled(),
                 rope=rope,
                 base_seqlen=base,
             )
-            if keep is not None:
-                made = keep_tokens(made, keep)
-            return made if drawn else replace(made, candidates=None)
 
         return prepare() if cache is None else cache.get(condition, (rope, base, keep), prepare)
-
-
-def keep_tokens(prepared: Prepared, count: int) -> Prepared:
-    """Each block attends to its count best image tokens. Needs the candidates."""
-    prepared = replace(prepared, keep=count)
-    if prepared.candidates is None:
-        return prepared
-    scores = torch.stack([scores for scores, _ in prepared.candidates])
-    return prepared.redraw(torch.zeros_like(scores))
 
 
 def has_hooks(options: dict) -> bool:

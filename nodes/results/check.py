@@ -23,14 +23,13 @@ from ...pixwizard_core.errors import kind_and_reason
 from ...pixwizard_core.presets import TINY_TASK_SETTINGS
 from ...pixwizard_core.tasks import instruction
 from ...pixwizard_core.verify import doctor
-from ..encoders import conditioning as encode
-from ..encoders import self_check
+from ..encoders import conditioning, self_check
 from ..encoders.text import TextModel
-from ..encoders.vision import VisionModel
+from ..encoders.vision import HostClipVision
 from ..host.files import model_files, resolve
 from ..host.versions import host_version, schema
 from ..loaders.load import load_clip, load_clip_vision, load_transformer, load_vae
-from ..model.host_model import Model, name_of
+from ..model.host_model import HostModel, name_of
 from ..sampling.guider import Guidance
 from ..sampling.sample import make_guider, run_sampler, sigmas
 from ..shared.base import Node
@@ -74,11 +73,12 @@ def device_lines(clip, clip_vision, vae) -> Iterator[str]:
     latent = reference.reference_latent() / LATENT_SCALE
 
     def text() -> torch.Tensor:
-        features, values = encode.text(clip, reference.SENTENCE)[0]
+        features, values = conditioning.encode_text(clip, reference.SENTENCE)[0]
         return reference.few(features[values["attention_mask"].bool()])
 
     def pooled() -> torch.Tensor:
-        return reference.few(encode.text(clip, reference.SENTENCE)[0][1]["pooled_output"])
+        (entry,) = conditioning.encode_text(clip, reference.SENTENCE)
+        return reference.few(entry[1]["pooled_output"])
 
     def decoded() -> torch.Tensor:
         return reference.few(to_image_01(vae.decode(latent)) * 2 - 1)
@@ -87,7 +87,7 @@ def device_lines(clip, clip_vision, vae) -> Iterator[str]:
         [
             ("gemma", text),
             ("clip_text", pooled),
-            ("clip_vision", lambda: reference.few(encode.image_tokens(clip_vision, picture))),
+            ("clip_vision", lambda: reference.few(conditioning.image_tokens(clip_vision, picture))),
             (
                 "latent",
                 lambda: reference.few(vae.encode(from_image_01(picture)) * LATENT_SCALE),
@@ -108,7 +108,7 @@ def stock_vision_line() -> str:
             path.write_text(json.dumps(settings), encoding="utf-8")
             stock = comfy.clip_vision.ClipVisionModel(str(path))
         stock.load_sd({name: source.weights.fetch(name) for name in source.weights.shapes})
-        tokens = encode.image_tokens(stock, reference.reference_picture() / 2 + 0.5)
+        tokens = conditioning.image_tokens(stock, reference.reference_picture() / 2 + 0.5)
     except Exception as error:  # it only reports
         told = kind_and_reason(error, doctor.LONGEST)
         return f"ComfyUI's own CLIP vision (stock loaders): FAILED: {told}"
@@ -123,7 +123,7 @@ def stock_vision_line() -> str:
 def connected_lines(model, clip, clip_vision, vae) -> Iterator[str]:
     """What is connected, and whose layers it runs."""
     if model is not None:
-        ours = isinstance(model.model, Model)
+        ours = isinstance(model.model, HostModel)
         kind = "PixWizard" if ours else type(model.model).__name__
         note = "" if ours else "; it is not PixWizard; sampling nodes refuse it"
         yield (
@@ -136,7 +136,7 @@ def connected_lines(model, clip, clip_vision, vae) -> Iterator[str]:
         note = "" if ours else "; it is not PixWizard's; the model refuses its text"
         yield f"clip: {'PixWizard' if ours else type(clip.cond_stage_model).__name__}{note}"
     if clip_vision is not None:
-        ours = isinstance(clip_vision, VisionModel)
+        ours = isinstance(clip_vision, HostClipVision)
         note = "PixWizard's layers" if ours else "ComfyUI's own layers, compared above"
         yield f"clip_vision: {note}, reads {getattr(clip_vision, 'image_size', '?')} px"
     if vae is not None:
@@ -154,17 +154,18 @@ def file_lines() -> Iterator[str]:
 def small_picture(model, clip, clip_vision, vae) -> torch.Tensor:
     """IMAGE that the bundled model paints of the stored picture."""
     settings = TINY_TASK_SETTINGS[TASK]
-    encoded = encode.picture(clip_vision, vae, reference.reference_picture() / 2 + 0.5)
-    full, empty = encode.text(clip, instruction(TASK)), encode.text(clip, "")
+    encoded = conditioning.encode_picture(clip_vision, vae, reference.reference_picture() / 2 + 0.5)
+    full = conditioning.encode_text(clip, instruction(TASK))
+    empty = conditioning.encode_text(clip, "")
     guider = make_guider(
         model,
-        encode.with_picture(full, encoded),
-        encode.with_picture(empty, encoded),
+        conditioning.with_picture(full, encoded),
+        conditioning.with_picture(empty, encoded),
         empty,
         Guidance(settings.w_text, settings.w_image),
     )
     latent = run_sampler(
-        guider, encode.empty_latent(encoded), sigmas(settings.steps, 1.0), settings.solver, 0
+        guider, conditioning.empty_latent(encoded), sigmas(settings.steps, 1.0), settings.solver, 0
     )
     return vae.decode(latent["samples"])
 

@@ -32,14 +32,14 @@ KINDS = ("depth", "normals", "segmentation", "mask", "boxes", "edges", "picture"
 SCHEMA_VERSION = 1
 
 
-def pictures(prediction, truth, kind):
+def two_pictures(prediction, truth, kind):
     """Both as (B, 3, H, W) of one size and batch."""
     if prediction is None or truth is None:
         raise CanvasError(f"comparing {kind} needs the images prediction and truth; connect both")
-    return same(to_image_01(prediction), to_image_01(truth))
+    return of_one_size(to_image_01(prediction), to_image_01(truth))
 
 
-def same(one, other):
+def of_one_size(one, other):
     sizes = [f"{len(x)} of {x.shape[-1]} x {x.shape[-2]} px" for x in (one, other)]
     count = max(len(one), len(other))
     counts_fit = len(one) in (1, count) and len(other) in (1, count)
@@ -52,16 +52,16 @@ def same(one, other):
     return one.expand(count, *rest), other.expand(count, *rest)
 
 
-def bools(prediction, truth, prediction_mask, truth_mask, kind):
+def two_masks(prediction, truth, prediction_mask, truth_mask, kind):
     """Two bool masks (B, H, W) from masks where there are any, else from white in pictures."""
     if prediction_mask is not None and truth_mask is not None:
-        return same(as_masks(prediction_mask) > 0.5, as_masks(truth_mask) > 0.5)
+        return of_one_size(as_masks(prediction_mask) > 0.5, as_masks(truth_mask) > 0.5)
     if prediction is None or truth is None:
         raise CanvasError(
             f"comparing {kind} needs two masks or two images; connect prediction_mask and "
             "truth_mask, or prediction and truth"
         )
-    return tuple(decode_mask(x) for x in pictures(prediction, truth, kind))
+    return tuple(decode_mask(x) for x in two_pictures(prediction, truth, kind))
 
 
 def size_of(image):
@@ -160,13 +160,13 @@ class Compare(Node):
                 read_pictures(prediction_boxes, prediction_format, size),
                 read_pictures(truth_boxes, truth_format, size),
             )
-            return answer(kind, scores.compare_boxes(*found))
+            return score_output(kind, scores.compare_boxes(*found))
         if kind in ("mask", "edges"):
-            both = bools(prediction, truth, prediction_mask, truth_mask, kind)
+            both = two_masks(prediction, truth, prediction_mask, truth_mask, kind)
             compare = scores.compare_masks if kind == "mask" else scores.compare_edges
             shown = (mask[:, None].float() for mask in both)
-            return answer(kind, compare(*both), *shown)
-        one, other = pictures(prediction, truth, kind)
+            return score_output(kind, compare(*both), *shown)
+        one, other = two_pictures(prediction, truth, kind)
         seen = to_mask(valid, one)
         seen = None if seen is None else seen > 0.5
         if kind == "depth":
@@ -174,18 +174,20 @@ class Compare(Node):
             metres = (
                 to_metres(x.mean(1), near_m, far_m, white_is_near=white) for x in (one, other)
             )
-            return answer(kind, scores.compare_depth(*metres, seen, align=align), one, other)
+            return score_output(kind, scores.compare_depth(*metres, seen, align=align), one, other)
         if kind == "normals":
             normals = (decode_normals(x) for x in (one, other))
-            return answer(kind, scores.compare_normals(*normals, seen), one, other)
+            return score_output(kind, scores.compare_normals(*normals, seen), one, other)
         if kind == "segmentation":
             colours = palette_of(palette, palette_text)
             labels = (decode_segments(x, colours).labels for x in (one, other))
-            return answer(kind, scores.compare_labels(*labels, len(colours), seen), one, other)
-        return answer(kind, scores.compare_pictures(one, other, seen), one, other)
+            return score_output(
+                kind, scores.compare_labels(*labels, len(colours), seen), one, other
+            )
+        return score_output(kind, scores.compare_pictures(one, other, seen), one, other)
 
 
-def answer(kind, found, *both):
+def score_output(kind, found, *both):
     """The scores as text and as the first number, and both for /history.
 
     both: prediction and truth as pictures, to be shown with a divider between them.

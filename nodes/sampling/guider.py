@@ -132,7 +132,7 @@ class DualGuider(comfy.samplers.CFGGuider):
         """Options with which the host's guidance also computes image_only - none, in the forward
         of its own branches unless a patch computes those; and the list that then holds it."""
         found: list[Tensor] = []
-        patch = options.get(patches.BRANCHES)
+        patch = options.get(patches.BRANCH_FUNCTION)
 
         def branches(args: dict) -> list[Tensor]:
             if patch is not None:
@@ -146,4 +146,4 @@ class DualGuider(comfy.samplers.CFGGuider):
             found.append(image_only - none)
             return text_step
 
-        return {**options, patches.BRANCHES: branches}, found
+        return {**options, patches.BRANCH_FUNCTION: branches}, found

@@ -32,7 +32,7 @@ class Node(io.ComfyNode):
         given = bound.arguments
         for one in cls.define_schema().inputs:
             if one.id in given and not (one.optional and given[one.id] is None):
-                given[one.id] = checked(given[one.id], one, own_check(cls, one.id))
+                given[one.id] = checked_input(given[one.id], one, own_check(cls, one.id))
         with float32_by_default():
             return cls.run(*bound.args, **bound.kwargs)
 
@@ -63,7 +63,7 @@ def own_check(node: type[Node], id: str) -> bool:
     return validate is not None and id in inspect.signature(validate).parameters
 
 
-def checked(value, socket, own: bool):
+def checked_input(value, socket, own: bool):
     """The value of an input, as a plain int where it is a whole number.
 
     socket: the input, as the schema has it. own: the node checks its choice itself. Raises

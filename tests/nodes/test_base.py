@@ -29,7 +29,7 @@ def choices(node) -> list:
 
 
 def test_an_unknown_choice_of_any_node_is_refused_with_what_it_offers(nodes, errors, extension):
-    checked, seen = extension("nodes.shared.base").checked, 0
+    checked, seen = extension("nodes.shared.base").checked_input, 0
     for name, node in nodes.items():
         for socket in choices(node):
             seen += 1
@@ -40,7 +40,7 @@ def test_an_unknown_choice_of_any_node_is_refused_with_what_it_offers(nodes, err
 
 
 def test_a_number_out_of_range_of_any_node_is_refused(nodes, errors, extension):
-    checked, seen = extension("nodes.shared.base").checked, 0
+    checked, seen = extension("nodes.shared.base").checked_input, 0
     for node in nodes.values():
         for socket in node.define_schema().inputs:
             if socket.min is None or socket.max is None:

@@ -86,5 +86,5 @@ def test_nodes_and_pipeline_agree_on_attention_and_positions(extension, centre, 
     canvas = extension("pixwizard_core.canvas").plan(*size, (centre,))
     by_pipeline = core.settings_for(canvas, trained, settings)
     width, height = canvas.model
-    by_node = transformer.Options(trained).for_tokens(width * height // 256)
+    by_node = transformer.RunOptions(trained).for_tokens(width * height // 256)
     assert by_node == (by_pipeline.rope, by_pipeline.base_seqlen)

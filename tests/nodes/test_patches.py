@@ -83,21 +83,21 @@ def test_hooks_of_another_network_are_unused(patches):
 
 
 def test_each_patch_is_named_once_in_a_run(patches, caplog):
-    told, options = patches.Told(), {"patches": {"output_block_patch": [FreeU().patch()]}}
+    log, options = patches.RunLog(), {"patches": {"output_block_patch": [FreeU().patch()]}}
     for _ in range(2):
-        patches.tell_unused(told, options, BLOCKS, None)
+        patches.warn_unused(log, options, BLOCKS, None)
     assert [record.getMessage() for record in caplog.records] == [
         "PixWizard: FreeU patches output_block_patch; a PixWizard model of 3 blocks has no such "
         "place, so this part of FreeU changes nothing"
     ]
-    told.begin()
-    patches.tell_unused(told, options, BLOCKS, None)
+    log.begin()
+    patches.warn_unused(log, options, BLOCKS, None)
     assert len(caplog.records) == 2
 
 
 def test_long_lists_of_hooks_are_shortened(patches, caplog):
     places = {("single_block", number): TileObject() for number in range(9)}
-    patches.tell_unused(patches.Told(), {"patches_replace": {"dit": places}}, BLOCKS, None)
+    patches.warn_unused(patches.RunLog(), {"patches_replace": {"dit": places}}, BLOCKS, None)
     assert "dit single_block 3 and 5 more; a PixWizard model" in caplog.text
 
 
@@ -175,15 +175,15 @@ def test_another_shape_is_refused_with_both_sizes(latents, patches, error):
     with pytest.raises(
         error, match=r"picture of 128 x 128 px, but 256 x 128 px are being sampled.*use"
     ):
-        latents.of_size(noise, picture, None, patches.Told())
+        latents.of_size(noise, picture, None, patches.RunLog())
 
 
 def test_the_attached_part_goes_first_where_it_fits(latents, patches, monkeypatch):
     repeat = "repeat_to_batch_size"
     monkeypatch.setattr(latents.comfy.utils, repeat, lambda latent, count: latent, raising=False)
-    noise, told = torch.zeros(1, 4, 2, 3), patches.Told()
+    noise, log = torch.zeros(1, 4, 2, 3), patches.RunLog()
     own, stock, small = torch.ones(1, 4, 2, 3), torch.zeros(1, 4, 2, 3), torch.ones(1, 4, 1, 1)
-    assert latents.of_size(noise, own, stock, told) is stock
-    assert latents.of_size(noise, own, small, told) is own
-    assert latents.of_size(noise, None, stock, told) is stock
-    assert latents.of_size(noise, None, None, told) is None
+    assert latents.of_size(noise, own, stock, log) is stock
+    assert latents.of_size(noise, own, small, log) is own
+    assert latents.of_size(noise, None, stock, log) is stock
+    assert latents.of_size(noise, None, None, log) is None

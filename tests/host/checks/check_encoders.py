@@ -95,7 +95,7 @@ def encoders(setup, dtype=torch.float32, device=None):
     gemma, gemma_weights = fresh("gemma", GEMMA)
     clip, clip_weights = fresh("clip_text", CLIP)
     parts = [
-        ours.Part(config, {name: tensor.to(dtype) for name, tensor in weights.items()})
+        ours.EncoderWeights(config, {name: tensor.to(dtype) for name, tensor in weights.items()})
         for config, weights in ((GEMMA, gemma_weights), (CLIP, clip_weights))
     ]
     host = ours.make_clip(*parts, tokenizers, device)
@@ -165,7 +165,7 @@ def check_incomplete_text_weights_are_refused(setup):
     _, clip = fresh("clip_text", CLIP)
     gemma.pop("layers.1.mlp.up_proj.weight")
     error = setup.module("pixwizard_core.errors").EncoderError
-    parts = ours.Part(GEMMA, gemma), ours.Part(CLIP, clip)
+    parts = ours.EncoderWeights(GEMMA, gemma), ours.EncoderWeights(CLIP, clip)
     return refused(error, ("layers.1.mlp.up_proj.weight",), ours.make_clip, *parts, None)
 
 

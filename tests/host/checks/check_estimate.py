@@ -63,7 +63,7 @@ def check_estimate_is_near_what_a_step_holds(setup):
             held = held_by_a_step(setup, network, rows, side)
             # What BaseModel.memory_required says of bfloat16 and a flash attention.
             area = rows * (side // 8) ** 2
-            said = area * 2 * 0.01 * native.Config.memory_usage_factor * MIB
+            said = area * 2 * 0.01 * native.ModelFamily.memory_usage_factor * MIB
             found[f"{side} px, {rows} rows"] = round(held / MIB), round(said / MIB)
             assert abs(said / held - 1) < WITHIN, found
     return found

@@ -49,7 +49,7 @@ def check_released_checkpoint_computes_what_the_reference_does(setup):
     given, tokens = reference_case(setup)
     sigma = 1 - given["t"]
     # The vector was recorded with plain attention; this is how a node changes a model's options.
-    options = {transformer.OPTIONS_KEY: transformer.Options((512,), proportional=False)}
+    options = {transformer.OPTIONS_KEY: transformer.RunOptions((512,), proportional=False)}
     denoised = patcher.model.apply_model(
         given["x"][None],
         sigma,

@@ -47,12 +47,7 @@ def check_kept_tokens_count(setup):
     small, found = Small(setup), {}
     for count in (0, 16, 100, 4096):
         ours = small.by_guider(3.0, 1.5, patcher=changed(setup, small, kept_tokens=count))
-        config = small.config
-        object.__setattr__(config, "sample_tokens", count or 256)
-        try:
-            wanted = small.by_core(w_text=3.0, w_image=1.5)
-        finally:
-            object.__setattr__(config, "sample_tokens", 256)
+        wanted = small.by_core(w_text=3.0, w_image=1.5, kept=count or None)
         found[count] = close(ours, wanted, EXACT, f"{count} tokens")
     return found
 

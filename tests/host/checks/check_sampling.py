@@ -69,7 +69,7 @@ def check_pictures_beyond_the_trained_size_scale_positions(setup):
 
 def check_attention_base_is_the_nearest_trained_size_above(setup):
     small = Small(setup)
-    options = small.transformer.Options((512, 768, 1024))
+    options = small.transformer.RunOptions((512, 768, 1024))
     found = [options.for_tokens(count)[1] for count in (900, 1024, 1025, 4096, 5000)]
     assert found == [1024, 1024, 2304, 4096, 4096], found
     factors = [options.for_tokens(count)[0].factor for count in (900, 4096, 4 * 4096)]
@@ -216,7 +216,7 @@ def check_null_image_latent_is_the_initial_noise(setup):
         "without an image the latent must be the run's noise"
     )
     close(seen[1], small.picture[0] * SCALE, EXACT, "image latent in model space")
-    drawn = small.native.initial_noise(torch.zeros_like(small.noise), small.empty_latent, SEED)
+    drawn = small.native.noise_from_seed(torch.zeros_like(small.noise), small.empty_latent, SEED)
     assert torch.equal(drawn, small.noise), "a sampler that adds no noise must not lose it"
 
 

@@ -45,7 +45,7 @@ class Small:
         for parameter in self.twin.parameters():
             parameter.data = torch.randn(parameter.shape, generator=generator) * 0.15
         self.weights = {name: p.detach().clone() for name, p in self.twin.named_parameters()}
-        self.options = self.transformer.Options((centre,))
+        self.options = self.transformer.RunOptions((centre,))
         self.patcher = self.native.make_patcher(
             config, dict(self.weights), self.options, dtype=dtype
         )
