@@ -117,7 +117,7 @@ def by_guider(small, model, text=CFG, image=1.0, channels="first 3"):
     (guider,) = small.sample.DualCFGGuider.execute(
         model, *small.branches(), text, image, channels, 0.0, 1.0
     ).args
-    (levels,) = small.sample.Schedule.execute(STEPS, 1.0, 1.0, model=model).args
+    (levels,) = small.schedule.Schedule.execute(STEPS, 1.0, 1.0, model=model).args
     euler = comfy.samplers.sampler_object("euler")
     return guider.sample(small.noise, small.empty_latent, euler, levels, seed=SEED)
 
@@ -299,8 +299,8 @@ def check_a_control_net_is_named(setup):
     small = Small(setup, batch=1)
     network = small.patcher.model.diffusion_model
     with said() as lines:
-        network._tell_unused({}, {"output": []})
-        network._tell_unused({}, {"output": []})
+        network._warn_unused({}, {"output": []})
+        network._warn_unused({}, {"output": []})
     assert ["a ControlNet has no effect" in line for line in lines] == [True], lines
 
 
@@ -310,7 +310,7 @@ def check_a_shift_on_both_sides_is_refused(setup):
     model = with_patch(small, "ModelSamplingSD3")
     words = ("time_shift is 2", "set time_shift to 1", "ModelSamplingSD3")
     refused(error, words, lambda: by_sample(small, model, shift=2.0))
-    schedule = small.sample.Schedule.execute
+    schedule = small.schedule.Schedule.execute
     refused(error, words, lambda: schedule(STEPS, 2.0, 1.0, model=model))
     (levels,) = schedule(STEPS, 1.0, 1.0, model=model).args
     close(levels, small.sample.sigmas(STEPS, 3.0), EXACT, "SD3's shift and ours")
@@ -338,6 +338,6 @@ def check_only_a_pixwizard_model_gives_a_schedule(setup):
     other = small.patcher.clone()
     other.model = torch.nn.Linear(1, 1)
     error = setup.module("pixwizard_core.errors").CheckpointError
-    schedule = small.sample.Schedule.execute
+    schedule = small.schedule.Schedule.execute
     words = ("needs a PixWizard model", "Linear")
     return refused(error, words, lambda: schedule(STEPS, 1.0, 1.0, model=other))

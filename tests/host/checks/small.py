@@ -35,6 +35,7 @@ class Small:
         self.native = setup.module("nodes.model.host_model")
         self.guider = setup.module("nodes.sampling.guider")
         self.sample = setup.module("nodes.sampling.sample")
+        self.schedule = setup.module("nodes.sampling.schedule")
         self.core = setup.module("pixwizard_core")
         build = setup.module("pixwizard_core.config").ModelConfig.build
         config = build(**SIZES | (sizes or {}))
