@@ -42,6 +42,14 @@ class Condition:
 
         return replace(self, **{name: move(getattr(self, name)) for name in self.__slots__})
 
+    def not_finite(self) -> str | None:
+        """Name of the first part that holds infinity or NaN, None when there is none."""
+        for name in ("text", "pooled", "image_tokens", "image_latent"):
+            value = getattr(self, name)
+            if not all(bool(row.isfinite().all()) for row in value):
+                return name
+        return None
+
     def without_text(self, empty: Condition) -> Condition:
         """The image-only branch: this image with the text of empty (the encoded empty caption)."""
         return replace(self, text=empty.text, text_mask=empty.text_mask, pooled=empty.pooled)

@@ -24,7 +24,7 @@ class CheckpointError(PixWizardError):
 
 
 class EncoderError(PixWizardError):
-    """A text, vision or VAE encoder that is missing or of the wrong kind."""
+    """A text, vision or VAE encoder that is missing or of the wrong kind, or overflows."""
 
 
 class SamplingError(PixWizardError):

@@ -224,6 +224,12 @@ def sample(
         begin = start.latent.to(noise) * start.time + noise * left
     latent = SOLVERS[settings.solver](velocity, begin.float(), grid, on_step)
     if not bool(torch.isfinite(latent).all()):
+        damaged = full.not_finite() or empty.not_finite()
+        if damaged:
+            raise SamplingError(
+                f"the condition's {damaged} holds numbers that are not finite, so the result does "
+                "too; encode it again, with the encoder in float32 or bfloat16"
+            )
         raise SamplingError(
             f"sampling ended in numbers that are not finite (compute type {velocity.dtype}); "
             "run the model in bfloat16 or float32, or lower the guidance scales"

@@ -14,6 +14,7 @@ from ...pixwizard_core.canvas.images import to_pixels
 from ...pixwizard_core.encoders.vision import preprocess
 from ...pixwizard_core.errors import CanvasError, EncoderError
 from ...pixwizard_core.pipeline import LATENT_CELL
+from ...pixwizard_core.weights.finite import VAE, VISION_ENCODER, finite_output
 from ..host.memory import memory_advice, text_memory_advice
 from ..model.host_model import IMAGE_LATENT, IMAGE_TOKENS
 from ..model.latents import LATENT_CHANNELS
@@ -32,7 +33,8 @@ class EncodedPicture:
 
 
 def encode_picture(clip_vision, vae, image_01: Tensor) -> EncodedPicture:
-    """Encode (B, 3, H, W) in 0..1. Raises CanvasError for sides that are not multiples of 16."""
+    """Encode (B, 3, H, W) in 0..1. Raises CanvasError for sides that are not multiples of 16, and
+    EncoderError for encoders of another kind or that give numbers that are not finite."""
     height, width = image_01.shape[-2:]
     if height % CELL or width % CELL:
         raise CanvasError(
@@ -47,6 +49,7 @@ def encode_picture(clip_vision, vae, image_01: Tensor) -> EncodedPicture:
             "px; PixWizard needs a 4-channel VAE with factor 8: the SDXL VAE, or the bundled one "
             "for PixWizard Tiny"
         )
+    finite_output(latent, VAE, getattr(vae, "vae_dtype", None))
     with memory_advice("looking at the picture", width, height, len(image_01)):
         return EncodedPicture(latent, image_tokens(clip_vision, image_01))
 
@@ -55,7 +58,8 @@ def image_tokens(clip_vision, image_01: Tensor) -> Tensor:
     """Patch tokens (B, N, width) of the last layer, before the final norm; N = 576 for CLIP-L/14.
 
     The host's own encode_image resizes and rounds differently from what the model was trained with.
-    Raises EncoderError for an encoder that does not read 336 px pictures.
+    Raises EncoderError for an encoder that does not read 336 px pictures, or gives numbers that are
+    not finite.
     """
     management = comfy.model_management
     management.load_models_gpu([clip_vision.patcher])
@@ -67,6 +71,7 @@ def image_tokens(clip_vision, image_01: Tensor) -> Tensor:
         )
     hidden = clip_vision.model(pixel_values=pixels, intermediate_output=-2)[0]
     tokens = hidden[:, 1:]  # the first is the class token
+    finite_output(tokens, VISION_ENCODER, tokens.dtype)
     return tokens.float().to(management.intermediate_device())
 
 

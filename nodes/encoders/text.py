@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ...pixwizard_core.encoders.architectures import build, expected_shapes, require_fit, shapes
 from ...pixwizard_core.encoders.text import Tokenizers
+from ...pixwizard_core.weights.finite import TEXT_ENCODER, finite_output
 from ..host.patchers import apply_every_patch, take_weights
 from ..host.versions import supported
 from .layers import encoder_attention, encoder_ops
@@ -50,12 +51,15 @@ class TextModel(torch.nn.Module):
 
     def encode_token_weights(self, tokens: dict) -> tuple[Tensor, Tensor, dict]:
         """Tokens of one text, as Tokens.tokenize_with_weights makes them; of the weights only 0
-        counts. Features of padding are zero, so that it is known after the mask is lost."""
+        counts. Features of padding are zero, so that it is known after the mask is lost. Raises
+        EncoderError for numbers that are not finite."""
         device = self.execution_device or getattr(self, "device", None)
         ids, mask = self._ids(tokens["gemma"], device)
         features = self.gemma["transformer"](ids, mask)
         features = features.masked_fill(mask[..., None] == 0, 0)
         pooled = self.clip_l["transformer"](self._ids(tokens["clip_l"], device)[0])
+        for values in (features, pooled):
+            finite_output(values, TEXT_ENCODER, values.dtype)
         output = comfy.model_management.intermediate_device()
         features, pooled, mask = (part.to(output) for part in (features, pooled, mask))
         return features.float(), pooled.float(), {"attention_mask": mask}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...pixwizard_core.encoders.architectures import build, expected_shapes, require_fit, shapes
 from ...pixwizard_core.encoders.vision import CLIP_MEAN, CLIP_STD, normalise
+from ...pixwizard_core.weights.finite import VISION_ENCODER, finite_output
 from ..host.patchers import apply_every_patch, is_dynamic, patcher_class, take_weights
 from ..shared.layouts import to_channels_first
 from .layers import encoder_attention, encoder_ops
@@ -96,11 +97,12 @@ class HostClipVision:
     def encode_image(self, image: Tensor, crop: bool = True) -> VisionOutput:
         """What stock nodes read of an IMAGE (B, H, W, C): the host's own way to fit a picture, then
         these layers. PixWizard's Encode fits pictures as its model was trained, and does not come
-        by here."""
+        by here. Raises EncoderError for numbers that are not finite."""
         management = comfy.model_management
         management.load_models_gpu([self.patcher])
         pixels = normalise(clip_square(image.to(self.load_device), self.image_size, crop))
         last, penultimate, pooled, _ = self.model(pixels, intermediate_output=PENULTIMATE)
+        finite_output(last, VISION_ENCODER, last.dtype)
         place = management.intermediate_device()
         return VisionOutput(
             last_hidden_state=last.to(place),

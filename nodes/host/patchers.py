@@ -9,6 +9,8 @@ import comfy.model_patcher
 import comfy.patcher_extension
 from torch import Tensor, nn
 
+from ...pixwizard_core.weights.finite import require_range
+
 CALLBACK = "pixwizard_every_patch"
 CASTS = "prev_comfy_cast_weights"  # the host's mark of a layer that casts where it did not
 
@@ -29,10 +31,14 @@ def take_weights(module: nn.Module, weights: dict[str, Tensor], dtype, patcher) 
     the way, so that they are in memory once.
 
     The dynamic patcher copies to the device from where a weight lies, which may be the file itself.
-    The plain one computes with what it is given: copies, which do not depend on the file.
+    The plain one computes with what it is given: copies, which do not depend on the file. Raises
+    CheckpointError when a weight is too large for the precision.
     """
     copied = {} if is_dynamic(patcher) else {"device": patcher.offload_device, "copy": True}
-    own = {name: weights.pop(name).to(dtype=dtype, **copied) for name in list(weights)}
+    own = {
+        name: require_range(weights.pop(name), name, dtype).to(dtype=dtype, **copied)
+        for name in list(weights)
+    }
     module.load_state_dict(own, strict=True, assign=True)
 
 

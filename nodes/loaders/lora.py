@@ -11,7 +11,7 @@ import torch
 from comfy_api.latest import io
 
 from ...pixwizard_core.errors import CheckpointError
-from ...pixwizard_core.weights.adapters import Adapter, change, rank_of
+from ...pixwizard_core.weights.adapters import Adapter, change, rank_of, require_finite_change
 from ...pixwizard_core.weights.lora_names import WEIGHT
 from ...pixwizard_core.weights.lora_read import listed, read_adapters
 from ..host.files import known_file, model_files, resolve
@@ -74,12 +74,14 @@ def host_patch(adapter: Adapter):
 
 
 def load_lora(model, path: Path, strength: float, *, strict: bool = True):
-    """A clone of a MODEL with a LoRA file on it. Raises CheckpointError (see read_adapters)."""
-    shapes = {
-        name.removeprefix(HOST): tuple(value.shape)
+    """A clone of a MODEL with a LoRA file on it. Raises CheckpointError (see read_adapters), also
+    for a change that overflows."""
+    weights = {
+        name.removeprefix(HOST): value
         for name, value in model.model.state_dict().items()
         if name.startswith(HOST)
     }
+    shapes = {name: tuple(value.shape) for name, value in weights.items()}
     lora = read_adapters(path, shapes, strict=strict)
     if lora.elsewhere:
         logging.warning(
@@ -91,6 +93,7 @@ def load_lora(model, path: Path, strength: float, *, strict: bool = True):
     model = model.clone()
     for adapter in lora.adapters:
         target = HOST + adapter.target
+        require_finite_change(adapter, weights[adapter.target], strength)
         if target not in model.add_patches({target: host_patch(adapter)}, strength):
             raise CheckpointError(
                 f"this ComfyUI does not apply {adapter.entries[0]} of {path.name} to "

@@ -18,6 +18,14 @@ from torch import Tensor
 from ...pixwizard_core.conditioning import pad_text
 from ...pixwizard_core.config import ModelConfig
 from ...pixwizard_core.errors import CheckpointError, EncoderError, SamplingError
+from ...pixwizard_core.weights.finite import (
+    TEXT_ENCODER,
+    VAE,
+    VISION_ENCODER,
+    all_finite,
+    damaged_weight,
+    finite_output,
+)
 from ..host.patchers import apply_every_patch, patcher_class, take_weights
 from . import latents
 from .patches import one_run, reference_cfg
@@ -94,13 +102,20 @@ class HostModel(comfy.model_base.BaseModel):
             ),
         }
 
+    def process_latent_in(self, latent: Tensor) -> Tensor:
+        """Called by the host for the latent to sample. Raises EncoderError for values that are not
+        finite, as a VAE in float16 gives."""
+        finite_output(latent, VAE, what="the latent to sample holds")
+        return super().process_latent_in(latent)
+
     def process_latent_out(self, latent: Tensor) -> Tensor:
         """Called at the end of every sampler of the host. Raises SamplingError for values that are
         not finite, which would become a black picture."""
         return super().process_latent_out(checked(latent, self))
 
     def _text(self, kwargs: dict) -> tuple[Tensor, Tensor, Tensor]:
-        """Text features, their mask as int64 and the pooled text."""
+        """Text features, their mask as int64 and the pooled text. Raises EncoderError for those of
+        another model or with numbers that are not finite."""
         config = self.diffusion_model.config
         text, pooled = kwargs.get("cross_attn"), kwargs.get("pooled_output")
         wanted = f"text width {config.cap_feat_dim} and pooled width {config.cap_clip_feat_dim}"
@@ -110,6 +125,8 @@ class HostModel(comfy.model_base.BaseModel):
                 f"this PixWizard model takes {wanted}. Got: {met[0]} and {met[1]}; encode the text "
                 "with the CLIP of the PixWizard loader that belongs to this model"
             )
+        for values in (text, pooled):
+            finite_output(values, TEXT_ENCODER, what="the conditioning's text holds")
         return text, tokens_used(text, kwargs.get("attention_mask")), pooled
 
     def _image_tokens(self, kwargs: dict) -> tuple[Tensor, bool]:
@@ -125,6 +142,7 @@ class HostModel(comfy.model_base.BaseModel):
                 f"{tokens.shape[-1]}; encode the picture with the CLIP vision model that belongs "
                 "to this model"
             )
+        finite_output(tokens, VISION_ENCODER, what="the conditioning's image tokens hold")
         return tokens, True
 
     def _image_latent(self, kwargs: dict) -> Tensor:
@@ -135,6 +153,7 @@ class HostModel(comfy.model_base.BaseModel):
         latent = latents.of_size(noise, own, stock, log)
         if latent is None:
             return noise_from_seed(noise, kwargs.get("latent_image"), kwargs.get("seed"))
+        finite_output(latent, VAE, what="the conditioning's picture holds")
         return self.process_latent_in(latent)
 
     def _noise_of(self, kwargs: dict) -> Tensor:
@@ -157,10 +176,16 @@ class HostModel(comfy.model_base.BaseModel):
 
 
 def checked(samples: Tensor, model: HostModel) -> Tensor:
-    """The samples, if they are finite. Raises SamplingError that says in which dtype the model
-    ran."""
-    if bool(samples.isfinite().all()):
+    """The samples, if they are finite. Raises SamplingError that names the weight which is not, or
+    else says in which dtype the model ran."""
+    if all_finite(samples):
         return samples
+    name = damaged_weight(model.diffusion_model)
+    if name:
+        raise SamplingError(
+            f"sampling ended in values that are not finite, because the weight {name} holds some; "
+            "a LoRA or a merge of models made it so: lower its strength, or take it out"
+        )
     stored = model.get_dtype()
     computed = model.manual_cast_dtype or stored
     raise SamplingError(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import EncoderError
 from ..model import Attention, sdpa
+from ..weights.finite import require_range
 from .clip import ClipText, ClipVision
 from .gemma import Gemma
 from .settings import ClipTextConfig, ClipVisionConfig, GemmaConfig, config_from
@@ -152,6 +153,8 @@ def filled(
         ) from problem
     wanted = shapes(weights_of(model))
     require_fit(wanted, weights.shapes, weights.source)
-    tensors = {name: weights.fetch(name).to(device, dtype) for name in wanted}
+    tensors = {
+        name: require_range(weights.fetch(name), name, dtype).to(device, dtype) for name in wanted
+    }
     model.load_state_dict(tensors, assign=True)
     return model.eval().requires_grad_(False)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from ..weights.finite import TEXT_ENCODER, finite_output
 from .clip import ClipText
 from .gemma import Gemma
 from .tokenizer import TextTokenizer, clip_batch, gemma_batch
@@ -78,10 +79,15 @@ class TextEncoder(nn.Module):
         return TextFeatures(self.gemma(ids, mask), mask.bool(), self.clip(clip_ids))
 
     def encode(self, sentences: Sequence[str]) -> TextFeatures:
-        """Sentences to features on the encoder's device; "" is the empty caption."""
+        """Sentences to features on the encoder's device; "" is the empty caption. Raises
+        EncoderError when they are not finite."""
         batch = self.tokenize(sentences)
-        device = next(self.gemma.parameters()).device
-        return self.features(batch.ids.to(device), batch.mask.to(device), batch.clip_ids.to(device))
+        weight = next(self.gemma.parameters())
+        ids, mask, clip_ids = (part.to(weight.device) for part in batch[:3])
+        made = self.features(ids, mask, clip_ids)
+        for values in (made.text, made.pooled):
+            finite_output(values, TEXT_ENCODER, weight.dtype)
+        return made
 
     def forward(self, ids: Tensor, mask: Tensor, clip_ids: Tensor) -> TextFeatures:
         return self.features(ids, mask, clip_ids)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, EncoderError
-from ..weights.finite import require_finite
+from ..weights.finite import VAE, finite_output, require_finite
 from ..weights.weightfile import WeightFile, open_weights
 from .taesd import LATENT_SCALE, Autoencoder, autoencoder_from
 
@@ -35,7 +35,8 @@ SDXL_VAE = {
 
 
 class LatentCoder(Protocol):
-    """The border between pictures and the model's latent space."""
+    """The border between pictures and the model's latent space. Those here raise EncoderError when
+    the autoencoder gives numbers that are not finite."""
 
     def encode(self, pixels: Tensor) -> Tensor:
         """pixels (B,3,H,W) in -1..1, sides multiples of 8 → latent (B,4,H/8,W/8)."""
@@ -51,12 +52,14 @@ class TaesdCoder:
     model: Autoencoder
 
     def encode(self, pixels: Tensor) -> Tensor:
-        weight = self.model.taesd_encoder[0].weight
-        return self.model.encode(pixels.to(weight.dtype)).to(pixels.dtype)
+        computed = self.model.taesd_encoder[0].weight.dtype
+        latent = self.model.encode(pixels.to(computed))
+        return finite_output(latent, VAE, computed).to(pixels.dtype)
 
     def decode(self, latent: Tensor) -> Tensor:
-        weight = self.model.taesd_encoder[0].weight
-        return self.model.decode(latent.to(weight.dtype)).clamp(-1, 1).to(latent.dtype)
+        computed = self.model.taesd_encoder[0].weight.dtype
+        painted = self.model.decode(latent.to(computed))
+        return finite_output(painted, VAE, computed).clamp(-1, 1).to(latent.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,11 @@ class DiffusersCoder:
     def encode(self, pixels: Tensor) -> Tensor:
         spread = self.vae.encode(pixels.to(self.vae.dtype)).latent_dist
         latent = spread.sample(self.posterior) if self.posterior else spread.mode()
-        return latent.to(pixels.dtype) * LATENT_SCALE
+        return finite_output(latent, VAE, self.vae.dtype).to(pixels.dtype) * LATENT_SCALE
 
     def decode(self, latent: Tensor) -> Tensor:
         painted = self.vae.decode((latent / LATENT_SCALE).to(self.vae.dtype)).sample
-        return painted.clamp(-1, 1).to(latent.dtype)
+        return finite_output(painted, VAE, self.vae.dtype).clamp(-1, 1).to(latent.dtype)
 
 
 def load_latent_coder(

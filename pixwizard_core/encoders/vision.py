@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..weights.finite import VISION_ENCODER, finite_output
 from .clip import ClipVision
 
 CLIP_SIDE = 336  # px; 24 x 24 patches of 14 px
@@ -69,10 +70,12 @@ class VisionEncoder(nn.Module):
         """pixels (B,3,H,W) in -1..1 → tokens (B,N,width); 576 for 336 px and 14 px patches.
 
         The last layer's states without the class token and without the closing LayerNorm.
-        Differentiable; wrap it in torch.no_grad() where that is not wanted.
+        Differentiable; wrap it in torch.no_grad() where that is not wanted. Raises EncoderError
+        when they are not finite.
         """
         values = preprocess(pixels.float(), self.model.config.image_size)
-        return self.model(values.to(next(self.model.parameters()).dtype))
+        computed = next(self.model.parameters()).dtype
+        return finite_output(self.model(values.to(computed)), VISION_ENCODER, computed)
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.encode(pixels)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..errors import CheckpointError
+from .finite import all_finite, largest
+
 Parts = Mapping[str, Tensor]
 
 
@@ -136,6 +139,16 @@ KINDS = {
 # Kinds with a strength of alpha / rank, and a part that shows the rank.
 RANKS_IN = {"lora": "lora_down", "loha": "hada_w1_b", "lokr": "lokr_w2_b", "glora": "a1"}
 DORA = {"dora_scale", "magnitude"}
+SURE = 0.25  # of the largest number: what a trained weight never reaches by itself
+# Parts whose largest numbers, multiplied, bound the change; of a product of matrices, the parts in
+# SUMS have as many rows as terms are added.
+FACTORS = {
+    "lora": ("lora_up", "lora_down"),
+    "loha": ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"),
+    "lokr": ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b"),
+    "diff": ("diff",),
+}
+SUMS = {"lora_down", "hada_w1_b", "hada_w2_b", "lokr_w1_b", "lokr_w2_b"}
 
 
 def rank_of(kind: str, parts: Parts) -> int | None:
@@ -159,6 +172,39 @@ def change(adapter: Adapter, weight: Tensor) -> Tensor:
     if added.shape != weight.shape:
         raise ValueError(f"changes {tuple(added.shape)}, the weight is {tuple(weight.shape)}")
     return decomposed(parts, weight, added) if adapter.is_dora else added
+
+
+def require_finite_change(adapter: Adapter, weight: Tensor, strength: float) -> None:
+    """Raise CheckpointError when adding the adapter at this strength takes the weight out of the
+    range of its type, which would paint nothing but black.
+
+    The parts' largest numbers settle it for the usual kinds; only what they leave open is computed.
+    """
+    limit = torch.finfo(weight.dtype).max
+    bound = largest_change(adapter)
+    if bound is not None and bound * abs(strength) < SURE * limit:
+        return
+    total = weight.detach().float() + change(adapter, weight) * strength
+    if all_finite(total) and largest(total) <= limit:
+        return
+    raise CheckpointError(
+        f"at strength {strength:g} {adapter.entries[0]} takes {adapter.target} beyond the numbers "
+        f"of {str(weight.dtype).removeprefix('torch.')}: lower the strength, or load the model in "
+        "bfloat16 or float32. If that does not help, the LoRA is damaged"
+    )
+
+
+def largest_change(adapter: Adapter) -> float | None:
+    """A bound on the numbers that an adapter adds at strength 1, from the largest of each part;
+    None for kinds that depend on the weight."""
+    if adapter.is_dora or adapter.kind not in FACTORS:
+        return None
+    bound = abs(adapter.scale)
+    for name in FACTORS[adapter.kind]:
+        if name in adapter.parts:
+            part = adapter.parts[name]
+            bound *= largest(part) * (part.shape[0] if name in SUMS else 1)
+    return bound
 
 
 def decomposed(parts: Parts, weight: Tensor, added: Tensor) -> Tensor:

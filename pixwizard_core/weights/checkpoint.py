@@ -19,7 +19,7 @@ from ..config import PRESETS, ModelConfig
 from ..errors import CheckpointError
 from ..json_text import read_json
 from ..model import PixWizard
-from .finite import require_finite
+from .finite import require_finite, require_range
 from .locate import ORIGIN, locate
 from .recognise import (
     PIXWIZARD,
@@ -145,7 +145,7 @@ def load_state_dict(
     opened = open_checkpoint(path, config)
     state = {name: opened.fetch(name) for name in opened.shapes}
     if dtype is not None:
-        state = {name: tensor.to(dtype) for name, tensor in state.items()}
+        state = {name: require_range(t, name, dtype).to(dtype) for name, t in state.items()}
     return state, opened.config
 
 
@@ -178,7 +178,7 @@ def build_model(
     for name in opened.shapes:
         tensor = opened.fetch(name)
         target = dtype or (torch.bfloat16 if tensor.dtype in FP8_DTYPES else tensor.dtype)
-        state[name] = tensor.to(device=device, dtype=target)
+        state[name] = require_range(tensor, name, target).to(device=device, dtype=target)
     model.load_state_dict(state, strict=True, assign=True)
     return model.eval().requires_grad_(False)
 

@@ -10,6 +10,7 @@ import torch
 
 from ..errors import CheckpointError
 from .checkpoint import CheckpointInfo, header, inspect, open_checkpoint
+from .finite import require_range
 from .weightfile import write_safetensors
 
 DTYPES = {
@@ -19,8 +20,6 @@ DTYPES = {
     "fp8": torch.float8_e4m3fn,
 }
 FP8 = torch.float8_e4m3fn
-FP8_LARGEST = 448.0
-HALF_LARGEST = 65504.0
 # Large matrices of attention and feed-forward only. Norms, gates, modulation, embedders and the
 # token sampler are small and decide much, so they stay bfloat16.
 FP8_WEIGHTS = re.compile(
@@ -59,8 +58,7 @@ def convert(
 
     def fetch(name: str) -> torch.Tensor:
         tensor = opened.fetch(name)
-        _check_range(name, tensor, dtypes[name])
-        return tensor.to(dtypes[name])
+        return require_range(tensor, name, dtypes[name]).to(dtypes[name])
 
     kept = {key: text for key, text in opened.metadata.items() if key != "format"}
     described = {"pixwizard.source": opened.info.path.name, **kept, **(metadata or {})}
@@ -75,15 +73,3 @@ def stored_dtype(name: str, dtype: str) -> torch.dtype:
     if dtype == "fp8" and not FP8_WEIGHTS.fullmatch(name):
         return torch.bfloat16
     return DTYPES[dtype]
-
-
-def _check_range(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
-    """Refuse what the narrower type would turn into infinity."""
-    limit = {FP8: FP8_LARGEST, torch.float16: HALF_LARGEST}.get(dtype)
-    if limit is None or tensor.dtype == dtype or not tensor.numel():
-        return
-    largest = float(tensor.float().abs().max())
-    if largest > limit:
-        raise CheckpointError(
-            f"{name} reaches {largest:g}, beyond {limit:g}, the largest {dtype} number; use bf16"
-        )

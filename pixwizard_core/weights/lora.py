@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .adapters import Adapter, change
+from .adapters import Adapter, change, require_finite_change
 from .lora_read import read_adapters
 from .weightfile import write_safetensors
 
@@ -183,8 +183,11 @@ def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
 
 @torch.no_grad()
 def add_adapters(model: nn.Module, adapters: Iterable[Adapter], strength: float) -> list[str]:
-    """Add changes to a model's weights, in place. Returns the names of the changed layers."""
-    weights, changed = dict(model.named_parameters()), {}
+    """Add changes to a model's weights, in place. Returns the names of the changed layers. Raises
+    CheckpointError, having changed nothing, for a change that overflows."""
+    weights, changed, adapters = dict(model.named_parameters()), {}, list(adapters)
+    for adapter in adapters:
+        require_finite_change(adapter, weights[adapter.target], strength)
     for adapter in adapters:
         weight = weights[adapter.target]
         added = change(adapter, weight) * strength

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from pixwizard_core.weights.adapters import Adapter, change
+from pixwizard_core.errors import CheckpointError
+from pixwizard_core.weights.adapters import (
+    Adapter,
+    change,
+    largest_change,
+    require_finite_change,
+)
 
 ONE = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
 
@@ -89,3 +95,53 @@ def test_dora_of_columns_gives_each_column_its_length():
 def test_parts_of_another_size_are_an_error():
     with pytest.raises(ValueError, match=r"changes \(2, 3\), the weight is \(2, 2\)"):
         changed("lora", lora_up=[[1.0], [1.0]], lora_down=[[1.0, 1.0, 1.0]])
+
+
+def drawn(kind, scale=-0.5, **shapes):
+    generator = torch.Generator().manual_seed(5)
+    parts = {name: torch.randn(*shape, generator=generator) for name, shape in shapes.items()}
+    return Adapter("w", kind, parts, scale, tuple(parts))
+
+
+FACTORED = {
+    "lora": {"lora_up": (6, 3), "lora_down": (3, 4)},
+    "loha": {"hada_w1_a": (6, 3), "hada_w1_b": (3, 4), "hada_w2_a": (6, 2), "hada_w2_b": (2, 4)},
+    "lokr": {"lokr_w1_a": (3, 2), "lokr_w1_b": (2, 2), "lokr_w2": (2, 2)},
+    "diff": {"diff": (6, 4)},
+}
+
+
+@pytest.mark.parametrize("kind", FACTORED)
+def test_bound_of_a_change_is_never_below_the_change(kind):
+    adapter = drawn(kind, **FACTORED[kind])
+    met = change(adapter, torch.zeros(6, 4)).abs().max()
+    assert met <= largest_change(adapter) < 100 * met
+
+
+def test_bound_is_unknown_where_the_weight_decides():
+    assert largest_change(drawn("set", set_weight=(6, 4))) is None
+    assert largest_change(drawn("lora", **FACTORED["lora"], magnitude=(6,))) is None
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "said"),
+    [
+        (torch.float8_e4m3fn, 30.0, "at strength 2 lora_up takes w beyond .* of float8_e4m3fn"),
+        (torch.float16, 400.0, "at strength 2 lora_up takes w beyond the numbers of float16"),
+        (torch.float32, 1e20, "at strength 2 lora_up takes w beyond the numbers of float32"),
+    ],
+)
+def test_change_that_overflows_the_weights_type_is_refused(dtype, size, said):
+    parts = {"lora_up": torch.full((2, 1), size), "lora_down": torch.full((1, 2), size)}
+    adapter = Adapter("w", "lora", parts, 1.0, ("lora_up", "lora_down"))
+    weight = torch.zeros(2, 2, dtype=dtype)
+    with pytest.raises(CheckpointError, match=said):
+        require_finite_change(adapter, weight, 2.0)
+    require_finite_change(adapter, weight, 0.0)
+
+
+def test_change_that_the_bound_leaves_open_is_computed():
+    parts = {"lora_up": torch.tensor([[300.0, 300.0]]), "lora_down": torch.tensor([[1.0], [-1.0]])}
+    adapter = Adapter("w", "lora", parts, 1.0, ("lora_up",))
+    assert largest_change(adapter) == 600.0
+    require_finite_change(adapter, torch.zeros(1, 1, dtype=torch.float8_e4m3fn), 1.0)

@@ -50,6 +50,18 @@ def with_random_lora(seed: int = 1, **settings) -> PixWizard:
     return model
 
 
+def test_lora_that_overflows_leaves_every_weight(tmp_path):
+    trained = with_random_lora()
+    *_, last = lora_layers(trained).values()
+    last.up.weight.data.fill_(1e30)
+    last.down.weight.data.fill_(1e30)
+    save_lora(trained, tmp_path / "l.safetensors", dtype=torch.float32)
+    model, plain = tiny_model(), tiny_model()
+    with pytest.raises(CheckpointError, match="beyond the numbers of float32: lower the strength"):
+        apply_lora(model, tmp_path / "l.safetensors")
+    assert all(map(torch.equal, model.parameters(), plain.parameters()))
+
+
 def test_released_model_gets_layers_of_the_right_shapes():
     with torch.device("meta"):
         model = PixWizard(PRESETS["PixWizard_2B_GQA_patch2"])
