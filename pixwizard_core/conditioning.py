@@ -74,16 +74,16 @@ def concatenate(conditions: Sequence[Condition]) -> Condition:
     """Rows of several conditions as one batch; texts are padded to the longest."""
     longest = max(condition.text.shape[1] for condition in conditions)
     latents = [condition.image_latent for condition in conditions]
-    ragged = any(isinstance(latent, list) for latent in latents)
+    tensors = [latent for latent in latents if isinstance(latent, Tensor)]
     return Condition(
         text=torch.cat([pad_text(c.text, longest) for c in conditions]),
         text_mask=torch.cat([pad_text(c.text_mask, longest) for c in conditions]),
         pooled=torch.cat([c.pooled for c in conditions]),
         image_tokens=torch.cat([c.image_tokens for c in conditions]),
         has_image=torch.cat([c.has_image for c in conditions]),
-        image_latent=[row for latent in latents for row in latent]
-        if ragged
-        else torch.cat(latents),
+        image_latent=torch.cat(tensors)
+        if len(tensors) == len(latents)
+        else [row for latent in latents for row in latent],
     )
 
 

@@ -126,7 +126,7 @@ class ModelConfig:
             raise CheckpointError(f"model config does not fit together: {error}") from error
 
 
-PRESETS = {
+PRESETS: dict[str, ModelConfig] = {
     "PixWizard_2B_GQA_patch2": ModelConfig.build(dim=2304, n_layers=24, n_heads=32, n_kv_heads=8),
     "PixWizard_2B_patch2": ModelConfig.build(dim=2304, n_layers=24, n_heads=32),
 }

@@ -54,6 +54,8 @@ class Output:
     def _lose(self, error: Exception) -> None:
         self.lost = error
         # What is still in the buffer is written once more as Python ends, and must not complain.
+        if self.stream is None:
+            return
         with suppress(OSError, ValueError, AttributeError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.stream.fileno())

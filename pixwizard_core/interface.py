@@ -215,8 +215,9 @@ def load(
     float32. Raises PixWizardError when only some parts are given, CheckpointError or EncoderError
     for a wrong one.
     """
-    given = dict(zip(RELEASED_PARTS, (model, gemma, clip, vae), strict=True))
-    if not any(given.values()):
-        return Pipeline(load_tiny(device=device))
-    require_all_parts(given)
-    return Pipeline(load_released(**given, device=device, dtype=dtype))
+    if model and gemma and clip and vae:
+        return Pipeline(load_released(model, gemma, clip, vae, device=device, dtype=dtype))
+    given: dict[str, object] = dict(zip(RELEASED_PARTS, (model, gemma, clip, vae), strict=True))
+    if any(given.values()):
+        require_all_parts(given)
+    return Pipeline(load_tiny(device=device))

@@ -177,6 +177,8 @@ def solve(
     """Turn conditions, as encode_conditions makes them, into latents (B, 4, h, w) in model space
     and the pictures (B, 3, H, W) in 0..1 that they show. seeds: one for each. start: see
     sample()."""
+    if not isinstance(full.image_latent, Tensor):
+        raise ValueError("solve() takes conditions of pictures of one size")
     noise = initial_noise(full.image_latent.shape[1:], seeds).to(bundle.device)
     latent = sample(
         bundle.model, full, empty, noise, settings, seeds=seeds, start=start, on_step=on_step

@@ -65,7 +65,10 @@ class Timing:
 
 
 def random_model(
-    config: ModelConfig, seed: int = 0, device="cpu", dtype=torch.float32
+    config: ModelConfig,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> PixWizard:
     """A model whose weights are small random numbers: speed does not depend on what they mean."""
     with torch.device("meta"):
@@ -78,7 +81,12 @@ def random_model(
 
 
 def random_conditions(
-    config: ModelConfig, side: int, text: int, device="cpu", dtype=torch.float32, tokens: int = 576
+    config: ModelConfig,
+    side: int,
+    text: int,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    tokens: int = 576,
 ) -> tuple[Condition, Condition, Tensor]:
     """Full condition, empty text of the same padded length, and noise, for a square latent."""
     generator = torch.Generator(device).manual_seed(1)
@@ -175,12 +183,16 @@ def compare(
         rounds = [
             [clock(lambda w=way: w(noise, 0.5), now)[0] for way in ways] for _ in range(pairs)
         ]
-        seconds = [statistics.median(column) for column in zip(*rounds, strict=True)]
+        reference_s, same_layers_s, ours_s = (
+            statistics.median(column) for column in zip(*rounds, strict=True)
+        )
         weights = [*model.parameters()]
         timings.append(
             Timing(
                 case,
-                *seconds,
+                reference_s,
+                same_layers_s,
+                ours_s,
                 prepare,
                 max(float((first - other).abs().max()) for other in others),
                 peak_bytes(lambda: before(noise, 0.5), weights),  # noqa: B023

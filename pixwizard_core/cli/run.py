@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import CanvasError, PixWizardError
 from ..seeds import later_seed, seed_argument
@@ -15,6 +16,9 @@ from ..taught import Taught
 from .models import add_model_options, load_asked, load_small, model_files
 from .progress import progress
 from .wording import add_phrasing_option, task_lines, warn_of_untaught
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TEXT_TO_IMAGE = "text2image"
 SETTINGS = ("steps", "solver", "shift", "w_text", "w_image", "tokens")  # options of SampleSettings
@@ -180,7 +184,7 @@ def _sentence(arguments: argparse.Namespace, taught: Taught) -> str:
     return instruction(arguments.task, **words, **chosen, taught=taught)
 
 
-def _pictures(arguments: argparse.Namespace) -> list[tuple[str, object]]:
+def _pictures(arguments: argparse.Namespace) -> list[tuple[str, Tensor]]:
     """(name for the files, picture) of all inputs; equal names get a number."""
     import torch
 

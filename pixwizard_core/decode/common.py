@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from ..canvas.images import ensure_rgb
@@ -52,13 +54,14 @@ def parse_hex(text: str) -> Rgb:
     try:
         if len(digits) != 6:
             raise ValueError
-        return tuple(int(digits[i : i + 2], 16) for i in (0, 2, 4))
+        red, green, blue = (int(digits[i : i + 2], 16) for i in (0, 2, 4))
+        return red, green, blue
     except ValueError:
         raise DecodeError(f"{text!r} is not a colour of the form #rrggbb") from None
 
 
-def check_rgb(values: object) -> Rgb:
-    """Three whole numbers 0..255. Raises DecodeError."""
+def check_rgb(values: Any) -> Rgb:
+    """Three whole numbers 0..255, from any sequence. Raises DecodeError."""
     try:
         red, green, blue = (int(v) for v in values)
     except (TypeError, ValueError, OverflowError):

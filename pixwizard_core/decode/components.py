@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,8 +16,10 @@ def label(mask: Tensor, diagonal: bool = True) -> tuple[Tensor, int]:
     from scipy import ndimage
 
     structure = ndimage.generate_binary_structure(2, 2 if diagonal else 1)
-    labels, count = ndimage.label(mask.cpu().numpy(), structure)
-    return torch.from_numpy(labels).long().to(mask.device), int(count)
+    labels = np.empty(mask.shape, np.int32)
+    ndimage.label(mask.cpu().numpy(), structure, labels)
+    numbers = torch.from_numpy(labels).long().to(mask.device)
+    return numbers, int(numbers.max()) if numbers.numel() else 0
 
 
 def distance_inside(mask: Tensor) -> Tensor:

@@ -156,12 +156,16 @@ def _entries(value: Any, depth: int = 0) -> list[_Entry]:
 
 def _named(entries: list[_Entry], picture: dict) -> list[_Entry]:
     """Boxes of a Florence entry, whose bare numbers are corners, with its labels and scores."""
-    labels, scores = picture.get("labels"), picture.get("scores")
-    fits = [isinstance(x, (list, tuple)) and len(x) == len(entries) for x in (labels, scores)]
-    found = []
+
+    def one_each(name: str) -> Sequence[Any] | None:
+        values = picture.get(name)
+        fits = isinstance(values, (list, tuple)) and len(values) == len(entries)
+        return values if fits else None
+
+    labels, scores, found = one_each("labels"), one_each("scores"), []
     for i, entry in enumerate(entries):
-        score = _score(scores[i]) if fits[1] else entry.score
-        label = str(labels[i]) if fits[0] else entry.label
+        score = entry.score if scores is None else _score(scores[i])
+        label = entry.label if labels is None else str(labels[i])
         found.append(_Entry(entry.numbers, entry.form or XYXY, score, label))
     return found
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,8 @@ CLIP_L_VISION = {
     "num_channels": 3,
     "hidden_act": "quick_gelu",
 }
-KINDS = {
+Encoder = Gemma | ClipText | ClipVision
+KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "gemma": (GemmaConfig, Gemma),
     "clip_text": (ClipTextConfig, ClipText),
     "clip_vision": (ClipVisionConfig, ClipVision),
@@ -84,7 +86,7 @@ def build(
     attention: Attention = sdpa,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-) -> nn.Module:
+) -> Encoder:
     """An encoder whose weights are still to be filled or drawn.
 
     kind: "gemma", "clip_text" or "clip_vision". settings: under their published names. Raises
@@ -139,7 +141,7 @@ def filled(
     *,
     device: torch.device | str,
     dtype: torch.dtype,
-) -> nn.Module:
+) -> Encoder:
     """A model with exactly these weights, in eval mode and frozen.
 
     Built without memory first, so that it never exists twice. Raises EncoderError when settings

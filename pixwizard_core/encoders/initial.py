@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -27,8 +29,9 @@ def draw_weights(model: Gemma | ClipText | ClipVision, generator: torch.Generato
             module.weight.zero_()
         elif isinstance(module, (nn.Linear, nn.Embedding, nn.Conv2d)):
             draw(module.weight, spreads(name), generator)
-            if getattr(module, "bias", None) is not None:
-                module.bias.zero_()
+            bias = getattr(module, "bias", None)
+            if isinstance(bias, Tensor):
+                bias.zero_()
     if isinstance(model, Gemma):
         model.embed_tokens.weight[model.config.pad_token_id] = 0
     if isinstance(model, ClipVision):
@@ -42,12 +45,12 @@ def draw(weight: Tensor, spread: float, generator: torch.Generator) -> None:
     weight.copy_(values * spread)
 
 
-def gemma_spreads(model: Gemma):
+def gemma_spreads(model: Gemma) -> Callable[[str], float]:
     """The standard deviation of a module's weights by its name."""
     return lambda name: model.config.initializer_range
 
 
-def clip_spreads(model: ClipText | ClipVision):
+def clip_spreads(model: ClipText | ClipVision) -> Callable[[str], float]:
     """The standard deviation of a module's weights by its name."""
     width, depth = model.config.hidden_size, model.config.num_hidden_layers
     by_ending = {

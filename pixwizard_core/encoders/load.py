@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -19,7 +20,17 @@ from ..errors import CheckpointError, EncoderError
 from ..json_text import read_json
 from ..weights.finite import require_finite
 from ..weights.weightfile import WeightFile, open_weights
-from .architectures import CLIP_L_TEXT, CLIP_L_VISION, GEMMA_2B, Weights, filled, own_name
+from .architectures import (
+    CLIP_L_TEXT,
+    CLIP_L_VISION,
+    GEMMA_2B,
+    Encoder,
+    Weights,
+    filled,
+    own_name,
+)
+from .clip import ClipText, ClipVision
+from .gemma import Gemma
 from .text import TextEncoder, Tokenizers
 from .tokenizer import CLIP_TOKENS, GEMMA_TOKENS, TextTokenizer, load_tokenizer
 from .vision import VisionEncoder
@@ -257,16 +268,19 @@ def load_text_encoder(
     Each tokenizer.json is looked for beside its weights unless its place is given. Raises
     EncoderError for wrong models, missing files and vocabularies that do not match.
     """
-    parts, tokenizers = [], []
+    parts: dict[str, Encoder] = {}
+    tokenizers: dict[str, TextTokenizer] = {}
     for kind, path, place in (
         ("gemma", gemma, gemma_tokenizer),
         ("clip_text", clip, clip_tokenizer),
     ):
         source = read_source(kind, path)
-        tokenizers.append(source_tokenizer(kind, source, place))
-        parts.append(filled(kind, source.config, source.weights, device=device, dtype=dtype))
-    length = parts[1].config.max_position_embeddings
-    return TextEncoder(*parts, Tokenizers(*tokenizers, length))
+        tokenizers[kind] = source_tokenizer(kind, source, place)
+        parts[kind] = filled(kind, source.config, source.weights, device=device, dtype=dtype)
+    words, pooled = cast(Gemma, parts["gemma"]), cast(ClipText, parts["clip_text"])
+    length = pooled.config.max_position_embeddings
+    both = Tokenizers(tokenizers["gemma"], tokenizers["clip_text"], length)
+    return TextEncoder(words, pooled, both)
 
 
 def source_tokenizer(kind: str, source: Source, place: str | Path | None = None) -> TextTokenizer:
@@ -288,7 +302,7 @@ def load_vision_encoder(
     """Load CLIP vision from a folder or file. Raises EncoderError for any other model."""
     source = read_source("clip_vision", path)
     model = filled("clip_vision", source.config, source.weights, device=device, dtype=dtype)
-    return VisionEncoder(model)
+    return VisionEncoder(cast(ClipVision, model))
 
 
 def require_widths(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Config = TypeVar("Config")
+Config = TypeVar("Config", "GemmaConfig", "ClipTextConfig", "ClipVisionConfig")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def require_divisible(name: str, value: int, by: int) -> None:
         raise ValueError(f"{name} {value} is not a multiple of {by}")
 
 
-def config_from(kind: type[Config], values: Mapping[str, object]) -> Config:
+def config_from(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """A config from published settings. What does not change a number, such as dropout, is left
     out."""
     known = {item.name for item in fields(kind)}

@@ -30,6 +30,13 @@ def conv3(inputs: int, outputs: int, **options) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, **FACTORY, **options)
 
 
+def bias_of(layer: nn.Conv2d) -> Tensor:
+    """The bias of a layer that has one."""
+    if layer.bias is None:
+        raise ValueError("this layer was built without a bias")
+    return layer.bias
+
+
 class Clamp(nn.Module):
     """Soft limit of the latent to -3..3, the range TAESD decoders expect."""
 
@@ -45,12 +52,9 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
+        last = conv3(outputs, outputs)
         self.conv = nn.Sequential(
-            conv3(inputs, outputs),
-            nn.ReLU(),
-            conv3(outputs, outputs),
-            nn.ReLU(),
-            conv3(outputs, outputs),
+            conv3(inputs, outputs), nn.ReLU(), conv3(outputs, outputs), nn.ReLU(), last
         )
         self.skip = (
             nn.Identity()
@@ -59,8 +63,8 @@ class Block(nn.Module):
         )
         self.fuse = nn.ReLU()
         with torch.no_grad():
-            self.conv[-1].weight.mul_(0.1)
-            self.conv[-1].bias.zero_()
+            last.weight.mul_(0.1)
+            bias_of(last).zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fuse(self.conv(x) + self.skip(x))
@@ -87,7 +91,7 @@ def decoder(latent_channels: int = 4) -> nn.Sequential:
     picture = conv3(WIDTH, 3)
     with torch.no_grad():  # a fresh decoder paints mid grey, not noise around black
         picture.weight.mul_(0.1)
-        picture.bias.fill_(0.5)
+        bias_of(picture).fill_(0.5)
     return nn.Sequential(*layers, *blocks(1), picture)
 
 
@@ -127,7 +131,15 @@ def fold_normalisation(last: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
         raise ValueError(f"standard deviations must be positive, got {std.tolist()}")
     mean, std = mean.to(last.weight), std.to(last.weight)
     last.weight.div_(std.view(-1, 1, 1, 1))
-    last.bias.sub_(mean).div_(std)
+    bias_of(last).sub_(mean).div_(std)
+
+
+def last_layer(net: nn.Sequential) -> nn.Conv2d:
+    """The convolution that a net ends with. Raises ValueError when it ends with anything else."""
+    layer = net[-1]
+    if not isinstance(layer, nn.Conv2d):
+        raise ValueError(f"the net must end with a convolution. Got: {type(layer).__name__}")
+    return layer
 
 
 def save_autoencoder(model: Autoencoder, path: str | Path, notes: dict | None = None) -> None:

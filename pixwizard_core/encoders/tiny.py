@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
 
 from ..errors import EncoderError
 from ..whole_file import whole_file
-from .architectures import build, weights_of
-from .clip import ClipVision
+from .architectures import Encoder, weights_of
+from .clip import ClipText, ClipVision
+from .gemma import Gemma
 from .initial import draw_weights
 from .load import HEADER_KEYS, OFFICIAL, load_text_encoder, load_vision_encoder
+from .settings import ClipTextConfig, ClipVisionConfig, GemmaConfig, config_from
 from .text import TextEncoder, Tokenizers
 from .tokenizer import load_tokenizer
-from .vae import TaesdCoder, load_latent_coder
+from .vae import LatentCoder, load_latent_coder
 from .vision import VisionEncoder, sinusoid_positions
 
 BUNDLE = Path(__file__).resolve().parent.parent / "tiny"
 TEXT_FILE, CLIP_FILE, VAE_FILE = "text.safetensors", "clip.safetensors", "vae.safetensors"
 
+AnyEncoder = TypeVar("AnyEncoder", Gemma, ClipText, ClipVision)
 SPECIAL_IDS = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
 # The last layer is never read, since features are hidden_states[-2]: three of four layers work.
 TINY_GEMMA = {
@@ -75,18 +78,23 @@ def build_tiny_encoders(
     tokenizers = load_tokenizer_only(tokenizer)
     words = {"vocab_size": tokenizers.gemma.size}
     generator = torch.Generator().manual_seed(seed)
-    gemma = fresh("gemma", {**TINY_GEMMA, **words}, generator)
-    clip_text = fresh("clip_text", {**TINY_CLIP_TEXT, **words}, generator)
-    clip_vision = fresh("clip_vision", TINY_CLIP_VISION, generator)
+    # Through "meta", since layers made on the CPU draw from the global generator.
+    meta: dict[str, Any] = {"device": "meta", "dtype": torch.float32}
+    gemma = fresh(Gemma(config_from(GemmaConfig, {**TINY_GEMMA, **words}), **meta), generator)
+    clip_text = fresh(
+        ClipText(config_from(ClipTextConfig, {**TINY_CLIP_TEXT, **words}), **meta), generator
+    )
+    clip_vision = fresh(
+        ClipVision(config_from(ClipVisionConfig, TINY_CLIP_VISION), **meta), generator
+    )
     spread_positions(clip_vision)
     text = TextEncoder(gemma, clip_text, tokenizers)
     return text.to(device).train(), VisionEncoder(clip_vision).to(device).train()
 
 
-def fresh(kind: str, settings: dict, generator: torch.Generator) -> nn.Module:
-    """An untrained encoder, float32 on the CPU."""
-    # Through "meta", since layers made on the CPU draw from the global generator.
-    model = build(kind, settings, device="meta", dtype=torch.float32).to_empty(device="cpu")
+def fresh(model: AnyEncoder, generator: torch.Generator) -> AnyEncoder:
+    """An encoder built on "meta", untrained, on the CPU."""
+    model = model.to_empty(device="cpu")
     draw_weights(model, generator)
     return model
 
@@ -123,7 +131,7 @@ def save_encoders(text: TextEncoder, vision: VisionEncoder, folder: str | Path) 
             file.write(data)
 
 
-def tiny_config(kind: str, model: nn.Module) -> dict:
+def tiny_config(kind: str, model: Encoder) -> dict[str, object]:
     """The settings a model of ours was built with, read back from it."""
     tiny = {"gemma": TINY_GEMMA, "clip_text": TINY_CLIP_TEXT, "clip_vision": TINY_CLIP_VISION}
     return {**tiny[kind], **{k: v for k, v in asdict(model.config).items() if k in OFFICIAL[kind]}}
@@ -147,6 +155,6 @@ def load_vae(
     *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
-) -> TaesdCoder:
+) -> LatentCoder:
     """The trained autoencoder of a folder, frozen."""
     return load_latent_coder(Path(folder) / VAE_FILE, device=device, dtype=dtype)

@@ -44,10 +44,10 @@ class TextTokenizer:
 
     def __init__(self, tokenizer: Tokenizer, tokens: SpecialTokens, name: str = "tokenizer"):
         """Raises EncoderError when the vocabulary lacks one of the special tokens."""
-        ids = {
-            token: tokenizer.token_to_id(token) for token in (tokens.pad, tokens.bos, tokens.eos)
-        }
-        missing = [token for token, number in ids.items() if number is None]
+        wanted = (tokens.pad, tokens.bos, tokens.eos)
+        found = {token: tokenizer.token_to_id(token) for token in wanted}
+        ids = {token: number for token, number in found.items() if number is not None}
+        missing = [token for token in found if token not in ids]
         if missing:
             raise EncoderError(
                 f"{name}: the vocabulary has no {' or '.join(missing)}; it belongs to another model"
@@ -154,7 +154,8 @@ def clip_tokenizer(folder: Path) -> Tokenizer:
     try:
         vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
         lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()
-        merges = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
+        pairs = [line.split() for line in lines if line and not line.startswith("#version")]
+        merges = [(first, second) for first, second in pairs]
         bpe = models.BPE(
             vocabulary, merges, unk_token=CLIP_TOKENS.eos, end_of_word_suffix="</w>", fuse_unk=False
         )

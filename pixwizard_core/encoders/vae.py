@@ -40,9 +40,11 @@ class LatentCoder(Protocol):
 
     def encode(self, pixels: Tensor) -> Tensor:
         """pixels (B,3,H,W) in -1..1, sides multiples of 8 → latent (B,4,H/8,W/8)."""
+        ...
 
     def decode(self, latent: Tensor) -> Tensor:
         """latent (B,4,h,w) → pixels (B,3,8h,8w) in -1..1."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,18 @@ class TaesdCoder:
 
     model: Autoencoder
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the layers compute in."""
+        return next(self.model.taesd_encoder.parameters()).dtype
+
     def encode(self, pixels: Tensor) -> Tensor:
-        computed = self.model.taesd_encoder[0].weight.dtype
-        latent = self.model.encode(pixels.to(computed))
-        return finite_output(latent, VAE, computed).to(pixels.dtype)
+        latent = self.model.encode(pixels.to(self.dtype))
+        return finite_output(latent, VAE, self.dtype).to(pixels.dtype)
 
     def decode(self, latent: Tensor) -> Tensor:
-        computed = self.model.taesd_encoder[0].weight.dtype
-        painted = self.model.decode(latent.to(computed))
-        return finite_output(painted, VAE, computed).clamp(-1, 1).to(latent.dtype)
+        painted = self.model.decode(latent.to(self.dtype))
+        return finite_output(painted, VAE, self.dtype).clamp(-1, 1).to(latent.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +147,10 @@ def sdxl_vae(tensors: dict[str, Tensor], name: str) -> Any:
             f"{name} is not a 4-channel Stable Diffusion VAE ({found}). {VAE_WANTED}"
         )
     try:
-        from diffusers import AutoencoderKL
-        from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+        from diffusers import AutoencoderKL  # pyright: ignore[reportMissingImports]
+        from diffusers.loaders.single_file_utils import (  # pyright: ignore[reportMissingImports]
+            convert_ldm_vae_checkpoint,
+        )
     except ImportError as problem:
         raise EncoderError(
             "reading this VAE outside ComfyUI needs diffusers: pip install 'pixwizard[cli]'"

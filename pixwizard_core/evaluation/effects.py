@@ -138,7 +138,7 @@ def effects_json(effects: Sequence[Effect]) -> str:
 def plot_effects(effects: Sequence[Effect], path: str | Path) -> None:
     """Each task's score along each kind of change, one panel a kind; the dashed line is the task's
     own setting. Needs matplotlib; raises ImportError without it."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
     own = next(effect for effect in effects if effect.variation.kind == "own")
     kinds = list(dict.fromkeys(e.variation.kind for e in effects if e is not own))

@@ -52,7 +52,7 @@ def _scan(data: bytes) -> None:
     for opcode, argument, position in pickletools.genops(data):
         if opcode.name not in PLAIN:
             raise _refused(argument if opcode.name == "GLOBAL" else opcode.name)
-        if opcode.name in STORE and (argument or 0) > position:
+        if opcode.name in STORE and (argument or 0) > (position or 0):
             raise PixWizardError(
                 f"the pickle stores a value as number {argument}, where it cannot have that many, "
                 "so it is not opened"

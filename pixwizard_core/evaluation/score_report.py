@@ -151,7 +151,7 @@ def from_json(text: str) -> list[TaskScore]:
 def plot(results: Sequence[TaskScore], path: str | Path) -> None:
     """Bars of each task's first score, by who answered, one panel a task. Needs matplotlib; raises
     ImportError without it."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
     columns = columns_of(results)
     across = min(6, len(results))

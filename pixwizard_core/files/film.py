@@ -45,15 +45,21 @@ class Film:
 
 
 class Frame(Protocol):
-    """A decoded frame. is_key: whether decoding can start here."""
+    """A decoded frame. time: in the stream's own unit. is_key: whether decoding can start here.
+    mark: a sum of its samples. size: (width, height) in px, as shown."""
 
-    time: int | None
-    is_key: bool
-    mark: str
-    size: Size
+    @property
+    def time(self) -> int | None: ...
+    @property
+    def is_key(self) -> bool: ...
+    @property
+    def mark(self) -> str: ...
+    @property
+    def size(self) -> Size: ...
 
     def picture(self) -> Tensor:
         """(1, 3, H, W) float32 in 0..1."""
+        ...
 
 
 class Source(Protocol):
@@ -61,16 +67,20 @@ class Source(Protocol):
 
     def frames(self) -> Iterator[Frame]:
         """From where it stands to the end."""
+        ...
 
     def seek(self, time: int) -> Iterator[Frame]:
         """Frames from a key frame at or before a time, as far as the container finds it; none where
         it cannot."""
+        ...
 
     def listening(self) -> AbstractContextManager[object]:
         """While decoding in this block, hear what the decoder complains of."""
+        ...
 
     def note(self) -> str:
         """After the end: what was wrong."""
+        ...
 
     def close(self) -> None: ...
 
@@ -141,7 +151,7 @@ class FilmReader:
 
     def __init__(self) -> None:
         self.path = ""
-        self.source: Source | None = None
+        self.source: Source | None = None  # closed while there is none
         self.frames: Iterator[Frame] = iter(())
         self.next = 0  # number of the frame that comes next
         self.walked = True  # from the start, without a jump
@@ -171,11 +181,11 @@ class FilmReader:
         """The frame, by the shorter way; None where that leads to another."""
         behind = shot.number < self.next
         key = shot.keys[self.back] if self.back < len(shot.keys) else None
-        if key and (behind or key[0] > self.next):
+        if key and self.source and (behind or key[0] > self.next):
             self.walked, self.next = False, shot.number + 1
             self.frames = self.source.seek(key[1])
             for frame in self.frames:
-                if frame.time is None or frame.time >= shot.time:
+                if frame.time is None or shot.time is None or frame.time >= shot.time:
                     return frame if _is(frame, shot) else None
             return None
         if behind:
@@ -190,8 +200,8 @@ class FilmReader:
         if self.source is not None:
             self.source.close()
         self.source = None
-        self.source = open_source(Path(path))
-        self.path, self.frames, self.next, self.walked = path, self.source.frames(), 0, True
+        self.source = source = open_source(Path(path))
+        self.path, self.frames, self.next, self.walked = path, source.frames(), 0, True
 
     def close(self) -> None:
         """Let go of the file."""

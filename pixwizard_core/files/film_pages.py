@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
 from pathlib import Path
 
 from torch import Tensor
@@ -68,12 +67,13 @@ class Pages:
 class Page:
     """One frame of a picture file, as it is shown."""
 
-    time, is_key = None, False
+    time: int | None = None
+    is_key: bool = False
 
     def __init__(self, image) -> None:
         self.image = image
 
-    @cached_property
+    @property
     def mark(self) -> str:
         """Sum of the pixels, and what they stand for."""
         seen = self.image.convert("RGBA") if self.image.mode in ("P", "PA") else self.image

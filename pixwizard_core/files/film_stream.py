@@ -11,11 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ..errors import CanvasError, PixWizardError, one_line
+
+if TYPE_CHECKING:  # PyAV is optional, and these names serve types alone
+    from av import Packet, VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+    from numpy.typing import NDArray
 
 MATRIX = "DISPLAYMATRIX"
 LEAST_MISSING_S = 0.2  # of a film's length; less is rounding and the time of its last frame
@@ -28,10 +36,11 @@ class Stream:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.av, self.container = _opened(path)
-        self.stream = _film_of(self.container)
-        if self.stream is None:
+        stream = _film_of(self.container)
+        if stream is None:
             self.container.close()
             raise CanvasError(f"{path.name} holds no video")
+        self.stream = stream
         self.stream.thread_type = "NONE"
         self.packets = self.bad = self.others = 0
         self.end: int | None = None
@@ -55,7 +64,7 @@ class Stream:
                 return
             yield from self._decoded(packet)
 
-    def _decoded(self, packet) -> Iterator[StreamFrame]:
+    def _decoded(self, packet: Packet | None) -> Iterator[StreamFrame]:
         cut = packet is not None and packet.is_corrupt
         self.packets += packet is not None and packet.size > 0
         self.bad += cut
@@ -111,7 +120,7 @@ class Stream:
         if self.stream.frames > self.packets:
             return f"its header says {self.stream.frames} frames, but {self.packets} are there"
         told = self._told_s()
-        if told is None or self.end is None:
+        if told is None or self.end is None or self.stream.time_base is None:
             return ""
         start = self.stream.start_time or 0
         end = float((self.end - start) * self.stream.time_base)
@@ -121,7 +130,7 @@ class Stream:
 
     def _told_s(self) -> float | None:
         """The length that the container declares, if it can only be the film's."""
-        if self.stream.duration:
+        if self.stream.duration and self.stream.time_base:
             return float(self.stream.duration * self.stream.time_base)
         if self.container.duration and len(self.container.streams) == 1:
             return self.container.duration / self.av.time_base
@@ -134,11 +143,11 @@ class Stream:
 class StreamFrame:
     """A decoded frame of a film."""
 
-    def __init__(self, frame) -> None:
+    def __init__(self, frame: VideoFrame) -> None:
         self.frame = frame
         self.time, self.is_key = frame.pts, bool(frame.key_frame)
 
-    @cached_property
+    @property
     def mark(self) -> str:
         """Sums of the planes, and how they are to be read."""
         frame = self.frame
@@ -164,11 +173,11 @@ class StreamFrame:
         return image_01.flip(axes).contiguous() if axes or transposed else image_01
 
 
-def _range(frame) -> int:
+def _range(frame: VideoFrame) -> int:
     return int(frame.color_range)
 
 
-def _planes(frame) -> Iterator:
+def _planes(frame: VideoFrame) -> Iterator[NDArray[Any]]:
     """The samples of each plane without what fills up its rows; of rare formats the colours."""
     import numpy as np
 
@@ -182,7 +191,7 @@ def _planes(frame) -> Iterator:
         yield np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
 
 
-def _turn(frame) -> tuple[bool, bool, bool]:
+def _turn(frame: VideoFrame) -> tuple[bool, bool, bool]:
     """(swap the sides, then mirror left and right, then up and down) for display."""
     import numpy as np
 
@@ -194,13 +203,13 @@ def _turn(frame) -> tuple[bool, bool, bool]:
     return (True, c < 0, b < 0) if abs(b) > abs(a) else (False, a < 0, d < 0)
 
 
-def _film_of(container):
+def _film_of(container: InputContainer) -> VideoStream | None:
     films = [s for s in container.streams.video if not _is_cover(s)]
     best = container.streams.best("video")
-    return best if best in films else next(iter(films), None)
+    return next((film for film in films if film is best), next(iter(films), None))
 
 
-def _is_cover(stream) -> bool:
+def _is_cover(stream: VideoStream) -> bool:
     """Whether a stream is one picture that is shown in lists, of a film or a piece of music."""
     from av.stream import Disposition
 
@@ -233,7 +242,7 @@ def _complaints() -> Iterator[list]:
                 av.logging.set_level(_level)
 
 
-def _opened(path: Path):
+def _opened(path: Path) -> tuple[ModuleType, InputContainer]:
     try:
         import av
     except ImportError:

@@ -71,7 +71,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
     path = Path(path)
     with opened(path) as file:
         # Pillow finds some notes on orientation only while it decodes, and turns a TIFF by itself.
-        late = {"PNG": _png_may_turn, "TIFF": _tiff_may_turn}.get(file.format)
+        late = {"PNG": _png_may_turn, "TIFF": _tiff_may_turn}.get(file.format or "")
         if late is not None:
             return upright(file).size if late(path, file) else file.size
         turned = file.getexif().get(ORIENTATION, 1) in SIDEWAYS
@@ -102,7 +102,8 @@ def _png_may_turn(path: Path, file: Image.Image) -> bool:
 
 
 def _tiff_may_turn(path: Path, file: Image.Image) -> bool:
-    return file.tag_v2.get(ORIENTATION, 1) != 1 or XMP in file.tag_v2
+    tags = getattr(file, "tag_v2", {})  # of TIFF pictures alone
+    return tags.get(ORIENTATION, 1) != 1 or XMP in tags
 
 
 def allow_pixels(count: int) -> None:
@@ -140,7 +141,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except CanvasError:
         raise
     except Image.DecompressionBombError as error:
-        raise CanvasError(_too_large(path, 2 * Image.MAX_IMAGE_PIXELS)) from error
+        raise CanvasError(_too_large(path, 2 * (Image.MAX_IMAGE_PIXELS or 0))) from error
     except Exception as error:  # its readers raise a dozen kinds for broken files
         reason = reason_of(error, 120)
         raise CanvasError(f"{path.name} cannot be read as a picture ({reason})") from error

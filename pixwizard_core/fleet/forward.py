@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..canvas import Canvas
 from ..canvas.images import ensure_rgb
-from ..encoders.text import TextFeatures
+from ..encoders.text import TextEncoder, TextFeatures
 from ..generate import SampleSettings, Start
 from ..pipeline import Bundle, answer, settings_for
 
@@ -25,7 +25,7 @@ KNOWN_TEXTS = 256
 class RememberedTexts(nn.Module):
     """A text encoder that encodes each sentence by itself, and the last few hundred once."""
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: TextEncoder | RememberedTexts) -> None:
         super().__init__()
         self.encoder = encoder
         self.known: dict[str, TextFeatures] = {}

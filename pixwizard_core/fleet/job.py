@@ -30,7 +30,7 @@ class ModelFiles:
     None is the bundled model."""
 
     folder: str | None = None
-    released: tuple[str, str, str, str] | None = None  # model, gemma, clip, vae
+    released: tuple[str, ...] | None = None  # model, gemma, clip, vae
     dtype: str = "bfloat16"
 
     def load(self, device: str):

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import PixWizardError
 from .index import Record, as_line
@@ -28,7 +29,7 @@ from .work import Worker
 MEGABYTE = 1 << 20
 LEAST_STORE_MB = 80  # Ray refuses less than 75 MB
 IN_FLIGHT = 2  # chains at a worker, so that the next one is there when one ends
-Row = dict[str, object]
+Row = dict[str, Any]
 
 # Of Ray Data. With blocks of one byte each record is a block, delivered as soon as it is there.
 SETTINGS = {
@@ -154,6 +155,7 @@ def _ray():
     try:
         import ray
         import ray.data
+        import ray.exceptions
     except ImportError:
         raise PixWizardError(
             'the engine "ray" is not installed: pip install "pixwizard[ray]", or use --engine local'

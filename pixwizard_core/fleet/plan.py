@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..canvas import Canvas, Size, plan
 from ..errors import InstructionError, PixWizardError
@@ -88,7 +89,7 @@ def _item(
         task = words.get("task") or FREE_TEXT
     elif words.get("task"):
         task = words["task"]
-        given = {name: words.get(name, "") for name in FIELDS}
+        given: dict[str, Any] = {name: words.get(name, "") for name in FIELDS}
         chosen = read_phrasing(words["phrasing"]) if words.get("phrasing") else {}
         sentence = instruction(task, **given, **chosen, taught=taught)
     else:
@@ -180,7 +181,7 @@ def _sequence(
         todos.append(Todo(item, job.key(item, before), before))
         before = todos[-1].key
     first = next((at for at, todo in enumerate(todos) if not is_done(todo)), len(todos))
-    if job.temporal.start > 0 and first < len(todos):
+    if job.temporal and job.temporal.start > 0 and first < len(todos):
         kept = LatentStore(Path(job.out))
         while first > 0 and not kept.has(todos[first].before):
             first -= 1  # what it starts from is gone, so that is made again as well

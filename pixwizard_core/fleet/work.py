@@ -7,11 +7,11 @@ from __future__ import annotations
 import errno
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ from .plan import Batch, Chain, Todo, canvas_of
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 READ_AHEAD, WRITE_BEHIND = 2, 4  # batches
 Answer = Tensor | Exception
+Result = TypeVar("Result")
 REASON_LENGTH = 300
 log = logging.getLogger(__name__)
 
@@ -65,20 +66,20 @@ class Worker:
     def paint(self, batch: Batch, images: Sequence[Answer]) -> list[Answer]:
         """The answers of a batch, or why there is none. When a batch fails as a whole its items are
         tried one by one, so that one bad item costs no other its result."""
-        good = [i for i, image in enumerate(images) if isinstance(image, Tensor)]
+        good = {i: image for i, image in enumerate(images) if isinstance(image, Tensor)}
         answers: list[Answer] = list(images)
         if self.job.temporal and not good:
             self._carry(batch[0])
         if good:
-            painted = self._tried(lambda: self._paint([batch[i] for i in good],
-                                                      [images[i] for i in good]))  # fmt: skip
+            todos = [batch[i] for i in good]
+            painted = self._tried(lambda: self._paint(todos, [*good.values()]))
             for place, i in enumerate(good):
                 if isinstance(painted, list):
                     answers[i] = painted[place]
                 elif len(good) == 1:
                     answers[i] = painted
                 else:
-                    alone = self._tried(lambda i=i: self._paint([batch[i]], [images[i]]))
+                    alone = self._tried(lambda i=i: self._paint([batch[i]], [good[i]]))
                     answers[i] = alone[0] if isinstance(alone, list) else alone
         return answers
 
@@ -88,13 +89,12 @@ class Worker:
         settings = job.settings_of(items[0].task)
         seeds = [job.seed_of(item) for item in items]
         if job.temporal:
-            return [self._frame(todos[0], images[0])]
+            return [self._frame(todos[0], images[0], job.temporal.start)]
         sentences = [item.instruction for item in items]
         return paint(self.bundle, canvases, images, sentences, seeds, settings, job.batch)
 
-    def _frame(self, todo: Todo, image: Tensor) -> Tensor:
+    def _frame(self, todo: Todo, image: Tensor, start: float) -> Tensor:
         item, job = todo.item, self.job
-        start = job.temporal.start
         before = self.latents.load(todo.before) if todo.before and start > 0 else None
         answer, latent = paint_frame(
             self.bundle, canvas_of(item, job), image, item.instruction, job.seed_of(item),
@@ -118,12 +118,12 @@ class Worker:
         return [self._write(*row) for row in rows]
 
     def _write(self, todo: Todo, image: Answer, answer: Answer) -> Record:
-        if isinstance(answer, Tensor):
-            record = self._tried(lambda: self._record(todo, image, answer))
-            if isinstance(record, dict):
-                return record
-            answer = record
-        return failed(todo, answer)
+        if isinstance(answer, Exception):
+            return failed(todo, answer)
+        if isinstance(image, Exception):  # then there is no answer either
+            return failed(todo, image)
+        record = self._tried(lambda: self._record(todo, image, answer))
+        return failed(todo, record) if isinstance(record, Exception) else record
 
     def _record(self, todo: Todo, image: Tensor, answer: Tensor) -> Record:
         job, item = self.job, todo.item
@@ -145,12 +145,14 @@ class Worker:
             "width": item.size.width, "height": item.size.height,
             "model_width": canvas.model.width, "model_height": canvas.model.height,
             "files": files, "data": facts,
-            "metrics": job.score(item.truth, answer, image, job.palette) if item.truth else {},
+            "metrics": job.score(item.truth, answer, image, job.palette)
+            if item.truth and job.score else {},
         }  # fmt: skip
 
-    def _tried(self, attempt) -> Any:
+    def _tried(self, attempt: Callable[[], Result]) -> Result | Exception:
         """What attempt() gives, after as many tries as the job allows, or the error of the last. A
         user's mistake is not tried again: it stays one."""
+        last: Exception = PixWizardError("nothing was attempted")
         for number in range(self.retries + 1):
             try:
                 return attempt()

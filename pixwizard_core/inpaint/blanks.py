@@ -81,7 +81,7 @@ def prepare_inpaint(
     canvas = plan(width, height, centres, fit)
     if context is not None and bool(selected.any()):
         shown = selected.any(0, keepdim=True) if one_crop else selected
-        canvas = canvas_around(shown, context, centres)
+        return _punched(image_01, selected, canvas_around(shown, context, centres), level)
     return _punched(image_01, selected, canvas, level)
 
 
@@ -142,7 +142,9 @@ def _fill(name: str) -> float:
     return FILLS[name]
 
 
-def _punched(source: Tensor, mask: Tensor, canvas: Canvas, level: float) -> BlankedPicture:
+def _punched(
+    source: Tensor, mask: Tensor, canvas: Canvas | CanvasBatch, level: float
+) -> BlankedPicture:
     hole = _hole(mask, canvas)
     picture = canvas.fit_image(source).masked_fill(hole[:, None], level)
     return BlankedPicture(picture, hole, canvas, source, mask)

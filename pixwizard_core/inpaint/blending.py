@@ -21,7 +21,7 @@ def composite(source: Tensor, result: Tensor, mask: Tensor | None, feather: floa
     """
     images.check_image(source, "source")
     images.check_image(result, "result")
-    size = source.shape[-2:]
+    size = (source.shape[-2], source.shape[-1])
     if result.shape[-2:] != size:
         raise CanvasError(
             f"the result is {result.shape[-1]} x {result.shape[-2]} px, the source "
@@ -30,7 +30,7 @@ def composite(source: Tensor, result: Tensor, mask: Tensor | None, feather: floa
         )
     if mask is None:
         mask = torch.zeros(1, *size, dtype=torch.float32, device="cpu")
-    mask = images.as_mask(mask, size=tuple(size)).float().to(source.device)
+    mask = images.as_mask(mask, size=size).float().to(source.device)
     batch = _batch(source, result, mask)
     source = source.expand(batch, -1, -1, -1)
     painted = _with_channels(result.to(source), source.shape[1]).expand(batch, -1, -1, -1)

@@ -3,10 +3,8 @@ device."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,49 +19,35 @@ class HasArray(Protocol):
 
 
 Array: TypeAlias = Tensor | HasArray | Sequence[Any]
-Given, Measured = ParamSpec("Given"), TypeVar("Measured")
-PAIR = 2  # a prediction and its truth come first
 
 
-def arrays(
-    *, unit: bool = False, exact: bool = False
-) -> Callable[[Callable[Given, Measured]], Callable[Given, Measured]]:
-    """Let a measure take any arrays: its first two arguments, and `valid`, become tensors on one
-    device, the first two of one type.
+def floats(prediction: Array, truth: Array, *, unit: bool = False) -> tuple[Tensor, Tensor]:
+    """Both as floats of one type on one device; whole numbers as float64, since they would wrap.
 
     unit: the measure is about values in 0..1, so whole numbers and other ranges are refused.
-    exact: labels and masks stay as they are; all else is computed in floats, since whole numbers
-    would wrap around. Raises MetricError naming the shapes, types or ranges met.
+    Raises MetricError naming the shapes, types or ranges met.
     """
+    one, two = _pair(prediction, truth)
+    if unit:
+        require_unit(one, "prediction")
+        require_unit(two, "truth")
+    common = torch.promote_types(one.dtype, two.dtype)
+    if not common.is_floating_point:
+        common = torch.float64
+    return one.to(common), two.to(one.device, common)
 
-    def decorate(measure: Callable[Given, Measured]) -> Callable[Given, Measured]:
-        signature = inspect.signature(measure)
-        first, second = list(signature.parameters)[:PAIR]
 
-        @functools.wraps(measure)
-        def taking_arrays(*arguments: Given.args, **named: Given.kwargs) -> Measured:
-            bound = signature.bind(*arguments, **named)
-            values = bound.arguments
-            one, two = (tensor(values[name], name) for name in (first, second))
-            if one.shape != two.shape:
-                raise MetricError(
-                    f"{first} and {second} must have one shape. Got: {tuple(one.shape)} and "
-                    f"{tuple(two.shape)}"
-                )
-            if unit:
-                for name, value in ((first, one), (second, two)):
-                    require_unit(value, name)
-            common = torch.promote_types(one.dtype, two.dtype)
-            if not (exact or common.is_floating_point):
-                common = torch.float64
-            values[first], values[second] = one.to(common), two.to(one.device, common)
-            if values.get("valid") is not None:
-                values["valid"] = tensor(values["valid"], "valid").to(one.device)
-            return measure(*bound.args, **bound.kwargs)
+def labels(prediction: Array, truth: Array) -> tuple[Tensor, Tensor]:
+    """Both as labels or masks of one type on one device. Raises MetricError naming the shapes
+    met."""
+    one, two = _pair(prediction, truth)
+    common = torch.promote_types(one.dtype, two.dtype)
+    return one.to(common), two.to(one.device, common)
 
-        return taking_arrays
 
-    return decorate
+def mask(valid: Array | None, like: Tensor) -> Tensor | None:
+    """The pixels that count, as bool on the device of `like`; None stays None."""
+    return None if valid is None else tensor(valid, "valid").to(like.device).bool()
 
 
 def tensor(value: Array, name: str) -> Tensor:
@@ -89,3 +73,14 @@ def require_unit(value: Tensor, name: str) -> None:
             f"{name} must hold values in 0..1; divide 8-bit values by 255. Got values up to "
             f"{largest:.4g}"
         )
+
+
+def _pair(prediction: Array, truth: Array) -> tuple[Tensor, Tensor]:
+    """Both as tensors. Raises MetricError unless they have one shape."""
+    one, two = tensor(prediction, "prediction"), tensor(truth, "truth")
+    if one.shape != two.shape:
+        raise MetricError(
+            f"prediction and truth must have one shape. Got: {tuple(one.shape)} and "
+            f"{tuple(two.shape)}"
+        )
+    return one, two

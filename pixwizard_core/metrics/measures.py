@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arrays import Array, arrays
+from .arrays import Array, floats, labels, mask
 
 NOTHING = math.nan
 DELTA_1 = 1.25
@@ -23,60 +23,59 @@ SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # for values in 0..1
 
 
-@arrays()
 def rmse(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Root mean square error, in the unit of the input."""
-    (error,) = _select(valid, prediction - truth)
+    prediction, truth = floats(prediction, truth)
+    (error,) = _select(mask(valid, truth), prediction - truth)
     return math.sqrt(_mean(error**2)) if error.numel() else NOTHING
 
 
-@arrays()
 def l1(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Mean absolute error."""
-    (error,) = _select(valid, prediction - truth)
+    prediction, truth = floats(prediction, truth)
+    (error,) = _select(mask(valid, truth), prediction - truth)
     return _mean(error.abs())
 
 
-@arrays()
 def abs_rel(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Mean of |prediction - truth| / truth; pixels with truth <= 0 do not count. For depth in
     metres."""
-    prediction, truth = _select(valid, prediction, truth)
+    prediction, truth = floats(prediction, truth)
+    prediction, truth = _select(mask(valid, truth), prediction, truth)
     known = truth > 0
     return _mean((prediction[known] - truth[known]).abs() / truth[known])
 
 
-@arrays()
 def delta_1(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Share of pixels whose depth is within a factor of 1.25; truth <= 0 does not count, prediction
     <= 0 fails."""
-    prediction, truth = _select(valid, prediction, truth)
+    prediction, truth = floats(prediction, truth)
+    prediction, truth = _select(mask(valid, truth), prediction, truth)
     known = truth > 0
     prediction, truth = prediction[known], truth[known]
     ratio = torch.maximum(prediction / truth, truth / prediction.clamp(min=1e-12))
     return _mean(((ratio < DELTA_1) & (prediction > 0)).double())
 
 
-@arrays()
 def align_scale_shift(prediction: Array, truth: Array, valid: Array | None = None) -> Tensor:
     """The prediction after the best a * prediction + b by least squares: how relative depth is
     compared with truth."""
-    x, y = _select(valid, prediction, truth)
+    prediction, truth = floats(prediction, truth)
+    x, y = _select(mask(valid, truth), prediction, truth)
     x, y = x.double(), y.double()
     spread = ((x - x.mean()) ** 2).sum()
     scale = ((x - x.mean()) * (y - y.mean())).sum() / spread if spread > 0 else x.new_zeros(())
     return (scale * (prediction.double() - x.mean()) + y.mean()).to(prediction.dtype)
 
 
-@arrays(exact=True)
 def pixel_accuracy(prediction: Array, truth: Array, ignore: int | None = None) -> float:
     """Share of pixels with the right label; those whose truth is `ignore` do not count."""
-    valid = None if ignore is None else truth != ignore
-    (right,) = _select(valid, prediction == truth)
+    prediction, truth = labels(prediction, truth)
+    counted = None if ignore is None else truth != ignore
+    (right,) = _select(counted, prediction == truth)
     return _mean(right.double())
 
 
-@arrays(exact=True)
 def mean_iou(prediction: Array, truth: Array, classes: int, ignore: int | None = None) -> float:
     """Intersection over union, averaged over the classes present in prediction or truth.
 
@@ -86,12 +85,12 @@ def mean_iou(prediction: Array, truth: Array, classes: int, ignore: int | None =
     return mean_iou_of(confusion(prediction, truth, classes, ignore))
 
 
-@arrays(exact=True)
 def confusion(prediction: Array, truth: Array, classes: int, ignore: int | None = None) -> Tensor:
     """(classes, classes) long: rows truth, columns prediction. Sum over batches, then
     mean_iou_of()."""
-    valid = None if ignore is None else truth != ignore
-    prediction, truth = _select(valid, prediction, truth)
+    prediction, truth = labels(prediction, truth)
+    counted = None if ignore is None else truth != ignore
+    prediction, truth = _select(counted, prediction, truth)
     return (
         (truth.long() * classes + prediction.long())
         .bincount(minlength=classes**2)
@@ -106,65 +105,65 @@ def mean_iou_of(counts: Tensor) -> float:
     return _mean((both / union)[union > 0])
 
 
-@arrays(exact=True)
 def mask_iou(prediction: Array, truth: Array) -> float:
     """Mean IoU of bool masks (B, H, W), one score a picture; two empty masks agree (1)."""
+    prediction, truth = labels(prediction, truth)
     both, either = _overlap(prediction, truth)
     return _mean(torch.where(either > 0, both / either.clamp(min=1), 1.0))
 
 
-@arrays(exact=True)
 def cumulative_iou(prediction: Array, truth: Array) -> float:
     """cIoU of bool masks (B, H, W): all intersections over all unions, so large objects weigh
     more."""
+    prediction, truth = labels(prediction, truth)
     both, either = _overlap(prediction, truth)
     return float(both.sum() / either.sum()) if either.sum() else NOTHING
 
 
-@arrays()
 def box_iou(prediction_xyxy: Array, truth_xyxy: Array) -> float:
     """Mean IoU of boxes (N, 4) xyxy with exclusive ends, row by row; an empty or reversed box has
     no area."""
-    low = torch.maximum(prediction_xyxy[:, :2], truth_xyxy[:, :2])
-    high = torch.minimum(prediction_xyxy[:, 2:], truth_xyxy[:, 2:])
+    prediction, truth = floats(prediction_xyxy, truth_xyxy)
+    low = torch.maximum(prediction[:, :2], truth[:, :2])
+    high = torch.minimum(prediction[:, 2:], truth[:, 2:])
     both = (high - low).clamp(min=0).double().prod(1)
-    areas = [
-        (b[:, 2:] - b[:, :2]).clamp(min=0).double().prod(1) for b in (prediction_xyxy, truth_xyxy)
-    ]
+    areas = [(b[:, 2:] - b[:, :2]).clamp(min=0).double().prod(1) for b in (prediction, truth)]
     union = areas[0] + areas[1] - both
     return _mean(torch.where(union > 0, both / union.clamp(min=1e-12), 0.0))
 
 
-@arrays()
 def mean_angle_deg(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Mean angle in degrees between vectors (B, 3, H, W) of any length; valid: (B, H, W)."""
+    prediction, truth = floats(prediction, truth)
     cross = torch.linalg.cross(prediction.double(), truth.double(), dim=1).norm(dim=1)
     dot = (prediction.double() * truth.double()).sum(1)
-    (angle,) = _select(valid, torch.rad2deg(torch.atan2(cross, dot)))  # exact near 0, unlike arccos
+    angles = torch.rad2deg(torch.atan2(cross, dot))  # exact near 0, unlike arccos
+    (angle,) = _select(mask(valid, truth), angles)
     return _mean(angle)
 
 
-@arrays(unit=True)
 def psnr(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Peak signal to noise ratio in dB for values in 0..1; infinite when equal. valid broadcasts
     over channels."""
+    prediction, truth = floats(prediction, truth, unit=True)
+    counted = mask(valid, truth)
     error = prediction.double() - truth.double()
-    if valid is not None and valid.ndim == error.ndim - 1:
-        valid = valid.unsqueeze(-3)
-    (error,) = _select(None if valid is None else valid.expand_as(error), error)
+    if counted is not None and counted.ndim == error.ndim - 1:
+        counted = counted.unsqueeze(-3)
+    (error,) = _select(None if counted is None else counted.expand_as(error), error)
     if not error.numel():
         return NOTHING
     square = _mean(error**2)
     return 10 * math.log10(1 / square) if square > 0 else math.inf
 
 
-@arrays(unit=True)
 def ssim(prediction: Array, truth: Array) -> float:
     """Structural similarity of (B, C, H, W) in 0..1: Gaussian window of 11 px, mean over all
     channels.
 
     Only where the window fits; a side below 11 px gives NaN.
     """
+    prediction, truth = floats(prediction, truth, unit=True)
     if min(truth.shape[-2:]) < SSIM_WINDOW:
         return NOTHING
     x, y = prediction.double().flatten(0, 1)[:, None], truth.double().flatten(0, 1)[:, None]
@@ -181,13 +180,13 @@ def ssim(prediction: Array, truth: Array) -> float:
     return _mean(score)
 
 
-@arrays(exact=True)
 def edge_f1(prediction: Array, truth: Array, tolerance_px: int = 2) -> float:
     """F1 of bool edge maps (B, H, W): a pixel is right when the other map has one at most
     tolerance_px off in x and y.
 
     Counted over the whole batch; two empty maps give NaN, one empty map 0.
     """
+    prediction, truth = labels(prediction, truth)
     prediction, truth = prediction.bool(), truth.bool()
     precision = _near_share(prediction, truth, tolerance_px)
     recall = _near_share(truth, prediction, tolerance_px)
@@ -207,12 +206,15 @@ def _near_share(of: Tensor, to: Tensor, tolerance_px: int) -> float:
 
 
 def _overlap(prediction: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels in both masks and in either, (B,) float64 each."""
     prediction, truth = prediction.bool(), truth.bool()
-    return tuple(x.flatten(1).sum(1).double() for x in (prediction & truth, prediction | truth))
+    both, either = prediction & truth, prediction | truth
+    return both.flatten(1).sum(1).double(), either.flatten(1).sum(1).double()
 
 
-def _select(valid: Tensor | None, *values: Tensor) -> tuple[Tensor, ...]:
-    return tuple(v.flatten() if valid is None else v[valid.bool()] for v in values)
+def _select(counted: Tensor | None, *values: Tensor) -> tuple[Tensor, ...]:
+    """The values of the pixels that count, flat."""
+    return tuple(v.flatten() if counted is None else v[counted] for v in values)
 
 
 def _mean(values: Tensor) -> float:

@@ -16,6 +16,7 @@ class Attention(Protocol):
         """q (B, n, Lq, d); k, v (B, n_kv, Lk, d) with n a multiple of n_kv, query head i reads kv
         head i // (n / n_kv); mask None or bool (B, 1, 1, Lk), True = use. Scores are divided by
         sqrt(d). Returns (B, Lq, n*d) in q.dtype."""
+        ...
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:

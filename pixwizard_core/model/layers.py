@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Protocol, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,22 @@ from torch import Tensor, nn
 TIME_FREQUENCIES = 256
 MAX_PERIOD = 10000.0
 FINAL_NORM_EPS = 1e-6
+
+Layer = TypeVar("Layer", bound=nn.Module)
+Layer_co = TypeVar("Layer_co", bound=nn.Module, covariant=True)
+
+
+class LayerList(Protocol[Layer_co]):
+    """An nn.ModuleList as a type checker should see it: with layers of one class."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Layer_co]: ...
+    def __getitem__(self, index: int) -> Layer_co: ...
+
+
+def layer_list(layers: list[Layer]) -> LayerList[Layer]:
+    """An nn.ModuleList of layers of one class."""
+    return cast(LayerList[Layer], nn.ModuleList(layers))
 
 
 def time_sinusoid(t: Tensor, size: int = TIME_FREQUENCIES) -> Tensor:

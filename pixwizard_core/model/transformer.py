@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import overload
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from ..conditioning import Condition, Latents, trim_text
 from ..config import ModelConfig
 from .attention import Attention, sdpa
 from .block import Block
-from .layers import FinalLayer, TimeEmbedder
+from .layers import FinalLayer, TimeEmbedder, layer_list
 from .patch import Grid, grid_of, pad_sequences, patchify, unpatchify
 from .prepared import KeyValue, LayerCondition, Layout, Prepared
 from .rope import NO_SCALING, RopeScaling, pad_table, rope_table
@@ -58,7 +59,7 @@ class PixWizard(nn.Module):
             ops.LayerNorm(config.image_feat_dim, **factory),
             ops.Linear(config.image_feat_dim, cond, **factory),
         )
-        self.layers = nn.ModuleList([Block(config, ops, **factory) for _ in range(config.n_layers)])
+        self.layers = layer_list([Block(config, ops, **factory) for _ in range(config.n_layers)])
         self.final_layer = FinalLayer(
             config.dim, cond, patch**2 * config.out_channels, ops, **factory
         )
@@ -137,7 +138,7 @@ class PixWizard(nn.Module):
     def layout(self, latents: Latents, rope: RopeScaling, base_seqlen: int | None) -> Layout:
         """Token layout of a batch of latents: grids, padding mask, rotary tables."""
         ragged = isinstance(latents, list)
-        rows = latents if ragged else [latents]
+        rows = [latents] if isinstance(latents, Tensor) else latents
         grids = [grid_of(row, self.config.patch_size) for row in rows]
         longest = max(grid.length for grid in grids)
         device = rows[0].device
@@ -163,6 +164,28 @@ class PixWizard(nn.Module):
         if base_seqlen is not None:
             scale = math.sqrt(math.log(longest, base_seqlen))
         return Layout(grids, ragged, (low, high), rope.watershed, mask, scale)
+
+    @overload
+    def velocity(
+        self,
+        latents: Tensor,
+        t: Tensor,
+        prepared: Prepared,
+        *,
+        attention: Attention | None = None,
+        block_hook: BlockHook | None = None,
+    ) -> Tensor: ...
+
+    @overload
+    def velocity(
+        self,
+        latents: list[Tensor],
+        t: Tensor,
+        prepared: Prepared,
+        *,
+        attention: Attention | None = None,
+        block_hook: BlockHook | None = None,
+    ) -> list[Tensor]: ...
 
     def velocity(
         self,
@@ -216,9 +239,11 @@ class PixWizard(nn.Module):
 
     def _embed(self, latents: Latents, image_latents: Latents, layout: Layout) -> Tensor:
         patch = self.config.patch_size
-        if not layout.ragged:
+        if isinstance(latents, Tensor) and isinstance(image_latents, Tensor):
             image = image_latents.to(latents)
             return self.x_embedder(patchify(torch.cat([latents, image], dim=1), patch))
+        if not layout.ragged:
+            raise ValueError("latents and image latents must both be tensors, or both be lists")
         sequences = [
             self.x_embedder(patchify(torch.cat([z, image.to(z)])[None], patch))[0]
             for z, image in zip(latents, image_latents, strict=True)

@@ -44,12 +44,14 @@ def combine(
 ) -> Tensor:
     """Guided velocity (B, C, h, w) from the velocities of needed_branches, keyed by name."""
     factors = weights(w_text, w_image)._asdict()
-    guided = None
+    guided: Tensor | None = None
     for name, velocity in velocities.items():
         if factors[name] == 0:
             continue
         term = velocity if factors[name] == 1 else velocity * factors[name]
         guided = term if guided is None else guided + term
+    if guided is None:
+        raise ValueError(f"no branch of {list(velocities)} has a weight")
     if all_channels or len(velocities) == 1:
         return guided
     return torch.cat(

@@ -178,7 +178,8 @@ def world_kinds(
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(
-        prog="python -m pixwizard_core.training.autoencoder", description=__doc__.split("\n")[0]
+        prog="python -m pixwizard_core.training.autoencoder",
+        description=str(__doc__).split("\n")[0],
     )
     parser.add_argument(
         "--out", required=True, help="folder for the weights, the log and the checkpoint"

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
-from ..encoders.text import Tokenizers
+from ..encoders.text import TextEncoder, Tokenizers
 from ..encoders.tiny import load_tokenizer_only, load_vae
-from ..encoders.vae import TaesdCoder
+from ..encoders.vae import LatentCoder, TaesdCoder
 from ..errors import PixWizardError
 from ..tasks import TASKS
 from ..world import sample_scenes
 from ..world.examples import WORLD_TASKS, make_examples
 from ..world.wordings import ask
+from .fast_ops import channels_last
 
 # Sides around the 128 px centre, so that the canvas and the rotary positions are exercised.
 BUCKETS = ((128, 128), (112, 144), (144, 112), (96, 160), (160, 96))
@@ -85,7 +87,9 @@ class Samples:
         return cls(**joined)
 
 
-def asked(drawn: EncodedExamples, sentences: list[list[str]], text: Tokenizers) -> Samples:
+def asked(
+    drawn: EncodedExamples, sentences: list[list[str]], text: Tokenizers | TextEncoder
+) -> Samples:
     """Samples from examples and the sentences, equally many for each, that ask for them."""
     count, each = len(sentences), len(sentences[0])
     ids, mask, clip_ids, _ = text.tokenize([s for some in sentences for s in some])
@@ -112,7 +116,7 @@ def draw_tasks(count: int, generator: torch.Generator) -> list[str]:
 class Encoder:
     """Pictures to float16 latents on the CPU; pictures that came before are not encoded again."""
 
-    def __init__(self, vae: TaesdCoder) -> None:
+    def __init__(self, vae: LatentCoder) -> None:
         self.vae = vae
         self.known: list[tuple[Tensor, Tensor]] = []
 
@@ -141,7 +145,7 @@ def produce(
     scenes: int,
     tasks: Sequence[str],
     seed: int,
-    vae: TaesdCoder,
+    vae: LatentCoder,
     device,
 ) -> EncodedExamples:
     """One example of each task for each of some scenes, all of one (height, width), by their seed.
@@ -193,7 +197,8 @@ class Order:
 
 def _produce_files(worker: int, workers: int, order: Order, folder: str, device: str) -> None:
     vae = load_vae(device=device)
-    vae.model.to(memory_format=torch.channels_last)
+    if isinstance(vae, TaesdCoder):
+        channels_last(vae.model)
     for index, bucket, scenes in plan(order.scenes, order.chunk)[worker::workers]:
         path = Path(folder) / f"chunk_{index:05d}.pt"
         if path.exists():
@@ -234,7 +239,7 @@ def build(
     _same_order(order, folder)
     arguments = (workers, order, str(folder), device)
     if workers > 1:
-        torch.multiprocessing.spawn(_worker, arguments, nprocs=workers)
+        spawn(_worker, arguments, nprocs=workers)
     else:
         _produce_files(0, *arguments)
     parts: dict[tuple[int, int], list[Samples]] = {}

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -54,12 +55,13 @@ def initialise(model: PixWizard, generator: torch.Generator) -> None:
         else:
             parameter.data.fill_(1.0 if name.endswith("weight") else 0.0)
     for block in model.layers:
-        linear = block.adaLN_modulation[1]
+        linear = cast(nn.Linear, block.adaLN_modulation[1])
         linear.weight.data.mul_(0.1)
         _, gate_a, _, gate_f = linear.bias.data.chunk(4)
         gate_a.fill_(0.5)
         gate_f.fill_(0.5)
-    for linear in (model.final_layer.linear, model.final_layer.adaLN_modulation[1]):
+    final = model.final_layer
+    for linear in (final.linear, cast(nn.Linear, final.adaLN_modulation[1])):
         linear.weight.data.zero_()
 
 
@@ -75,6 +77,8 @@ def conditions(trainee: Trainee, batch: Batch, noise: Tensor) -> Condition:
     keep = ~batch.drop_image
     tokens = batch.image_tokens
     if tokens is None:
+        if batch.pictures is None:
+            raise ValueError("a batch needs its pictures, or their image tokens")
         tokens = trainee.vision.encode(batch.pictures)
     tokens = tokens * keep[:, None, None].to(tokens)
     latent = torch.where(keep[:, None, None, None], batch.source, noise)

@@ -81,7 +81,8 @@ def build_tokenizer(seed: int = 0) -> Tokenizer:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, train, write the file."""
     parser = argparse.ArgumentParser(
-        prog="python -m pixwizard_core.training.tokenizer", description=__doc__.split("\n")[0]
+        prog="python -m pixwizard_core.training.tokenizer",
+        description=str(__doc__).split("\n")[0],
     )
     parser.add_argument("--out", type=Path, required=True, help="where to write tokenizer.json")
     parser.add_argument("--seed", type=seed_argument, default=0)

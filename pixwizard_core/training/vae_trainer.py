@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..encoders.taesd import Autoencoder, fold_normalisation
+from ..encoders.taesd import Autoencoder, fold_normalisation, last_layer
+from .fast_ops import channels_last
 from .vae_pictures import POOLS, SMALL_POOLS, PoolSpec, generator_for
 
 
@@ -56,6 +57,8 @@ class LatentNorm(nn.Module):
     def __init__(self, channels: int = 4, momentum: float = 0.02):
         super().__init__()
         self.momentum = momentum
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
         self.frozen = False
@@ -103,7 +106,7 @@ class VaeTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # layers draw their first weights from the global generator
             net = Autoencoder()
-        self.net = net.to(device, memory_format=torch.channels_last)
+        self.net = channels_last(net.to(device))
         self.norm = LatentNorm().to(device)
         self.average: dict[str, Tensor] | None = None
         self.parameters = [p for p in self.net.parameters() if p.requires_grad]
@@ -160,7 +163,8 @@ class VaeTrainer:
     @torch.no_grad()
     def freeze(self, batches: list[Tensor]) -> None:
         """Fix the statistics to those of these crops and begin averaging weights from here."""
-        means, squares, pixels = 0.0, 0.0, 0
+        means = squares = torch.zeros((), dtype=torch.float64, device=self.device)
+        pixels = 0
         for batch in batches:
             with self.autocast():
                 raw = self.encode(batch.contiguous(memory_format=torch.channels_last))
@@ -184,8 +188,10 @@ class VaeTrainer:
         if self.average is None:
             return
         own = self.net.state_dict()
-        torch._foreach_lerp_(
-            [self.average[name] for name in own], list(own.values()), 1 - self.settings.average
+        averages = [self.average[name] for name in own]
+        # A function that PyTorch does not list: one launch on a GPU for all weights.
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+            averages, list(own.values()), 1 - self.settings.average
         )
 
     @torch.no_grad()
@@ -196,8 +202,9 @@ class VaeTrainer:
         model.load_state_dict(
             {name: value.detach().float().cpu() for name, value in weights.items()}
         )
-        fold_normalisation(model.taesd_encoder[-1], self.norm.mean.cpu(), self.norm.std.cpu())
-        return model.to(self.device, memory_format=torch.channels_last).eval()
+        last = last_layer(model.taesd_encoder)
+        fold_normalisation(last, self.norm.mean.cpu(), self.norm.std.cpu())
+        return channels_last(model.to(self.device)).eval()
 
     def save(self, path: Path, elapsed: float, history: list[dict]) -> None:
         """Write everything a resumed run needs, atomically."""

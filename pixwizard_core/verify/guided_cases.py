@@ -93,7 +93,7 @@ class GuidedRun:
         first = state[: self.rows].repeat(len(BRANCHES), 1, 1, 1)
         time = torch.full((len(first),), t, device=state.device)
         velocity = self.model.velocity(first.to(self.dtype), time, prepared).to(state)
-        parts = dict(zip(BRANCHES, velocity.split(self.rows), strict=True))
+        parts: dict[str, Tensor] = dict(zip(BRANCHES, velocity.split(self.rows), strict=True))
         needed = {name: parts[name] for name in self.prepared_branches}
         guided = combine(needed, self.w_text, self.w_image)[:, :GUIDED_CHANNELS]
         return torch.cat(

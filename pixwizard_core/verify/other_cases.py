@@ -156,7 +156,7 @@ def shapes_cases(file: VectorFile) -> Iterator[tuple[str, Run]]:
 
 def _shapes(name: str, entry: dict) -> list[Check]:
     wanted = {key: tuple(shape) for key, shape in entry["shapes"].items()}
-    inferred = ModelConfig(**config_from_shapes(wanted))
+    inferred = config_from_shapes(wanted)
     config = PRESETS.get(name, inferred)
     found = expected_shapes(config)
     differing = {key for key in {*wanted, *found} if wanted.get(key) != found.get(key)}

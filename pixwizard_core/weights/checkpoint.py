@@ -104,12 +104,14 @@ def open_checkpoint(path: str | Path, config: ModelConfig | None = None) -> Chec
     file, layout, notes = locate(Path(path))
     weights = open_weights(file)
     info, names = _examine(weights, layout, notes)
-    if info.kind != PIXWIZARD:
+    if info.kind != PIXWIZARD or info.config is None:
         raise CheckpointError(_wrong_model(info))
-    if config is not None:
+    if config is None:
+        config = info.config
+    else:
         info = replace(info, config=config, config_source="caller")
     shapes = {name: weights.shapes[stored] for name, stored in names.items()}
-    check_shapes(file.name, shapes, expected_shapes(info.config))
+    check_shapes(file.name, shapes, expected_shapes(config))
     whole = [name for name, stored in names.items() if not weights.dtypes[stored].is_floating_point]
     if whole:
         raise CheckpointError(
@@ -222,7 +224,7 @@ def _examine(
     prefix = find_prefix(names)
     kind = _kind(names, prefix)
     config = source = None
-    if kind == PIXWIZARD:
+    if kind == PIXWIZARD and prefix is not None:
         others = len(names)
         names = {
             name.removeprefix(prefix): own for name, own in names.items() if name.startswith(prefix)
@@ -297,7 +299,7 @@ def _configuration(weights: WeightFile, names: Mapping[str, str]) -> tuple[Model
         return ModelConfig.from_dict(values), "header"
     shapes = {name: weights.shapes[stored] for name, stored in names.items()}
     try:
-        return ModelConfig(**config_from_shapes(shapes)), "shapes"
+        return config_from_shapes(shapes), "shapes"
     except KeyError as error:
         raise CheckpointError(
             f"{weights.path.name}: {error.args[0]} is missing, so the shape of the model cannot be "

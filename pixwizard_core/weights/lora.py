@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -38,15 +39,17 @@ class LoraLinear(nn.Module):
     ValueError when the rank is not in 1..min(inputs, outputs).
     """
 
-    def __init__(self, base: nn.Module, rank: int, alpha: float) -> None:
+    def __init__(self, base: nn.Linear, rank: int, alpha: float) -> None:
         super().__init__()
         outputs, inputs = base.weight.shape
         if not 1 <= rank <= min(inputs, outputs):
             raise ValueError(f"rank must be 1..{min(inputs, outputs)} here. Got: {rank}")
-        factory = {"dtype": torch.float32, "device": base.weight.device}
+        device = base.weight.device
+        # By way of "meta": layers made on the CPU would draw from the global generator.
+        meta: dict[str, Any] = {"bias": False, "device": "meta", "dtype": torch.float32}
         self.base = base.requires_grad_(False)
-        self.down = nn.utils.skip_init(nn.Linear, inputs, rank, bias=False, **factory)
-        self.up = nn.utils.skip_init(nn.Linear, rank, outputs, bias=False, **factory)
+        self.down = nn.Linear(inputs, rank, **meta).to_empty(device=device)
+        self.up = nn.Linear(rank, outputs, **meta).to_empty(device=device)
         self.rank, self.alpha = rank, alpha
         nn.init.zeros_(self.down.weight)
         nn.init.zeros_(self.up.weight)
@@ -84,8 +87,8 @@ def matching(model: nn.Module, targets: Iterable[str]) -> list[str]:
     names = [
         name
         for name, module in model.named_modules()
-        if getattr(module, "weight", None) is not None
-        and module.weight.dim() == 2
+        if isinstance(weight := getattr(module, "weight", None), Tensor)
+        and weight.dim() == 2
         and not isinstance(module, LoraLinear)
     ]
     found = set()
@@ -109,7 +112,7 @@ def add_lora(model: nn.Module, settings: LoraSettings) -> list[str]:
     names = matching(model, settings.targets)
     generator = torch.Generator().manual_seed(settings.seed)
     for name in names:
-        base = model.get_submodule(name)
+        base = cast(nn.Linear, model.get_submodule(name))
         layer = LoraLinear(base, settings.rank, settings.alpha or settings.rank)
         down = layer.down.weight
         if not down.is_meta:
@@ -127,11 +130,10 @@ def lora_layers(model: nn.Module) -> dict[str, LoraLinear]:
     return {n: m for n, m in model.named_modules() if isinstance(m, LoraLinear)}
 
 
-def trainable(model: nn.Module) -> list[nn.Parameter]:
+def trainable(model: nn.Module) -> list[Tensor]:
     """The weights that training a LoRA changes."""
-    return [
-        p for layer in lora_layers(model).values() for p in (layer.down.weight, layer.up.weight)
-    ]
+    layers = lora_layers(model).values()
+    return [part for layer in layers for part in (layer.down.weight, layer.up.weight)]
 
 
 def lora_state(model: nn.Module) -> dict[str, Tensor]:

@@ -112,7 +112,7 @@ def _by_layer(
     """
     names, layers, elsewhere = spellings(shapes), {}, {}
     for entry in file.shapes:
-        stem, part = split_entry(entry) or (None, None)
+        stem, part = split_entry(entry) or ("", "")
         layer = names.get(stem)
         if layer is not None:
             parts = layers.setdefault(layer, {})

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import CheckpointError
 from ..json_text import read_json, read_json_file
@@ -124,7 +125,7 @@ def _dict(value: object, source: str) -> dict:
     return value
 
 
-def _number(value: object, name: str, source: str) -> float:
+def _number(value: Any, name: str, source: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -11,6 +11,7 @@ import pickletools
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO, cast
 
 from ..errors import CheckpointError, reason_of
 
@@ -87,7 +88,7 @@ def _scan_pickles(name: str, data: mmap.mmap, allowed: set[str]) -> None:
     for _ in range(LEGACY_PICKLES):
         if data.tell() == len(data):
             return
-        for opcode, argument, position in pickletools.genops(data):
+        for opcode, argument, position in pickletools.genops(cast(IO[bytes], data)):
             _check(name, opcode.name, argument, allowed)
             if position and position > LARGEST_PICKLE:
                 raise _too_long(name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..config import TINY
+from ..config import TINY, ModelConfig
 
 PIXWIZARD = "PixWizard"
 
@@ -110,12 +110,13 @@ def part_of_pixwizard(names: Iterable[str]) -> str | None:
     return f"it has layers {layers[0]} to {layers[-1]} and lacks {lacks}"
 
 
-def config_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int | bool]:
-    """Arguments of ModelConfig read off the shapes of unprefixed weights.
+def config_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> ModelConfig:
+    """The configuration read off the shapes of unprefixed weights.
 
     The token counts and norm_eps leave no trace in the weights: they keep their defaults, unless
     all shapes are the bundled model's. in_channels is taken as 4 unless that leaves no square
-    patch. Raises KeyError for a weight that is not there.
+    patch. Raises KeyError for a weight that is not there, ValueError for shapes that
+    contradict each other.
     """
     dim, embedded = shapes["x_embedder.weight"]
     heads = shapes["layers.0.attention.gate"][0]
@@ -125,7 +126,7 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int |
     if patch < 1 or patch * patch * 4 != cells:
         patch = 2 if cells % 4 == 0 else 1
     layers = {int(name.split(".")[1]) for name in shapes if name.startswith("layers.")}
-    found = {
+    found: dict[str, Any] = {
         "dim": dim,
         "n_layers": max(layers) + 1,
         "n_heads": heads,
@@ -142,4 +143,4 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int |
     known = TINY.to_dict()
     if all(known[name] == value for name, value in found.items()):
         found |= {name: known[name] for name in ("sample_tokens", "image_tokens")}
-    return found
+    return ModelConfig(**found)

@@ -7,7 +7,7 @@ import json
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,14 +182,14 @@ def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
 
 
 @contextmanager
-def _allowed(kinds: list[type]) -> Iterator[None]:
+def _allowed(kinds: Sequence[type]) -> Iterator[None]:
     """Let these classes through PyTorch's restricted unpickler inside the block. PyTorch has a
     context manager for it from 2.5 on."""
     if not kinds:
         yield
         return
     before = torch.serialization.get_safe_globals()
-    torch.serialization.add_safe_globals(kinds)
+    torch.serialization.add_safe_globals([*kinds])
     try:
         yield
     finally:
@@ -258,6 +258,6 @@ def write_safetensors(
             tensor = fetch(name).to(device="cpu", dtype=dtypes[name]).contiguous()
             if tuple(tensor.shape) != tuple(shapes[name]):
                 raise ValueError(f"{name} is {tuple(tensor.shape)}, announced {shapes[name]}")
-            file.write(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+            file.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
             if on_tensor:
                 on_tensor(done, len(order), name)

@@ -154,13 +154,14 @@ def free_edit(batch: Batch) -> Pairs:
     kinds = [batch.rng.choice(list(EDITS)) for _ in range(len(batch))]
     rgb = batch.views.rgb
     nothing = torch.full((len(batch),), -1, device=rgb.device, dtype=torch.int64)
+    mask, colour, objects = torch.zeros_like(rgb[:, 0], dtype=torch.bool), nothing, nothing.clone()
     result = Pairs(
         inputs=torch.empty_like(rgb),
         targets=torch.empty_like(rgb),
         words=_silent(batch),
-        mask=torch.zeros_like(rgb[:, 0], dtype=torch.bool),
-        colour=nothing,
-        objects=nothing.clone(),
+        mask=mask,
+        colour=colour,
+        objects=objects,
         kinds=kinds,
     )
     for kind in EDITS:
@@ -170,11 +171,11 @@ def free_edit(batch: Batch) -> Pairs:
         part = batch.part(rows)
         change = EDITS[kind](part)
         result.inputs[rows], result.targets[rows] = change.inputs, change.targets
-        result.mask[rows] = change.mask
+        mask[rows] = change.mask
         if change.colour is not None:
-            result.colour[rows] = change.colour
+            colour[rows] = change.colour
         if kind in NAMED_EDITS:
-            result.objects[rows] = part.objects
+            objects[rows] = part.objects
         for row, words in zip(rows, change.words, strict=True):
             result.words[row] = {"caption": words.sentence}
     return result

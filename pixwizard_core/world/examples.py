@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, fields
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from .pictures import box_of
 from .render import render
 from .scenes import Scenes
 from .task_batch import Batch, Pairs
+from .wordings import Fields
 
 # task -> (share in training, factor on it during the first stage, which favours what is learned
 # slowly)
@@ -197,4 +199,4 @@ def _store(
         result.truth["target"][row] = words.get("target", "")
         result.words[row] = words
         phrasing = part.rng.choice(task.held_out if held_out else task.seen)
-        result.instructions[row] = instruction(task_id, phrasing=phrasing, **words)
+        result.instructions[row] = instruction(task_id, phrasing=phrasing, **cast(Fields, words))

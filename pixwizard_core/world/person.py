@@ -7,6 +7,8 @@ tall.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -76,7 +78,7 @@ def person(
     """A standing person; rays as in `shapes`. places: (m, 14, 3) metres from `joints`; radius: (m,
     1, 1).
     """
-    best = None
+    best: shapes.Hit | None = None
     for start, end, thickness, _ in BONES:
         if start == NECK and end == HEAD:
             start, thickness = HEAD, HEAD_RADIUS
@@ -86,20 +88,31 @@ def person(
             best = hit
         else:
             closer = hit[0] < best[0]
-            best = tuple(torch.where(closer, new, old) for new, old in zip(hit, best, strict=True))
+            t, x, y, z = (torch.where(closer, *pair) for pair in zip(hit, best, strict=True))
+            best = t, x, y, z
+    if best is None:
+        raise ValueError("a person has at least one bone")
     return best
 
 
-def capsule(ox, oy, oz, dx, dy, dz, a, b, radius: Tensor) -> shapes.Hit:
+def capsule(
+    ox: Tensor,
+    oy: Tensor,
+    oz: Tensor,
+    dx: Tensor,
+    dy: Tensor,
+    dz: Tensor,
+    a: Iterable[Tensor],
+    b: Iterable[Tensor],
+    radius: Tensor,
+) -> shapes.Hit:
     """All points within radius of the segment a-b: two balls and the tube between. a, b: triples of
     (m, 1, 1).
     """
-    d, length2 = (dx, dy, dz), sum((q - p) ** 2 for p, q in zip(a, b, strict=True)).clamp(min=1e-8)
-    axis = [q - p for p, q in zip(a, b, strict=True)]
+    a, b = [*a], [*b]
+    d, axis = (dx, dy, dz), [q - p for p, q in zip(a, b, strict=True)]
+    length2 = dot(axis, axis).clamp(min=1e-8)
     from_a, from_b = ([o - p for o, p in zip((ox, oy, oz), end, strict=True)] for end in (a, b))
-
-    def dot(u, v):
-        return sum(p * q for p, q in zip(u, v, strict=True))
 
     dd, along_d, along_o = dot(d, d), dot(axis, d), dot(axis, from_a)
     aa = (length2 * dd - along_d**2).clamp(min=1e-9)
@@ -113,9 +126,15 @@ def capsule(ox, oy, oz, dx, dy, dz, a, b, radius: Tensor) -> shapes.Hit:
         disc = half * half - dd * (dot(origin, origin) - radius**2)
         t = torch.minimum(t, shapes._missing((-half - disc.clamp(min=0).sqrt()) / dd, disc > 0))
     share = ((along_o + t * along_d) / length2).clamp(0, 1)
-    normal = [o + t * k - share * v for o, k, v in zip(from_a, d, axis, strict=True)]
-    length = dot(normal, normal).clamp(min=1e-12).sqrt()  # the radius, but for rounding
-    return t, *(v / length for v in normal)
+    nx, ny, nz = (o + t * k - share * v for o, k, v in zip(from_a, d, axis, strict=True))
+    length = dot((nx, ny, nz), (nx, ny, nz)).clamp(min=1e-12).sqrt()  # the radius, roughly
+    return t, nx / length, ny / length, nz / length
+
+
+def dot(u: Sequence[Tensor], v: Sequence[Tensor]) -> Tensor:
+    """Inner product of vectors given by their three components."""
+    (ux, uy, uz), (vx, vy, vz) = u, v
+    return ux * vx + uy * vy + uz * vz
 
 
 def skeleton(pixels: Tensor, shown: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

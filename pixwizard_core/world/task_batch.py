@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -43,8 +43,14 @@ class Batch:
 
     def part(self, rows: list[int]) -> Batch:
         at = torch.tensor(rows, device=self.scenes.device, dtype=torch.int64)
-        lists = ([items[i] for i in rows] for items in (self.things, self.captions, self.picks))
-        return Batch(self.scenes[at], self.views[at], *lists, self.generator, self.rng)
+        return replace(
+            self,
+            scenes=self.scenes[at],
+            views=self.views[at],
+            things=[self.things[i] for i in rows],
+            captions=[self.captions[i] for i in rows],
+            picks=[self.picks[i] for i in rows],
+        )
 
 
 @dataclass

@@ -9,8 +9,18 @@ from __future__ import annotations
 
 import random
 import re
+from typing import TypedDict, cast
 
 from ..tasks import TASKS, fill_fields, instruction
+
+
+class Fields(TypedDict, total=False):
+    """The words that an instruction's braces take."""
+
+    caption: str
+    colour: str
+    target: str
+
 
 TABLE_SHARE = 0.4  # of sentences that are the table's own
 BARE_TARGET_SHARE = 0.12  # of those that say "red ball" and not "the red ball"
@@ -282,8 +292,8 @@ def ask(task_id: str, words: dict[str, str], rng: random.Random) -> str:
     keeps out. words: the task's fields, as `Examples.words` has them."""
     task = TASKS[task_id]
     if rng.random() < TABLE_SHARE:
-        return instruction(task_id, phrasing=rng.choice(task.seen), **words)
-    kept_out = [instruction(task_id, phrasing=i, **words) for i in task.held_out]
+        return instruction(task_id, phrasing=rng.choice(task.seen), **cast(Fields, words))
+    kept_out = [instruction(task_id, phrasing=i, **cast(Fields, words)) for i in task.held_out]
     while True:
         sentence = composed(task_id, words, rng)
         if not any(same(sentence, other) for other in kept_out):

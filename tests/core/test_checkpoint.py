@@ -82,7 +82,7 @@ def test_config_is_read_off_shapes_without_qk_norm():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_config_from_shapes_finds_the_released_models(name):
-    assert ModelConfig(**config_from_shapes(expected_shapes(PRESETS[name]))) == PRESETS[name]
+    assert config_from_shapes(expected_shapes(PRESETS[name])) == PRESETS[name]
 
 
 def test_released_models_have_the_published_parameter_counts():
