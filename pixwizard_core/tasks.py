@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import InstructionError
 from .task_table import EDIT, FIRST_ROWS, ROWS
@@ -156,7 +157,7 @@ def not_taught(task_id: str, taught: Taught) -> str:
     )
 
 
-def read_phrasing(text: str) -> dict[str, int | str]:
+def read_phrasing(text: str) -> dict[str, Any]:
     """What "trained", a number or "seed:N" means, as arguments of instruction(). Raises
     InstructionError for anything else."""
     plain = text.strip().casefold()

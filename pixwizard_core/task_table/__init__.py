@@ -9,6 +9,8 @@ that the released model was trained on are a list of their own, trained_forms.cs
 
 from __future__ import annotations
 
+from typing import Any
+
 from .answers import GROUND_ROWS, PERCEIVE_ROWS
 from .changes import EDIT_ROWS, INPAINT_ROWS
 from .families import CONTROL, EDIT, FAMILIES, GENERATE, GROUND, INPAINT, PERCEIVE, RESTORE
@@ -25,6 +27,6 @@ FIRST_ROWS = (
     *((row[0], row[1], CONTROL, ("caption",), "image", row[2]) for row in CONTROL_ROWS),
     *((row[0], row[1], GENERATE, *row[2:]) for row in GENERATE_ROWS),
 )
-ROWS = (*FIRST_ROWS, *LATER_ROWS)
+ROWS: tuple[tuple[Any, ...], ...] = (*FIRST_ROWS, *LATER_ROWS)
 
 __all__ = ["EDIT", "FAMILIES", "FIRST_ROWS", "ROWS"]

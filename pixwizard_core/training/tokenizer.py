@@ -65,7 +65,9 @@ def world_sentences(per_task: int, seed: int) -> list[str]:
 def table_sentences() -> list[str]:
     """Every phrasing of the table that training uses, once, for the tasks that the world cannot
     show."""
-    words = {"caption": "a room", "colour": "red", "target": "the ball", "question": "What rolls?"}
+    words: Fields = {
+        "caption": "a room", "colour": "red", "target": "the ball", "question": "What rolls?",
+    }  # fmt: skip
     return [
         instruction(task.id, **words, phrasing=phrasing)
         for task in TASKS.values()

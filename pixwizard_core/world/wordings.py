@@ -20,6 +20,7 @@ class Fields(TypedDict, total=False):
     caption: str
     colour: str
     target: str
+    question: str
 
 
 TABLE_SHARE = 0.4  # of sentences that are the table's own
