@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from .errors import InstructionError
 from .task_table import EDIT, FIRST_ROWS, ROWS
@@ -38,6 +38,15 @@ _OPTIONAL_PART = re.compile(r"\[([^\]]*)\]")
 _FIELD = re.compile(r"\{(\w+)\}")
 _STOPPED_FIELD = re.compile(r"\{(\w+)\}\.")
 _ARTICLE = re.compile(r"\b([Aa]) \{(\w+)\}")
+
+
+class Fields(TypedDict, total=False):
+    """The words that the fields of a task take, by field."""
+
+    caption: str
+    colour: str
+    target: str
+    question: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ..bundle import LAYERS
 from ..conditioning import Condition, concatenate
 from ..config import ModelConfig
 from ..generate import GuidedVelocity, SampleSettings, branch_conditions
-from ..model import PixWizard
+from ..model import Ops, PixWizard
 from ..sampling import combine
 from .memory import peak_bytes
 
@@ -148,7 +148,7 @@ def clock(
     return now() - start, result
 
 
-def with_layers(model: PixWizard, ops) -> PixWizard:
+def with_layers(model: PixWizard, ops: Ops) -> PixWizard:
     """The same weights in another namespace of layers."""
     other = PixWizard(model.config, ops=ops, attention=model.attend, device="meta")
     other.load_state_dict(model.state_dict(), assign=True)

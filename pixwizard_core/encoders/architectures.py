@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import EncoderError
-from ..model import Attention, sdpa
+from ..model import Attention, Ops, sdpa
 from ..weights.finite import require_range
 from .clip import ClipText, ClipVision
 from .gemma import Gemma
@@ -82,7 +82,7 @@ def build(
     kind: str,
     settings: Mapping[str, object],
     *,
-    ops=nn,
+    ops: Ops = nn,
     attention: Attention = sdpa,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,

@@ -7,10 +7,12 @@ From Natural Language Supervision"; the numbers are held by recorded vectors (`p
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from ..model import Attention, sdpa
+from ..model import Attention, Ops, sdpa
 from ..model.attention import split_heads
 from .gemma import causal_mask
 from .settings import ClipTextConfig, ClipVisionConfig, activation
@@ -20,7 +22,7 @@ LEGACY_EOS = 2
 
 
 class ClipAttention(nn.Module):
-    def __init__(self, width: int, heads: int, ops, **factory) -> None:
+    def __init__(self, width: int, heads: int, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.heads = heads
         self.q_proj = ops.Linear(width, width, **factory)
@@ -37,7 +39,7 @@ class ClipAttention(nn.Module):
 
 
 class ClipMlp(nn.Module):
-    def __init__(self, width: int, inner: int, act: str, ops, **factory) -> None:
+    def __init__(self, width: int, inner: int, act: str, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.fc1 = ops.Linear(width, inner, **factory)
         self.fc2 = ops.Linear(inner, width, **factory)
@@ -48,7 +50,7 @@ class ClipMlp(nn.Module):
 
 
 class ClipLayer(nn.Module):
-    def __init__(self, config: ClipTextConfig | ClipVisionConfig, ops, **factory) -> None:
+    def __init__(self, config: ClipTextConfig | ClipVisionConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         width, eps = config.hidden_size, config.layer_norm_eps
         self.layer_norm1 = ops.LayerNorm(width, eps=eps, **factory)
@@ -64,7 +66,7 @@ class ClipLayer(nn.Module):
 class ClipLayers(nn.Module):
     """The stack of layers, named as in the published files."""
 
-    def __init__(self, config: ClipTextConfig | ClipVisionConfig, ops, **factory) -> None:
+    def __init__(self, config: ClipTextConfig | ClipVisionConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
             [ClipLayer(config, ops, **factory) for _ in range(config.num_hidden_layers)]
@@ -80,7 +82,7 @@ class ClipLayers(nn.Module):
 
 
 class ClipTextEmbeddings(nn.Module):
-    def __init__(self, config: ClipTextConfig, ops, **factory) -> None:
+    def __init__(self, config: ClipTextConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         width = config.hidden_size
         self.token_embedding = ops.Embedding(config.vocab_size, width, **factory)
@@ -92,7 +94,7 @@ class ClipTextEmbeddings(nn.Module):
 
 
 class ClipTextTower(nn.Module):
-    def __init__(self, config: ClipTextConfig, ops, **factory) -> None:
+    def __init__(self, config: ClipTextConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.embeddings = ClipTextEmbeddings(config, ops, **factory)
         self.encoder = ClipLayers(config, ops, **factory)
@@ -115,7 +117,7 @@ class ClipText(nn.Module):
         self,
         config: ClipTextConfig,
         *,
-        ops=nn,
+        ops: Ops = nn,
         attention: Attention = sdpa,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -146,7 +148,7 @@ def end_places(ids: Tensor, end: int) -> Tensor:
 
 
 class ClipVisionEmbeddings(nn.Module):
-    def __init__(self, config: ClipVisionConfig, ops, **factory) -> None:
+    def __init__(self, config: ClipVisionConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         width, patch = config.hidden_size, config.patch_size
         places = (config.image_size // patch) ** 2 + 1
@@ -165,7 +167,7 @@ class ClipVisionEmbeddings(nn.Module):
 
 
 class ClipVisionTower(nn.Module):
-    def __init__(self, config: ClipVisionConfig, ops, **factory) -> None:
+    def __init__(self, config: ClipVisionConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         width, eps = config.hidden_size, config.layer_norm_eps
         self.embeddings = ClipVisionEmbeddings(config, ops, **factory)
@@ -187,7 +189,7 @@ class ClipVision(nn.Module):
         self,
         config: ClipVisionConfig,
         *,
-        ops=nn,
+        ops: Ops = nn,
         attention: Attention = sdpa,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,

@@ -8,11 +8,13 @@ and Technology", section 2; the numbers are held by recorded vectors (`pixwizard
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..model import Attention, sdpa
+from ..model import Attention, Ops, sdpa
 from ..model.attention import split_heads
 from .settings import GemmaConfig, activation
 
@@ -23,7 +25,7 @@ class GemmaNorm(nn.Module):
     Kept apart from `ops`: adding 1 in low precision would round the weight away.
     """
 
-    def __init__(self, width: int, eps: float, **factory) -> None:
+    def __init__(self, width: int, eps: float, **factory: Any) -> None:
         super().__init__()
         self.eps = eps
         self.weight = nn.Parameter(torch.zeros(width, **factory))
@@ -36,7 +38,7 @@ class GemmaNorm(nn.Module):
 class GemmaAttention(nn.Module):
     """Causal self-attention with rotary positions and shared key and value heads."""
 
-    def __init__(self, config: GemmaConfig, ops, **factory) -> None:
+    def __init__(self, config: GemmaConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         queries, keys = self.heads * config.head_dim, self.kv_heads * config.head_dim
@@ -59,7 +61,7 @@ class GemmaAttention(nn.Module):
 class GemmaMlp(nn.Module):
     """down(gelu(gate x) * up x)."""
 
-    def __init__(self, config: GemmaConfig, ops, **factory) -> None:
+    def __init__(self, config: GemmaConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         width, inner = config.hidden_size, config.intermediate_size
         self.gate_proj = ops.Linear(width, inner, bias=False, **factory)
@@ -72,7 +74,7 @@ class GemmaMlp(nn.Module):
 
 
 class GemmaLayer(nn.Module):
-    def __init__(self, config: GemmaConfig, ops, **factory) -> None:
+    def __init__(self, config: GemmaConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.self_attn = GemmaAttention(config, ops, **factory)
         self.mlp = GemmaMlp(config, ops, **factory)
@@ -97,7 +99,7 @@ class Gemma(nn.Module):
         self,
         config: GemmaConfig,
         *,
-        ops=nn,
+        ops: Ops = nn,
         attention: Attention = sdpa,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,

@@ -1,6 +1,7 @@
 """The transformer and the pieces that callers name."""
 
 from .attention import Attention, sdpa
+from .layers import Ops
 from .prepared import Layout, Prepared
 from .rope import NO_SCALING, RopeScaling
 from .token_sampler import gumbel_noise
@@ -10,6 +11,7 @@ __all__ = [
     "NO_SCALING",
     "Attention",
     "Layout",
+    "Ops",
     "PixWizard",
     "Prepared",
     "RopeScaling",

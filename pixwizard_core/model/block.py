@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..config import ModelConfig
 from .attention import Attention, split_heads
-from .layers import FeedForward
+from .layers import FeedForward, Ops
 from .prepared import KeyValue, LayerCondition, Layout
 from .rope import rotate
 
@@ -15,7 +17,7 @@ from .rope import rotate
 class JointAttention(nn.Module):
     """Self-attention plus gated attention to image and text, summed before one output layer."""
 
-    def __init__(self, config: ModelConfig, ops, **factory) -> None:
+    def __init__(self, config: ModelConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.n_heads, self.n_kv_heads = config.n_heads, config.n_kv_heads
         width, kv_width = config.dim, config.n_kv_heads * config.head_dim
@@ -78,7 +80,7 @@ class JointAttention(nn.Module):
 class Block(nn.Module):
     """One transformer block with its own image token sampler."""
 
-    def __init__(self, config: ModelConfig, ops, **factory) -> None:
+    def __init__(self, config: ModelConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         dim, cond = config.dim, config.cond_dim
         self.attention = JointAttention(config, ops, **factory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,9 @@ TIME_FREQUENCIES = 256
 MAX_PERIOD = 10000.0
 FINAL_NORM_EPS = 1e-6
 
+# A namespace with Linear, LayerNorm, RMSNorm and Embedding: torch.nn, cpu_ops, or a host's casting
+# layers, which come as a module or a class.
+Ops: TypeAlias = Any
 Layer = TypeVar("Layer", bound=nn.Module)
 Layer_co = TypeVar("Layer_co", bound=nn.Module, covariant=True)
 
@@ -42,7 +45,7 @@ def time_sinusoid(t: Tensor, size: int = TIME_FREQUENCIES) -> Tensor:
 class TimeEmbedder(nn.Module):
     """Time in [0, 1] to a vector of width cond_dim."""
 
-    def __init__(self, cond_dim: int, ops, **factory) -> None:
+    def __init__(self, cond_dim: int, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.mlp = nn.Sequential(
             ops.Linear(TIME_FREQUENCIES, cond_dim, **factory),
@@ -57,7 +60,7 @@ class TimeEmbedder(nn.Module):
 class FeedForward(nn.Module):
     """SwiGLU: w2(silu(w1 x) * w3 x)."""
 
-    def __init__(self, dim: int, hidden: int, ops, **factory) -> None:
+    def __init__(self, dim: int, hidden: int, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.w1 = ops.Linear(dim, hidden, bias=False, **factory)
         self.w2 = ops.Linear(hidden, dim, bias=False, **factory)
@@ -70,7 +73,7 @@ class FeedForward(nn.Module):
 class FinalLayer(nn.Module):
     """Norm without weights, scaled by the condition, then one linear layer to patch values."""
 
-    def __init__(self, dim: int, cond_dim: int, width: int, ops, **factory) -> None:
+    def __init__(self, dim: int, cond_dim: int, width: int, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.linear = ops.Linear(dim, width, **factory)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), ops.Linear(cond_dim, dim, **factory))

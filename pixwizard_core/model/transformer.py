@@ -18,7 +18,7 @@ from ..conditioning import Condition, Latents, trim_text
 from ..config import ModelConfig
 from .attention import Attention, sdpa
 from .block import Block
-from .layers import FinalLayer, TimeEmbedder, layer_list
+from .layers import FinalLayer, Ops, TimeEmbedder, layer_list
 from .patch import Grid, grid_of, pad_sequences, patchify, unpatchify
 from .prepared import KeyValue, LayerCondition, Layout, Prepared
 from .rope import NO_SCALING, RopeScaling, pad_table, rope_table
@@ -39,7 +39,7 @@ class PixWizard(nn.Module):
         self,
         config: ModelConfig,
         *,
-        ops=nn,
+        ops: Ops = nn,
         attention: Attention = sdpa,
         device=None,
         dtype: torch.dtype | None = None,

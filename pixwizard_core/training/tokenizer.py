@@ -17,7 +17,7 @@ import torch
 from ..encoders.tokenizer import GEMMA_TOKENS
 from ..files.picture_files import replace_file
 from ..seeds import seed_argument
-from ..tasks import TASKS, instruction
+from ..tasks import TASKS, Fields, instruction
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

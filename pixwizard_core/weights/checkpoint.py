@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..config import PRESETS, ModelConfig
 from ..errors import CheckpointError
 from ..json_text import read_json
-from ..model import PixWizard
+from ..model import Ops, PixWizard
 from .finite import require_finite, require_range
 from .locate import ORIGIN, locate
 from .recognise import (
@@ -156,7 +156,7 @@ def load_model(
     *,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
-    ops=nn,
+    ops: Ops = nn,
     config: ModelConfig | None = None,
 ) -> PixWizard:
     """The model in eval mode with the file's weights on device.
@@ -172,7 +172,7 @@ def build_model(
     *,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
-    ops=nn,
+    ops: Ops = nn,
 ) -> PixWizard:
     """What load_model() gives, of a checkpoint that is open already."""
     model = PixWizard(opened.config, ops=ops, device="meta")

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ..tasks import TASKS, instruction
+from ..tasks import TASKS, Fields, instruction
 from .example_tasks import MAKERS, NAMING
 from .mixture import device_generator
 from .phrases import captions, pick_object, things
@@ -19,7 +19,6 @@ from .pictures import box_of
 from .render import render
 from .scenes import Scenes
 from .task_batch import Batch, Pairs
-from .wordings import Fields
 
 # task -> (share in training, factor on it during the first stage, which favours what is learned
 # slowly)

@@ -9,19 +9,9 @@ from __future__ import annotations
 
 import random
 import re
-from typing import TypedDict, cast
+from typing import cast
 
-from ..tasks import TASKS, fill_fields, instruction
-
-
-class Fields(TypedDict, total=False):
-    """The words that an instruction's braces take."""
-
-    caption: str
-    colour: str
-    target: str
-    question: str
-
+from ..tasks import TASKS, Fields, fill_fields, instruction
 
 TABLE_SHARE = 0.4  # of sentences that are the table's own
 BARE_TARGET_SHARE = 0.12  # of those that say "red ball" and not "the red ball"
