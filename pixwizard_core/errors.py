@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 LONGEST_MESSAGE = 1000  # characters; names in a file may be of any number and length
 
 
@@ -25,6 +27,21 @@ class CheckpointError(PixWizardError):
 
 class EncoderError(PixWizardError):
     """A text, vision or VAE encoder that is missing or of the wrong kind, or overflows."""
+
+
+class MissingPartsError(CheckpointError):
+    """Parts of the released model that are not there. Its text is a checklist, a line for each."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = [one_line(line) for line in lines]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+class DownloadError(PixWizardError):
+    """A file that a person asked for and that cannot be fetched."""
 
 
 class SamplingError(PixWizardError):

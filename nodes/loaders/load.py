@@ -13,13 +13,14 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.bundle import MODEL_FILE, RELEASED_CENTRES
 from ...pixwizard_core.config import TINY
-from ...pixwizard_core.encoders.load import WANTED, Weights, read_source, source_tokenizer
+from ...pixwizard_core.encoders.load import Weights, read_source, source_tokenizer
 from ...pixwizard_core.encoders.text import Tokenizers
 from ...pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
 from ...pixwizard_core.errors import CheckpointError
 from ...pixwizard_core.presets import TINY_CENTRE
 from ...pixwizard_core.weights.checkpoint import Checkpoint, open_checkpoint
-from ...pixwizard_core.weights.locate import ORIGIN
+from ...pixwizard_core.weights.published import ENCODERS_WANTED as WANTED
+from ...pixwizard_core.weights.published import ORIGIN
 from ..encoders.self_check import require_right_layers
 from ..encoders.text import EncoderWeights, make_clip
 from ..encoders.vision import make_clip_vision

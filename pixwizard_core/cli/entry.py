@@ -16,6 +16,7 @@ from . import batch as cli_batch
 from . import run as cli_run
 from .bench import add_bench
 from .evaluate import add_evaluate
+from .get import add_get
 from .models import usable_device
 from .progress import progress
 from .train import add_train
@@ -62,9 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pixwizard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
-        _add_demo, _add_run, _add_batch, _add_convert, _add_inspect, _add_verify, _add_doctor,
-        add_bench,
-        add_evaluate, add_train,
+        _add_demo, _add_run, _add_batch, add_get, _add_convert, _add_inspect, _add_verify,
+        _add_doctor, add_bench, add_evaluate, add_train,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -107,6 +107,7 @@ def _add_convert(commands) -> None:
 
 def _convert(arguments: argparse.Namespace) -> int:
     from ..weights.convert import convert
+    from ..weights.weightfile import size_in_words
 
     with progress("converting", "tensor") as advance:
         info = convert(
@@ -115,7 +116,7 @@ def _convert(arguments: argparse.Namespace) -> int:
             arguments.dtype,
             on_tensor=lambda done, total, _: advance(done, total),
         )
-    print(f"{arguments.target}: {info.n_params:,} parameters, {megabytes(info.n_bytes)}")
+    print(f"{arguments.target}: {info.n_params:,} parameters, {size_in_words(info.n_bytes)}")
     return 0
 
 
@@ -127,6 +128,7 @@ def _add_inspect(commands) -> None:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from ..weights.checkpoint import inspect
+    from ..weights.weightfile import size_in_words
 
     info = inspect(arguments.path)
     if arguments.json:
@@ -135,7 +137,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         print(json.dumps(values, indent=2))
         return 0
     print(f"{info.path}\n  model       {info.kind}{f' ({info.preset})' if info.preset else ''}")
-    print(f"  stored as   {info.layout}, {info.dtype}, {megabytes(info.n_bytes)}")
+    print(f"  stored as   {info.layout}, {info.dtype}, {size_in_words(info.n_bytes)}")
     print(f"  parameters  {info.n_params:,} in {info.n_tensors} tensors")
     if info.config:
         told = ", ".join(f"{name} {value}" for name, value in info.config.to_dict().items())
@@ -190,8 +192,3 @@ def _doctor(arguments: argparse.Namespace) -> int:
         print(line, flush=True)
         trouble |= is_trouble(line)
     return EXIT_FAILED if trouble else 0
-
-
-def megabytes(count: int) -> str:
-    """Bytes as people say them."""
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -19,6 +19,7 @@ import torch
 from ..errors import CheckpointError, EncoderError
 from ..json_text import read_json
 from ..weights.finite import require_finite
+from ..weights.published import ENCODERS_WANTED as WANTED
 from ..weights.weightfile import WeightFile, open_weights
 from .architectures import (
     CLIP_L_TEXT,
@@ -41,19 +42,6 @@ HEADER_KEYS = {
     "clip_vision": "pixwizard.clip_vision",
 }
 OFFICIAL = {"gemma": GEMMA_2B, "clip_text": CLIP_L_TEXT, "clip_vision": CLIP_L_VISION}
-CLIP_WANTED = (
-    "openai/clip-vit-large-patch14-336 from huggingface.co (pytorch_model.bin, 1.7 GB, with "
-    "tokenizer.json), in a folder such as models/text_encoders/clip-vit-large-patch14-336"
-)
-WANTED = {
-    "gemma": (
-        "PixWizard needs Gemma 2B of the first generation: google/gemma-2b from huggingface.co "
-        "(model-00001-of-00002.safetensors and 00002, 5.0 GB, with tokenizer.json), in a folder "
-        "such as models/LLM/gemma-2b"
-    ),
-    "clip_text": f"PixWizard needs the text half, with projection, of {CLIP_WANTED}",
-    "clip_vision": f"PixWizard needs the vision half of {CLIP_WANTED}",
-}
 # A tensor that every file of a kind has.
 MARKS = {
     "gemma": "embed_tokens.weight",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,13 +13,10 @@ from torch import Tensor
 
 from ..errors import CheckpointError, EncoderError
 from ..weights.finite import VAE, finite_output, require_finite
+from ..weights.published import VAE_WANTED
 from ..weights.weightfile import WeightFile, open_weights
 from .taesd import LATENT_SCALE, Autoencoder, autoencoder_from
 
-VAE_WANTED = (
-    "PixWizard needs the SDXL VAE: stabilityai/sdxl-vae from huggingface.co (335 MB), or "
-    "madebyollin/sdxl-vae-fp16-fix, in models/vae"
-)
 # diffusers' AutoencoderKL as SDXL has it.
 SDXL_VAE = {
     "in_channels": 3,
@@ -32,6 +31,14 @@ SDXL_VAE = {
     "sample_size": 1024,
     "scaling_factor": LATENT_SCALE,
 }
+# Weights that tell the VAE of Stable Diffusion 1, 2 or XL from others, by diffusers' names as well
+# as by the original ones.
+SD_VAE_MARKS = {
+    "encoder.conv_in.weight": (128, 3, 3, 3),
+    "quant_conv.weight": (8, 8, 1, 1),
+    "decoder.conv_out.weight": (3, 128, 3, 3),
+}
+XL = re.compile(r"sd[-_ ]?xl|(?<![a-z])xl(?![a-z])", re.IGNORECASE)
 
 
 class LatentCoder(Protocol):
@@ -127,6 +134,44 @@ def _coder_of(weights: WeightFile, *, device, dtype, posterior) -> LatentCoder:
     }
     vae = sdxl_vae(tensors, file.name).to(device=device, dtype=dtype)
     return DiffusersCoder(vae, posterior)
+
+
+def sd_vae_family(file: WeightFile) -> str | None:
+    """Whose VAE it is: "SDXL", "Stable Diffusion 1 or 2", or "unknown" where nothing tells these
+    two apart; None for any other model.
+
+    Only how latents are scaled differs between them. So the config.json beside the file decides,
+    else what its header or its name says.
+    """
+    shapes = {name.removeprefix("first_stage_model."): s for name, s in file.shapes.items()}
+    # Older files keep a 1×1 convolution as a matrix.
+    if any(shapes.get(name, ())[:2] != shape[:2] for name, shape in SD_VAE_MARKS.items()):
+        return None
+    if any(name.startswith(("model.", "conditioner.", "cond_stage_model.")) for name in shapes):
+        return None  # a whole checkpoint
+    scale = _scaling_factor(file.path.parent / "config.json")
+    if scale is not None:
+        return "SDXL" if abs(scale - LATENT_SCALE) < 1e-4 else "Stable Diffusion 1 or 2"
+    told = [file.metadata.get("modelspec.architecture", ""), file.path.name, _vae_folder(file.path)]
+    return "SDXL" if any(XL.search(text) for text in told) else "unknown"
+
+
+def _vae_folder(file: Path) -> str:
+    """The name of the folder of one VAE, in the hub's cache that of its repository; "" where the
+    folder may hold others too."""
+    folder = file.parent
+    if folder.parent.name == "snapshots":
+        folder = folder.parent.parent
+    return folder.name if "vae" in folder.name.lower() else ""
+
+
+def _scaling_factor(config: Path) -> float | None:
+    """The scale of latents that diffusers' config.json gives, None without one."""
+    try:
+        value = json.loads(config.read_text(encoding="utf-8"))["scaling_factor"]
+        return float(value)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def folder_weights(folder: Path) -> Path:

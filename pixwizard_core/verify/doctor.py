@@ -20,12 +20,12 @@ from ..pipeline import Bundle, Request, run
 from ..tasks import instruction
 from ..version import __version__
 from ..weights.checkpoint import inspect
+from ..weights.weightfile import WEIGHT_ENDINGS, size_in_words
 
 PACKAGES = (
     "torch", "torchvision", "transformers", "tokenizers", "safetensors", "einops", "numpy",
     "pillow", "kornia", "scipy", "diffusers", "ray", "av",
 )  # fmt: skip
-WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".sft")
 LONGEST = 300  # characters of an error in a line
 WRONG = 0.1  # relative RMS of a stored answer
 NEAR = {torch.float32: 1e-3, torch.float16: 5e-3, torch.bfloat16: 2e-2}  # what rounding explains
@@ -139,9 +139,8 @@ def what_is(path: Path) -> str:
         info = inspect(path)
     except (PixWizardError, OSError) as error:
         return f"UNREADABLE ({kind_and_reason(error, LONGEST)})"
-    size = f"{info.n_bytes / 1e9:.2f} GB" if info.n_bytes >= 1e9 else f"{info.n_bytes / 1e6:.1f} MB"
     kind = f"{info.kind} {info.preset}" if info.preset else info.kind
-    return f"{kind}, {info.dtype}, {size}"
+    return f"{kind}, {info.dtype}, {size_in_words(info.n_bytes)}"
 
 
 def is_trouble(line: str) -> bool:

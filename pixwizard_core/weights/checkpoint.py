@@ -20,7 +20,8 @@ from ..errors import CheckpointError
 from ..json_text import read_json
 from ..model import Ops, PixWizard
 from .finite import require_finite, require_range
-from .locate import ORIGIN, locate
+from .locate import locate
+from .published import ORIGIN
 from .recognise import (
     PIXWIZARD,
     WRAPPERS,

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import CheckpointError
+from .published import ORIGIN
 from .weightfile import read_namespace
 
 RELEASED_NAMES = (  # in the order the reference's own command prefers them
@@ -15,10 +16,6 @@ RELEASED_NAMES = (  # in the order the reference's own command prefers them
     "consolidated.00-of-01.pth",
 )
 ARGUMENTS_NAME = "model_args.pth"
-ORIGIN = (
-    "The released weights are consolidated_ema.00-of-01.pth (8.05 GB) from "
-    "https://huggingface.co/Afeng-x/PixWizard"
-)
 
 
 def locate(path: Path) -> tuple[Path, str, list[str]]:

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 
 import torch
@@ -35,6 +36,7 @@ DTYPE_NAMES = {
     torch.bool: "BOOL",
 }
 DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
+WEIGHT_ENDINGS = (".safetensors", ".sft", ".pth", ".pt", ".bin", ".ckpt")
 FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
 MAPPED_BYTES = 2**27  # of a pickle, read before its mapping is renewed
 MOST_TENSORS = 30_000  # in a file
@@ -84,6 +86,24 @@ def open_weights(path: Path) -> WeightFile:
         f"{path.name} is not a weight file (it begins with {start[:8]!r}); "
         "a .safetensors or PyTorch .pth file is needed"
     )
+
+
+def bulk(files: Iterable[WeightFile]) -> tuple[str, int]:
+    """The type that most numbers in these files have, as torch spells it, and the size of all of
+    them in bytes."""
+    counts, n_bytes = {}, 0
+    for file in files:
+        for name, shape in file.shapes.items():
+            dtype, numbers = file.dtypes[name], prod(shape)
+            counts[dtype] = counts.get(dtype, 0) + numbers
+            n_bytes += numbers * dtype.itemsize
+    most = max(counts, key=counts.__getitem__, default="none")
+    return str(most).removeprefix("torch."), n_bytes
+
+
+def size_in_words(n_bytes: int) -> str:
+    """Bytes as people say them."""
+    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
 
 
 def _open_safetensors(path: Path) -> WeightFile:

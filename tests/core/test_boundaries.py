@@ -40,6 +40,8 @@ MAY_IMPORT = {
     "model": {"conditioning", "config", "errors"},
     "weights": {"config", "model", *COMMON},
     "encoders": {"config", "model", "weights", *COMMON},
+    "released": {"encoders", "weights", *COMMON},
+    "get": {"encoders", "released", "weights", *COMMON},
     "generate": {"conditioning", "model", "sampling", "errors"},
     "presets": {"generate", "errors"},
     "task_table": {"errors"},
@@ -61,8 +63,8 @@ MAY_IMPORT = {
     "demo": {"evaluation", "metrics", "world", *RUN},
     "verify": {"version", *RUN},
     "bench": {"fleet", "metrics", "world", *RUN},
-    "cli": {"bench", "console", "data", "demo", "evaluation", "fleet", "metrics", "training",
-            "verify", "version", "world", *RUN},
+    "cli": {"bench", "console", "data", "demo", "evaluation", "fleet", "get", "metrics", "released",
+            "training", "verify", "version", "world", *RUN},
     "__main__": {"cli"},
     "": {"bundle", "interface", "pipeline", "tasks", "version"},  # what the package exports
 }  # fmt: skip
@@ -280,7 +282,7 @@ def test_rooms_of_nodes_use_what_they_may():
 
 def test_only_the_demo_scene_node_needs_the_world():
     """And no node needs what the command line alone starts."""
-    by_hand = {"cli", "demo", "evaluation", "fleet", "training"}
+    by_hand = {"cli", "demo", "evaluation", "fleet", "get", "training"}
     users = {}
     for path in (ROOT / "nodes").rglob("*.py"):
         for _, name in imports(path):
@@ -289,6 +291,20 @@ def test_only_the_demo_scene_node_needs_the_world():
     assert users["world"] == {"demo_scene.py"}
     assert users["verify"] == {"check.py"}  # the long form of its report
     assert by_hand & set(users) == set()
+
+
+def test_the_hub_is_used_in_one_file_and_only_when_asked():
+    users = {
+        module_of(path)
+        for path in core_files()
+        if any(name.split(".")[0] == "huggingface_hub" for _, name in imports(path))
+    }
+    assert users == {"get.hub"}
+    at_import = {name for _, name in imports(CORE / "get" / "hub.py", top_level_only=True)}
+    assert not any(name.startswith("huggingface_hub") for name in at_import)
+    assert {module_of(path) for path in core_files() if "get" in core_parts(path)} <= {
+        "cli.get", "get.parts",
+    }  # fmt: skip
 
 
 def import_without(blocked: tuple[str, ...], modules: list[str]) -> subprocess.CompletedProcess:

@@ -9,7 +9,7 @@ import torch
 
 from pixwizard_core import __version__
 from pixwizard_core.cli import main
-from pixwizard_core.cli.entry import megabytes
+from pixwizard_core.weights.weightfile import size_in_words
 from tests.support.paths import GOLDEN, ROOT
 
 
@@ -105,5 +105,5 @@ def test_bench_refuses_an_unknown_preset(capsys):
 
 
 @pytest.mark.parametrize(("count", "text"), [(671_620, "0.7 MB"), (8_050_000_000, "8.05 GB")])
-def test_megabytes_reads_like_a_file_listing(count, text):
-    assert megabytes(count) == text
+def test_sizes_read_like_a_file_listing(count, text):
+    assert size_in_words(count) == text

@@ -23,6 +23,7 @@ BY_HAND = (
     "evaluation/plain_pickle",
     "evaluation/truths",
     "fleet/",
+    "get/",
 )
 CALLS = {"eval", "exec", "compile", "__import__", "breakpoint", "input"}
 ATTRIBUTES = {

@@ -1,0 +1,244 @@
+"""Find the file that is a part of the released model by its content. Only names, shapes and types
+are read; the answer for a file is kept until the file changes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ..encoders.architectures import expected_shapes, require_fit
+from ..encoders.load import MARKS, Source, read_source, weight_files
+from ..encoders.vae import sd_vae_family
+from ..errors import CheckpointError, EncoderError, PixWizardError
+from ..weights.checkpoint import FOREIGN, PART, inspect, open_checkpoint
+from ..weights.locate import ARGUMENTS_NAME, RELEASED_NAMES
+from ..weights.published import ORIGIN
+from ..weights.recognise import PIXWIZARD
+from ..weights.weightfile import WEIGHT_ENDINGS, bulk, open_weights, size_in_words
+from .places import Folders
+
+DEEPEST = 5  # folders below a model folder; a cache of the hub needs three
+SHARD = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.")
+HALVES = ("clip_text", "clip_vision")
+# Of several files that fit, what is read fast and computes as released comes first.
+DTYPE_ORDER = ("bfloat16", "float16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file, or a folder of shards, that is a part. what: it in words. widths: what it gives to
+    the transformer, or what the transformer wants, by encoder."""
+
+    path: Path
+    what: str
+    widths: tuple[tuple[str, int], ...] = ()
+    rank: tuple = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """found: what is the part, best first. near: what looks like it and cannot be used, with the
+    reason. searched: the folders looked in."""
+
+    found: tuple[Found, ...]
+    near: tuple[tuple[Path, str], ...]
+    searched: tuple[Path, ...]
+
+
+def search(part: str, kinds: Sequence[str], folders: Folders, fits: Found | None = None) -> Search:
+    """Look for a part in the folders of these kinds, in this order; the first kind that holds it is
+    the last one looked in.
+
+    part: "model", "gemma", "clip" (both halves in one place), "clip_text", "clip_vision" or "vae".
+    fits: the transformer that an encoder must suit.
+    """
+    near, searched = [], []
+    for kind in kinds:
+        roots = [folder for folder in folders.get(kind, ()) if folder.is_dir()]
+        searched += roots
+        found = []
+        for path in dict.fromkeys(place for root in roots for place in _places(part, root)):
+            verdict = _kept(part, path)
+            if isinstance(verdict, str):
+                near += [(path, verdict)] if verdict else []
+            elif unfit := _unfit(verdict, fits):
+                near.append((path, unfit))
+            else:
+                found.append(verdict)
+        if found:
+            found.sort(key=lambda one: (*one.rank, str(one.path)))
+            return Search(tuple(found), tuple(near), tuple(searched))
+    return Search((), tuple(near), tuple(searched))
+
+
+def identify(part: str, path: Path) -> Found:
+    """What a file or folder is, as a part. Raises PixWizardError saying why it is not, with an
+    empty reason for what has nothing to do with the part."""
+    return IDENTIFY[part](path)
+
+
+def _places(part: str, root: Path) -> Iterator[Path]:
+    """What may be a part below a folder: folders of an encoder, and single files."""
+    seen = set()
+    for folder, names, files in os.walk(root, followlinks=True):
+        here = Path(folder)
+        real = here.resolve()
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        if real in seen or len(here.relative_to(root).parts) >= DEEPEST:
+            names[:] = []
+        if real in seen:  # a link back
+            continue
+        seen.add(real)
+        weights = sorted(
+            here / name
+            for name in files
+            if name.lower().endswith(WEIGHT_ENDINGS) and name != ARGUMENTS_NAME
+        )
+        if part in ("gemma", "clip", *HALVES) and here != root and _is_model_folder(files):
+            yield here
+        else:
+            yield from (file for file in weights if not SHARD.search(file.name))
+
+
+def _is_model_folder(files: Sequence[str]) -> bool:
+    """Whether file names are those of one model in the layout of the hub."""
+    return any(
+        name == "config.json" or name.endswith(".index.json") or SHARD.search(name)
+        for name in files
+    )
+
+
+def _kept(part: str, path: Path) -> Found | str:
+    try:
+        return _verdict(part, path, _state(path))
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+
+
+def _state(path: Path) -> tuple:
+    """What changes when a file, or one in a folder, is replaced."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    stats = [(file.name, file.stat()) for file in files if file.is_file()]
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+
+
+@lru_cache(maxsize=4096)
+def _verdict(part: str, path: Path, state: tuple) -> Found | str:
+    """What a file is, or why not. state: only makes a changed file another question."""
+    try:
+        return identify(part, path)
+    except PixWizardError as error:
+        return str(error).replace(ORIGIN, "").rstrip(" .;")
+
+
+def _unfit(found: Found, transformer: Found | None) -> str:
+    """Why an encoder does not suit a transformer, "" when it does."""
+    wanted = dict(transformer.widths) if transformer else {}
+    for name, width in found.widths:
+        if wanted.get(name, width) != width:
+            return f"it gives {width} features, the transformer wants {wanted[name]}"
+    return ""
+
+
+def _model(path: Path) -> Found:
+    info = inspect(path)
+    if info.kind.startswith((PART, FOREIGN)) or info.kind == PIXWIZARD:
+        info = open_checkpoint(path).info
+    if info.config is None:
+        raise CheckpointError("")
+    rank = (
+        not info.preset,
+        path.suffix not in (".safetensors", ".sft"),
+        _dtype_rank(info.dtype),
+        RELEASED_NAMES.index(path.name) if path.name in RELEASED_NAMES else -1,
+    )
+    widths = (
+        ("gemma", info.config.cap_feat_dim),
+        ("clip_text", info.config.cap_clip_feat_dim),
+        ("clip_vision", info.config.image_feat_dim),
+    )
+    name = info.preset or f"PixWizard of width {info.config.dim}"
+    return Found(path, f"{name}, {info.dtype}, {size_in_words(info.n_bytes)}", widths, rank)
+
+
+def _encoder(*kinds: str) -> Callable[[Path], Found]:
+    def look(path: Path) -> Found:
+        sources = [_source(kind, path, kinds) for kind in kinds]
+        if kinds == ("gemma",) and not (sources[0].folder / "tokenizer.json").is_file():
+            raise EncoderError("there is no tokenizer.json beside it")
+        files = [open_weights(file) for file in sources[0].files]
+        widths = tuple((kind, _width(kind, one)) for kind, one in zip(kinds, sources, strict=True))
+        names = {"gemma": "Gemma 2B", "clip_text": "CLIP text", "clip_vision": "CLIP vision"}
+        told = " and ".join(names[kind] for kind in kinds)
+        if sources[0].own:
+            told += " of its own size"
+        dtype, n_bytes = bulk(files)
+        rank = (sources[0].own, files[0].container != "safetensors", _dtype_rank(dtype))
+        return Found(path, f"{told}, {dtype}, {size_in_words(n_bytes)}", widths, rank)
+
+    return look
+
+
+def _source(kind: str, path: Path, kinds: Sequence[str]) -> Source:
+    """An encoder whose every name and shape fits. Raises EncoderError, empty for what is none of
+    kinds."""
+    try:
+        source = read_source(kind, path)
+    except EncoderError as error:
+        if not _resembles(kinds, path):
+            raise EncoderError("") from error
+        raise EncoderError(str(error).split(". PixWizard needs")[0]) from error
+    try:
+        require_fit(expected_shapes(kind, source.config), source.weights.shapes, path.name)
+    except (ValueError, TypeError, KeyError, ZeroDivisionError, RuntimeError) as error:
+        raise EncoderError(f"no {kind} model has its settings ({error})") from error
+    return source
+
+
+def _resembles(kinds: Sequence[str], path: Path) -> bool:
+    """Whether something that is not an encoder is worth telling about."""
+    try:
+        names = {name for file in weight_files(path) for name in file.shapes}
+    except EncoderError:
+        return True  # damaged, or with shards missing
+    marks = {MARKS[kind] for kind in kinds}
+    return any(name.removeprefix("model.") in marks for name in names)
+
+
+def _width(kind: str, source: Source) -> int:
+    return int(source.config["projection_dim" if kind == "clip_text" else "hidden_size"])
+
+
+def _vae(path: Path) -> Found:
+    file = open_weights(path)
+    family = sd_vae_family(file)
+    if family is None:
+        raise CheckpointError("")
+    if family == "unknown":
+        raise CheckpointError(
+            "it is the VAE of SDXL or of Stable Diffusion 1.5, whose weights have the same names "
+            "and shapes; if it is SDXL's, put sdxl into its name, or choose it by hand"
+        )
+    if family != "SDXL":
+        raise CheckpointError(f"it is the VAE of {family}, as its config.json says")
+    dtype, n_bytes = bulk([file])
+    rank = (file.container != "safetensors", dtype != "float32", _dtype_rank(dtype))
+    return Found(path, f"SDXL VAE, {dtype}, {size_in_words(n_bytes)}", (), rank)
+
+
+def _dtype_rank(name: str) -> int:
+    return DTYPE_ORDER.index(name) if name in DTYPE_ORDER else len(DTYPE_ORDER)
+
+
+IDENTIFY: dict[str, Callable[[Path], Found]] = {
+    "model": _model,
+    "gemma": _encoder("gemma"),
+    "clip": _encoder(*HALVES),
+    "clip_text": _encoder("clip_text"),
+    "clip_vision": _encoder("clip_vision"),
+    "vae": _vae,
+}
