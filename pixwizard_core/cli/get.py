@@ -76,6 +76,8 @@ def get(arguments: argparse.Namespace) -> int:
     searches = survey(folders)
     for line in lines_of(searches, models.parent):
         print(line)
+    if arguments.check and missing(searches):
+        print("To fetch what is missing, run this command without --check.")
     for line in failed:
         print(f"pixwizard: {line}", file=sys.stderr)
     return EXIT_MISSING if failed or missing(searches) else 0

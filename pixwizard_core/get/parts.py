@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +168,7 @@ def _resumed(file: Path) -> str:
 def check(part: Part, stage: Path) -> str:
     """What was fetched, in words, from its names and shapes. Raises PixWizardError when it is not
     the part."""
-    place = stage if len(part.files) > 1 else stage / part.files[0]
+    place = stage if part.is_folder else stage / part.files[0]
     found = identify(part.name, place)
     if part.name in TOKENIZED:
         kind = TOKENIZED[part.name]
@@ -202,9 +202,8 @@ def converted(
 
 def moved(plan: Plan, stage: Path, place: Path, say: Say) -> Path:
     """Move fetched files to their place, and say which files there they replace."""
-    several = len(plan.part.files) > 1
     for one in plan.offers:
-        target = place / one.name if several else place
+        target = place / one.name if plan.part.is_folder else place
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             size = size_in_words(target.stat().st_size)
@@ -218,13 +217,13 @@ def moved(plan: Plan, stage: Path, place: Path, say: Say) -> Path:
 
 def repositories_from(given: Sequence[str]) -> dict[str, str]:
     """PART=OWNER/NAME lines as a mapping. Raises DownloadError for anything else."""
-    return dict(_repository(line) for line in given)
-
-
-def _repository(line: str) -> Iterator[str]:
-    name, _, repository = line.partition("=")
-    if name not in PARTS or repository.count("/") != 1 or not all(repository.split("/")):
-        raise DownloadError(
-            f"--repo takes PART=OWNER/NAME with PART one of {', '.join(PARTS)}. Got: {line!r:.80}"
-        )
-    return iter((name, repository))
+    found = {}
+    for line in given:
+        name, _, repository = line.partition("=")
+        if name not in PARTS or repository.count("/") != 1 or not all(repository.split("/")):
+            raise DownloadError(
+                f"--repo takes PART=OWNER/NAME with PART one of {', '.join(PARTS)}. "
+                f"Got: {line!r:.80}"
+            )
+        found[name] = repository
+    return found

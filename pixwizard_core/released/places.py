@@ -65,11 +65,17 @@ def _extra(file: Path) -> list[tuple[str, Path, bool]]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         return [
-            (kind, _below(file.parent, section.get("base_path"), line), section.get("is_default"))
+            (
+                kind,
+                _below(file.parent, section.get("base_path"), line),
+                bool(section.get("is_default")),
+            )
             for section in (content or {}).values()
             if isinstance(section, dict)
             for kind, lines in section.items()
-            if kind not in ("base_path", "is_default") and isinstance(lines, str)
+            if isinstance(kind, str)
+            and kind not in ("base_path", "is_default")
+            and isinstance(lines, str)
             for line in lines.split("\n")
             if line.strip()
         ]

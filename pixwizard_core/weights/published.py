@@ -40,10 +40,15 @@ class Part:
         return f"{HUB}/{self.repository}"
 
     @property
+    def is_folder(self) -> bool:
+        """Whether its files belong together in a folder of their own."""
+        return len(self.files) > 1
+
+    @property
     def by_hand(self) -> str:
         """Where a person puts the files, below the folder of ComfyUI."""
         folder = f"models/{self.folders[0]}"
-        return f"{folder}/{self.place}" if len(self.files) > 1 else folder
+        return f"{folder}/{self.place}" if self.is_folder else folder
 
 
 MODEL = Part(

@@ -113,7 +113,8 @@ def test_check_lists_what_is_missing_and_asks_nobody(hub, comfyui, published, ca
     have_all_but(comfyui, published, "gemma")
     assert get(comfyui, "--check") == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line[0] for line in lines] == ["✓", "✗", "✓", "✓"]
+    assert [line[0] for line in lines[:4]] == ["✓", "✗", "✓", "✓"]
+    assert lines[4:] == ["To fetch what is missing, run this command without --check."]
     assert lines[0].startswith(
         f"✓ PixWizard transformer: models/diffusion_models/{HEAVY} (PixWizard of width 32, float32"
     )
