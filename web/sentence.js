@@ -8,7 +8,10 @@
  *   seen: number[]}} Task
  */
 
+const AS_TRAINED = -1; // the phrasing that names no number
+
 const OPTIONAL_PART = /\[([^\]]*)\]/g;
+const STOPPED = /\{(\w+)\}(?=\.)/g; // a field before a full stop of the sentence
 const FIELD = /\{(\w+)\}/g;
 const ARTICLE = /\b([Aa]) (?=\{(\w+)\})/g; // "a" becomes "an" before a field that begins with a vowel
 const VOWEL = /^[aeiou]/i;
@@ -22,8 +25,11 @@ const clean = (text) => text.split(/\s+/).filter(Boolean).join(" ");
  */
 function word(field, value) {
   const text = clean(String(value ?? ""));
-  return field === "caption" ? text : text.replace(/[ .]+$/, "");
+  return field === "caption" || field === "question" ? text : unstopped(text);
 }
+
+/** @param {string} text */
+const unstopped = (text) => text.replace(/[ .]+$/, "");
 
 /**
  * Fields of a task that must be filled in and are not.
@@ -43,12 +49,17 @@ export function chosen(task, phrasing, seed) {
 
 /**
  * The sentence, or null when the task has no phrasing of that number.
- * @param {Task} task @param {number} phrasing @param {Record<string, unknown>} values
+ * @param {Task} task @param {number} phrasing @param {Record<string, unknown>} given the fields
+ * @param {string} [form] what the model was asked in training, for the phrasing that names no number
  * @returns {string | null}
  */
-export function sentence(task, phrasing, values) {
-  const template = task.phrasings[phrasing];
+export function sentence(task, phrasing, given, form) {
+  const template = phrasing === AS_TRAINED ? form : task.phrasings[phrasing];
   if (template === undefined) return null;
+  const values = { ...given };
+  for (const [, name = ""] of template.matchAll(STOPPED)) {
+    values[name] = unstopped(word(name, values[name]));
+  }
   const filled = (/** @type {string} */ part) =>
     [...part.matchAll(FIELD)].every(([, name = ""]) => word(name, values[name]));
   let shown = template.replace(OPTIONAL_PART, (_, part) => (filled(part) ? part : ""));

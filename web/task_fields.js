@@ -5,17 +5,26 @@ import { app } from "/scripts/app.js";
 import { element, faint, panel, swatch } from "./elements.js";
 import { chosen, missing, sentence } from "./sentence.js";
 import { chain, fit, linked, pageWidget, show, widgetOf } from "./widgets.js";
+import { wordings } from "./wordings.js";
 import { named, word } from "./words.js";
 
 /**
  * What nodes/shared/page_data.py puts into the task input's settings.
- * @typedef {{tasks: Record<string, import("./sentence.js").Task>,
- *   colours: Record<string, number[]>}} PageData
+ * @typedef {{forms: Record<string, string>, not_taught: string[]}} Model how a model is asked for
+ *   each task, and what it does not know
+ * @typedef {{tasks: Record<string, import("./sentence.js").Task>, as_trained: number,
+ *   models: Record<string, Model>, colours: Record<string, number[]>}} PageData
  */
 
 const NODE = "PixWizard_Instruction";
+const ENCODE = "PixWizard_Encode";
+const TOLD = "pixwizard_asked"; // how the model of the last run is asked, from either node
 const LINE_PX = 17;
 const LETTER_PX = 6.2;
+const RELEASED = "released"; // the model that is meant where no link says which
+const MOST_STEPS = 32; // from a node back to the loader of its model
+const NO_SEED = -1;
+const ONE_ROW = 1.5; // lines of text that a row of controls is high
 const PADDING_PX = 32; // ours and the frontend's margin around a page element
 const MIN_HEIGHT_PX = 44;
 const MAX_HEIGHT_PX = 130;
@@ -50,12 +59,45 @@ function swatches(colours, widget, /** @type {() => void} */ changed) {
   return row;
 }
 
+/** The kind of loader whose model a node's output goes to, by its model input or by the Encode node
+ * behind it; undefined where the links do not say. @param {any} node
+ * @param {Record<string, Model>} models those that are known before a run */
+function loaderOf(node, models) {
+  const slot = node.inputs?.findIndex((/** @type {any} */ i) => i.name === "model") ?? -1;
+  if (linked(node, "model")) return source(node.getInputNode?.(slot), "MODEL", models);
+  const behind = node.getOutputNodes?.(0) ?? [];
+  const encode = behind.find((/** @type {any} */ one) => one.comfyClass === ENCODE);
+  const clip = encode?.inputs?.findIndex((/** @type {any} */ i) => i.type === "CLIP") ?? -1;
+  return clip < 0 ? undefined : source(encode.getInputNode?.(clip), "CLIP", models);
+}
+
+/** Follow inputs of one type back to a loader. @param {any} node @param {string} type
+ * @param {Record<string, Model>} models @returns {string | undefined} */
+function source(node, type, models) {
+  for (let left = MOST_STEPS; node && left > 0; left -= 1) {
+    if (models[node.comfyClass]) return node.comfyClass;
+    const slot = node.inputs?.findIndex((/** @type {any} */ i) => i.type === type) ?? -1;
+    node = slot < 0 ? null : node.getInputNode?.(slot);
+  }
+  return undefined;
+}
+
+/** @param {any} node @param {string} name @param {number} value */
+function setValue(node, name, value) {
+  const widget = widgetOf(node, name);
+  if (!widget || widget.value === value) return;
+  widget.value = value;
+  widget.callback?.(value);
+}
+
 /** One instance for a node. */
 class TaskFields {
   /** @param {any} node @param {PageData} data */
   constructor(node, data) {
     this.node = node;
     this.data = data;
+    /** @type {Record<string, {form: string, taught: boolean}>} */
+    this.told = {};
     this.fields = [...new Set(Object.values(data.tasks).flatMap((task) => task.fields))];
     this.view = panel("instruction");
     this.height = MIN_HEIGHT_PX;
@@ -64,7 +106,28 @@ class TaskFields {
       chain(widgetOf(node, name), "callback", () => this.update(true));
     }
     chain(node, "onConfigure", () => this.update(false));
-    chain(node, "onConnectionsChange", () => this.update(true));
+    chain(node, "onConnectionsChange", () => {
+      this.told = {};
+      this.update(true);
+    });
+  }
+
+  /** What a run says of the model. @param {any} output of this node or of Encode */
+  tell(output) {
+    for (const one of output?.[TOLD] ?? []) this.told[one.task] = one;
+    if (output?.[TOLD]) this.update(false);
+  }
+
+  /** How the model is asked for a task, and whether it knows it: from the last run, else by the
+   * loader that is connected. @param {string} task */
+  asked(task) {
+    const told = this.told[task];
+    if (told) return told;
+    const { models } = this.data;
+    const kind = loaderOf(this.node, models);
+    const model = models[kind ?? RELEASED];
+    const taught = !kind || !model?.not_taught.includes(task);
+    return { form: model?.forms[task] ?? "", taught };
   }
 
   /** @param {boolean} resize whether the node may shrink as well; not while a workflow loads */
@@ -89,7 +152,11 @@ class TaskFields {
       : [faint(word("instruction.linked"))];
     this.view.replaceChildren(...lines);
     const perLine = Math.max(16, ((this.node.size?.[0] ?? 320) - 40) / LETTER_PX);
-    const rows = lines.map((line) => Math.ceil((line.textContent ?? "").length / perLine) || 1.5);
+    const rows = lines.map((line) =>
+      line instanceof HTMLSelectElement
+        ? ONE_ROW
+        : Math.ceil((line.textContent ?? "").length / perLine) || ONE_ROW,
+    );
     const wanted = rows.reduce((sum, row) => sum + row, 0) * LINE_PX + PADDING_PX;
     this.height = Math.min(MAX_HEIGHT_PX, Math.max(MIN_HEIGHT_PX, wanted));
   }
@@ -105,16 +172,24 @@ class TaskFields {
     );
     const values = valuesOf(this.node, this.fields);
     const lacking = missing(task, values);
-    const shown = sentence(task, number, {
-      ...values,
-      ...Object.fromEntries(lacking.map((f) => [f, `‹${f}?›`])),
-    });
+    const asked = this.asked(String(widgetOf(this.node, "task")?.value));
+    const filled = { ...values, ...Object.fromEntries(lacking.map((f) => [f, `‹${f}?›`])) };
+    const shown = sentence(task, number, filled, asked.form);
     const lines = [];
     if (task.fields.includes("colour") && !linked(this.node, "colour")) {
       const widget = widgetOf(this.node, "colour");
       lines.push(swatches(this.data.colours, widget, () => this.update(true)));
     }
     const warn = { color: "var(--error-text, #f66)" };
+    const free = !linked(this.node, "phrasing") && !linked(this.node, "phrasing_seed");
+    if (free && task.phrasings.length > 1) {
+      const choose = (/** @type {number} */ wanted) => {
+        setValue(this.node, "phrasing_seed", NO_SEED);
+        setValue(this.node, "phrasing", wanted);
+        this.update(true);
+      };
+      lines.push(wordings(task, asked.form, this.data.as_trained, number, choose));
+    }
     if (shown === null) {
       const last = task.phrasings.length - 1;
       lines.push(element("div", warn, word("instruction.phrasing", { number, last })));
@@ -123,6 +198,7 @@ class TaskFields {
       line.className = "pixwizard-sentence";
       lines.push(line);
     }
+    if (!asked.taught) lines.push(element("div", warn, word("instruction.untaught")));
     if (lacking.length) {
       const names = lacking.map((f) => widgetOf(this.node, f)?.label ?? f);
       const fields = names.join(word("instruction.and"));
@@ -136,9 +212,26 @@ app.registerExtension({
   name: "pixwizard.taskFields",
   /** @param {any} node */
   nodeCreated(node) {
+    if (node.comfyClass === ENCODE) {
+      const executed = node.onExecuted;
+      node.onExecuted = function (/** @type {any} */ output) {
+        const result = executed?.call(this, output);
+        const slot = this.inputs?.findIndex((/** @type {any} */ i) => i.name === "instruction");
+        if (slot >= 0) this.getInputNode?.(slot)?.pixwizardTell?.(output);
+        return result;
+      };
+    }
     if (node.comfyClass !== NODE) return;
     const settings = node.constructor.nodeData?.input?.required?.task?.[1];
     if (!settings?.pixwizard) return;
-    new TaskFields(node, settings.pixwizard).update(true);
+    const fields = new TaskFields(node, settings.pixwizard);
+    node.pixwizardTell = (/** @type {any} */ output) => fields.tell(output);
+    const executed = node.onExecuted;
+    node.onExecuted = function (/** @type {any} */ output) {
+      const result = executed?.call(this, output);
+      fields.tell(output);
+      return result;
+    };
+    fields.update(true);
   },
 });

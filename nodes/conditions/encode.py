@@ -8,6 +8,7 @@ from ..encoders import conditioning
 from ..host.versions import schema
 from ..shared.base import Node
 from ..shared.layouts import to_image_01
+from .asked import Asked, told
 
 
 class Encode(Node):
@@ -49,6 +50,10 @@ class Encode(Node):
     @classmethod
     def run(cls, clip, clip_vision, vae, image, instruction):
         image_01 = to_image_01(image)
+        taught = getattr(getattr(clip, "cond_stage_model", None), "taught", None)
+        view = {}
+        if isinstance(instruction, Asked) and taught is not None:
+            view, instruction = told(instruction.task, taught), instruction.to(taught)
         picture = conditioning.encode_picture(clip_vision, vae, image_01)
         full = conditioning.encode_text(clip, instruction)
         empty = conditioning.encode_text(clip, "")
@@ -57,4 +62,5 @@ class Encode(Node):
             conditioning.with_picture(empty, picture),
             empty,
             conditioning.empty_latent(picture),
+            ui=view or None,
         )

@@ -7,10 +7,12 @@ from comfy_api.latest import io
 from ...pixwizard_core import tasks
 from ...pixwizard_core.seeds import LARGEST_SEED
 from ..host.versions import schema
+from ..model.host_model import taught_of
 from ..shared.base import Node
-from ..shared.page_data import for_page, task_table
+from ..shared.page_data import AS_TRAINED, for_page, task_table
+from .asked import asked, told
 
-TASK_IDS = tasks.TASK_IDS[:41]
+TASK_IDS = tasks.TASK_IDS
 MAX_PHRASING = max(len(task.phrasings) for task in tasks.TASKS.values()) - 1
 
 
@@ -53,13 +55,15 @@ class Instruction(Node):
                     tooltip="Colour of a highlight or box, or the new colour of a recoloured "
                     "object.",
                 ),
+                # Saved workflows hold their number, so the default may change and they do not.
                 io.Int.Input(
                     "phrasing",
-                    default=0,
-                    min=0,
+                    default=AS_TRAINED,
+                    min=AS_TRAINED,
                     max=MAX_PHRASING,
-                    tooltip=f"Which wording of the task to use, 0 to {MAX_PHRASING}. All mean the "
-                    "same.",
+                    tooltip=f"Which wording of the task to use. {AS_TRAINED}: as the model was "
+                    f"asked in training, which works best. 0 to {MAX_PHRASING}: other words for "
+                    "the same.",
                 ),
                 io.Int.Input(
                     "phrasing_seed",
@@ -68,20 +72,36 @@ class Instruction(Node):
                     max=LARGEST_SEED,
                     optional=True,
                     tooltip="Picks the wording in place of phrasing: consecutive seeds step "
-                    "through the wordings used in training. -1 is off.",
+                    "through the numbered wordings used in training. -1 is off.",
+                ),
+                io.String.Input(
+                    "question",
+                    default="",
+                    optional=True,
+                    tooltip="Question whose answer is highlighted, for example: which thing here "
+                    "can roll?",
+                ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The model that is asked, for the wording it was trained on and a "
+                    "warning of tasks it was not taught. Without it, Encode words the sentence for "
+                    "the bundled model, or else for the released one.",
                 ),
             ],
             outputs=[io.String.Output("instruction", display_name="instruction")],
         )
 
     @classmethod
-    def run(cls, task, caption, target, colour, phrasing, phrasing_seed=-1):
-        sentence = tasks.instruction(
-            task,
-            caption=caption,
-            colour=colour,
-            target=target,
-            phrasing=phrasing,
-            seed=phrasing_seed if phrasing_seed >= 0 else None,
-        )
-        return io.NodeOutput(sentence)
+    def run(
+        cls, task, caption, target, colour, phrasing, phrasing_seed=-1, question="", model=None
+    ):
+        words = {"caption": caption, "colour": colour, "target": target, "question": question}
+        seed = phrasing_seed if phrasing_seed >= 0 else None
+        trained = phrasing == AS_TRAINED and seed is None
+        taught = None if model is None else taught_of(model, "PixWizard Instruction")
+        chosen = tasks.TRAINED if trained else max(phrasing, 0)
+        sentence = tasks.instruction(task, **words, phrasing=chosen, seed=seed, taught=taught)
+        if taught is not None:
+            return io.NodeOutput(sentence, ui=told(task, taught))
+        return io.NodeOutput(asked(sentence, task, words) if trained else sentence)

@@ -42,6 +42,7 @@ class TextModel(torch.nn.Module):
         self.clip_l = torch.nn.ModuleDict({"transformer": build("clip_text", clip, **places)})
         self.dtypes = {dtype}
         self.execution_device = None
+        self.taught = None  # what the model was taught that this belongs to, where it is known
 
     def set_clip_options(self, options: dict) -> None:
         self.execution_device = options.get("execution_device", self.execution_device)

@@ -18,6 +18,7 @@ from ...pixwizard_core.encoders.text import Tokenizers
 from ...pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
 from ...pixwizard_core.errors import CheckpointError
 from ...pixwizard_core.presets import TINY_CENTRE
+from ...pixwizard_core.taught import taught_by
 from ...pixwizard_core.weights.checkpoint import Checkpoint, open_checkpoint
 from ...pixwizard_core.weights.published import ENCODERS_WANTED as WANTED
 from ...pixwizard_core.weights.published import ORIGIN
@@ -56,8 +57,10 @@ def load_transformer(path: Path, dtype: torch.dtype | None, disable_dynamic: boo
     weights = weights_of(opened, step)
     centres = (TINY_CENTRE,) if opened.config == TINY else RELEASED_CENTRES
     patcher = make_patcher(
-        opened.config, weights, RunOptions(centres), dtype=dtype, disable_dynamic=disable_dynamic
-    )
+        opened.config, weights, RunOptions(centres), dtype=dtype,
+        taught=taught_by(opened.metadata, opened.config, opened.info.path.name),
+        disable_dynamic=disable_dynamic,
+    )  # fmt: skip
     step()
     return reloadable(patcher, [opened.info.path], load_transformer, path, dtype)
 
@@ -84,6 +87,12 @@ def load_clip(
         EncoderWeights(source.config, weights_of(source.weights, step)) for source in (gemma, clip)
     )
     made = make_clip(*parts, tokenizers, device, disable_dynamic=disable_dynamic)
+    beside = gemma.folder / MODEL_FILE  # a small model's files are one folder
+    if beside.is_file():
+        transformer = open_checkpoint(beside)
+        made.cond_stage_model.taught = taught_by(
+            transformer.metadata, transformer.config, MODEL_FILE
+        )
     files = {*gemma.files, *clip.files}
     return reloadable(made, files, load_clip, gemma_path, clip_path, device)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from ...pixwizard_core.conditioning import pad_text
 from ...pixwizard_core.config import ModelConfig
 from ...pixwizard_core.errors import CheckpointError, EncoderError, SamplingError
+from ...pixwizard_core.taught import UNKNOWN, Taught
 from ...pixwizard_core.weights.finite import (
     TEXT_ENCODER,
     VAE,
@@ -218,16 +219,24 @@ def require_pixwizard(model, who: str) -> None:
         )
 
 
+def taught_of(model, who: str) -> Taught:
+    """What a MODEL was taught. Raises CheckpointError if it is not a PixWizard. who: the node, for
+    the message."""
+    require_pixwizard(model, who)
+    return model.model.diffusion_model.taught
+
+
 def make_patcher(
     config: ModelConfig,
     state_dict: dict[str, Tensor],
     options: RunOptions,
     *,
     dtype: torch.dtype | None = None,
+    taught: Taught = UNKNOWN,
     disable_dynamic: bool = False,
 ):
     """Host MODEL of these weights. state_dict: exactly the names of the config, any float dtype; it
-    is emptied.
+    is emptied. taught: what it was taught.
 
     dtype: how weights are stored; None lets the host choose for this device. disable_dynamic: use
     the plain patcher even if the host's dynamic one is on.
@@ -245,6 +254,7 @@ def make_patcher(
     family.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, supported))
     model = HostModel(family, device=offload)
     model.diffusion_model.options = options
+    model.diffusion_model.taught = taught
     patcher = patcher_class(disable_dynamic)(model, load_device=device, offload_device=offload)
     take_weights(model.diffusion_model, state_dict, dtype, patcher)
     patcher.set_model_sampler_cfg_function(reference_cfg)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from functools import cache
 
 from ...pixwizard_core import tasks
+from ...pixwizard_core.bundle import MODEL_FILE
+from ...pixwizard_core.encoders.tiny import BUNDLE
+from ...pixwizard_core.errors import PixWizardError
+from ...pixwizard_core.taught import UNKNOWN, Taught, released, taught_by
+from ...pixwizard_core.weights.checkpoint import open_checkpoint
 
+AS_TRAINED = -1  # the phrasing of a new Instruction: as the model was asked in training
+BUNDLED, RELEASED = "PixWizard_LoadTiny", "released"  # models by the node that loads one
 PAGE_KEY = "pixwizard"  # web/task_fields.js and used_fields.js read it from the input's settings
 
 
@@ -28,7 +35,8 @@ def used_when(socket, **choices: list):
 
 @cache
 def task_table() -> dict:
-    """Every task's fields and phrasings, and the colours as RGB 0..255, as JSON takes them."""
+    """Every task's fields and phrasings, how the models that are known beforehand are asked, and
+    the colours as RGB 0..255, as JSON takes them."""
     rows = [*tasks.TASKS.values(), tasks.CUSTOM]
     return {
         "tasks": {
@@ -41,8 +49,26 @@ def task_table() -> dict:
             }
             for row in rows
         },
+        "as_trained": AS_TRAINED,
+        "models": {BUNDLED: _asked(_bundled(), rows), RELEASED: _asked(released(), rows)},
         "colours": {name: list(rgb) for name, rgb in tasks.COLOURS.items()},
     }
+
+
+def _asked(taught: Taught, rows: list[tasks.Task]) -> dict:
+    """How a model is asked for each task, and the tasks that it was not taught."""
+    return {
+        "forms": {row.id: row.trained(taught) for row in rows},
+        "not_taught": [row.id for row in rows if not taught.knows(row.id)],
+    }
+
+
+def _bundled() -> Taught:
+    try:
+        opened = open_checkpoint(BUNDLE / MODEL_FILE)
+        return taught_by(opened.metadata, opened.config, MODEL_FILE)
+    except PixWizardError:  # its loader says what is wrong with it
+        return UNKNOWN
 
 
 def objects_found(masks) -> dict[str, list]:

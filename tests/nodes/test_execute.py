@@ -90,7 +90,17 @@ def test_instruction_fills_the_fields_of_the_task(nodes):
         for seed in range(6)
     ]
     assert len(set(seeded)) == 6
-    assert seeded[0] == sentence
+    numbered = call(nodes["Instruction"], task="mask", target="the red ball", phrasing=0)[0]
+    assert seeded[0] == numbered == "Make a black and white mask of the red ball."
+    assert sentence == "Generate a binary mask for the described object: the red ball."
+
+
+def test_instruction_takes_the_question_whose_answer_is_highlighted(nodes, errors):
+    given = {"task": "highlight_reasoning", "colour": "green"}
+    asked = call(nodes["Instruction"], **given, question=" Which  thing can roll?")[0]
+    assert asked == "Please mark the pixels in green based on the question: Which thing can roll?"
+    with pytest.raises(errors.InstructionError, match="'highlight_reasoning' needs question"):
+        call(nodes["Instruction"], **given)
 
 
 def test_instruction_names_the_missing_field(nodes, errors):

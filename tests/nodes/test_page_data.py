@@ -11,9 +11,14 @@ import pytest
 import torch
 
 from pixwizard_core import tasks
+from pixwizard_core.bundle import MODEL_FILE
+from pixwizard_core.encoders.tiny import BUNDLE
+from pixwizard_core.taught import taught_by
+from pixwizard_core.weights.checkpoint import open_checkpoint
 from tests.fakes.host import REPO
 from tests.support.workflow import MODEL_FILES
 
+ROWS = {**tasks.TASKS, tasks.FREE_TEXT: tasks.CUSTOM}
 FIELDS = {
     "full": {
         "caption": " a wooden\n floor. ",
@@ -44,6 +49,27 @@ def test_page_gets_every_task_and_colour(nodes):
     assert data["colours"]["orange"] == [255, 128, 0]
 
 
+def test_page_gets_how_the_known_models_are_asked_and_what_they_do_not_know(nodes):
+    data = told(nodes)
+    assert set(data["models"]) == {"PixWizard_LoadTiny", "released"}
+    opened = open_checkpoint(BUNDLE / MODEL_FILE)
+    taught = taught_by(opened.metadata, opened.config, MODEL_FILE)
+    tiny = data["models"]["PixWizard_LoadTiny"]
+    assert tiny["forms"] == {id: task.trained(taught) for id, task in ROWS.items()}
+    assert tiny["not_taught"] == [id for id in tasks.TASKS if id not in taught.tasks]
+    assert "face" in tiny["not_taught"]
+    assert data["models"]["released"]["forms"]["depth"] == "Depth estimation"
+    assert data["models"]["released"]["not_taught"] == ["lineart"]
+
+
+def test_page_offers_the_trained_wording_as_the_schema_spells_it(nodes):
+    inputs = {socket.id: socket for socket in nodes["Instruction"].define_schema().inputs}
+    settings = inputs["phrasing"].settings
+    assert told(nodes)["as_trained"] == settings["default"] == settings["min"] == -1
+    code = (REPO / "web" / "sentence.js").read_text(encoding="utf-8")
+    assert "const AS_TRAINED = -1;" in code
+
+
 def test_loaders_of_files_say_on_the_page_what_they_lack():
     """What the released model's workflows load; web/missing_models.js has a list of its own."""
     code = (REPO / "web" / "missing_models.js").read_text(encoding="utf-8")
@@ -54,21 +80,25 @@ def test_loaders_of_files_say_on_the_page_what_they_lack():
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 @pytest.mark.parametrize("given", FIELDS.values(), ids=FIELDS)
 def test_page_shows_the_sentence_that_is_sent(nodes, given):
-    """web/sentence.js against tasks.instruction, for every phrasing of every task."""
+    """web/sentence.js against tasks.instruction, for every phrasing of every task, and the form of
+    the released model."""
     rows = told(nodes)["tasks"]
     script = (
         f"import {{missing, sentence}} from '{(REPO / 'web' / 'sentence.js').as_uri()}';"
         "const [rows, given] = JSON.parse(process.argv[1]);"
         "console.log(JSON.stringify(Object.fromEntries(Object.entries(rows).map(([id, row]) => "
-        "[id, missing(row, given).length ? [] : row.phrasings.map((_, i) => "
-        "sentence(row, i, given))]))));"
-    )
-    command = ["node", "--input-type=module", "-e", script, json.dumps([rows, given])]
+        "[id, missing(row, given).length ? [] : "
+        "[...row.phrasings.map((_, i) => sentence(row, i, given)), "
+        "sentence(row, -1, given, forms[id])]]))));"
+    ).replace("[rows, given]", "[rows, given, forms]")
+    forms = told(nodes)["models"]["released"]["forms"]
+    command = ["node", "--input-type=module", "-e", script, json.dumps([rows, given, forms])]
     shown = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     for task_id, row in rows.items():
         needed = [f for f in row["fields"] if not given[f].strip() and f not in row["optional"]]
+        numbers = [*range(len(row["phrasings"])), tasks.TRAINED]
         wanted = [] if needed else [
-            tasks.instruction(task_id, phrasing=i, **given) for i in range(len(row["phrasings"]))
+            tasks.instruction(task_id, phrasing=number, **given) for number in numbers
         ]  # fmt: skip
         assert shown[task_id] == wanted, task_id
 

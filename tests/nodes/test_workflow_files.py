@@ -21,7 +21,7 @@ PATHS = WORKFLOWS + sorted((REPO / "subgraphs").glob("*.json"))
 TITLE = 30  # px of the page above a node's place
 ABSOLUTE = re.compile(r"[\"' (](/[a-z]+/|~/|[A-Za-z]:\\\\)")
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
-FIELDS_OF = {"caption": 1, "target": 2}  # places in the values of Instruction
+FIELDS_OF = {"caption": 1, "target": 2, "question": 6}  # places in the values of Instruction
 
 
 def every_workflow():

@@ -1,0 +1,35 @@
+// @ts-check
+// The list of a task's wordings on the Instruction node: how the model was asked in training comes
+// first, then the numbered ones.
+
+import { element, hold } from "./elements.js";
+import { word } from "./words.js";
+
+/** @param {import("./sentence.js").Task} task @param {string} form how the model was asked
+ * @param {number} asTrained the number that stands for it @param {number} number what is chosen now
+ * @param {(number: number) => void} choose @returns {HTMLElement} */
+export function wordings(task, form, asTrained, number, choose) {
+  const list = /** @type {HTMLSelectElement} */ (
+    element("select", {
+      width: "100%",
+      font: "inherit",
+      color: "inherit",
+      background: "var(--comfy-menu-bg, #333)",
+      border: "1px solid var(--border-color, #555)",
+      borderRadius: "3px",
+    })
+  );
+  list.className = "pixwizard-wordings";
+  list.title = word("instruction.wordings");
+  const add = (/** @type {number} */ value, /** @type {string} */ text) => {
+    const option = /** @type {HTMLOptionElement} */ (element("option", {}, text));
+    option.value = String(value);
+    option.selected = value === number;
+    list.append(option);
+  };
+  add(asTrained, word("instruction.trained", { form }));
+  task.phrasings.forEach((text, i) => add(i, `${i} · ${text}`));
+  if (number > task.phrasings.length - 1) list.selectedIndex = -1;
+  list.addEventListener("change", () => choose(Number(list.value)));
+  return hold(list);
+}
