@@ -24,6 +24,7 @@ from pixwizard_core.tasks import (
 )
 from pixwizard_core.taught import UNKNOWN, Taught, released, taught_by, taught_header
 from pixwizard_core.weights.checkpoint import open_checkpoint
+from tests.support import wording_table
 
 RELEASED_CONFIG = PRESETS["PixWizard_2B_GQA_patch2"]
 WORDS = {
@@ -221,3 +222,11 @@ def test_converted_file_keeps_what_was_taught(tmp_path):
     opened = open_checkpoint(tmp_path / "c.safetensors")
     assert taught_by(opened.metadata, opened.config, "c.safetensors") == load_tiny().taught
     assert opened.dtypes[next(iter(opened.dtypes))] == torch.bfloat16
+
+
+def test_page_of_wordings_is_current():
+    """`python -m tests.support.wording_table` makes it anew."""
+    text = wording_table.PAGE.read_text(encoding="utf-8")
+    assert text == wording_table.with_table(text)
+    assert "| `depth` | Depth map |  | `Depth estimation` | released | as trained | " in text
+    assert text.count("| not taught |") == 1 + len(set(TASKS) - load_tiny().taught.tasks)
