@@ -73,7 +73,7 @@ NODES_MAY_IMPORT = {
     "host": {"shared"},
     "model": {"host", "shared"},
     "encoders": {"model", "host", "shared"},
-    "conditions": {"encoders", "host", "shared"},
+    "conditions": {"encoders", "model", "host", "shared"},
     "pictures": {"host", "shared"},
     "sampling": {"model", "host", "shared"},
     "loaders": {"encoders", "model", "host", "shared"},
