@@ -1,4 +1,4 @@
-"""Read text and JSON from files that others wrote."""
+"""JSON: read what others wrote, and write what people read."""
 
 from __future__ import annotations
 
@@ -40,3 +40,12 @@ def json_lines(path: Path, error: type[PixWizardError]) -> Iterator[tuple[int, s
     for number, line in enumerate(read_text(path, error).split("\n"), 1):
         if line.strip():
             yield number, line, read_json(line, f"{path.name}, line {number} is", error)
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON for a file that people read: indented, in UTF-8, with a line's end. Names of files that
+    are no text are written in escapes."""
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=2).encode() + b"\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 from comfy_api.latest import io
 
@@ -94,7 +93,7 @@ class DecodeSegmentation(Node):
         entries = segments.legend(labels, colours)
         fitting = max(1, MAX_CLASS_PX // labels.numel())
         present = [entry for entry in entries if entry.index][:fitting]
-        legend = [asdict(entry) for entry in entries]
+        legend = [entry.values() for entry in entries]
         painted = segments.paint(labels, colours)
         names = {entry.index: entry.name for entry in entries}
         return io.NodeOutput(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from contextlib import contextmanager
 
 from ..errors import PixWizardError
 from ..tasks import FIELDS
 from .models import add_model_options, model_files, usable_device
+from .progress import progress
 from .run import add_setting_options, let_pixels
 from .wording import add_phrasing_option, warn_of_untaught
 
 TEXT = "run a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
 EXIT_FAILURES = 1
-SECONDS_PER_LINE = 10.0
 SHOWN_FAILURES = 20
 LOCAL_WORKERS = 4
 THREADS = 1
@@ -84,14 +82,14 @@ def batch(arguments: argparse.Namespace) -> int:
     job = job_of(arguments)
     asked = {name: getattr(arguments, name) or "" for name in WORDS}
     left_out = LeftOut()
-    with rate("decoding films", "frame") as advance:
+    with progress("decoding films", "frame") as advance:
         found = find(
             arguments.inputs, frames=arguments.frames, every=arguments.every, out=arguments.out,
             tell=left_out.tell, on_frame=lambda count: advance(count, 0, 0),
         )  # fmt: skip
     for path, note in {one.path: one.note for one in found if one.note}.items():
         left_out.note(path, note)
-    with rate("looking at", "picture") as advance:
+    with progress("looking at", "picture") as advance:
         items, failures = identify(
             found,
             asked,
@@ -155,7 +153,7 @@ def carry_out(arguments: argparse.Namespace, job, items, failures, left_out=()):
 
     workers = arguments.workers or default_workers(arguments.device)
     shard = shard_of(arguments.shard)
-    with rate(arguments.engine, "picture") as advance:
+    with progress(arguments.engine, "picture") as advance:
         return run_fleet(
             job, items, engine_of(arguments, workers), workers=workers, shard=shard,
             failures=failures, left_out=left_out, on_progress=advance,
@@ -215,56 +213,3 @@ def finish(report) -> int:
         more = len(report.failures) - SHOWN_FAILURES
         print(f"and {more} more; all are in {report.listed_failures}", file=sys.stderr)
     return EXIT_FAILURES if report.failures else 0
-
-
-@contextmanager
-def rate(label: str, unit: str):
-    """advance(done, total, failed) shows on stderr how far the work is, how fast it goes and how
-    long it takes: a bar with tqdm on a terminal, else a line now and then. total 0: not known."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        tqdm = None
-    if tqdm is not None and sys.stderr.isatty():
-        bar = tqdm(desc=label, unit=f" {unit}", leave=False)
-
-        def advance(done: int, total: int, failed: int) -> None:
-            bar.total = total or None
-            if failed:
-                bar.set_postfix(failed=failed, refresh=False)
-            bar.update(done + failed - bar.n)
-
-        try:
-            yield advance
-        finally:
-            bar.close()
-        return
-    yield _lines(label, unit)
-
-
-def _lines(label: str, unit: str):
-    begun = shown = time.monotonic()
-
-    def advance(done: int, total: int, failed: int) -> None:
-        nonlocal shown
-        now, past = time.monotonic(), done + failed
-        if not past or (now - shown < SECONDS_PER_LINE and not 0 < total <= past):
-            return
-        shown = now
-        speed = past / max(now - begun, 1e-6)
-        if not total:  # nobody knows how many there will be
-            print(f"{label}: {past} {unit}s, {speed:.2f} a second", file=sys.stderr, flush=True)
-            return
-        left = (total - past) / speed
-        print(
-            f"{label}: {past} of {total} {unit}s, {failed} failed, {speed:.2f} a second, "
-            f"{_clock(left)} left", file=sys.stderr, flush=True,
-        )  # fmt: skip
-
-    return advance
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"

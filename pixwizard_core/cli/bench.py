@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -55,7 +54,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 def bench(arguments: argparse.Namespace) -> int:
     """Measure, print a table, and write the same as JSON when asked."""
     from ..bench.machine import load, machine, told
-    from ..files.picture_files import replace_file
+    from ..files.data_files import write_json
 
     facts = machine(arguments.device)
     print(told(facts), flush=True)
@@ -63,8 +62,7 @@ def bench(arguments: argparse.Namespace) -> int:
     facts["load_after"] = load()
     print(f"load afterwards {facts['load_after']}")
     if arguments.json:
-        text = json.dumps({"machine": facts, **figures}, indent=2)
-        replace_file(arguments.json, (text + "\n").encode())
+        write_json(arguments.json, {"machine": facts, **figures})
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +148,7 @@ def _show(arguments: argparse.Namespace, report) -> None:
     """Print the table and write it, and the same as JSON, beside the index."""
     from ..evaluation.layouts import LAYOUTS
     from ..evaluation.tables import rows_of, table
+    from ..files.data_files import write_json
     from ..files.picture_files import replace_file
 
     split = arguments.split or LAYOUTS[arguments.data].splits[0]
@@ -157,7 +157,7 @@ def _show(arguments: argparse.Namespace, report) -> None:
     print(text)
     replace_file(arguments.out / "scores.md", (text + "\n").encode())
     content = {"data": arguments.data, "failed": len(report.failures), "rows": _finite(rows)}
-    replace_file(arguments.out / "scores.json", (json.dumps(content, indent=1) + "\n").encode())
+    write_json(arguments.out / "scores.json", content)
 
 
 def _finite(rows: list[dict]) -> list[dict]:

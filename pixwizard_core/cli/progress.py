@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-OnProgress = Callable[[int, int], None]
-PLAIN_PARTS = 4  # how often the plain line is printed
+SECONDS_PER_LINE = 10.0  # where a bar cannot be drawn
+
+
+class OnProgress(Protocol):
+    """Called as work goes on: what is done and what failed, of a total; 0 where it is not known."""
+
+    def __call__(self, done: int, total: int, failed: int = 0) -> None: ...
 
 
 @contextmanager
 def progress(label: str, unit: str = "step") -> Iterator[OnProgress]:
-    """A callback on_progress(done, total) that shows on stderr how far the work is."""
+    """A callback that shows on stderr how far the work is, how fast it goes and how long it takes:
+    a bar with tqdm on a terminal, else a line now and then."""
     try:
         from tqdm import tqdm
     except ImportError:
         tqdm = None
     if tqdm is None or not sys.stderr.isatty():
-        yield _plain(label, unit)
+        yield _lines(label, unit)
         return
     bar = tqdm(desc=label, unit=f" {unit}", leave=False)
 
-    def advance(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
+    def advance(done: int, total: int, failed: int = 0) -> None:
+        bar.total = total or None
+        if failed:
+            bar.set_postfix(failed=failed, refresh=False)
+        bar.update(done + failed - bar.n)
 
     try:
         yield advance
@@ -32,14 +42,27 @@ def progress(label: str, unit: str = "step") -> Iterator[OnProgress]:
         bar.close()
 
 
-def _plain(label: str, unit: str) -> OnProgress:
-    printed = 0
+def _lines(label: str, unit: str) -> OnProgress:
+    begun = shown = time.monotonic()
 
-    def advance(done: int, total: int) -> None:
-        nonlocal printed
-        part = done * PLAIN_PARTS // max(total, 1)
-        if part > printed:
-            printed = part
-            print(f"{label}: {done} of {total} {unit}s", file=sys.stderr, flush=True)
+    def advance(done: int, total: int, failed: int = 0) -> None:
+        nonlocal shown
+        now, past = time.monotonic(), done + failed
+        if not past or (now - shown < SECONDS_PER_LINE and not 0 < total <= past):
+            return
+        shown = now
+        speed = past / max(now - begun, 1e-6)
+        if not total:
+            print(f"{label}: {past} {unit}s, {speed:.2f} a second", file=sys.stderr, flush=True)
+            return
+        told = f"{label}: {past} of {total} {unit}s" + (f", {failed} failed" if failed else "")
+        left = clock((total - past) / speed)
+        print(f"{told}, {speed:.2f} a second, {left} left", file=sys.stderr, flush=True)
 
     return advance
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -116,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     from ..decode import Hints, bundled_palette
     from ..files.answers import write_answer
-    from ..files.picture_files import replace_file
+    from ..files.data_files import write_json
     from ..pipeline import Request
     from ..pipeline import run as carry_out
     from ..tasks import find_task
@@ -144,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
         if notes:
             report["notes"] = notes
         files["report"] = arguments.out / f"{stem}_report.json"
-        replace_file(files["report"], (json.dumps(report, indent=2) + "\n").encode())
+        write_json(files["report"], report)
         for path in files.values():
             print(path)
     return 0

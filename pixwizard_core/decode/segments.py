@@ -4,9 +4,10 @@ B.4)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,6 +41,10 @@ class LegendEntry:
     name: str
     rgb: Rgb
     area_percent: float
+
+    def values(self) -> dict[str, Any]:
+        """The same as JSON values, the area in hundredths."""
+        return {**asdict(self), "rgb": list(self.rgb), "area_percent": round(self.area_percent, 2)}
 
 
 def decode_segments(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,8 @@ from ..decode import Hints, tiny_world
 from ..evaluation.score_report import UNITS, shown
 from ..evaluation.scorers import SCORERS, colours_of
 from ..files.answers import write_answer
-from ..files.picture_files import replace_file, save_picture
+from ..files.data_files import write_json
+from ..files.picture_files import save_picture
 from ..pipeline import Bundle, Request, run
 from ..tasks import TASKS
 from ..world.examples import Examples
@@ -77,7 +77,7 @@ def show(bundle: Bundle, folder: Path, on_task: OnTask | None = None) -> dict[st
             on_task(number, len(SHOWN))
     save_picture(folder / "contact_sheet.png", contact_sheet(cells))
     report = {"columns": ["input", "answer", "truth"], "tasks": tasks}
-    replace_file(folder / "report.json", (json.dumps(report, indent=2) + "\n").encode())
+    write_json(folder / "report.json", report)
     return report
 
 

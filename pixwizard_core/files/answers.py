@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..decode import Hints, colourise, decode, legend, mask_boxes, normalise, paint, paint_normals
-from .picture_files import replace_file, save_grey16, save_labels, save_mask, save_picture
+from .data_files import legend_file, write_json
+from .picture_files import save_grey16, save_labels, save_mask, save_picture
 
 Facts = dict[str, Any]
 
@@ -30,7 +30,7 @@ class Writer:
         return self.files[what]
 
     def json(self, what: str, content: Any) -> None:
-        replace_file(self.path(what, "json"), (json.dumps(content, indent=2) + "\n").encode())
+        write_json(self.path(what, "json"), content)
 
 
 def write_answer(
@@ -70,17 +70,9 @@ def _segmentation(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
     segments = decode("segmentation", image_01, hints)
     save_labels(writer.path("labels"), segments.labels[0], list(hints.palette.colours))
     save_picture(writer.path("classes"), paint(segments.labels, hints.palette)[0])
-    found = [
-        {
-            "index": entry.index,
-            "name": entry.name,
-            "rgb": list(entry.rgb),
-            "area_percent": round(entry.area_percent, 2),
-        }
-        for entry in legend(segments.labels, hints.palette)
-    ]
-    writer.json("legend", {"palette": hints.palette.title, "classes": found})
-    return {"classes": found}
+    content = legend_file(legend(segments.labels, hints.palette), hints.palette)
+    writer.json("legend", content)
+    return {"classes": content["classes"]}
 
 
 def _mask(kind: str) -> Callable[[Writer, Tensor, Hints], Facts]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from ..decode.depth import METRES, to_metres
 from ..decode.palette import Palette
-from ..decode.segments import legend
+from ..decode.segments import LegendEntry, legend
 from ..errors import CanvasError
+from ..json_text import json_bytes
 from .exr import NAME_LIMIT, encode_exr
 from .picture_files import Texts, replace_file, save_array, save_grey16, save_labels
 
@@ -56,7 +58,7 @@ def save_depth_exr(path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts
 def save_depth_npy(path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts = None) -> None:
     """Metres as float32 (H, W), and what they are in a JSON file of the same name."""
     save_array(path, scale.metres(depth_01).float())
-    _save_json(path.with_suffix(".json"), {**scale.texts(), **(texts or {})})
+    write_json(path.with_suffix(".json"), {**scale.texts(), **(texts or {})})
 
 
 DEPTH_WRITERS = {"png": save_depth_png, "exr": save_depth_exr, "npy": save_depth_npy}
@@ -88,15 +90,22 @@ def save_label_map(path: str | Path, labels: Tensor, palette: Palette, texts: Te
     """
     path = Path(path)
     save_labels(path, labels, palette.colours, texts)
-    classes = [asdict(entry) for entry in legend(labels, palette)]
-    content = {"schema_version": LEGEND_VERSION, "palette": palette.title, "classes": classes}
-    _save_json(path.with_suffix(".json"), content)
+    write_json(path.with_suffix(".json"), legend_file(legend(labels, palette), palette))
     return path.with_suffix(".json")
+
+
+def legend_file(entries: Sequence[LegendEntry], palette: Palette) -> dict[str, Any]:
+    """A legend as JSON values: schema_version, palette, and index, name, rgb (0..255) and
+    area_percent of each class."""
+    classes = [entry.values() for entry in entries]
+    return {"schema_version": LEGEND_VERSION, "palette": palette.title, "classes": classes}
 
 
 def _named(texts: Texts) -> dict[str, str]:
     return {name[:NAME_LIMIT]: text for name, text in (texts or {}).items()}
 
 
-def _save_json(path: Path, content: dict) -> None:
-    replace_file(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+def write_json(path: Path, value: Any) -> None:
+    """Put a file of JSON in the place of another, in one step. Raises PixWizardError when it cannot
+    be written."""
+    replace_file(path, json_bytes(value))

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..encoders.taesd import Autoencoder, save_autoencoder
-from ..files.picture_files import replace_file
+from ..files.data_files import write_json
 from ..seeds import seed_argument
 from .vae_pictures import CropSource, Pictures, generator_for
 from .vae_trainer import VaeSettings, VaeTrainer, channel_moments, settings_for
@@ -127,7 +127,7 @@ def train_vae(
     notes = {"steps": trainer.step, "seconds": round(elapsed(), 1), "seed": seed, **scores}
     save_autoencoder(model, out_dir / "vae.safetensors", notes)
     result = {**notes, "settings": asdict(settings), "history": history}
-    replace_file(out_dir / "train_vae.json", (json.dumps(result, indent=1) + "\n").encode())
+    write_json(out_dir / "train_vae.json", result)
     report(json.dumps(notes))
     return result
 
