@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from .evaluate_data import add_data
 from .evaluate_films import add_films
-from .evaluate_speed import add_speed
+from .evaluate_sampler import add_sampler
 from .evaluate_world import add_world
 
-TEXT = "score a model: on the demo world, on a dataset, on films, or with fewer evaluations"
+TEXT = "score a model: on the demo world, on a dataset, on films, or by setting of the sampler"
 
 
 def add_evaluate(commands) -> None:
     """Add `pixwizard evaluate` to the subparsers."""
     parser = commands.add_parser("evaluate", help=TEXT, description=TEXT)
     kinds = parser.add_subparsers(metavar="KIND", required=True)
-    for add in (add_world, add_data, add_films, add_speed):
+    for add in (add_world, add_data, add_films, add_sampler):
         add(kinds)

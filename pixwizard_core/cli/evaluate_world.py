@@ -11,7 +11,6 @@ from .progress import progress
 
 TEXT = "score a small model on scenes not used in training, task by task"
 CEILING_SCENES = 96
-EFFECT_SCENES = 24
 
 
 def add_world(commands) -> None:
@@ -27,10 +26,8 @@ def add_world(commands) -> None:
     parser.add_argument("--wide", type=int, default=32, help="scenes of other shapes; 0 skips them")
     parser.add_argument("--phrasings", default="both", choices=("seen", "held-out", "both"))
     parser.add_argument("--steps", type=int, help="solver intervals, instead of each task's own")
-    parser.add_argument("--effects", action="store_true", help="also vary the sampler's settings")
     parser.add_argument("--referring", action="store_true", help="also masks by kind of phrase")
     parser.add_argument("--resume", action="store_true", help="keep the tasks that OUT already has")
-    parser.add_argument("--effect-count", type=int, help="with --effects: scenes (default 24)")
     parser.add_argument("--out", type=Path, help="folder for scores.md, scores.json and plots")
     parser.add_argument(
         "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
@@ -65,8 +62,6 @@ def evaluate(arguments: argparse.Namespace) -> int:
     parts = [table(results), goal_table(results)]
     if arguments.referring:
         parts.append(_referring(bundle, plan))
-    if arguments.effects:
-        parts.append(_effects(bundle, tasks, arguments, plan))
     text = "\n\n".join(part for part in parts if part) + "\n"
     print(text, end="")
     if arguments.out:
@@ -125,13 +120,8 @@ def _plan(arguments: argparse.Namespace):
     from ..evaluation.scoring import Plan
     from ..presets import TINY_SETTINGS
 
-    if arguments.effect_count is not None and not arguments.effects:
-        raise PixWizardError(
-            "--effect-count needs --effects; give that too, or omit --effect-count"
-        )
-    counts = (arguments.count, arguments.batch, _effect_count(arguments))
-    if min(counts) < 1 or arguments.wide < 0:
-        raise PixWizardError("--count, --effect-count and --batch must be at least 1, --wide 0")
+    if min(arguments.count, arguments.batch) < 1 or arguments.wide < 0:
+        raise PixWizardError("--count and --batch must be at least 1, --wide at least 0")
     both = ("seen", "held_out")
     plan = Plan(
         count=arguments.count,
@@ -148,10 +138,6 @@ def _plan(arguments: argparse.Namespace):
     return plan if arguments.seed is None else replace(plan, seed=arguments.seed)
 
 
-def _effect_count(arguments: argparse.Namespace) -> int:
-    return EFFECT_SCENES if arguments.effect_count is None else arguments.effect_count
-
-
 def _referring(bundle, plan) -> str:
     from ..evaluation import referring
 
@@ -166,38 +152,18 @@ def _referring(bundle, plan) -> str:
         return referring.referring_table(referring.study(bundle, plan, on_batch))
 
 
-def _effects(bundle, tasks: list[str], arguments: argparse.Namespace, plan) -> str:
-    """The study, on those of its usual tasks that are scored, or else on all that are."""
-    from dataclasses import replace
-
-    from ..evaluation import effects
-    from ..files.picture_files import replace_file
-
-    plan = replace(plan, count=_effect_count(arguments), settings=None)
-    chosen = [task for task in effects.TASKS if task in tasks] or tasks
-    with progress("varying", "setting") as advance:
-        found = list(
-            effects.study(bundle, plan, tasks=chosen, kinds=effects.KINDS, on_progress=advance)
-        )
-    if arguments.out:
-        text = effects.effects_json(found)
-        replace_file(arguments.out / "effects.json", text.encode())
-        _plot(found, arguments.out / "effects.png", effects.plot_effects)
-    return effects.effect_table(found)
-
-
 def _write_scores(folder: Path, results, about: dict) -> None:
-    from ..evaluation.score_report import as_json
-    from ..files.picture_files import replace_file
+    from ..evaluation.score_report import as_values
+    from ..files.data_files import write_json
 
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / "scores.json", as_json(results, **about).encode())
+    write_json(folder / "scores.json", as_values(results, **about))
 
 
-def _plot(results, path: Path, draw=None) -> None:
+def _plot(results, path: Path) -> None:
     from ..evaluation.score_report import plot
 
     try:
-        (draw or plot)(results, path)
+        plot(results, path)
     except ImportError:
         print("no plots: matplotlib is not installed", file=sys.stderr)

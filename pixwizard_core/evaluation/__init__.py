@@ -2,5 +2,5 @@
 
 Datasets: `layouts` find pictures and truth, `truths` reads it, `protocols` compares, `tables`
 prints. The demo world: `scorers` and `scoring` by task, `baselines`, `referring`, `score_report`;
-`effects` and `savings` vary the sampler; `films` measures flicker.
+`sampler_study` compares the ways to sample of `variations`; `films` measures flicker.
 """

@@ -115,8 +115,8 @@ def goal_table(results: Sequence[TaskScore]) -> str:
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
-def as_json(results: Sequence[TaskScore], **about: Any) -> str:
-    """JSON text; numbers that nothing supports are null."""
+def as_values(results: Sequence[TaskScore], **about: Any) -> dict[str, Any]:
+    """The scores as JSON values; numbers that nothing supports are null."""
 
     def clean(value: float) -> float | None:
         return None if math.isnan(value) else round(value, 5)
@@ -132,11 +132,11 @@ def as_json(results: Sequence[TaskScore], **about: Any) -> str:
         }
         for result in results
     }
-    return json.dumps({**about, "tasks": tasks}, indent=1, ensure_ascii=False) + "\n"
+    return {**about, "tasks": tasks}
 
 
 def from_json(text: str) -> list[TaskScore]:
-    """What as_json wrote, without what it says about the run."""
+    """What as_values gave, as JSON text, without what it says about the run."""
     results = []
     for task, row in json.loads(text)["tasks"].items():
         answers = {

@@ -13,7 +13,7 @@ from tests.support.paths import CORE, ROOT
 HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "server", "execution", "nodes"}
 PICTURE_PACKAGES = {"PIL", "cv2", "imageio", "matplotlib"}
 MAY_OPEN_PICTURES = (
-    "cli", "demo.", "evaluation.effects", "evaluation.score_report", "files.lettering",
+    "cli", "demo.", "evaluation.sampler_study", "evaluation.score_report", "files.lettering",
     "files.picture_files", "files.picture_values",
 )  # fmt: skip
 MAY_PRINT = (

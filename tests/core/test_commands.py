@@ -12,7 +12,7 @@ from pixwizard_core.cli import models as cli_models
 from pixwizard_core.cli import train as train_command
 from pixwizard_core.cli.evaluate import add_evaluate
 from pixwizard_core.errors import PixWizardError
-from pixwizard_core.evaluation import effects, scoring
+from pixwizard_core.evaluation import sampler_study, scoring
 from pixwizard_core.evaluation.score_report import HEADLINE, tasks_of
 from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.training.config import BUNDLED, TrainConfig, read_config
@@ -40,7 +40,7 @@ def small(monkeypatch):
     """An untrained bundle in the place of the one on disk."""
     bundle = dataclasses.replace(tiny_bundle(), centres=(64,))  # works at 64 px, for speed
     monkeypatch.setattr(scoring, "SQUARE", (64, 64))
-    monkeypatch.setattr(effects, "SQUARE", (64, 64))
+    monkeypatch.setattr(sampler_study, "SQUARE", (64, 64))
     monkeypatch.setattr(cli_models, "load_small", lambda folder, device: bundle)
     return bundle
 
@@ -89,16 +89,18 @@ def test_evaluate_tells_masks_apart_by_phrase(small, capsys):
     assert sum(int(row[1]) for row in rows) == 6
 
 
-def test_evaluate_varies_settings(small, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(effects, "KINDS", ("words",))
-    monkeypatch.setattr(effects, "TASKS", {"depth": "rmse", "mask": "iou"})
-    words = ("--tasks", "depth,mask", "--count", 1, "--wide", 0, "--effects", "--effect-count", 2)
-    assert execute("evaluate", "world", *words, "--out", tmp_path) == 0
-    rows = json.loads((tmp_path / "effects.json").read_text())
-    assert [row["kind"] for row in rows] == ["own", "words"]
-    assert set(rows[0]["scores"]) == {"depth", "mask"}
+def test_evaluate_compares_ways_to_sample(small, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sampler_study, "SQUARE", (64, 64))
+    words = ("--tasks", "depth,mask", "--kinds", "words", "--count", 2)
+    files = ("--json", tmp_path / "study.json", "--plot", tmp_path / "study.png")
+    assert execute("evaluate", "sampler", *words, *files) == 0
+    content = json.loads((tmp_path / "study.json").read_text())
+    assert content["machine"]["cores"] >= 1
+    assert [(row["task"], row["kind"]) for row in content["rows"]] == [
+        ("depth", "own"), ("depth", "words"), ("mask", "own"), ("mask", "words"),
+    ]  # fmt: skip
     out = capsys.readouterr().out
-    assert "| change | depth rmse | mask iou | s a picture |" in out
+    assert "| change | depth rmse | mask iou | evaluations | s a picture |" in out
     assert "| another picture's words | " in out
 
 
@@ -113,10 +115,9 @@ def test_sets_of_tasks():
     ("words", "message"),
     [
         (("--tasks", "nose"), "the demo world has no task 'nose'"),
-        (("--count", 0), "--count, --effect-count and --batch must be at least 1"),
-        (("--effect-count", 3), "--effect-count needs --effects; give that too"),
+        (("--count", 0), "--count and --batch must be at least 1"),
     ],
-    ids=["task", "count", "effect-count"],
+    ids=["task", "count"],
 )
 def test_evaluate_refuses(words, message):
     with pytest.raises(PixWizardError, match=message):

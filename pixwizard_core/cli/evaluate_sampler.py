@@ -1,0 +1,81 @@
+"""pixwizard evaluate sampler: what each setting of the sampler costs and does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import PixWizardError
+from .progress import progress
+
+TEXT = "what steps, solvers, guidance and token selection cost and do, task by task"
+
+
+def add_sampler(commands: Any) -> None:
+    """Add `pixwizard evaluate sampler` to the subparsers."""
+    parser = commands.add_parser("sampler", help=TEXT, description=TEXT)
+    parser.set_defaults(command=evaluate)
+    parser.add_argument(
+        "--tasks",
+        help="trained (what the model has learned), or depth,mask,… (default: four that differ)",
+    )
+    parser.add_argument(
+        "--kinds",
+        help="kinds of settings, such as speed,guided for the levels of speed (default: all)",
+    )
+    parser.add_argument("--count", type=int, default=24, help="scenes a task")
+    parser.add_argument("--half", action="store_true", help="bfloat16: faster on many machines")
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--plot", type=Path, help="also draw them into this picture file")
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Print the scores by way of sampling and task, and write them where asked."""
+    from ..bench.machine import load, machine, told
+    from ..evaluation import sampler_study
+    from ..evaluation.score_report import tasks_of
+    from ..evaluation.scoring import Plan
+    from ..evaluation.variations import KINDS, variations
+    from .models import load_small
+
+    if arguments.count < 1:
+        raise PixWizardError(f"--count must be at least 1. Got: {arguments.count}")
+    kinds = arguments.kinds.split(",") if arguments.kinds else KINDS
+    variations(kinds)  # refuses an unknown one before anything is loaded
+    facts = machine(arguments.device)
+    print(told(facts), flush=True)
+    bundle = load_small(arguments.bundle, arguments.device)
+    tasks = sampler_study.TASKS
+    if arguments.tasks:
+        tasks = tasks_of(arguments.tasks, arguments.bundle)
+    plan = Plan(count=arguments.count, half=arguments.half)
+    found: list[sampler_study.Row] = []
+    with progress("sampling", "task") as advance:
+        for rows in sampler_study.study(bundle, plan, tasks, kinds, advance):
+            found += rows
+            if arguments.json:  # hours of work: what there is so far
+                _write(arguments.json, facts, found)
+    print(sampler_study.study_table(found))
+    facts["load_after"] = load()
+    print(f"load afterwards {facts['load_after']}")
+    if arguments.json:
+        _write(arguments.json, facts, found)
+    if arguments.plot:
+        try:
+            sampler_study.plot_study(found, arguments.plot)
+        except ImportError:
+            print("no plot: matplotlib is not installed", file=sys.stderr)
+    return 0
+
+
+def _write(path: Path, facts: dict[str, Any], found: list[Any]) -> None:
+    from ..evaluation.sampler_study import as_rows
+    from ..files.data_files import write_json
+
+    write_json(path, {"machine": facts, "rows": as_rows(found)})
