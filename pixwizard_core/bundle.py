@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from .canvas.buckets import CENTRES as RELEASED_CENTRES
 from .decode.palette import TINY_WORLD
 from .encoders.load import load_text_encoder, load_vision_encoder, require_widths
 from .encoders.tiny import BUNDLE, load_encoders, load_vae
@@ -22,7 +23,6 @@ from .weights.checkpoint import build_model, open_checkpoint
 # Layers of the transformer; in float32 on x86 they use a private product of PyTorch.
 LAYERS = cpu_ops
 MODEL_FILE = "dit.safetensors"
-RELEASED_CENTRES = (512, 768, 1024)
 
 
 def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -> Bundle:

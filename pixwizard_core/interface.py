@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .bundle import load_released, load_tiny, require_all_parts
-from .canvas import Canvas
+from .canvas import Canvas, blank_centre
 from .config import RELEASED_PARTS
 from .decode import Hints, Segments, bundled_palette, decode, mask_boxes
 from .decode.boxes import Box
@@ -33,7 +33,6 @@ from .presets import with_speed
 from .tasks import TASKS, TRAINED, find_task, instruction, not_taught
 
 TEXT_TO_IMAGE = "text2image"
-BLANK_SIZE = (512, 512)  # (width, height) in px of a picture made from words alone
 MASKS = ("mask", "highlight")
 DRAWN, DRAWN_COLOUR = ("highlight", "box"), "red"  # answers drawn over the picture, and in what
 
@@ -135,7 +134,7 @@ class Pipeline:
         question: str = "",
         phrasing: int | str = TRAINED,
         seed: int = 0,
-        size: tuple[int, int] = BLANK_SIZE,
+        size: tuple[int, int] | None = None,
         fit: str = "stretch",
         centre: int | None = None,
         speed: str | None = None,
@@ -146,11 +145,13 @@ class Pipeline:
 
         task: an id of tasks() such as "depth", or "custom" for the caption as it is. image: a path,
         a Pillow image, an array or a tensor (see files.picture_values); only "text2image" needs
-        none and takes size, (width, height) in px. target, colour, caption, question: the words of
-        the task; highlights and boxes are red unless colour says otherwise. phrasing: "trained", as
-        this model was asked in training, or the number of one of the task's phrasings.
+        none and takes size, (width, height) in px; by default a square of the trained side nearest
+        to 768. target, colour, caption, question: the words of the task; highlights and boxes are
+        red unless colour says otherwise. phrasing: "trained", as this model was asked in training,
+        or the number of one of the task's phrasings.
         seed: picture i of a batch gets seed + i. fit: stretch, pad or crop. centre: side in px of
-        a square with the area to work at. speed: fast, balanced or reference. settings: fields of
+        a square with the area to work at; by default the trained one nearest to the picture's
+        area. speed: fast, balanced or reference. settings: fields of
         generate.SampleSettings, such as steps and w_text; without any, those that suit the model
         and the task. on_progress(done, total) is called after each step. Warns of a task that the
         model was not taught.
@@ -168,7 +169,7 @@ class Pipeline:
         )  # fmt: skip
         if note := not_taught(task, taught):
             warnings.warn(note, stacklevel=2)
-        image_01 = _picture(task, image, size)
+        image_01 = _picture(task, image, size or (blank_centre(self.bundle.centres),) * 2)
         chosen = self.bundle.settings_of(task)
         chosen = with_speed(chosen, speed) if speed else chosen
         try:

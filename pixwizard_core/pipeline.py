@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from .canvas import Canvas, plan
+from .canvas import Canvas, centres_for, plan
 from .canvas.images import check_finite, ensure_rgb, to_image_01, to_pixels
 from .conditioning import Condition
 from .decode.palette import ADE20K
@@ -73,7 +73,8 @@ class Request:
     image_01: (B, 1..4, H, W) in 0..1, any size. instructions: one sentence, or one per picture.
     seeds: one number (picture i gets seed + i) or one per picture; a result depends on its own seed
     only. settings: None uses the bundle's. fit: how to fit the source's shape to the canvas.
-    centre: side in px of a square with the area to work at; None chooses among the trained ones.
+    centre: side in px of a square with the area to work at; None takes the trained one nearest in
+    area to the source (canvas.auto_centre).
     Beyond the largest of them, positions are scaled.
     """
 
@@ -126,9 +127,7 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
     count, _, height, width = image.shape
     instructions = _one_each(request.instructions, count, "instruction")
     seeds = _seeds(request.seeds, count)
-    canvas = plan(
-        width, height, (request.centre,) if request.centre else bundle.centres, request.fit
-    )
+    canvas = plan(width, height, centres_for(request.centre, bundle.centres), request.fit)
     settings = settings_for(canvas, bundle.centres, request.settings or bundle.settings)
 
     def on_step(index: int, _: Tensor) -> None:

@@ -7,17 +7,31 @@
 from __future__ import annotations
 
 from .batch import CanvasBatch
-from .buckets import CENTRES, Size, bucket_table, choose, whole_cells
+from .buckets import (
+    CENTRES,
+    ByArea,
+    Size,
+    auto_centre,
+    blank_centre,
+    bucket_table,
+    centres_for,
+    choose,
+    whole_cells,
+)
 from .fitting import FITS, Canvas, Rect, plan
 
 __all__ = [
     "CENTRES",
     "FITS",
+    "ByArea",
     "Canvas",
     "CanvasBatch",
     "Rect",
     "Size",
+    "auto_centre",
+    "blank_centre",
     "bucket_table",
+    "centres_for",
     "choose",
     "plan",
     "whole_cells",

@@ -12,7 +12,9 @@ from ..errors import CanvasError
 CELL = 16  # pixels of one token: VAE factor 8 times patch size 2
 MAX_ASPECT = 4
 MAX_CENTRE = 4096
-CENTRES = (512, 768, 1024)  # what the released model was trained with
+CENTRES = (512, 768, 1024)  # what the released model was trained with (paper C.4)
+LARGEST_AUTO = 1024  # px; auto never works at a larger centre
+BLANK_CENTRE = 768  # px, without a source: what the reference's published command uses
 SQUARE_FIRST = (512, 1024)  # the reference lists the square first for these, which settles ties
 # The reference's table for 256 is a hand-picked part of what the rule gives (11 of 49); kept for
 # parity.
@@ -25,6 +27,33 @@ class Size(NamedTuple):
 
     width: int
     height: int
+
+
+class ByArea(tuple[int, ...]):
+    """Centres of which a picture gets the one nearest to its own area; see auto_centre(). Any other
+    sequence of centres gives the closest aspect ratio among all their sizes."""
+
+
+def auto_centre(width: int, height: int, centres: Sequence[int] = CENTRES) -> int:
+    """The centre, side of a square in px, whose area is nearest to that of a picture of width x
+    height px; the larger of two that are equally near.
+
+    This keeps the picture's resolution as far as training allows (paper C.4). Centres above 1024
+    are used only when there is no smaller one. Raises CanvasError for no centres.
+    """
+    area = width * height
+    return min(_for_auto(centres), key=lambda centre: (abs(centre * centre - area), -centre))
+
+
+def blank_centre(centres: Sequence[int] = CENTRES) -> int:
+    """The centre to work at without a source picture, in px: the one nearest to 768."""
+    return auto_centre(BLANK_CENTRE, BLANK_CENTRE, centres)
+
+
+def _for_auto(centres: Sequence[int]) -> list[int]:
+    if not centres:
+        raise CanvasError("no centre given; name at least one, for example 512")
+    return [centre for centre in centres if centre <= LARGEST_AUTO] or [min(centres)]
 
 
 @lru_cache(maxsize=64)
@@ -62,12 +91,15 @@ def choose(width: int, height: int, centres: Sequence[int] = CENTRES) -> tuple[i
     """The size whose aspect ratio is closest to a picture's: (width, height, centre), in pixels.
 
     Compares |w/h - width/height| over all tables in the order given; the first of equals wins.
-    Raises CanvasError for an empty list or a side below 1.
+    ByArea names several centres of which only one's table is used. Raises CanvasError for an empty
+    list or a side below 1.
     """
     if not centres:
         raise CanvasError("no centre given; name at least one, for example 512")
     if width < 1 or height < 1:
         raise CanvasError(f"a picture has at least 1 x 1 px. Got: {width} x {height}")
+    if isinstance(centres, ByArea):
+        centres = (auto_centre(width, height, centres),)
     aspect = width / height
     candidates = ((size, centre) for centre in centres for size in bucket_table(centre))
     size, centre = min(candidates, key=lambda c: abs(c[0].width / c[0].height - aspect))
@@ -78,3 +110,8 @@ def whole_cells(width: int, height: int) -> Size:
     """The size in multiples of 16 nearest to a picture's own, at least 16 a side: no bucket, little
     scaling."""
     return Size(*(max(CELL, (2 * side + CELL) // (2 * CELL) * CELL) for side in (width, height)))
+
+
+def centres_for(centre: int | None, trained: Sequence[int] = CENTRES) -> tuple[int, ...]:
+    """Centres for plan(): the one that was asked for, in px, or by area among the trained ones."""
+    return ByArea(trained) if centre is None else (centre,)

@@ -190,7 +190,8 @@ def plan(
 ) -> Canvas:
     """Lay a source of width x height px on the canvas.
 
-    centres: areas to choose the model size from by closest aspect ratio. fit: "stretch" (the
+    centres: areas to choose the model size from, by closest aspect ratio, or first the nearest area
+    and then the closest aspect ratio (see centres_for()). fit: "stretch" (the
     reference's way: the whole source, slightly distorted), "pad" (no distortion, border repeated)
     or "crop" (no distortion, margins cut off evenly). model: a (width, height) in multiples of 16
     to use instead of a choice. Raises CanvasError, with the numbers, for sizes that cannot be used.

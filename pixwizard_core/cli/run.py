@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TEXT_TO_IMAGE = "text2image"
+AUTO = "auto"
 SETTINGS = ("steps", "solver", "shift", "w_text", "w_image", "tokens")  # options of SampleSettings
 
 
@@ -57,7 +59,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     asked.add_argument(
         "--colour", "--color", default="", help="colour of a highlight, box or new paint"
     )
-    asked.add_argument("--size", default="512x512", help="WxH for text2image, without picture")
+    asked.add_argument(
+        "--size", help="WxH for text2image, without picture (default: 768x768, or the model's side)"
+    )
     asked.add_argument(
         "--tasks", action="store_true", help="list the tasks and how this model is asked, and exit"
     )
@@ -90,11 +94,30 @@ def add_sampling_options(how) -> None:
     how.add_argument("--w-image", type=float, help="guidance by the picture")
     how.add_argument("--tokens", help="topk (deterministic) or gumbel (drawn from the seed)")
     how.add_argument("--fit", default="stretch", help="stretch (default), pad or crop")
-    how.add_argument("--centre", type=int, help="side in px of a square with the area to work at")
+    how.add_argument(
+        "--centre", type=centre_argument, metavar="PX",
+        help="side of a square with the area to work at, or auto (default): the trained side "
+        "nearest to the picture's area",
+    )  # fmt: skip
     how.add_argument(
         "--max-pixels", type=int, metavar="N",
         help="allow pictures of up to N pixels (default: about 179 million)",
     )  # fmt: skip
+
+
+def centre_argument(text: str) -> int | None:
+    """--centre for argparse: None for auto, else the side in px."""
+    from ..canvas import bucket_table
+
+    if text == AUTO:
+        return None
+    try:
+        bucket_table(int(text))
+    except (ValueError, CanvasError):
+        raise argparse.ArgumentTypeError(
+            f"the centre is auto, or a multiple of 16 from 16 to 4096 px. Got: {text}"
+        ) from None
+    return int(text)
 
 
 def let_pixels(arguments: argparse.Namespace) -> None:
@@ -131,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments, bundle.settings_of(arguments.task or ""))
     palette = bundled_palette(bundle.palette)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for number, (stem, image_01) in enumerate(named):
+    for number, (stem, image_01) in enumerate(named or [_blank(arguments, bundle.centres)]):
         seed = later_seed(arguments.seed, number)
         request = Request(image_01, sentence, seed, settings, arguments.fit, arguments.centre)
         with progress(stem) as advance:
@@ -184,17 +207,16 @@ def _sentence(arguments: argparse.Namespace, taught: Taught) -> str:
 
 
 def _pictures(arguments: argparse.Namespace) -> list[tuple[str, Tensor]]:
-    """(name for the files, picture) of all inputs; equal names get a number."""
-    import torch
-
+    """(name for the files, picture) of all inputs; equal names get a number. None for text to
+    image, which needs no picture."""
     from ..files.picture_files import open_picture
 
     task = arguments.task or "edit"
     if not arguments.pictures:
         if arguments.task != TEXT_TO_IMAGE:
             raise CanvasError(f"give at least one picture (only --task {TEXT_TO_IMAGE} needs none)")
-        width, height = _size(arguments.size)
-        return [(TEXT_TO_IMAGE, torch.zeros(1, 3, height, width))]
+        _size(arguments.size or "1x1")  # a wrong one is said before anything is loaded
+        return []
     named, used = [], set()
     for number, path in enumerate(arguments.pictures):
         _refuse_many(path)
@@ -204,6 +226,16 @@ def _pictures(arguments: argparse.Namespace) -> list[tuple[str, Tensor]]:
         used.add(stem)
         named.append((f"{stem}_{task}", open_picture(path)))
     return named
+
+
+def _blank(arguments: argparse.Namespace, centres: Sequence[int]) -> tuple[str, object]:
+    """(name, picture) to make from words alone."""
+    import torch
+
+    from ..canvas import blank_centre
+
+    width, height = _size(arguments.size) if arguments.size else (blank_centre(centres),) * 2
+    return TEXT_TO_IMAGE, torch.zeros(1, 3, height, width)
 
 
 def _refuse_many(path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .. import metrics
-from ..canvas import plan
+from ..canvas import centres_for, plan
 from ..decode import decode_depth, decode_normals, decode_segments, tiny_world
 from ..fleet.forward import paint_frame
 from ..generate import Start
@@ -59,7 +59,7 @@ def paint_film(
     """Answers (1, 3, H, W) to the frames (T, 3, H, W) of a film. start: None gives each frame noise
     of its own; otherwise all share it, and begin so far towards the previous result."""
     sentence, settings = instruction(task, taught=bundle.taught), bundle.settings_of(task)
-    canvas = plan(frames_01.shape[-1], frames_01.shape[-2], bundle.centres)
+    canvas = plan(frames_01.shape[-1], frames_01.shape[-2], centres_for(None, bundle.centres))
     answers, before = [], None
     for number, frame in enumerate(frames_01):
         own = seed * 1000 + (number if start is None else 0)

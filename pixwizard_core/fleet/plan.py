@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..canvas import Canvas, Size, plan
+from ..canvas import Canvas, Size, centres_for, plan
 from ..errors import InstructionError, PixWizardError
 from ..files.film import look
 from ..files.picture_files import picture_size
@@ -119,7 +119,7 @@ def is_of(name: str, shard: tuple[int, int]) -> bool:
 
 def canvas_of(item: Item, job: Job) -> Canvas:
     """How an item's picture lies on what the model sees."""
-    centres = (job.centre,) if job.centre else job.model.centres
+    centres = centres_for(job.centre, job.model.centres)
     return plan(item.size.width, item.size.height, centres, job.fit)
 
 

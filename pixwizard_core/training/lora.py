@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..canvas import plan
+from ..canvas import centres_for, plan
 from ..canvas.images import to_pixels
 from ..errors import PixWizardError
 from ..files.picture_files import open_picture
@@ -76,18 +76,20 @@ def _is_example(row) -> bool:
 def encode_triples(bundle: Bundle, triples: list[Triple]) -> dict[tuple[int, int], Samples]:
     """Examples as training reads them, by (height, width), on the bundle's device.
 
-    Both pictures are stretched to the canvas of the target; a missing input is black.
+    Both pictures are stretched to the canvas of the target, at the centre nearest to its area; a
+    missing input is black.
     """
     parts: dict[tuple[int, int], list[Samples]] = {}
+    centres = centres_for(None, bundle.centres)
     for triple in triples:
         target = open_picture(triple.target)
-        canvas = plan(target.shape[-1], target.shape[-2], bundle.centres, "stretch")
+        canvas = plan(target.shape[-1], target.shape[-2], centres, "stretch")
         target = canvas.fit_image(target)
         height, width = target.shape[-2:]
         given = torch.zeros_like(target)
         if triple.input:
             picture = open_picture(triple.input)
-            size = plan(picture.shape[-1], picture.shape[-2], bundle.centres, "stretch")
+            size = plan(picture.shape[-1], picture.shape[-2], (canvas.centre,), "stretch")
             given = size.fit_image(picture)
             if given.shape != target.shape:
                 given = nn.functional.interpolate(picture, (height, width), mode="bicubic")

@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "files": {"decode", "canvas", *COMMON},
     "inpaint": {"decode", "canvas", "errors"},
     "pipeline": {"canvas", "decode", "inpaint", "files", "taught", "tasks", *BASE},
-    "bundle": {"decode", "pipeline", "presets", "taught", *BASE},
+    "bundle": {"canvas", "decode", "pipeline", "presets", "taught", *BASE},
     "interface": {"bundle", *RUN},
     "world": {"files", "decode", "canvas", "tasks", *COMMON},
     "data": RUN,
