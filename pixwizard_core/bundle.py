@@ -7,16 +7,14 @@ from pathlib import Path
 
 import torch
 
-from .canvas.buckets import CENTRES as RELEASED_CENTRES
 from .decode.palette import TINY_WORLD
 from .encoders.load import load_text_encoder, load_vision_encoder, require_widths
 from .encoders.tiny import BUNDLE, load_encoders, load_vae
 from .encoders.vae import load_latent_coder
 from .errors import PixWizardError
-from .generate import SampleSettings
 from .model import cpu_ops
+from .own_settings import RELEASED, bundled_settings, own_settings
 from .pipeline import Bundle
-from .presets import TINY_CENTRE, TINY_SETTINGS, TINY_TASK_SETTINGS
 from .taught import taught_by
 from .weights.checkpoint import build_model, open_checkpoint
 
@@ -33,14 +31,15 @@ def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -
     folder = Path(folder)
     text, vision = load_encoders(folder, device=device)
     opened = open_checkpoint(folder / MODEL_FILE)
+    own = own_settings(opened.metadata, bundled_settings())
     return Bundle(
         model=build_model(opened, dtype=torch.float32, device=device, ops=LAYERS),
         text=text,
         vision=vision,
         vae=load_vae(folder, device=device),
-        centres=(TINY_CENTRE,),
-        settings=TINY_SETTINGS,
-        task_settings=TINY_TASK_SETTINGS,
+        centres=own.centres,
+        settings=own.settings,
+        task_settings=own.task_settings,
         palette=TINY_WORLD,
         taught=taught_by(opened.metadata, opened.config, MODEL_FILE),
     )
@@ -83,12 +82,14 @@ def load_released(
         pooled=config.cap_clip_feat_dim,
         image=config.image_feat_dim,
     )
+    own = own_settings(opened.metadata, RELEASED)
     return Bundle(
         model=transformer,
         text=text,
         vision=vision,
         vae=load_latent_coder(vae, device=device),
-        centres=RELEASED_CENTRES,
-        settings=SampleSettings(),
+        centres=own.centres,
+        settings=own.settings,
+        task_settings=own.task_settings,
         taught=taught_by(opened.metadata, opened.config, opened.info.path.name),
     )

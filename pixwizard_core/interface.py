@@ -29,7 +29,7 @@ from .errors import CanvasError, InstructionError
 from .files.picture_files import as_pil
 from .files.picture_values import as_image_01
 from .pipeline import Bundle, Request, run
-from .presets import with_speed
+from .presets import AUTO, with_preset
 from .tasks import TASKS, TRAINED, find_task, instruction, not_taught
 
 TEXT_TO_IMAGE = "text2image"
@@ -137,7 +137,7 @@ class Pipeline:
         size: tuple[int, int] | None = None,
         fit: str = "stretch",
         centre: int | None = None,
-        speed: str | None = None,
+        preset: str = AUTO,
         on_progress: Callable[[int, int], None] | None = None,
         **settings: Any,
     ) -> Answer:
@@ -151,7 +151,7 @@ class Pipeline:
         or the number of one of the task's phrasings.
         seed: picture i of a batch gets seed + i. fit: stretch, pad or crop. centre: side in px of
         a square with the area to work at; by default the trained one nearest to the picture's
-        area. speed: fast, balanced or reference. settings: fields of
+        area. preset: a name of presets.PRESETS; auto is the model's own. settings: fields of
         generate.SampleSettings, such as steps and w_text; without any, those that suit the model
         and the task. on_progress(done, total) is called after each step. Warns of a task that the
         model was not taught.
@@ -171,7 +171,7 @@ class Pipeline:
             warnings.warn(note, stacklevel=2)
         image_01 = _picture(task, image, size or (blank_centre(self.bundle.centres),) * 2)
         chosen = self.bundle.settings_of(task)
-        chosen = with_speed(chosen, speed) if speed else chosen
+        chosen = with_preset(chosen, preset)
         try:
             chosen = replace(chosen, **settings)
         except TypeError:

@@ -1,49 +1,93 @@
-"""Settings in one place: those that suit the bundled model, by task, and three levels of speed.
+"""Named sets of sampler settings, each with its source, in one table.
 
-The bundled model's are the fewest steps with the best score; its card shows what they were chosen
-from. docs/speed.md shows what the levels of speed cost in quality.
+A preset changes some of a model's own settings and leaves the others. docs/settings.md shows the
+table, docs/speed.md what fewer steps cost in quality.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from .errors import SamplingError
 from .generate import REFERENCE_STEPS, SampleSettings
 
-TINY_CENTRE = 128
-TINY_SETTINGS = SampleSettings(steps=4, w_text=2.0, w_image=1.0, centre=TINY_CENTRE)
+AUTO = "auto"  # a choice, not a preset: it takes OWN
+OWN = "own"
+SPEED_FIELDS = ("solver", "steps", "shift")
 
 
-def _tiny(steps: int, w_text: float) -> SampleSettings:
-    return replace(TINY_SETTINGS, steps=steps, w_text=w_text)
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """changes: fields of SampleSettings; the others stay as the model has them for the task.
+    purpose, source: what for, and who says so. tasks: ids it is meant for; empty means all."""
+
+    name: str
+    changes: Mapping[str, Any]
+    purpose: str
+    source: str
+    tasks: tuple[str, ...] = ()
 
 
-# Where the answer is decided by the picture alone one or two steps are best, and guidance harms;
-# where words decide, guidance and a few more steps help.
-TINY_TASK_SETTINGS: Mapping[str, SampleSettings] = MappingProxyType(
+_PUBLISHED = {
+    "solver": "euler", "steps": REFERENCE_STEPS, "shift": 1.0, "w_text": 4.0, "w_image": 1.0,
+    "all_channels": False,
+}  # fmt: skip
+_DENSE = ("depth", "normal", "segmentation", "canny", "hed", "sketch", "lineart", "pose")
+_ROWS = (
+    Preset(
+        OWN, {}, "the model's own for the task; auto takes it",
+        "the header of the model's file, else those of reference. PixWizard Tiny's are the fewest "
+        "steps with the best score for each task (its model card)",
+    ),
+    Preset(
+        "reference", _PUBLISHED, "as the released model was published",
+        "the reference's published sampling command; its 60 time points are 59 steps",
+    ),
+    Preset(
+        "paper-dense", {**_PUBLISHED, "w_text": 1.5}, "depth, normals, segmentation and other maps",
+        "paper C.3: more text guidance degrades dense prediction; the paper gives no number, and "
+        "1.5 is the middle of 1 (none) to 2. Not measured on the released model",
+        _DENSE,
+    ),
+    Preset(
+        "balanced", {"solver": "euler", "steps": 29, "shift": 1.0}, "half the time of reference",
+        "docs/speed.md",
+    ),
+    Preset(
+        "fast", {"solver": "euler", "steps": 14, "shift": 1.0}, "a quarter of the time",
+        "docs/speed.md",
+    ),
+)  # fmt: skip
+PRESETS: Mapping[str, Preset] = MappingProxyType({row.name: row for row in _ROWS})
+PRESET_CHOICES = (AUTO, *PRESETS)
+
+# Presets as levels of speed: solver, steps and shift, without guidance.
+SPEEDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "depth": _tiny(1, 1.0),
-        **dict.fromkeys(("normal", "segmentation", "canny", "hed"), _tiny(2, 1.0)),
-        **dict.fromkeys(("inpaint", "outpaint", "remove", "background", "edit"), _tiny(2, 1.0)),
-        **dict.fromkeys(("denoise", "derain", "dehaze", "deblur", "desnow"), _tiny(2, 1.0)),
-        **dict.fromkeys(("deshadow", "lowlight", "demoire", "watermark"), _tiny(2, 1.0)),
-        "superres": _tiny(2, 1.0),
-        **dict.fromkeys(("mask", "lineart", "pose"), _tiny(8, 2.0)),
-        "text2image": _tiny(8, 4.0),
+        name: {field: PRESETS[name].changes[field] for field in SPEED_FIELDS}
+        for name in ("fast", "balanced", "reference")
     }
 )
 
-# What each level of speed sets; scales of guidance stay as they are.
-SPEEDS: Mapping[str, Mapping[str, object]] = MappingProxyType(
-    {
-        "fast": MappingProxyType({"solver": "euler", "steps": 14, "shift": 1.0}),
-        "balanced": MappingProxyType({"solver": "euler", "steps": 29, "shift": 1.0}),
-        "reference": MappingProxyType({"solver": "euler", "steps": REFERENCE_STEPS, "shift": 1.0}),
-    }
-)
+
+def find_preset(name: str) -> Preset:
+    """The preset of a name; auto is the model's own. Raises SamplingError for another name."""
+    if name == AUTO:
+        return PRESETS[OWN]
+    if name not in PRESETS:
+        raise SamplingError(
+            f"preset {name!r} is unknown; choose one of: {', '.join(PRESET_CHOICES)}"
+        )
+    return PRESETS[name]
+
+
+def with_preset(own: SampleSettings, name: str = AUTO) -> SampleSettings:
+    """A preset's settings. own: those that the model has for the task, of which the preset keeps
+    what it does not change. Raises SamplingError for an unknown name."""
+    return replace(own, **find_preset(name).changes)
 
 
 def with_speed(settings: SampleSettings, name: str) -> SampleSettings:
@@ -51,3 +95,11 @@ def with_speed(settings: SampleSettings, name: str) -> SampleSettings:
     if name not in SPEEDS:
         raise SamplingError(f"speed {name!r} is unknown; choose one of: {', '.join(SPEEDS)}")
     return replace(settings, **SPEEDS[name])
+
+
+def misses(name: str, task_id: str) -> str:
+    """A sentence for a preset that is meant for other tasks than this one, else nothing."""
+    preset = find_preset(name)
+    if not preset.tasks or task_id in preset.tasks:
+        return ""
+    return f"preset {preset.name} is meant for {preset.purpose}, not for {task_id or 'free text'}"

@@ -11,13 +11,12 @@ import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ...pixwizard_core.bundle import MODEL_FILE, RELEASED_CENTRES
-from ...pixwizard_core.config import TINY
+from ...pixwizard_core.bundle import MODEL_FILE
 from ...pixwizard_core.encoders.load import Weights, read_source, source_tokenizer
 from ...pixwizard_core.encoders.text import Tokenizers
 from ...pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
 from ...pixwizard_core.errors import CheckpointError
-from ...pixwizard_core.presets import TINY_CENTRE
+from ...pixwizard_core.own_settings import of_shape, own_settings
 from ...pixwizard_core.taught import taught_by
 from ...pixwizard_core.weights.checkpoint import Checkpoint, open_checkpoint
 from ...pixwizard_core.weights.published import ENCODERS_WANTED as WANTED
@@ -55,9 +54,9 @@ def load_transformer(path: Path, dtype: torch.dtype | None, disable_dynamic: boo
     opened = open_checkpoint(path)
     step = progress(len(opened.shapes) + 1)
     weights = weights_of(opened, step)
-    centres = (TINY_CENTRE,) if opened.config == TINY else RELEASED_CENTRES
+    own = own_settings(opened.metadata, of_shape(opened.config))
     patcher = make_patcher(
-        opened.config, weights, RunOptions(centres), dtype=dtype,
+        opened.config, weights, RunOptions(own.centres), own=own, dtype=dtype,
         taught=taught_by(opened.metadata, opened.config, opened.info.path.name),
         disable_dynamic=disable_dynamic,
     )  # fmt: skip

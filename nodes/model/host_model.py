@@ -18,6 +18,7 @@ from torch import Tensor
 from ...pixwizard_core.conditioning import pad_text
 from ...pixwizard_core.config import ModelConfig
 from ...pixwizard_core.errors import CheckpointError, EncoderError, SamplingError
+from ...pixwizard_core.own_settings import RELEASED, OwnSettings
 from ...pixwizard_core.taught import UNKNOWN, Taught
 from ...pixwizard_core.weights.finite import (
     TEXT_ENCODER,
@@ -231,6 +232,7 @@ def make_patcher(
     state_dict: dict[str, Tensor],
     options: RunOptions,
     *,
+    own: OwnSettings = RELEASED,
     dtype: torch.dtype | None = None,
     taught: Taught = UNKNOWN,
     disable_dynamic: bool = False,
@@ -238,7 +240,8 @@ def make_patcher(
     """Host MODEL of these weights. state_dict: exactly the names of the config, any float dtype; it
     is emptied. taught: what it was taught.
 
-    dtype: how weights are stored; None lets the host choose for this device. disable_dynamic: use
+    own: what the model says of itself, for nodes that choose by it. dtype: how weights are stored;
+    None lets the host choose for this device. disable_dynamic: use
     the plain patcher even if the host's dynamic one is on.
     """
     management = comfy.model_management
@@ -254,6 +257,7 @@ def make_patcher(
     family.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, supported))
     model = HostModel(family, device=offload)
     model.diffusion_model.options = options
+    model.diffusion_model.own_settings = own
     model.diffusion_model.taught = taught
     patcher = patcher_class(disable_dynamic)(model, load_device=device, offload_device=offload)
     take_weights(model.diffusion_model, state_dict, dtype, patcher)

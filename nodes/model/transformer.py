@@ -20,6 +20,7 @@ from ...pixwizard_core.conditioning import Condition
 from ...pixwizard_core.config import ModelConfig
 from ...pixwizard_core.generate import PIXELS_PER_TOKEN_SIDE, extrapolation, trained_centre
 from ...pixwizard_core.model import NO_SCALING, PixWizard, Prepared, RopeScaling
+from ...pixwizard_core.own_settings import RELEASED
 from ...pixwizard_core.taught import UNKNOWN
 from .patches import ROPE, RunLog, warn_unused
 from .prepared_cache import PreparedCache
@@ -108,8 +109,8 @@ class Transformer(PixWizard):
             dtype=dtype,
         )
         self.dtype = dtype
-        self.options = RunOptions(())  # make_patcher sets the model's own, and what it was taught
-        self.taught = UNKNOWN
+        self.options = RunOptions(())  # make_patcher sets the model's own, and what its file says
+        self.own_settings, self.taught = RELEASED, UNKNOWN
         self.patch_size = self.config.patch_size
         self.in_channels = self.config.in_channels  # RenormCFG reads it
         self.run_log = RunLog()

@@ -20,7 +20,7 @@ from ...pixwizard_core.encoders.load import read_source
 from ...pixwizard_core.encoders.taesd import LATENT_SCALE
 from ...pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
 from ...pixwizard_core.errors import kind_and_reason
-from ...pixwizard_core.presets import TINY_TASK_SETTINGS
+from ...pixwizard_core.own_settings import bundled_settings
 from ...pixwizard_core.tasks import instruction
 from ...pixwizard_core.verify import doctor
 from ..encoders import conditioning, self_check
@@ -153,7 +153,7 @@ def file_lines() -> Iterator[str]:
 
 def small_picture(model, clip, clip_vision, vae) -> torch.Tensor:
     """IMAGE that the bundled model paints of the stored picture."""
-    settings = TINY_TASK_SETTINGS[TASK]
+    settings = bundled_settings().of(TASK)
     encoded = conditioning.encode_picture(clip_vision, vae, reference.reference_picture() / 2 + 0.5)
     full = conditioning.encode_text(clip, instruction(TASK))
     empty = conditioning.encode_text(clip, "")

@@ -9,7 +9,8 @@ from ..errors import PixWizardError
 from ..tasks import FIELDS
 from .models import add_model_options, model_files, usable_device
 from .progress import progress
-from .run import add_setting_options, let_pixels
+from .run import let_pixels
+from .settings import AUTO, add_setting_options, given_settings, tell_settings
 from .wording import add_phrasing_option, warn_of_untaught
 
 TEXT = "run a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
@@ -109,21 +110,21 @@ def job_of(arguments: argparse.Namespace):
     """The Job that the options describe. Raises PixWizardError for a wrong value."""
     from ..decode import tiny_world
     from ..fleet.job import Job, Temporal
-    from .run import SETTINGS
 
     _check_counts(arguments)
     let_pixels(arguments)
     model = model_files(arguments)
     usable_device(arguments.device)
     start = getattr(arguments, "temporal", None)
-    given = {name: getattr(arguments, name) for name in SETTINGS}
+    tell_settings(arguments)
     return Job(
         out=str(arguments.out.absolute()),
         model=model,
         model_hash=model.fingerprint(),
         device=arguments.device,
         seed=arguments.seed,
-        overrides={name: value for name, value in given.items() if value is not None},
+        preset=arguments.preset or AUTO,
+        overrides=given_settings(arguments),
         fit=arguments.fit,
         centre=arguments.centre,
         batch=arguments.batch,

@@ -11,7 +11,7 @@ from ..errors import PixWizardError
 from ..seeds import seed_argument
 from . import batch as cli_batch
 from .models import add_model_options
-from .run import add_sampling_options
+from .settings import add_sampling_options
 from .wording import add_phrasing_option, warn_of_untaught
 
 DATA = ("nyuv2", "nyuv2-normals", "sunrgbd", "ade20k", "refcoco", "refcoco+", "grefcoco")
@@ -71,7 +71,6 @@ def add_data(commands) -> None:
     )  # fmt: skip
     how = parser.add_argument_group("how")
     add_phrasing_option(how)
-    how.add_argument("--steps", type=int, help="solver intervals, instead of each task's own")
     add_sampling_options(how)
     add_model_options(parser)
     cli_batch.add_engine_options(parser)

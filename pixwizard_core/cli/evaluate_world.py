@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..seeds import seed_argument
 from .progress import progress
+from .settings import AUTO, add_preset_options, given_settings, tell_settings
 
 TEXT = "score a small model on scenes not used in training, task by task"
 CEILING_SCENES = 96
@@ -25,7 +26,7 @@ def add_world(commands) -> None:
     parser.add_argument("--count", type=int, default=96, help="scenes a task")
     parser.add_argument("--wide", type=int, default=32, help="scenes of other shapes; 0 skips them")
     parser.add_argument("--phrasings", default="both", choices=("seen", "held-out", "both"))
-    parser.add_argument("--steps", type=int, help="solver intervals, instead of each task's own")
+    add_preset_options(parser)
     parser.add_argument("--referring", action="store_true", help="also masks by kind of phrase")
     parser.add_argument("--resume", action="store_true", help="keep the tasks that OUT already has")
     parser.add_argument("--out", type=Path, help="folder for scores.md, scores.json and plots")
@@ -84,7 +85,8 @@ def _about(bundle, plan) -> dict:
         "wide_scenes": plan.wide,
         "phrasings": list(plan.phrasings),
         "half": plan.half,
-        "steps": plan.settings.steps if plan.settings else None,
+        "preset": plan.preset,
+        "overrides": dict(plan.overrides),
         "weights": weights.hexdigest()[:16],
     }
 
@@ -118,7 +120,6 @@ def _plan(arguments: argparse.Namespace):
 
     from ..errors import PixWizardError
     from ..evaluation.scoring import Plan
-    from ..presets import TINY_SETTINGS
 
     if min(arguments.count, arguments.batch) < 1 or arguments.wide < 0:
         raise PixWizardError("--count and --batch must be at least 1, --wide at least 0")
@@ -132,9 +133,10 @@ def _plan(arguments: argparse.Namespace):
         else (arguments.phrasings.replace("-", "_"),),
         batch=arguments.batch,
         half=arguments.half,
+        preset=arguments.preset or AUTO,
+        overrides=given_settings(arguments),
     )
-    if arguments.steps is not None:
-        plan = replace(plan, settings=replace(TINY_SETTINGS, steps=arguments.steps))
+    tell_settings(arguments)
     return plan if arguments.seed is None else replace(plan, seed=arguments.seed)
 
 

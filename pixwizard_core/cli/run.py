@@ -5,24 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CanvasError, PixWizardError
-from ..seeds import later_seed, seed_argument
+from ..seeds import later_seed
 from ..tasks import TRAINED
 from ..taught import Taught
 from .models import add_model_options, load_asked, load_small, model_files
 from .progress import progress
+from .settings import add_setting_options, chosen_settings, settings_report, tell_settings
 from .wording import add_phrasing_option, task_lines, warn_of_untaught
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TEXT_TO_IMAGE = "text2image"
-AUTO = "auto"
-SETTINGS = ("steps", "solver", "shift", "w_text", "w_image", "tokens")  # options of SampleSettings
 
 
 def add_demo_options(parser: argparse.ArgumentParser) -> None:
@@ -65,59 +63,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     asked.add_argument(
         "--tasks", action="store_true", help="list the tasks and how this model is asked, and exit"
     )
-    parser.add_argument(
-        "--speed", help="fast, balanced or reference: solver, steps and shift of a preset"
-    )
     add_setting_options(parser)
     models = add_model_options(parser)
     models.add_argument("--lora", type=Path, action="append", help="a LoRA file; may be repeated")
     models.add_argument("--strength", type=float, help="of every --lora (default 1)")
-
-
-def add_setting_options(parser: argparse.ArgumentParser) -> None:
-    """Where results go and how they are sampled."""
-    how = parser.add_argument_group("how")
-    how.add_argument("--out", type=Path, default=Path("pixwizard_out"), help="folder to write")
-    how.add_argument(
-        "--seed", type=seed_argument, default=0,
-        help="0 to 2^64 - 1; it determines every picture's noise",
-    )  # fmt: skip
-    how.add_argument("--steps", type=int, help="solver intervals")
-    add_sampling_options(how)
-
-
-def add_sampling_options(how) -> None:
-    """Settings of the sampler and the canvas, beside --steps."""
-    how.add_argument("--solver", help="euler, midpoint, heun, rk4 or dopri5")
-    how.add_argument("--shift", type=float, help="time shift; 1 is none")
-    how.add_argument("--w-text", type=float, help="guidance by the instruction")
-    how.add_argument("--w-image", type=float, help="guidance by the picture")
-    how.add_argument("--tokens", help="topk (deterministic) or gumbel (drawn from the seed)")
-    how.add_argument("--fit", default="stretch", help="stretch (default), pad or crop")
-    how.add_argument(
-        "--centre", type=centre_argument, metavar="PX",
-        help="side of a square with the area to work at, or auto (default): the trained side "
-        "nearest to the picture's area",
-    )  # fmt: skip
-    how.add_argument(
-        "--max-pixels", type=int, metavar="N",
-        help="allow pictures of up to N pixels (default: about 179 million)",
-    )  # fmt: skip
-
-
-def centre_argument(text: str) -> int | None:
-    """--centre for argparse: None for auto, else the side in px."""
-    from ..canvas import bucket_table
-
-    if text == AUTO:
-        return None
-    try:
-        bucket_table(int(text))
-    except (ValueError, CanvasError):
-        raise argparse.ArgumentTypeError(
-            f"the centre is auto, or a multiple of 16 from 16 to 4096 px. Got: {text}"
-        ) from None
-    return int(text)
 
 
 def let_pixels(arguments: argparse.Namespace) -> None:
@@ -151,18 +100,20 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = load_asked(arguments)
     notes = warn_of_untaught(taught, [arguments.task] if arguments.task else [])
     loras = _add_loras(arguments, bundle)
-    settings = _settings(arguments, bundle.settings_of(arguments.task or ""))
+    settings = chosen_settings(arguments, bundle.settings_of(arguments.task or ""))
+    tell_settings(arguments)
     palette = bundled_palette(bundle.palette)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for number, (stem, image_01) in enumerate(named or [_blank(arguments, bundle.centres)]):
         seed = later_seed(arguments.seed, number)
         request = Request(image_01, sentence, seed, settings, arguments.fit, arguments.centre)
         with progress(stem) as advance:
-            answer_01 = carry_out(bundle, request, advance).image_01
+            result = carry_out(bundle, request, advance)
         hints = Hints(image_01, arguments.colour or "red", palette)
-        files, facts = write_answer(arguments.out, stem, kind, answer_01, hints)
+        files, facts = write_answer(arguments.out, stem, kind, result.image_01, hints)
         names = {what: path.name for what, path in files.items()}
-        report = {"instruction": sentence, "seed": request.seeds, "files": names, **loras, **facts}
+        told = {"instruction": sentence, "seed": request.seeds, **settings_report(settings)}
+        report = {**told, "canvas": _canvas_report(result.canvas), "files": names, **loras, **facts}
         if notes:
             report["notes"] = notes
         files["report"] = arguments.out / f"{stem}_report.json"
@@ -170,6 +121,11 @@ def run(arguments: argparse.Namespace) -> int:
         for path in files.values():
             print(path)
     return 0
+
+
+def _canvas_report(canvas) -> dict[str, object]:
+    """The size that the model worked at, in px, for the report."""
+    return {"centre": canvas.centre, "size": list(canvas.model), "fit": canvas.fit}
 
 
 def _add_loras(arguments: argparse.Namespace, bundle) -> dict[str, list[str]]:
@@ -265,10 +221,3 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _settings(arguments: argparse.Namespace, settings):
-    """The model's own settings, at the speed and with what else the command line says."""
-    from ..presets import with_speed
-
-    settings = with_speed(settings, arguments.speed) if arguments.speed else settings
-    given = {name: getattr(arguments, name) for name in SETTINGS}
-    return replace(settings, **{name: v for name, v in given.items() if v is not None})

@@ -65,7 +65,7 @@ def study(
     """Mask scores by group, of the first plan.count scenes, in trained words."""
     examples = examples_of(TASK, plan.count, SQUARE, plan.seed, False)
     with precision(plan.half, bundle.device):
-        settings = plan.settings or bundle.settings_of(TASK)
+        settings = plan.settings_of(bundle, TASK)
         painted = paint(bundle, examples, settings, plan.batch, on_batch)
     return score_groups(decode_mask(painted.float()), examples)
 

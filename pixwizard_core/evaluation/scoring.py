@@ -7,10 +7,11 @@ autoencoder's ceiling (the right answer, encoded and decoded).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from ..bundle import MODEL_FILE
 from ..canvas.images import to_image_01, to_pixels
 from ..generate import SampleSettings
 from ..pipeline import Bundle, Request, run
+from ..presets import AUTO, with_preset
 from ..taught import taught_by
 from ..weights.checkpoint import open_checkpoint
 from ..world.examples import WORLD_TASKS, Examples
@@ -36,17 +38,24 @@ class Plan:
     """What is scored for a task. count: scenes of 128 x 128; wide: scenes of other shapes, 0 skips
     them; ceiling: scenes that also go through the autoencoder alone. phrasings: "seen" sentences as
     in training, "held_out" ones that training never uses. settings: for all tasks, None takes what
-    the bundle has for each. half: compute in bfloat16 where it is safe, which is faster on many
-    CPUs."""
+    the bundle has for each; on them come a preset and then single overrides. half: compute in
+    bfloat16 where it is safe, which is faster on many CPUs."""
 
     count: int = 96
     wide: int = 32
     ceiling: int = 96
     phrasings: tuple[str, ...] = ("seen", "held_out")
     settings: SampleSettings | None = None
+    preset: str = AUTO
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     seed: int = HELD_OUT_SEED
     batch: int = 32
     half: bool = False
+
+    def settings_of(self, bundle: Bundle, task: str) -> SampleSettings:
+        """Settings that a task is painted with."""
+        own = self.settings or bundle.settings_of(task)
+        return replace(with_preset(own, self.preset), **self.overrides)
 
     @property
     def pictures(self) -> int:
@@ -120,7 +129,7 @@ def score_task(
     bundle: Bundle, task: str, plan: Plan, on_batch: Callable[[int], None] = lambda count: None
 ) -> TaskScore:
     """Score one task as planned. on_batch(count) is called after each batch of painted pictures."""
-    settings = plan.settings or bundle.settings_of(task)
+    settings = plan.settings_of(bundle, task)
     scorer, answers = SCORERS[task], {}
 
     def answer(examples: Examples) -> Scores:

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from ..decode.palette import Palette
 from ..generate import SampleSettings
-from ..taught import Taught
+from ..own_settings import RELEASED, OwnSettings, bundled_settings, own_settings
+from ..presets import AUTO, with_preset
+from ..taught import Taught, taught_by
 from ..version import __version__
 from .items import FORMAT, SEED_BITS, Item, digest, file_hash
 
@@ -43,26 +45,15 @@ class ModelFiles:
             return load_released(*self.released, device=device, dtype=getattr(torch, self.dtype))
         return load_tiny(device=device) if not self.folder else load_tiny(self.folder, device)
 
-    def settings_of(self, task_id: str) -> SampleSettings:
-        """The model's own settings for a task, without loading it."""
-        from ..presets import TINY_SETTINGS, TINY_TASK_SETTINGS
-
-        if self.released:
-            return SampleSettings()
-        return TINY_TASK_SETTINGS.get(task_id, TINY_SETTINGS)
-
     @property
-    def centres(self) -> tuple[int, ...]:
-        """Sides in px of the squares whose areas the model was trained at."""
-        from ..bundle import RELEASED_CENTRES
-        from ..presets import TINY_CENTRE
-
-        return RELEASED_CENTRES if self.released else (TINY_CENTRE,)
+    def own(self) -> OwnSettings:
+        """What the model says of itself, without loading it. Raises CheckpointError."""
+        return _header(self)[0]
 
     @property
     def taught(self) -> Taught:
         """What the model was taught, without loading it. Raises CheckpointError."""
-        return _taught(self)
+        return _header(self)[1]
 
     def fingerprint(self) -> str:
         """Hash of all weights and tokenizers, so that results of other weights are not taken for
@@ -91,7 +82,8 @@ class Temporal:
 class Job:
     """Everything but the items. It can be pickled, and fully decides what each item results in.
 
-    overrides: SampleSettings fields instead of the model's own. batch: rows of every forward pass;
+    preset: of presets.PRESETS, or auto. overrides: SampleSettings fields instead of the preset's.
+    batch: rows of every forward pass;
     short groups are filled up, because the number of rows changes the last bits of a result.
     save: write pictures and data, not the index alone. score: compares an answer with the truth of
     its item, for items that have one; a function of a module, so that it can be pickled.
@@ -104,6 +96,7 @@ class Job:
     model_hash: str = ""
     device: str = "cpu"
     seed: int = 0
+    preset: str = AUTO
     overrides: dict[str, Any] = field(default_factory=dict)
     fit: str = "stretch"
     centre: int | None = None
@@ -116,7 +109,7 @@ class Job:
     max_pixels: int | None = None
 
     def settings_of(self, task_id: str) -> SampleSettings:
-        return replace(self.model.settings_of(task_id), **self.overrides)
+        return replace(with_preset(self.model.own.of(task_id), self.preset), **self.overrides)
 
     def seed_of(self, item: Item) -> int:
         """The seed of an item's noise: its own, or its sequence's where frames share the noise."""
@@ -166,15 +159,16 @@ def _hash_weights(path: Path) -> str:
 
 
 @lru_cache(maxsize=2)
-def _taught(model: ModelFiles) -> Taught:
+def _header(model: ModelFiles) -> tuple[OwnSettings, Taught]:
+    """What the header of the transformer's file says."""
     from ..bundle import MODEL_FILE
     from ..encoders.tiny import BUNDLE
-    from ..taught import taught_by
     from ..weights.checkpoint import open_checkpoint
 
     folder = Path(model.folder or BUNDLE)
     opened = open_checkpoint(model.released[0] if model.released else folder / MODEL_FILE)
-    return taught_by(opened.metadata, opened.config, opened.info.path.name)
+    own = own_settings(opened.metadata, RELEASED if model.released else bundled_settings())
+    return own, taught_by(opened.metadata, opened.config, opened.info.path.name)
 
 
 @lru_cache(maxsize=100_000)

@@ -119,7 +119,7 @@ def is_of(name: str, shard: tuple[int, int]) -> bool:
 
 def canvas_of(item: Item, job: Job) -> Canvas:
     """How an item's picture lies on what the model sees."""
-    centres = centres_for(job.centre, job.model.centres)
+    centres = centres_for(job.centre, job.model.own.centres)
     return plan(item.size.width, item.size.height, centres, job.fit)
 
 

@@ -29,6 +29,7 @@ from ..encoders.tiny import (
 )
 from ..errors import PixWizardError
 from ..model import PixWizard
+from ..own_settings import SETTINGS_KEY, bundled_text
 from ..taught import taught_header
 from ..weights import checkpoint
 from ..world.examples import WORLD_TASKS
@@ -105,6 +106,7 @@ def export(
         "minutes": f"{run.seconds / 60:.1f}",
         "seed": str(settings.seed),
         **taught_header(tasks or WORLD_TASKS, forms, photographs),
+        SETTINGS_KEY: bundled_text(),
     }
     weights = {name: value.half() for name, value in average.model.state_dict().items()}
     checkpoint.save(folder / "dit.safetensors", weights, average.model.config, notes)

@@ -26,7 +26,8 @@ OPTIONAL = ("comfy", "kornia", "diffusers", "PIL", "tqdm", "matplotlib", "scipy"
 COMMON = {"errors", "json_text", "seeds", "whole_file"}  # what everything shares
 BASE = {"config", "conditioning", "model", "sampling", "weights", "encoders", "generate", *COMMON}
 WORDS = {"taught", "tasks"}
-RUN = {"canvas", "decode", "files", "inpaint", "presets", "pipeline", "bundle", *WORDS, *BASE}
+RUN = {"canvas", "decode", "files", "inpaint", "own_settings", "presets", "pipeline", "bundle",
+       *WORDS, *BASE}  # fmt: skip
 MAY_IMPORT = {
     "version": set(),
     "errors": set(),
@@ -49,11 +50,12 @@ MAY_IMPORT = {
     "tasks": {"task_table", "taught", "errors"},
     "metrics": {"config", "errors"},
     "canvas": {"errors"},
+    "own_settings": {"canvas", "config", "encoders", "generate", *COMMON},
     "decode": {"canvas", "tasks", *COMMON},
     "files": {"decode", "canvas", *COMMON},
     "inpaint": {"decode", "canvas", "errors"},
     "pipeline": {"canvas", "decode", "inpaint", "files", "taught", "tasks", *BASE},
-    "bundle": {"canvas", "decode", "pipeline", "presets", "taught", *BASE},
+    "bundle": {"decode", "own_settings", "pipeline", "taught", *BASE},
     "interface": {"bundle", *RUN},
     "world": {"files", "decode", "canvas", "tasks", *COMMON},
     "data": RUN,

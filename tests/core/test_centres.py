@@ -5,9 +5,16 @@ import argparse
 import pytest
 import torch
 
-from pixwizard_core.bundle import RELEASED_CENTRES
-from pixwizard_core.canvas import ByArea, Size, auto_centre, blank_centre, centres_for, plan
-from pixwizard_core.cli.run import centre_argument
+from pixwizard_core.canvas import (
+    CENTRES,
+    ByArea,
+    Size,
+    auto_centre,
+    blank_centre,
+    centres_for,
+    plan,
+)
+from pixwizard_core.cli.settings import centre_argument
 from pixwizard_core.errors import CanvasError
 from pixwizard_core.fleet.items import Item
 from pixwizard_core.fleet.job import Job, ModelFiles
@@ -30,7 +37,7 @@ TABLE = {
 @pytest.mark.parametrize("source", TABLE)
 def test_auto_takes_the_trained_area_nearest_to_the_sources(source):
     centre, model = TABLE[source]
-    chosen = plan(*source, centres_for(None, RELEASED_CENTRES))
+    chosen = plan(*source, centres_for(None, CENTRES))
     assert (auto_centre(*source), chosen.centre, chosen.model) == (centre, centre, model)
 
 
@@ -55,13 +62,13 @@ def test_without_a_source_the_centre_is_768_or_the_nearest_trained_one():
 
 
 def test_a_number_overrides_auto():
-    assert centres_for(640, RELEASED_CENTRES) == (640,)
-    assert plan(4000, 3000, centres_for(512, RELEASED_CENTRES)).centre == 512
+    assert centres_for(640, CENTRES) == (640,)
+    assert plan(4000, 3000, centres_for(512, CENTRES)).centre == 512
 
 
 def test_a_plain_list_is_still_searched_for_the_closest_aspect_ratio():
     """As the reference does with several centres: 768 has a size nearer to 4:3 than 1024."""
-    assert plan(4000, 3000, RELEASED_CENTRES).centre != plan(4000, 3000, ByArea((1024,))).centre
+    assert plan(4000, 3000, CENTRES).centre != plan(4000, 3000, ByArea((1024,))).centre
 
 
 def test_a_crop_is_judged_by_its_own_area():
@@ -72,7 +79,7 @@ def test_a_crop_is_judged_by_its_own_area():
 
 def test_batch_works_at_the_same_size():
     item = Item("x", "x.png", "depth", "What is near?", size=Size(1920, 1080))
-    released = ModelFiles(released=("m", "g", "c", "v"))
+    released = ModelFiles(released=(str(ROOT / "tests" / "golden" / "checkpoint"), "g", "c", "v"))
     assert canvas_of(item, Job("out", released)).model == (1360, 768)
     assert canvas_of(item, Job("out", released, centre=512)).centre == 512
     assert canvas_of(item, Job("out")).centre == 128

@@ -19,6 +19,7 @@ from pixwizard_core.fleet.job import ModelFiles, Temporal
 from pixwizard_core.fleet.plan import canvas_of, chains_of
 from pixwizard_core.fleet.work import Worker, may_pass
 from pixwizard_core.pipeline import Request, run
+from tests.support.bundles import write_bundle
 from tests.support.fleet import items_of, run_here, small_job, write_pictures
 
 
@@ -246,8 +247,7 @@ def test_batches_are_full_and_of_one_canvas_size(base):
 def test_key_changes_with_the_weights(base, tmp_path):
     item = items_of(base / "in" / "a0.png")[0]
     job = small_job(base)
-    other = ModelFiles(str(tmp_path))
-    (tmp_path / "dit.safetensors").write_bytes(b"other")
+    other = ModelFiles(str(write_bundle(tmp_path, {"other": "file"})))
     changed = small_job(base, model=other, model_hash=other.fingerprint())
     assert job.key(item) != changed.key(item)
 

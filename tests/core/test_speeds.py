@@ -5,8 +5,6 @@ from dataclasses import replace
 import pytest
 
 from pixwizard_core.bundle import load_tiny
-from pixwizard_core.cli import entry
-from pixwizard_core.cli import run as cli_run
 from pixwizard_core.errors import PixWizardError, SamplingError
 from pixwizard_core.evaluation import sampler_study
 from pixwizard_core.evaluation import variations as variations_module
@@ -34,13 +32,6 @@ def test_speed_keeps_guidance_and_refuses_other_names():
     assert (settings.w_text, settings.shift) == (2.5, 1.0)
     with pytest.raises(SamplingError, match=r"'quick' is unknown; choose one of: fast, balanced"):
         with_speed(SampleSettings(), "quick")
-
-
-def test_run_takes_a_speed_and_lets_single_settings_win():
-    line = ["run", "a.png", "--task", "depth", "--speed", "fast", "--shift", "2"]
-    arguments = entry._parser().parse_args(line)
-    settings = cli_run._settings(arguments, SampleSettings(steps=1, w_text=1.0))
-    assert (settings.steps, settings.shift, settings.w_text) == (14, 2.0, 1.0)
 
 
 @pytest.mark.parametrize(

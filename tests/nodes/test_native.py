@@ -82,7 +82,7 @@ def test_nodes_and_pipeline_agree_on_attention_and_positions(extension, centre, 
     """One function decides for both; a 640 px canvas once had two bases."""
     core, transformer = extension("pixwizard_core.pipeline"), extension("nodes.model.transformer")
     settings = extension("pixwizard_core.generate").SampleSettings()
-    trained = extension("pixwizard_core.bundle").RELEASED_CENTRES
+    trained = extension("pixwizard_core.canvas").CENTRES
     canvas = extension("pixwizard_core.canvas").plan(*size, (centre,))
     by_pipeline = core.settings_for(canvas, trained, settings)
     width, height = canvas.model

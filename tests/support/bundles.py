@@ -15,8 +15,9 @@ from pixwizard_core.taught import taught_header
 from pixwizard_core.weights.checkpoint import expected_shapes, load_state_dict, save
 
 
-def write_bundle(folder: Path) -> Path:
-    """A folder that load_tiny reads; the autoencoder and tokenizer are the real ones."""
+def write_bundle(folder: Path, header: dict[str, str] | None = None) -> Path:
+    """A folder that load_tiny reads; the autoencoder and tokenizer are the real ones. header: more
+    entries for the transformer's file."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (VAE_FILE, "tokenizer.json"):
         shutil.copy(BUNDLE / name, folder / name)
@@ -27,7 +28,7 @@ def write_bundle(folder: Path) -> Path:
         name: torch.randn(shape, generator=generator) * 0.02
         for name, shape in expected_shapes(config).items()
     }
-    save(folder / MODEL_FILE, weights, config)
+    save(folder / MODEL_FILE, weights, config, header)
     return folder
 
 

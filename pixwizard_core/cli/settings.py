@@ -1,0 +1,121 @@
+"""Options of how pictures are sampled, which run, batch and evaluate share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import CanvasError
+from ..seeds import seed_argument
+
+AUTO = "auto"
+PRESET_CHOICES = (AUTO, "own", "reference", "paper-dense", "balanced", "fast")
+# Options that are fields of SampleSettings.
+SETTINGS = ("steps", "solver", "shift", "w_text", "w_image", "tokens")
+CHANNELS = {"first-3": False, "all": True}
+
+
+def add_setting_options(parser: argparse.ArgumentParser) -> None:
+    """Where results go and how they are sampled."""
+    how = parser.add_argument_group("how")
+    how.add_argument("--out", type=Path, default=Path("pixwizard_out"), help="folder to write")
+    how.add_argument(
+        "--seed", type=seed_argument, default=0,
+        help="0 to 2^64 - 1; it determines every picture's noise",
+    )  # fmt: skip
+    add_sampling_options(how)
+
+
+def add_sampling_options(how) -> None:
+    """Settings of the sampler and the canvas."""
+    add_preset_options(how)
+    how.add_argument("--solver", help="euler, midpoint, heun, rk4 or dopri5")
+    how.add_argument("--shift", type=float, help="time shift; 1 is none")
+    how.add_argument("--w-text", type=float, help="guidance by the instruction")
+    how.add_argument("--w-image", type=float, help="guidance by the picture")
+    how.add_argument("--tokens", help="topk (deterministic) or gumbel (drawn from the seed)")
+    how.add_argument("--fit", default="stretch", help="stretch (default), pad or crop")
+    how.add_argument(
+        "--centre", type=centre_argument, metavar="PX",
+        help="side of a square with the area to work at, or auto (default): the trained side "
+        "nearest to the picture's area",
+    )  # fmt: skip
+    how.add_argument(
+        "--max-pixels", type=int, metavar="N",
+        help="allow pictures of up to N pixels (default: about 179 million)",
+    )  # fmt: skip
+
+
+def add_preset_options(how) -> None:
+    """The settings that every command has that runs a model on given tasks."""
+    how.add_argument(
+        "--preset", metavar="NAME",
+        help=f"{', '.join(PRESET_CHOICES)} (default auto: the model's own for the task); what "
+        "else is given here comes before it",
+    )  # fmt: skip
+    how.add_argument("--steps", type=int, help="solver intervals")
+    how.add_argument(
+        "--channels", choices=tuple(CHANNELS), help="latent channels that guidance acts on"
+    )
+
+
+def centre_argument(text: str) -> int | None:
+    """--centre for argparse: None for auto, else the side in px."""
+    from ..canvas import bucket_table
+
+    if text == AUTO:
+        return None
+    try:
+        bucket_table(int(text))
+    except (ValueError, CanvasError):
+        raise argparse.ArgumentTypeError(
+            f"the centre is auto, or a multiple of 16 from 16 to 4096 px. Got: {text}"
+        ) from None
+    return int(text)
+
+
+def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Fields of SampleSettings that the command line sets by themselves."""
+    given = {name: getattr(arguments, name, None) for name in SETTINGS}
+    given["all_channels"] = CHANNELS.get(arguments.channels)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def chosen_settings(arguments: argparse.Namespace, own):
+    """The preset's settings, with what else the command line says. own: SampleSettings that the
+    model has for the task. Raises SamplingError for an unknown preset or a wrong value."""
+    from ..presets import with_preset
+
+    return replace(with_preset(own, arguments.preset or AUTO), **given_settings(arguments))
+
+
+def settings_report(settings) -> dict[str, Any]:
+    """SampleSettings that were used, for a report, by the names of the options."""
+    return {"settings": {name: getattr(settings, name) for name in (*SETTINGS, "all_channels")}}
+
+
+def tell_settings(arguments: argparse.Namespace) -> None:
+    """Say on stderr what a preset sets, and which options come before it."""
+    from ..presets import find_preset, misses
+
+    if arguments.preset is None:
+        return
+    preset, given = find_preset(arguments.preset), given_settings(arguments)
+    lines = [f"preset {preset.name}: {_told(preset.changes) or preset.purpose}"]
+    if given:
+        lines.append(f"given beside it, and used instead: {_told(given)}")
+    task = getattr(arguments, "task", None)
+    if task and (note := misses(preset.name, task)):
+        lines.append(note)
+    print("\n".join(lines), file=sys.stderr)
+
+
+def _told(values: Any) -> str:
+    shown = {True: "all", False: "first-3"}
+    return ", ".join(
+        f"channels {shown[value]}" if name == "all_channels" else f"{name} {value}"
+        for name, value in values.items()
+    )
