@@ -219,5 +219,3 @@ def _size(text: str) -> tuple[int, int]:
     if min(width, height) < 1:
         raise CanvasError(f"--size must be at least 1x1 px. Got: {text}")
     return width, height
-
-

@@ -122,7 +122,7 @@ def check_bundled_model_saved_by_the_host_is_known_again(setup):
 def check_model_of_the_bundled_shapes_saved_by_the_host_keeps_its_token_counts(setup):
     """No weight tells the token counts, and the host's files hold nothing but weights."""
     load, config = setup.module("nodes.loaders.load"), setup.module("pixwizard_core.config").TINY
-    options = setup.module("nodes.model.transformer").Options((128,))
+    options = setup.module("nodes.model.transformer").RunOptions((128,))
     plain = setup.module("pixwizard_core.model").PixWizard(config)
     model = setup.module("nodes.model.host_model").make_patcher(config, plain.state_dict(), options)
     folder = setup.folder()
