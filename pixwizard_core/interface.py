@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .bundle import load_released, load_tiny, require_all_parts
-from .canvas import Canvas, blank_centre
+from .canvas import Canvas, blank_size
 from .config import RELEASED_PARTS
 from .decode import Hints, Segments, bundled_palette, decode, mask_boxes
 from .decode.boxes import Box
@@ -169,7 +169,7 @@ class Pipeline:
         )  # fmt: skip
         if note := not_taught(task, taught):
             warnings.warn(note, stacklevel=2)
-        image_01 = _picture(task, image, size or (blank_centre(self.bundle.centres),) * 2)
+        image_01 = _picture(task, image, size or blank_size(self.bundle.centres))
         chosen = self.bundle.settings_of(task)
         chosen = with_preset(chosen, preset)
         try:

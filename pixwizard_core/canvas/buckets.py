@@ -50,6 +50,11 @@ def blank_centre(centres: Sequence[int] = CENTRES) -> int:
     return auto_centre(BLANK_CENTRE, BLANK_CENTRE, centres)
 
 
+def blank_size(centres: Sequence[int] = CENTRES) -> Size:
+    """The square that is made without a source picture."""
+    return Size(blank_centre(centres), blank_centre(centres))
+
+
 def _for_auto(centres: Sequence[int]) -> list[int]:
     if not centres:
         raise CanvasError("no centre given; name at least one, for example 512")

@@ -184,13 +184,13 @@ def _pictures(arguments: argparse.Namespace) -> list[tuple[str, Tensor]]:
     return named
 
 
-def _blank(arguments: argparse.Namespace, centres: Sequence[int]) -> tuple[str, object]:
+def _blank(arguments: argparse.Namespace, centres: Sequence[int]) -> tuple[str, Tensor]:
     """(name, picture) to make from words alone."""
     import torch
 
-    from ..canvas import blank_centre
+    from ..canvas import blank_size
 
-    width, height = _size(arguments.size) if arguments.size else (blank_centre(centres),) * 2
+    width, height = _size(arguments.size) if arguments.size else blank_size(centres)
     return TEXT_TO_IMAGE, torch.zeros(1, 3, height, width)
 
 
