@@ -84,11 +84,11 @@ def _weights(size: int, new_size: int, filter: str) -> tuple[Tensor, Tensor]:
     scale = size / new_size
     widen = max(scale, 1.0)
     reach = support * widen
-    centre = (torch.arange(new_size, dtype=torch.float64, device="cpu") + 0.5) * scale
-    first = (centre - reach + 0.5).floor().clamp(min=0).long()
-    last = (centre + reach + 0.5).floor().clamp(max=size).long()  # exclusive
+    middle = (torch.arange(new_size, dtype=torch.float64, device="cpu") + 0.5) * scale
+    first = (middle - reach + 0.5).floor().clamp(min=0).long()
+    last = (middle + reach + 0.5).floor().clamp(max=size).long()  # exclusive
     index = first[:, None] + torch.arange(math.ceil(reach) * 2 + 1, dtype=torch.int64, device="cpu")
-    weights = function((index.double() + 0.5 - centre[:, None]) / widen)
+    weights = function((index.double() + 0.5 - middle[:, None]) / widen)
     weights = torch.where(index < last[:, None], weights, torch.zeros_like(weights))
     return first, (weights / weights.sum(1, keepdim=True)).float()
 

@@ -40,7 +40,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from ..bench.machine import load, machine, told
     from ..evaluation import sampler_study
     from ..evaluation.score_report import tasks_of
-    from ..evaluation.scoring import Plan
+    from ..evaluation.scoring import ScoringPlan
     from ..evaluation.variations import KINDS, variations
     from .models import load_small
 
@@ -54,8 +54,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     tasks = sampler_study.TASKS
     if arguments.tasks:
         tasks = tasks_of(arguments.tasks, arguments.bundle)
-    plan = Plan(count=arguments.count, half=arguments.half)
-    found: list[sampler_study.Row] = []
+    plan = ScoringPlan(count=arguments.count, half=arguments.half)
+    found: list[sampler_study.StudyRow] = []
     with progress("sampling", "task") as advance:
         for rows in sampler_study.study(bundle, plan, tasks, kinds, advance):
             found += rows

@@ -119,12 +119,12 @@ def _plan(arguments: argparse.Namespace):
     from dataclasses import replace
 
     from ..errors import PixWizardError
-    from ..evaluation.scoring import Plan
+    from ..evaluation.scoring import ScoringPlan
 
     if min(arguments.count, arguments.batch) < 1 or arguments.wide < 0:
         raise PixWizardError("--count and --batch must be at least 1, --wide at least 0")
     both = ("seen", "held_out")
-    plan = Plan(
+    plan = ScoringPlan(
         count=arguments.count,
         wide=arguments.wide,
         ceiling=min(arguments.count, CEILING_SCENES),

@@ -44,7 +44,7 @@ class Clamp(nn.Module):
         return torch.tanh(x / 3) * 3
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Three convolutions beside a skip connection.
 
     The last convolution starts small, so that a fresh net is nearly its skips and trains at once.
@@ -72,7 +72,7 @@ class Block(nn.Module):
 
 def blocks(count: int, width: int = WIDTH) -> list[nn.Module]:
     """`count` residual blocks of one width."""
-    return [Block(width, width) for _ in range(count)]
+    return [ResidualBlock(width, width) for _ in range(count)]
 
 
 def encoder(latent_channels: int = 4) -> nn.Sequential:

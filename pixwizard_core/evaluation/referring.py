@@ -14,7 +14,7 @@ from ..world.held_out import SQUARE, examples_of
 from ..world.pictures import visible
 from ..world.scenes import COLOUR_NAMES, SHAPES, SIZES
 from .scorers import Scores, score_overlap
-from .scoring import Plan, paint, precision
+from .scoring import ScoringPlan, paint, precision
 
 TASK = "mask"
 _COLOUR, _SHAPE, _SIZE = ("|".join(words) for words in (COLOUR_NAMES, SHAPES, SIZES))
@@ -60,7 +60,7 @@ def score_groups(masks: Tensor, examples: Examples) -> dict[str, tuple[int, Scor
 
 
 def study(
-    bundle: Bundle, plan: Plan, on_batch: Callable[[int], None] = lambda count: None
+    bundle: Bundle, plan: ScoringPlan, on_batch: Callable[[int], None] = lambda count: None
 ) -> dict[str, tuple[int, Scores]]:
     """Mask scores by group, of the first plan.count scenes, in trained words."""
     examples = examples_of(TASK, plan.count, SQUARE, plan.seed, False)

@@ -20,7 +20,7 @@ from ..pipeline import Bundle, encode_conditions, solve
 from ..world.examples import Examples
 from ..world.held_out import SQUARE, check_tasks, examples_of
 from .scorers import SCORERS
-from .scoring import OnProgress, Plan, precision
+from .scoring import OnProgress, ScoringPlan, precision
 from .variations import KINDS, OWN, Variation, variations
 
 TASKS = ("depth", "segmentation", "mask", "text2image")  # those that the study takes by itself
@@ -33,7 +33,7 @@ SMALL_LOSS = 2.0  # percent
 
 
 @dataclass(frozen=True)
-class Row:
+class StudyRow:
     """One way to sample in one task.
 
     kind, change, base: see variations.Variation. value: the task's score of that name. loss: by
@@ -54,11 +54,11 @@ class Row:
 
 def study(
     bundle: Bundle,
-    plan: Plan,
+    plan: ScoringPlan,
     tasks: Sequence[str],
     kinds: Sequence[str] = KINDS,
     on_progress: OnProgress = lambda done, total: None,
-) -> Iterator[list[Row]]:
+) -> Iterator[list[StudyRow]]:
     """Score plan.count scenes under each variation; the rows of one task after another's."""
     chosen = variations(kinds, bundle.model.config.image_tokens)
     for number, task in enumerate(check_tasks(tasks), 1):
@@ -68,13 +68,13 @@ def study(
 
 
 def _study(
-    bundle: Bundle, plan: Plan, task: str, examples: Examples, chosen: Sequence[Variation]
-) -> list[Row]:
+    bundle: Bundle, plan: ScoringPlan, task: str, examples: Examples, chosen: Sequence[Variation]
+) -> list[StudyRow]:
     """One task. Its conditions are the same for almost every way, so they are encoded once."""
     own = bundle.settings_of(task)
     words = examples.instructions
     asked = _encoded(bundle, plan, examples, words)
-    rows: dict[str, Row] = {}
+    rows: dict[str, StudyRow] = {}
     for one in chosen:
         ready = asked
         if one.other_words:
@@ -90,14 +90,14 @@ def _study(
         value = float(scores[name])
         base = rows[one.base].value if one.base in rows else value
         loss, count = loss_percent(name, value, base), counted(settings)
-        rows[one.label] = Row(
+        rows[one.label] = StudyRow(
             task, name, one.kind, one.label, one.base, value, loss, count, seconds
         )
     return [*rows.values()]
 
 
 def _encoded(
-    bundle: Bundle, plan: Plan, examples: Examples, instructions: Sequence[str]
+    bundle: Bundle, plan: ScoringPlan, examples: Examples, instructions: Sequence[str]
 ) -> list[tuple[Condition, Condition]]:
     """Conditions, with and without the text, batch by batch."""
     parts = [slice(at, at + plan.batch) for at in range(0, plan.count, plan.batch)]
@@ -123,7 +123,7 @@ def loss_percent(score: str, value: float, base: float) -> float:
     return 100 * worse / abs(base)
 
 
-def study_table(rows: Sequence[Row]) -> str:
+def study_table(rows: Sequence[StudyRow]) -> str:
     """Markdown: tasks against ways, the more numerous of them downwards. A cell is the score, and
     for all but the bases the percent lost; then evaluations and seconds of a picture."""
     tasks, changes = _names(rows, "task"), _names(rows, "change")
@@ -147,7 +147,7 @@ def study_table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, "", *filter(None, verdicts)])
 
 
-def _names(rows: Sequence[Row], field: str) -> list[str]:
+def _names(rows: Sequence[StudyRow], field: str) -> list[str]:
     return list(dict.fromkeys(getattr(row, field) for row in rows))
 
 
@@ -159,16 +159,16 @@ def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(row: Row) -> str:
+def _cell(row: StudyRow) -> str:
     return f"{row.value:.3f}" + ("" if row.change == row.base else f" ({row.loss:+.1f} %)")
 
 
-def _evaluations(rows: Sequence[Row]) -> str:
+def _evaluations(rows: Sequence[StudyRow]) -> str:
     counts = [row.evaluations for row in rows if row.evaluations is not None]
     return spread(counts) if counts else "–"
 
 
-def _seconds(rows: Sequence[Row]) -> str:
+def _seconds(rows: Sequence[StudyRow]) -> str:
     return f"{sum(row.seconds for row in rows) / len(rows):.2f}"
 
 
@@ -178,7 +178,7 @@ def spread(values: Sequence[float]) -> str:
     return f"{low:.3g}" if low == high else f"{low:.3g}–{high:.3g}"
 
 
-def verdict(rows: Sequence[Row], change: str) -> str:
+def verdict(rows: Sequence[StudyRow], change: str) -> str:
     """In which tasks a level of speed stays within SMALL_LOSS of its base; "" for other ways."""
     mine = [row for row in rows if row.change == change and row.change != row.base]
     if not mine or mine[0].kind not in ("speed", "guided"):
@@ -190,7 +190,7 @@ def verdict(rows: Sequence[Row], change: str) -> str:
     )
 
 
-def as_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def as_rows(rows: Sequence[StudyRow]) -> list[dict[str, Any]]:
     """The rows as JSON values, rounded to what they mean."""
     digits = {"value": 5, "loss": 2, "seconds": 4}
     return [
@@ -199,7 +199,7 @@ def as_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def plot_study(rows: Sequence[Row], path: str | Path) -> None:
+def plot_study(rows: Sequence[StudyRow], path: str | Path) -> None:
     """Each task's score along each kind of change, one panel a kind; the dashed line is the task's
     own setting. Needs matplotlib; raises ImportError without it."""
     from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]

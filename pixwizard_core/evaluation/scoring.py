@@ -34,7 +34,7 @@ OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScoringPlan:
     """What is scored for a task. count: scenes of 128 x 128; wide: scenes of other shapes, 0 skips
     them; ceiling: scenes that also go through the autoencoder alone. phrasings: "seen" sentences as
     in training, "held_out" ones that training never uses. settings: for all tasks, None takes what
@@ -126,7 +126,10 @@ def precision(half: bool, device: torch.device) -> Iterator[None]:
 
 
 def score_task(
-    bundle: Bundle, task: str, plan: Plan, on_batch: Callable[[int], None] = lambda count: None
+    bundle: Bundle,
+    task: str,
+    plan: ScoringPlan,
+    on_batch: Callable[[int], None] = lambda count: None,
 ) -> TaskScore:
     """Score one task as planned. on_batch(count) is called after each batch of painted pictures."""
     settings = plan.settings_of(bundle, task)
@@ -161,7 +164,7 @@ def average(several: Sequence[Scores]) -> Scores:
 def score_world(
     bundle: Bundle,
     tasks: Sequence[str],
-    plan: Plan,
+    plan: ScoringPlan,
     *,
     on_task: Callable[[TaskScore], None] = lambda score: None,
     on_progress: OnProgress = lambda done, total: None,

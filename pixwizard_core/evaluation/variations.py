@@ -94,9 +94,7 @@ def _of_kind(kind: str, image_tokens: int) -> list[Variation]:
         return [_set(kind, f"w_image {scale:g}", OWN, w_image=scale) for scale in IMAGE_SCALES]
     drawn = [_set(kind, f"{name} selection", OWN, tokens=name) for name in ("topk", "gumbel")]
     counts = [round(share * image_tokens) for share in KEPT_SHARES]
-    return drawn + [
-        _set(kind, f"{n} of {image_tokens} tokens kept", OWN, kept=n) for n in counts
-    ]
+    return drawn + [_set(kind, f"{n} of {image_tokens} tokens kept", OWN, kept=n) for n in counts]
 
 
 def _reference() -> dict[str, Any]:

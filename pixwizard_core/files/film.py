@@ -62,7 +62,7 @@ class Frame(Protocol):
         ...
 
 
-class Source(Protocol):
+class FilmSource(Protocol):
     """An open film."""
 
     def frames(self) -> Iterator[Frame]:
@@ -135,7 +135,7 @@ def _decoded(path: Path, on_frame: Callable[[int], None]) -> Film:
     return Film(tuple(shots), note)
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> FilmSource:
     """The decoder for a file: Pillow's for pictures with several frames, FFmpeg's for films."""
     if ending(path) in PAGED:
         from .film_pages import Pages
@@ -151,7 +151,7 @@ class FilmReader:
 
     def __init__(self) -> None:
         self.path = ""
-        self.source: Source | None = None  # closed while there is none
+        self.source: FilmSource | None = None  # closed while there is none
         self.frames: Iterator[Frame] = iter(())
         self.next = 0  # number of the frame that comes next
         self.walked = True  # from the start, without a jump

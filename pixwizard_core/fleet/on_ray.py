@@ -29,7 +29,7 @@ from .work import Worker
 MEGABYTE = 1 << 20
 LEAST_STORE_MB = 80  # Ray refuses less than 75 MB
 IN_FLIGHT = 2  # chains at a worker, so that the next one is there when one ends
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 
 # Of Ray Data. With blocks of one byte each record is a block, delivered as soon as it is there.
 SETTINGS = {
@@ -105,7 +105,7 @@ class Remote:
         self.worker = Worker(job, retries, job.device.split(":")[0])
         self.retries, self.journals = retries, Path(journals)
 
-    def __call__(self, row: Row) -> Iterator[Row]:
+    def __call__(self, row: TableRow) -> Iterator[TableRow]:
         chain = row["handed"].chain
         for record in go_on(self.worker, chain, self.retries, self.journals):
             yield {"record": as_line(record), "process": os.getpid()}

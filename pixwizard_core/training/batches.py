@@ -57,7 +57,7 @@ class TrainSettings:
 
 
 @dataclass
-class Batch:
+class TrainingBatch:
     """Tensors of one step. drop_image: (B,) bool. pictures: (B, 3, H, W) -1..1, or image_tokens:
     (B, N, D) where the image encoder has seen them already; the other one is None."""
 
@@ -142,7 +142,9 @@ class Sampler:
             self.order[bucket] = torch.cat(rows)
             self.counts[bucket] = torch.tensor([len(row) for row in rows])
 
-    def draw(self, settings: TrainSettings, progress: float, generator: torch.Generator) -> Batch:
+    def draw(
+        self, settings: TrainSettings, progress: float, generator: torch.Generator
+    ) -> TrainingBatch:
         bucket = self.buckets[int(torch.multinomial(self.shares, 1, generator=generator))]
         data, counts = self.samples[bucket], self.counts[bucket]
         weights = task_weights(settings, progress) * (counts > 0)
@@ -161,7 +163,7 @@ def assemble(
     generator: torch.Generator,
     empty: tuple[Tensor, Tensor, Tensor],
     tokens: Tensor | None = None,
-) -> Batch:
+) -> TrainingBatch:
     """The samples at index (B,) as a batch: one of their sentences each, words and picture dropped
     as often as settings say. empty: ids, mask and CLIP ids of the empty caption, in the place of
     dropped words. tokens: of the pictures, when they are known."""
@@ -186,7 +188,7 @@ def assemble(
         drop_text[:, None], nn.functional.pad(empty_mask.bool(), (0, width)), mask
     )
     clip_ids = torch.where(drop_text[:, None], empty_clip.long(), clip_ids)
-    return Batch(
+    return TrainingBatch(
         pictures=in_range(data.pictures[index]) if tokens is None else None,
         source=data.source[index].float(),
         target=data.target[index].float(),

@@ -24,7 +24,7 @@ from ..conditioning import Condition
 from ..encoders.text import TextEncoder
 from ..encoders.vision import VisionEncoder
 from ..model import PixWizard, gumbel_noise
-from .batches import Batch, Sampler, TrainSettings
+from .batches import Sampler, TrainingBatch, TrainSettings
 from .dataset import TASK_IDS
 
 CHANGE_SCALE = 0.5  # difference of latents that counts as a change; their spread is about 1
@@ -71,7 +71,7 @@ def draw_times(count: int, settings: TrainSettings, generator: torch.Generator, 
     return torch.sigmoid(normal * settings.time_spread + settings.time_mean).to(device)
 
 
-def conditions(trainee: Trainee, batch: Batch, noise: Tensor) -> Condition:
+def conditions(trainee: Trainee, batch: TrainingBatch, noise: Tensor) -> Condition:
     """Encode a batch's conditions with gradients; rows without an image see zeros and the noise."""
     features = trainee.text.features(batch.ids, batch.mask, batch.clip_ids)
     keep = ~batch.drop_image
@@ -98,7 +98,7 @@ def change_weights(source: Tensor, target: Tensor, focus: float) -> Tensor:
 
 def flow_loss(
     trainee: Trainee,
-    batch: Batch,
+    batch: TrainingBatch,
     settings: TrainSettings,
     generator: torch.Generator,
     focus: float = 0.0,
@@ -156,7 +156,7 @@ class Run:
             return self.step / self.settings.steps
         return self.seconds / 60 / self.settings.minutes
 
-    def train_step(self, batch: Batch) -> Tensor:
+    def train_step(self, batch: TrainingBatch) -> Tensor:
         """One update; returns the loss per sample, detached."""
         device = batch.target.device
         for group in self.optimizer.param_groups:

@@ -24,7 +24,7 @@ from ..weights.lora import LoraSettings, add_lora, trainable
 from ..world.examples import make_examples
 from ..world.held_out import check_tasks
 from ..world.scenes import sample_scenes
-from .batches import Batch, Sampler, TrainSettings, assemble
+from .batches import Sampler, TrainingBatch, TrainSettings, assemble
 from .dataset import EncodedExamples, Samples, asked
 from .loop import Trainee, flow_loss
 
@@ -141,7 +141,9 @@ class PlainSampler:
         self.samples, self.empty = list(samples.values()), empty
         self.shares = torch.tensor([float(len(rows)) for rows in self.samples])
 
-    def draw(self, settings: TrainSettings, progress: float, generator: torch.Generator) -> Batch:
+    def draw(
+        self, settings: TrainSettings, progress: float, generator: torch.Generator
+    ) -> TrainingBatch:
         data = self.samples[int(torch.multinomial(self.shares, 1, generator=generator))]
         index = torch.randint(0, len(data), (settings.batch,), generator=generator)
         return assemble(data, index.to(data.task.device), settings, generator, self.empty)

@@ -1,5 +1,5 @@
 """Compare this implementation with recorded reference vectors."""
 
-from .report import KINDS, Report, verify
+from .report import KINDS, VerifyReport, verify
 
-__all__ = ["KINDS", "Report", "verify"]
+__all__ = ["KINDS", "VerifyReport", "verify"]

@@ -65,7 +65,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class VerifyReport:
     outcomes: list[Outcome]
 
     @property
@@ -90,7 +90,7 @@ def verify(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     on_outcome: Callable[[Outcome], None] | None = None,
-) -> Report:
+) -> VerifyReport:
     """Run every case of a folder of reference vectors.
 
     on_outcome is called as each case ends. A kind that is absent counts as a failure, and so does
@@ -101,7 +101,7 @@ def verify(
         outcomes.append(outcome)
         if on_outcome:
             on_outcome(outcome)
-    return Report(outcomes)
+    return VerifyReport(outcomes)
 
 
 @torch.inference_mode()

@@ -44,17 +44,17 @@ def things(scenes: Scenes, views: Views) -> list[list[Thing]]:
     shown = visible(views.instances, scenes.alive.shape[1])
     width = views.rgb.shape[-1]
     columns = views.instances.new_tensor(range(width)).float() + 0.5
-    centres = []
+    middles = []
     for k in range(scenes.alive.shape[1]):
         mask = (views.instances == k).float().sum(1)
-        centres.append((mask * columns).sum(1) / mask.sum(1).clamp(min=1) / (128 * unit(views.rgb)))
-    centre = torch.stack(centres, 1).tolist()
+        middles.append((mask * columns).sum(1) / mask.sum(1).clamp(min=1) / (128 * unit(views.rgb)))
+    middle = torch.stack(middles, 1).tolist()
     rows = zip(
         shown.tolist(),
         scenes.colour.tolist(),
         scenes.shape.tolist(),
         scenes.large.tolist(),
-        centre,
+        middle,
         scenes.z.tolist(),
         strict=True,
     )

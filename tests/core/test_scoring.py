@@ -211,7 +211,7 @@ def small() -> Bundle:
 
 @pytest.fixture(scope="module")
 def results(small):
-    plan = scoring.Plan(count=2, wide=2, ceiling=2, batch=2)
+    plan = scoring.ScoringPlan(count=2, wide=2, ceiling=2, batch=2)
     seen = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "SQUARE", (64, 64))

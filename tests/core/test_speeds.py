@@ -8,8 +8,8 @@ from pixwizard_core.bundle import load_tiny
 from pixwizard_core.errors import PixWizardError, SamplingError
 from pixwizard_core.evaluation import sampler_study
 from pixwizard_core.evaluation import variations as variations_module
-from pixwizard_core.evaluation.sampler_study import Row
-from pixwizard_core.evaluation.scoring import Plan, score_task
+from pixwizard_core.evaluation.sampler_study import StudyRow
+from pixwizard_core.evaluation.scoring import ScoringPlan, score_task
 from pixwizard_core.evaluation.variations import variations
 from pixwizard_core.generate import SampleSettings
 from pixwizard_core.presets import SPEEDS, with_speed
@@ -75,7 +75,7 @@ def test_study_counts_the_evaluations_of_each_way(monkeypatch, tmp_path):
         "variations",
         lambda kinds, tokens: [one for one in every(kinds, tokens) if one.label in few],
     )
-    bundle, plan = load_tiny(write_bundle(tmp_path)), Plan(count=3, batch=2)
+    bundle, plan = load_tiny(write_bundle(tmp_path)), ScoringPlan(count=3, batch=2)
     kinds = ["speed", "guided", "steps", "solver", "interval"]
     (rows,) = sampler_study.study(bundle, plan, ["depth"], kinds)
     found = {row.change: row for row in rows}
@@ -99,7 +99,8 @@ def test_study_counts_the_evaluations_of_each_way(monkeypatch, tmp_path):
 
 def test_study_paints_what_the_pipeline_does(tmp_path):
     """Conditions are encoded once for all ways; that must not change a score."""
-    bundle, plan = load_tiny(write_bundle(tmp_path)), Plan(count=2, phrasings=("seen",), wide=0)
+    bundle = load_tiny(write_bundle(tmp_path))
+    plan = ScoringPlan(count=2, phrasings=("seen",), wide=0)
     (rows,) = sampler_study.study(bundle, plan, ["depth"], ["speed"])
     settings = with_speed(bundle.settings_of("depth"), "fast")
     wanted = score_task(bundle, "depth", replace(plan, settings=settings)).answers["seen"]["rmse"]
@@ -110,8 +111,8 @@ def test_study_paints_what_the_pipeline_does(tmp_path):
 def rows_of(losses, kind="speed"):
     """Rows of tasks with the score 1 at the reference's way and a loss at the fast one."""
     for task, loss in losses.items():
-        yield Row(task, "iou", kind, "reference", "reference", 1.0, 0.0, 59, 0.5)
-        yield Row(task, "iou", kind, "fast", "reference", 1 - loss / 100, loss, 14, 0.1)
+        yield StudyRow(task, "iou", kind, "reference", "reference", 1.0, 0.0, 59, 0.5)
+        yield StudyRow(task, "iou", kind, "fast", "reference", 1 - loss / 100, loss, 14, 0.1)
 
 
 def test_verdict_names_the_tasks_that_lose():
