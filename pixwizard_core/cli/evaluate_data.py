@@ -11,8 +11,9 @@ from ..errors import PixWizardError
 from ..seeds import seed_argument
 from . import batch as cli_batch
 from .models import add_model_options
+from .progress import progress
 from .settings import add_sampling_options
-from .wording import add_phrasing_option, warn_of_untaught
+from .wording import add_phrasing_option, warn_of_untaught, wordings_of
 
 DATA = ("nyuv2", "nyuv2-normals", "sunrgbd", "ade20k", "refcoco", "refcoco+", "grefcoco")
 RESTORED = ("rain100l", "sidd", "world")
@@ -96,14 +97,15 @@ def evaluate(arguments: argparse.Namespace) -> int:
         given.pop("count", None)  # it has been written so
     options = DatasetOptions(white_is_near=arguments.white_is == "near", **given)
     found = find_data(arguments.data, _root(arguments), options)
-    with cli_batch.rate("looking at", "picture") as advance:
+    with progress("looking at", "picture") as advance:
         items, failures = identify(
             found, {"phrasing": arguments.phrasing},
             lambda seen, failed: advance(seen, len(found), failed), job.model.taught,
         )  # fmt: skip
-    warn_of_untaught(job.model.taught, (item.task for item in items))
+    taught, tasks = job.model.taught, [item.task for item in items]
+    warn_of_untaught(taught, tasks)
     report = cli_batch.carry_out(arguments, job, items, failures)
-    _show(arguments, report)
+    _show(arguments, report, wordings_of(tasks, taught, arguments.phrasing))
     return cli_batch.finish(report)
 
 
@@ -143,7 +145,7 @@ def _root(arguments: argparse.Namespace) -> Path:
     return write_world(arguments.out / "world", tasks, count)
 
 
-def _show(arguments: argparse.Namespace, report) -> None:
+def _show(arguments: argparse.Namespace, report, wordings: dict[str, str]) -> None:
     """Print the table and write it, and the same as JSON, beside the index."""
     from ..evaluation.layouts import LAYOUTS
     from ..evaluation.tables import rows_of, table
@@ -152,10 +154,16 @@ def _show(arguments: argparse.Namespace, report) -> None:
 
     split = arguments.split or LAYOUTS[arguments.data].splits[0]
     rows = rows_of(arguments.data, split, report.records)
-    text = table(rows)
+    asked = ", ".join(f"{task} “{form}”" for task, form in wordings.items())
+    text = f"Asked as: {asked}\n\n{table(rows)}"
     print(text)
     replace_file(arguments.out / "scores.md", (text + "\n").encode())
-    content = {"data": arguments.data, "failed": len(report.failures), "rows": _finite(rows)}
+    content = {
+        "data": arguments.data,
+        "wordings": wordings,
+        "failed": len(report.failures),
+        "rows": _finite(rows),
+    }
     write_json(arguments.out / "scores.json", content)
 
 

@@ -12,6 +12,13 @@ from .settings import AUTO, add_preset_options, given_settings, tell_settings
 
 TEXT = "score a small model on scenes not used in training, task by task"
 CEILING_SCENES = 96
+PHRASINGS = {
+    "trained": ("trained",),
+    "seen": ("seen",),
+    "held-out": ("held_out",),
+    "both": ("seen", "held_out"),
+    "all": ("trained", "seen", "held_out"),
+}
 
 
 def add_world(commands) -> None:
@@ -25,7 +32,11 @@ def add_world(commands) -> None:
     )
     parser.add_argument("--count", type=int, default=96, help="scenes a task")
     parser.add_argument("--wide", type=int, default=32, help="scenes of other shapes; 0 skips them")
-    parser.add_argument("--phrasings", default="both", choices=("seen", "held-out", "both"))
+    parser.add_argument(
+        "--phrasings", default="trained", choices=tuple(PHRASINGS),
+        help="sentences: trained (default: as the model was asked), seen in training, held-out, "
+        "both of these, or all",
+    )  # fmt: skip
     add_preset_options(parser)
     parser.add_argument("--referring", action="store_true", help="also masks by kind of phrase")
     parser.add_argument("--resume", action="store_true", help="keep the tasks that OUT already has")
@@ -41,7 +52,7 @@ def add_world(commands) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Score, print the tables, and write them where asked."""
-    from ..evaluation.score_report import goal_table, table, tasks_of
+    from ..evaluation.score_report import goal_table, table, tasks_of, wording_line
     from ..evaluation.scoring import score_world
     from ..files.picture_files import replace_file
     from .models import load_small
@@ -60,7 +71,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         left = [task for task in tasks if task not in done]
         score_world(bundle, left, plan, on_task=keep, on_progress=advance)
     results = [done[task] for task in tasks]
-    parts = [table(results), goal_table(results)]
+    parts = [wording_line(results, bundle.taught), table(results), goal_table(results)]
     if arguments.referring:
         parts.append(_referring(bundle, plan))
     text = "\n\n".join(part for part in parts if part) + "\n"
@@ -123,14 +134,11 @@ def _plan(arguments: argparse.Namespace):
 
     if min(arguments.count, arguments.batch) < 1 or arguments.wide < 0:
         raise PixWizardError("--count and --batch must be at least 1, --wide at least 0")
-    both = ("seen", "held_out")
     plan = ScoringPlan(
         count=arguments.count,
         wide=arguments.wide,
         ceiling=min(arguments.count, CEILING_SCENES),
-        phrasings=both
-        if arguments.phrasings == "both"
-        else (arguments.phrasings.replace("-", "_"),),
+        phrasings=PHRASINGS[arguments.phrasings],
         batch=arguments.batch,
         half=arguments.half,
         preset=arguments.preset or AUTO,

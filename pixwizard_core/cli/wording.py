@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from ..tasks import SEED_MARK, TASKS, TRAINED, not_taught
+from ..tasks import SEED_MARK, TASKS, TRAINED, Task, find_task, not_taught, read_phrasing
 from ..taught import Taught, released
 
 
@@ -23,6 +23,20 @@ def warn_of_untaught(taught: Taught, tasks: Iterable[str]) -> list[str]:
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)
     return lines
+
+
+def wordings_of(tasks: Iterable[str], taught: Taught, phrasing: str) -> dict[str, str]:
+    """How each of these tasks is asked: the sentence with its {fields}, or that a seed picks
+    it. Rows of a list may say otherwise of themselves."""
+    chosen = read_phrasing(phrasing or TRAINED)
+    number = chosen.get("phrasing", TRAINED)
+
+    def said(task: Task) -> str:
+        if "seed" in chosen:
+            return f"the phrasing that {phrasing} picks"
+        return task.trained(taught) if number == TRAINED else task.phrasings[int(number)]
+
+    return {name: said(find_task(name)) for name in dict.fromkeys(tasks)}
 
 
 def task_lines(taught: Taught) -> list[str]:

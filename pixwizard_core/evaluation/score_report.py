@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ..encoders.tiny import BUNDLE
+from ..tasks import find_task
+from ..taught import Taught
 from ..world.examples import WORLD_TASKS
 from ..world.held_out import check_tasks
 from .scoring import TaskScore, trained_tasks
 
 # Who answered -> heading of the column.
 COLUMNS = {
+    "trained": "as trained",
     "seen": "seen words",
     "held_out": "new words",
     "wide": "other shapes",
@@ -24,7 +27,7 @@ COLUMNS = {
 }
 UNITS = {"angle": "°", "psnr": "dB", "gain": "dB", "gain_20db": "dB"}
 UNITS |= {"hole_psnr": "dB", "region_psnr": "dB", "kept_psnr": "dB"}
-PLOT_COLOURS = ("#2f6f9f", "#7fb3d5", "#b7d7e8", "#c9c9c9", "#e0a458")
+PLOT_COLOURS = ("#1b4f72", "#2f6f9f", "#7fb3d5", "#b7d7e8", "#c9c9c9", "#e0a458")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,14 @@ def columns_of(results: Sequence[TaskScore]) -> list[str]:
     return [name for name in COLUMNS if any(name in result.answers for result in results)]
 
 
+def wording_line(results: Sequence[TaskScore], taught: Taught) -> str:
+    """How the model was asked, as a line above the tables."""
+    if "trained" not in columns_of(results):
+        return ""
+    asked = (f"{one.task} “{find_task(one.task).trained(taught)}”" for one in results)
+    return f"Asked as the model's header says it was trained: {', '.join(asked)}."
+
+
 def table(results: Sequence[TaskScore]) -> str:
     """Markdown: a row for each task and score."""
     columns = columns_of(results)
@@ -96,10 +107,10 @@ def table(results: Sequence[TaskScore]) -> str:
 
 
 def goal_table(results: Sequence[TaskScore]) -> str:
-    """Markdown: the goals that these results answer, and which the model meets with either kind of
+    """Markdown: the goals that these results answer, and which the model meets with each kind of
     words."""
     by_task = {result.task: result for result in results}
-    own = [name for name in ("seen", "held_out") if name in columns_of(results)]
+    own = [name for name in ("trained", "seen", "held_out") if name in columns_of(results)]
     heads = ["task", "score", *(COLUMNS[name] for name in own), "CPU goal", "GPU goal", "met"]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for goal in GOALS:

@@ -21,14 +21,15 @@ from ..canvas.images import to_image_01, to_pixels
 from ..generate import SampleSettings
 from ..pipeline import Bundle, Request, run
 from ..presets import AUTO, with_preset
-from ..taught import taught_by
+from ..tasks import instruction
+from ..taught import Taught, taught_by
 from ..weights.checkpoint import open_checkpoint
 from ..world.examples import WORLD_TASKS, Examples
 from ..world.held_out import HELD_OUT_SEED, SQUARE, WIDE, check_tasks, examples_of, first
 from .baselines import trivial_answer
 from .scorers import SCORERS, Scores, mean
 
-PHRASINGS = {"seen": False, "held_out": True}
+PHRASINGS = {"trained": False, "seen": False, "held_out": True}  # name -> never in training
 
 OnProgress = Callable[[int, int], None]
 
@@ -36,15 +37,16 @@ OnProgress = Callable[[int, int], None]
 @dataclass(frozen=True)
 class ScoringPlan:
     """What is scored for a task. count: scenes of 128 x 128; wide: scenes of other shapes, 0 skips
-    them; ceiling: scenes that also go through the autoencoder alone. phrasings: "seen" sentences as
-    in training, "held_out" ones that training never uses. settings: for all tasks, None takes what
-    the bundle has for each; on them come a preset and then single overrides. half: compute in
-    bfloat16 where it is safe, which is faster on many CPUs."""
+    them; ceiling: scenes that also go through the autoencoder alone. phrasings: "trained",
+    the form that the model's header lists; "seen", any sentence of its training; "held_out", ones
+    that training never uses. The wide scenes have the first of them. settings: for all tasks, None
+    takes what the bundle has for each; on them come a preset and then single overrides. half:
+    compute in bfloat16 where it is safe, which is faster on many CPUs."""
 
     count: int = 96
     wide: int = 32
     ceiling: int = 96
-    phrasings: tuple[str, ...] = ("seen", "held_out")
+    phrasings: tuple[str, ...] = ("trained",)
     settings: SampleSettings | None = None
     preset: str = AUTO
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -65,9 +67,9 @@ class ScoringPlan:
 
 @dataclass(frozen=True)
 class TaskScore:
-    """Scores of one task by who answered: "seen" and "held_out" are the model with either kind of
-    sentence, "wide" the model on other picture shapes, "trivial" an answer that costs nothing,
-    "ceiling" the right answer through the autoencoder."""
+    """Scores of one task by who answered: "trained", "seen" and "held_out" are the model with each
+    kind of sentence, "wide" the model on other picture shapes, "trivial" an answer that costs
+    nothing, "ceiling" the right answer through the autoencoder."""
 
     task: str
     steps: int
@@ -140,20 +142,31 @@ def score_task(
             painted = paint(bundle, examples, settings, plan.batch, on_batch)
         return scorer(painted.float(), examples)
 
+    def made(name: str, count: int, size: tuple[int, int]) -> Examples:
+        examples = examples_of(task, count, size, plan.seed, PHRASINGS[name])
+        return as_trained(examples, bundle.taught) if name == "trained" else examples
+
     for name in plan.phrasings:
-        examples = examples_of(task, plan.count, SQUARE, plan.seed, PHRASINGS[name])
+        examples = made(name, plan.count, SQUARE)
         answers[name] = answer(examples)
     if plan.wide:
         half = max(2, plan.wide // len(WIDE))
-        answers["wide"] = average(
-            [answer(examples_of(task, half, size, plan.seed, False)) for size in WIDE]
-        )
+        answers["wide"] = average([answer(made(plan.phrasings[0], half, size)) for size in WIDE])
     answers["trivial"] = scorer(trivial_answer(task, examples), examples)
     some = first(examples, plan.ceiling)
     with precision(plan.half, bundle.device):
         rebuilt = round_trip(bundle, some.targets)
     answers["ceiling"] = scorer(rebuilt, some)
     return TaskScore(task, settings.steps, plan.count, answers)
+
+
+def as_trained(examples: Examples, taught: Taught) -> Examples:
+    """The same examples, asked for as a model was in training."""
+    sentences = [
+        instruction(task, **words, taught=taught)
+        for task, words in zip(examples.tasks, examples.words, strict=True)
+    ]
+    return replace(examples, instructions=sentences)
 
 
 def average(several: Sequence[Scores]) -> Scores:

@@ -47,6 +47,7 @@ def _write_one(folder: Path, task: str, number: int, examples: Examples) -> dict
         "path": picture,
         "task": task,
         "instruction": examples.instructions[number],
+        "words": examples.words[number],
         "truth": {"file": truth, **told},
     }
 

@@ -1,6 +1,7 @@
 """pixwizard batch as people call it: exit status, what is printed, shards, wrong values."""
 
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -9,7 +10,7 @@ from pixwizard_core import cli
 from pixwizard_core.cli import batch as cli_batch
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.files import picture_files
-from tests.support.bundles import write_bundle
+from tests.support.bundles import teach, write_bundle
 from tests.support.fleet import write_pictures
 
 
@@ -35,6 +36,29 @@ def test_batch_does_a_folder_and_says_what_it_did(base, capsys):
     rows = [json.loads(line) for line in (base / "one" / "index.jsonl").open(encoding="utf-8")]
     assert {row["instruction"] for row in rows} == {"Make a black and white mask of the ball."}
     assert all((base / "one" / row["files"]["binary"]).is_file() for row in rows)
+
+
+def test_batch_words_tasks_as_asked_and_warns_once_of_one_that_was_not_taught(base, capsys):
+    folder = base / "taught"
+    shutil.copytree(base / "bundle", folder)
+    teach(folder, ["mask"], {"mask": ["Grounding, extract the binary mask: {target}"]})
+    words = ["batch", str(base / "in"), "--centre", "64", "--workers", "1", "--steps", "1"]
+
+    def sentences(out: str, *more: str) -> set[str]:
+        given = ["--bundle", str(folder), "--out", str(base / out), *more]
+        assert cli.main([*words, *given]) == 0
+        lines = (base / out / "index.jsonl").open(encoding="utf-8")
+        return {json.loads(line)["instruction"] for line in lines}
+
+    mask = ("--task", "mask", "--target", "the ball")
+    assert sentences("w1", *mask) == {"Grounding, extract the binary mask: the ball"}
+    assert sentences("w2", *mask, "--phrasing", "1") == {
+        "Paint the ball white and everything else black."
+    }
+    assert capsys.readouterr().err.count("warning: ") == 0
+    assert sentences("w3", "--task", "depth") == {"Estimate the depth map of this picture."}
+    warned = "warning: this model was not taught task 'depth' (Depth map), so its answer is a guess"
+    assert capsys.readouterr().err.count(warned) == 1
 
 
 def test_batch_lists_failures_and_exits_with_1(base, capsys):

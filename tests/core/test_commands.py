@@ -58,6 +58,18 @@ def test_evaluate_prints_and_writes_scores(small, tmp_path, capsys):
     assert (tmp_path / "scores.png").is_file() or "no plots: matplotlib is not" in err
 
 
+def test_evaluate_asks_as_the_model_was_trained_and_says_so(small, tmp_path, capsys):
+    words = ("evaluate", "world", "--tasks", "mask", "--count", 2, "--wide", 0)
+    assert execute(*words, "--out", tmp_path) == 0
+    out = capsys.readouterr().out
+    said = "Asked as the model's header says it was trained: mask “Make a black and white mask of "
+    assert out.startswith(said)  # the untrained bundle knows no form
+    assert "| task | steps | scenes | score | as trained | trivial | ceiling |" in out
+    scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+    assert scores["phrasings"] == ["trained"]
+    assert scores["tasks"]["mask"]["trained"].keys() == {"iou", "found", "ciou"}
+
+
 def test_evaluate_goes_on_where_it_stopped(small, tmp_path, capsys, monkeypatch):
     words = ("--count", 2, "--wide", 0, "--phrasings", "seen", "--out", tmp_path, "--resume")
     assert execute("evaluate", "world", "--tasks", "mask", *words) == 0

@@ -18,7 +18,7 @@ from pixwizard_core.evaluation.plain_pickle import read_plain_pickle
 from pixwizard_core.evaluation.protocols import score, total
 from pixwizard_core.evaluation.truths import read_truth
 from pixwizard_core.files.picture_files import save_grey16, save_picture
-from tests.support.bundles import write_bundle
+from tests.support.bundles import teach, write_bundle
 
 SIDE = 32
 
@@ -244,13 +244,36 @@ def test_evaluate_writes_the_world_scores_it_and_resumes(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "| world test | mask | 2 | ciou |" in out
     assert "4 done, 0 done before, 0 failed" in out
-    rows = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))["rows"]
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
+    assert scores["wordings"] == {  # the untrained bundle knows no trained form
+        "depth": "Estimate the depth map of this picture.",
+        "mask": "Make a black and white mask of {target}.",
+    }
+    assert out.startswith("Asked as: depth “Estimate the depth map of this picture.”, mask “Make")
+    rows = scores["rows"]
     assert [row["task"] for row in rows] == ["depth", "mask"]
     assert 0 < rows[0]["scores"]["rmse_m"] < 8
     assert cli.main(words) == 0
     again = capsys.readouterr().out
     assert "0 done, 4 done before" in again
     assert again.splitlines()[:8] == out.splitlines()[:8]
+
+
+def test_evaluate_data_asks_in_the_trained_form_or_as_it_is_told(tmp_path, capsys):
+    bundle = write_bundle(tmp_path / "bundle")
+    teach(bundle, ["depth"], {"depth": ["Depth estimation"]})
+    words = ["evaluate", "data", "world", "--tasks", "depth", "--count", "1",
+             "--bundle", str(bundle), "--workers", "1", "--steps", "1"]  # fmt: skip
+    for more, sent, said in (
+        ([], "Depth estimation", "depth “Depth estimation”"),
+        (["--phrasing", "3"], "Draw the depth of the scene.", "depth “Draw the depth of the sc"),
+        (["--phrasing", "seed:9"], "Draw the depth of the scene.", "depth “the phrasing that seed"),
+    ):
+        out = tmp_path / sent.replace(" ", "") / str(len(more))
+        assert cli.main([*words, *more, "--out", str(out)]) == 0
+        assert f"Asked as: {said}" in capsys.readouterr().out
+        (row,) = [json.loads(line) for line in (out / "index.jsonl").open(encoding="utf-8")]
+        assert row["instruction"] == sent
 
 
 def test_evaluate_needs_the_folder_of_a_dataset(tmp_path, capsys):
@@ -284,7 +307,7 @@ def test_evaluate_data_refuses_an_option_that_it_would_not_use(case, tmp_path, c
     [
         ("evaluate", "world", "--model", "m"),
         ("evaluate", "films", "--steps", "3"),
-        ("evaluate", "speed", "--wide", "3"),
+        ("evaluate", "sampler", "--wide", "3"),
         ("bench", "step", "--compile"),
         ("bench", "decoders", "--preset", "x"),
         ("bench", "loading", "--cpu-time"),

@@ -21,6 +21,7 @@ from pixwizard_core.evaluation.score_report import (
 )
 from pixwizard_core.evaluation.scorers import SCORERS
 from pixwizard_core.pipeline import Bundle
+from pixwizard_core.taught import UNKNOWN, released
 from pixwizard_core.world import held_out
 from pixwizard_core.world.examples import WORLD_TASKS, Examples, make_examples
 from pixwizard_core.world.scenes import PAINTS, sample_scenes
@@ -203,6 +204,17 @@ def test_scenes_are_the_same_for_both_phrasings_and_any_choice_of_tasks():
     assert seen.instructions != new.instructions
 
 
+def test_examples_are_asked_as_the_model_was_trained():
+    examples = held_out.examples_of("mask", 3, (64, 64), 9, held_out=False)
+    known = scoring.as_trained(examples, released())
+    targets = [words["target"] for words in examples.words]
+    wanted = [f"Generate a binary mask for the described object: {one}." for one in targets]
+    assert known.instructions == wanted
+    own = scoring.as_trained(examples, UNKNOWN)
+    assert own.instructions == [f"Make a black and white mask of {one}." for one in targets]
+    assert own.inputs is examples.inputs
+
+
 @pytest.fixture(scope="module")
 def small() -> Bundle:
     """An untrained bundle that works at 64 px, for speed."""
@@ -211,7 +223,7 @@ def small() -> Bundle:
 
 @pytest.fixture(scope="module")
 def results(small):
-    plan = scoring.ScoringPlan(count=2, wide=2, ceiling=2, batch=2)
+    plan = scoring.ScoringPlan(count=2, wide=2, ceiling=2, batch=2, phrasings=("seen", "held_out"))
     seen = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "SQUARE", (64, 64))
