@@ -8,7 +8,7 @@ from ...pixwizard_core.canvas.images import resize_image
 from ...pixwizard_core.errors import DecodeError
 from ...pixwizard_core.tasks import COLOURS
 from ..shared import sockets
-from ..shared.layouts import to_image_01
+from ..shared.layouts import size_of, to_image_01
 
 
 def answer_image():
@@ -59,9 +59,9 @@ def source_as_answer(source, answer_01, canvas):
     source_01 = to_image_01(source)
     if source_01.shape[-2:] == answer_01.shape[-2:]:
         return source_01
-    if canvas is not None and _size(source_01) == canvas.source:
+    if canvas is not None and size_of(source_01) == canvas.source:
         source_01 = canvas.fit_image(source_01)
-    if canvas is not None and _size(source_01) == canvas.model:
+    if canvas is not None and size_of(source_01) == canvas.model:
         canvas.of(0).content_of(answer_01)
         return resize_image(source_01, *answer_01.shape[-2:])
     size = source_01.shape[-2:]
@@ -69,12 +69,6 @@ def source_as_answer(source, answer_01, canvas):
         f"the source picture is {size[1]} x {size[0]} px, the answer {answer_01.shape[-1]} x "
         f"{answer_01.shape[-2]} px; connect the canvas too, or the picture as it was fitted"
     )
-
-
-def _size(picture_01):
-    """(width, height) in px, as canvases have it."""
-    height, width = picture_01.shape[-2:]
-    return width, height
 
 
 def shown_source(source, answer_01, canvas):

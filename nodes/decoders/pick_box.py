@@ -13,7 +13,7 @@ from ..host.versions import schema
 from ..shared import sockets
 from ..shared.base import Node
 from ..shared.inputs import bbox_format, read_format
-from ..shared.layouts import as_masks, from_mask, to_image_01
+from ..shared.layouts import as_masks, from_mask, size_of, to_image_01
 from ..shared.page_data import used_when
 from .selection import MAX_OBJECTS
 
@@ -122,7 +122,7 @@ class PickBox(Node):
     ):  # fmt: skip
         if (boxes is None) == (mask is None):
             raise DecodeError("nothing to pick from; connect either boxes or a mask")
-        size = None if image is None else tuple(to_image_01(image).shape[:-3:-1])
+        size = None if image is None else size_of(to_image_01(image))
         if mask is None:
             given = of_picture(read_boxes(boxes, boxes_format, size), picture, "boxes")
             shapes = None
@@ -130,7 +130,7 @@ class PickBox(Node):
             selected = of_picture(as_masks(mask) > 0.5, picture, "masks")
             shapes = objects(selected, limit=MAX_OBJECTS)
             given = [FoundBox(tuple(box)) for box in shapes.boxes_xyxy_px.tolist()]
-            size = selected.shape[::-1]
+            size = size_of(selected)
         places = pick_boxes(given, pick, index, label)
         picked = [inside(whole_px(given[i]), size) for i in places]
         names = [given[i].label for i in places]
@@ -148,7 +148,9 @@ class PickBox(Node):
             dialects.to_bbox(picked, format),
             dialects.to_json(dialects.to_points(picked)),
             from_mask(inner[None]),
-            dialects.to_segs(picked, names, width, height, masks=masks),
+            dialects.to_segs(
+                picked, names, width, height, masks=None if masks is None else list(masks)
+            ),
             dialects.to_json(dicts),
             *(whole[side] for side in ("x", "y", "width", "height")),
             len(picked),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import torch
 from comfy.ldm.modules.attention import optimized_attention_for_device
@@ -12,9 +13,10 @@ from ..model.transformer import run_attention
 
 
 @functools.cache
-def encoder_ops(operations: type) -> type:
-    """The host's layers, whose embeddings give float32 whatever their weights are kept in; all
-    that follows an embedding then computes in float32 too."""
+def encoder_ops(operations: Any) -> Any:
+    """The host's layers, with embeddings that give float32 whatever dtype their weights have. All
+    layers behind an embedding then compute in float32 too. Both are classes that hold the layers.
+    """
 
     class Embedding(operations.Embedding):
         def forward(self, ids: Tensor) -> Tensor:

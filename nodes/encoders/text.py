@@ -126,7 +126,7 @@ class HostClip(comfy.sd.CLIP):
     @property
     def cond_stage_model(self) -> TextModel:
         patcher = getattr(self, "patcher", None)
-        return self._built if patcher is None else patcher.model
+        return self.__dict__["_built"] if patcher is None else patcher.model
 
     @cond_stage_model.setter
     def cond_stage_model(self, model: TextModel) -> None:
@@ -135,7 +135,7 @@ class HostClip(comfy.sd.CLIP):
     def clone(self, *arguments, **named) -> HostClip:
         """As the host's clone, which would be a plain CLIP."""
         made = type(self)(no_init=True)
-        vars(made).update(vars(super().clone(*arguments, **named)))
+        made.__dict__.update(super().clone(*arguments, **named).__dict__)
         return made
 
 

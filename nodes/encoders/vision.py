@@ -4,6 +4,7 @@ too."""
 from __future__ import annotations
 
 import types
+from typing import Any
 
 import comfy.model_management
 import comfy.ops
@@ -27,7 +28,7 @@ class VisionLayers(nn.Module):
 
     def __init__(self, config: dict, device, dtype) -> None:
         super().__init__()
-        made = build(
+        made: Any = build(
             "clip_vision",
             config,
             ops=encoder_ops(comfy.ops.manual_cast),

@@ -82,10 +82,10 @@ def load_clip(
         clip.config["max_position_embeddings"],
     )
     step = progress(len(gemma.weights.shapes) + len(clip.weights.shapes))
-    parts = (
+    gemma_part, clip_part = (
         EncoderWeights(source.config, weights_of(source.weights, step)) for source in (gemma, clip)
     )
-    made = make_clip(*parts, tokenizers, device, disable_dynamic=disable_dynamic)
+    made = make_clip(gemma_part, clip_part, tokenizers, device, disable_dynamic=disable_dynamic)
     beside = gemma.folder / MODEL_FILE  # a small model's files are one folder
     if beside.is_file():
         transformer = open_checkpoint(beside)

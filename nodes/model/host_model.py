@@ -78,7 +78,8 @@ class HostModel(comfy.model_base.BaseModel):
         # patches.py.
         width = self.diffusion_model.config.dim
         self.model_config.unet_config = {**self.model_config.unet_config, "model_channels": width}
-        self._run = None  # weak references to the noise of the current run and to its cache
+        # The noise of the current run, and its cache.
+        self._run: tuple[weakref.ref[Tensor], weakref.ref[PreparedCache]] | None = None
 
     def process_timestep(self, timestep, **conds):
         # The stock ModelSamplingSD3 node multiplies time by 1000; this network wants 0..1.
@@ -122,7 +123,8 @@ class HostModel(comfy.model_base.BaseModel):
         text, pooled = kwargs.get("cross_attn"), kwargs.get("pooled_output")
         wanted = f"text width {config.cap_feat_dim} and pooled width {config.cap_clip_feat_dim}"
         met = [None if part is None else part.shape[-1] for part in (text, pooled)]
-        if met != [config.cap_feat_dim, config.cap_clip_feat_dim]:
+        fits = met == [config.cap_feat_dim, config.cap_clip_feat_dim]
+        if text is None or pooled is None or not fits:
             raise EncoderError(
                 f"this PixWizard model takes {wanted}. Got: {met[0]} and {met[1]}; encode the text "
                 "with the CLIP of the PixWizard loader that belongs to this model"
@@ -161,17 +163,18 @@ class HostModel(comfy.model_base.BaseModel):
     def _noise_of(self, kwargs: dict) -> Tensor:
         """The noise that the run began with. A patch that encodes a conditioning between two steps
         passes the partly denoised latent and no seed, although the host always passes one."""
-        noise, known = kwargs["noise"], self._run and self._run[0]()
+        noise = kwargs["noise"]
         latents.require_latent(noise)
         latents.require_channels(noise)
-        between = "seed" not in kwargs and known is not None and known.shape == noise.shape
-        return known if between else noise
+        known = None if "seed" in kwargs or self._run is None else self._run[0]()
+        return known if known is not None and known.shape == noise.shape else noise
 
     def _cache_of(self, noise: Tensor) -> PreparedCache:
         """One cache per run. Only the conds of the run keep it alive, so it ends with them."""
-        known, cache = self._run or (lambda: None, lambda: None)
-        if known() is noise and cache() is not None:
-            return cache()
+        if self._run is not None:
+            known, cache = self._run[0](), self._run[1]()
+            if known is noise and cache is not None:
+                return cache
         cache = PreparedCache()
         self._run = weakref.ref(noise), weakref.ref(cache)
         return cache

@@ -44,7 +44,7 @@ def _trained(prepared: Prepared) -> bool:
 
 
 def _same(one: Condition, other: Condition) -> bool:
-    if one.image_latent.shape != other.image_latent.shape:
+    if [row.shape for row in one.image_latent] != [row.shape for row in other.image_latent]:
         return False
     names = ("has_image", "text_mask", "pooled", "text", "image_tokens")
     pairs = [(getattr(one, name), getattr(other, name)) for name in names]

@@ -7,8 +7,10 @@ this file turns t = 1 - sigma and gives back the negated velocity. Everything el
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import ParamSpec, TypeVar, cast
 
 import comfy.patcher_extension
 import torch
@@ -26,6 +28,8 @@ from .patches import ROPE, RunLog, warn_unused
 from .prepared_cache import PreparedCache
 from .token_draws import TokenDraws
 
+P = ParamSpec("P")
+T = TypeVar("T")
 OPTIONS_KEY = "pixwizard"  # in transformer_options: RunOptions that take the model's place
 
 
@@ -97,6 +101,11 @@ def run_block(options: dict, text: Tensor, index: int, x: Tensor, run) -> Tensor
     return x
 
 
+def outside_the_graph(function: Callable[P, T]) -> Callable[P, T]:
+    """torch.compiler.disable, with the function's own type."""
+    return cast("Callable[P, T]", torch.compiler.disable(function))
+
+
 class Transformer(PixWizard):
     """The core's transformer with the host's forward."""
 
@@ -165,15 +174,15 @@ class Transformer(PixWizard):
             attention=partial(attend, transformer_options=options),
             block_hook=partial(run_block, options, context) if has_hooks(options) else None,
         )
-        return -velocity[..., :height, :width]
+        return -cast(Tensor, velocity)[..., :height, :width]
 
-    @torch.compiler.disable
+    @outside_the_graph
     def _warn_unused(self, options: dict, control) -> None:
         warn_unused(self.run_log, options, len(self.layers), control)
 
     # Looking up prepared conditions compares their content, and they are prepared once per run.
     # Kept out of the compiled graph together, they break it in only one place.
-    @torch.compiler.disable
+    @outside_the_graph
     def _prepared(
         self,
         condition: Condition,

@@ -84,15 +84,16 @@ class RestoreFromCanvas(Node):
 
     @classmethod
     def run(cls, canvas, image=None, mask=None, source=None):
-        if image is None and mask is None:
-            raise CanvasError("nothing to restore; connect an image, a mask or both")
-        pixels = None if image is None else to_image_01(image)
-        selected = to_mask(mask, pixels) if pixels is not None else as_masks(mask)
+        if image is None:
+            if mask is None:
+                raise CanvasError("nothing to restore; connect an image, a mask or both")
+            selected = canvas.restore_mask(as_masks(mask))
+            return io.NodeOutput(from_image_01(selected), from_mask(selected))
+        pixels = to_image_01(image)
+        selected = to_mask(mask, pixels)
         if selected is None:
             selected = pixels.new_zeros(len(pixels), *pixels.shape[-2:])
         selected = canvas.restore_mask(selected)
-        if pixels is None:
-            return io.NodeOutput(from_image_01(selected), from_mask(selected))
         behind = None if source is None else to_image_01(source)
         restored = canvas.restore_image(pixels, behind)
         names = ("source", "image")

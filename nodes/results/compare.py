@@ -6,6 +6,7 @@ import json
 import math
 
 from comfy_api.latest import io
+from torch import Tensor
 
 from ...pixwizard_core.decode.depth import METRES, to_metres
 from ...pixwizard_core.decode.masks import decode_mask
@@ -25,7 +26,7 @@ from ..shared.inputs import (
     palette_text,
     read_format,
 )
-from ..shared.layouts import as_masks, to_image_01, to_mask
+from ..shared.layouts import as_masks, size_of, to_image_01, to_mask
 from ..shared.page_data import used_when
 
 KINDS = ("depth", "normals", "segmentation", "mask", "boxes", "edges", "picture")
@@ -62,11 +63,6 @@ def two_masks(prediction, truth, prediction_mask, truth_mask, kind):
             "truth_mask, or prediction and truth"
         )
     return tuple(decode_mask(x) for x in two_pictures(prediction, truth, kind))
-
-
-def size_of(image):
-    """(width, height) of a host IMAGE in px; None without one."""
-    return None if image is None else tuple(to_image_01(image).shape[:-3:-1])
 
 
 def readable(value: float):
@@ -155,47 +151,49 @@ class Compare(Node):
                 raise CanvasError(
                     "comparing boxes needs both; connect prediction_boxes and truth_boxes"
                 )
-            size = size_of(prediction if truth is None else truth)
+            around = prediction if truth is None else truth
+            size = None if around is None else size_of(to_image_01(around))
             found = (
                 read_pictures(prediction_boxes, prediction_format, size),
                 read_pictures(truth_boxes, truth_format, size),
             )
             return score_output(kind, scores.compare_boxes(*found))
         if kind in ("mask", "edges"):
-            both = two_masks(prediction, truth, prediction_mask, truth_mask, kind)
+            one, other = two_masks(prediction, truth, prediction_mask, truth_mask, kind)
             compare = scores.compare_masks if kind == "mask" else scores.compare_edges
-            shown = (mask[:, None].float() for mask in both)
-            return score_output(kind, compare(*both), *shown)
+            shown = (one[:, None].float(), other[:, None].float())
+            return score_output(kind, compare(one, other), shown)
         one, other = two_pictures(prediction, truth, kind)
         seen = to_mask(valid, one)
         seen = None if seen is None else seen > 0.5
         if kind == "depth":
             white = near == "white"
-            metres = (
+            metres = [
                 to_metres(x.mean(1), near_m, far_m, white_is_near=white) for x in (one, other)
-            )
-            return score_output(kind, scores.compare_depth(*metres, seen, align=align), one, other)
-        if kind == "normals":
-            normals = (decode_normals(x) for x in (one, other))
-            return score_output(kind, scores.compare_normals(*normals, seen), one, other)
-        if kind == "segmentation":
+            ]
+            found = scores.compare_depth(metres[0], metres[1], seen, align=align)
+        elif kind == "normals":
+            found = scores.compare_normals(decode_normals(one), decode_normals(other), seen)
+        elif kind == "segmentation":
             colours = palette_of(palette, palette_text)
-            labels = (decode_segments(x, colours).labels for x in (one, other))
-            return score_output(
-                kind, scores.compare_labels(*labels, len(colours), seen), one, other
-            )
-        return score_output(kind, scores.compare_pictures(one, other, seen), one, other)
+            labels = [decode_segments(x, colours).labels for x in (one, other)]
+            found = scores.compare_labels(labels[0], labels[1], len(colours), seen)
+        else:
+            found = scores.compare_pictures(one, other, seen)
+        return score_output(kind, found, (one, other))
 
 
-def score_output(kind, found, *both):
+def score_output(
+    kind: str, found: dict[str, float], shown: tuple[Tensor, Tensor] | None = None
+) -> io.NodeOutput:
     """The scores as text and as the first number, and both for /history.
 
-    both: prediction and truth as pictures, to be shown with a divider between them.
+    shown: prediction and truth (B, 3, H, W), to be shown with a divider between them.
     """
     data = {"schema_version": SCHEMA_VERSION, "kind": kind}
     data |= {name: readable(value) for name, value in found.items()}
     text = json.dumps(data)
     first = next(iter(found.values()))
-    shown = views.pair(*both, ("prediction", "truth")) if both else {}
-    ui = {"text": [text], "pixwizard_scores": [data], **shown}
+    view = views.pair(*shown, ("prediction", "truth")) if shown else {}
+    ui = {"text": [text], "pixwizard_scores": [data], **view}
     return io.NodeOutput(text, float(first), ui=ui)

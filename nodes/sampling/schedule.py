@@ -6,7 +6,8 @@ import torch
 from comfy_api.latest import io
 
 from ...pixwizard_core.errors import SamplingError
-from ...pixwizard_core.presets import SPEEDS
+from ...pixwizard_core.generate import SampleSettings
+from ...pixwizard_core.presets import SPEEDS, with_speed
 from ...pixwizard_core.sampling import times
 from ..host.versions import schema
 from ..model.host_model import require_pixwizard
@@ -64,11 +65,14 @@ def speed_input(replaced: str):
     )
 
 
-def at_speed(speed: str, steps: int, shift: float, sampler: str = "euler"):
+def at_speed(
+    speed: str, steps: int, shift: float, sampler: str = "euler"
+) -> tuple[int, float, str]:
     """Steps, time shift and sampler of a node, or those of the speed that was chosen."""
     if speed == AS_SET:
         return steps, shift, sampler
-    return tuple(SPEEDS[speed][name] for name in ("steps", "shift", "solver"))
+    chosen = with_speed(SampleSettings(), speed)
+    return chosen.steps, chosen.shift, chosen.solver
 
 
 def model_shift(model, shift: float):

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Real
+from typing import TypeGuard
 
 import torch
 from comfy_api.latest import io
@@ -82,7 +83,12 @@ def checked_input(value, socket, own: bool):
     return value
 
 
+def is_real(value: object) -> TypeGuard[float]:
+    """Whether a value can be compared with numbers; NumPy's and whole ones can."""
+    return isinstance(value, Real)
+
+
 def in_range(value, low: float, high: float, what: str) -> None:
     """Raise InstructionError unless value is a number from low to high."""
-    if not isinstance(value, Real) or not low <= value <= high:
+    if not is_real(value) or not low <= value <= high:
         raise InstructionError(f"{what} must be a number from {low} to {high}. Got: {value!r:.60}")

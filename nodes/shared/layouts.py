@@ -73,6 +73,12 @@ def from_image_01(image_01: Tensor) -> Tensor:
     return image_01.movedim(1, -1).clamp(0, 1).float().cpu().contiguous()
 
 
+def size_of(picture: Tensor) -> tuple[int, int]:
+    """(width, height) in px of a tensor (..., H, W), as canvases and boxes have it."""
+    height, width = picture.shape[-2:]
+    return width, height
+
+
 def as_masks(mask: Tensor) -> Tensor:
     """Any host MASK -> (B, H, W) float32 0..1 of its own size."""
     if mask.ndim == 4 and mask.shape[-1] == 1 != mask.shape[1]:

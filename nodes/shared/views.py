@@ -137,8 +137,8 @@ def _small(maps: Tensor, exact: bool = False) -> Tensor:
         return maps.float()
     size = [max(1, round(side * scale)) for side in (height, width)]
     rows = maps.float().reshape(1, -1, height, width)
-    mode = {"mode": "nearest-exact"} if exact else {"mode": "bilinear", "antialias": True}
-    return interpolate(rows, size=size, **mode).reshape(*maps.shape[:-2], *size)
+    mode = "nearest-exact" if exact else "bilinear"
+    return interpolate(rows, size, mode=mode, antialias=not exact).reshape(*maps.shape[:-2], *size)
 
 
 def _rim(selected: Tensor) -> Tensor:
