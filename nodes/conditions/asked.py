@@ -4,6 +4,7 @@ node may not know the model."""
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from ...pixwizard_core import tasks
 from ...pixwizard_core.taught import Taught
@@ -19,14 +20,14 @@ class Asked(str):
     """
 
     task: str
-    words: dict[str, str]
+    words: dict[str, Any]
 
     def to(self, taught: Taught) -> str:
         """The same for a model that was taught this."""
         return tasks.instruction(self.task, **self.words, taught=taught)
 
 
-def asked(sentence: str, task: str, words: dict[str, str]) -> Asked:
+def asked(sentence: str, task: str, words: dict[str, Any]) -> Asked:
     result = Asked(sentence)
     result.task, result.words = task, words
     return result

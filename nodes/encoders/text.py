@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ...pixwizard_core.encoders.architectures import build, expected_shapes, require_fit, shapes
 from ...pixwizard_core.encoders.text import Tokenizers
+from ...pixwizard_core.taught import Taught
 from ...pixwizard_core.weights.finite import TEXT_ENCODER, finite_output
 from ..host.patchers import apply_every_patch, take_weights
 from ..host.versions import supported
@@ -42,7 +43,7 @@ class TextModel(torch.nn.Module):
         self.clip_l = torch.nn.ModuleDict({"transformer": build("clip_text", clip, **places)})
         self.dtypes = {dtype}
         self.execution_device = None
-        self.taught = None  # what the model was taught that this belongs to, where it is known
+        self.taught: Taught | None = None  # of the model that this belongs to, if it is known
 
     def set_clip_options(self, options: dict) -> None:
         self.execution_device = options.get("execution_device", self.execution_device)
