@@ -10,7 +10,7 @@ from ..tasks import FIELDS
 from .models import add_model_options, model_files, usable_device
 from .progress import progress
 from .run import let_pixels
-from .settings import AUTO, add_setting_options, given_settings, tell_settings
+from .settings import AUTO, add_setting_options, given_settings, near_of, range_of, tell_settings
 from .wording import add_phrasing_option, warn_of_untaught
 
 TEXT = "run a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
@@ -128,6 +128,8 @@ def job_of(arguments: argparse.Namespace):
         fit=arguments.fit,
         centre=arguments.centre,
         batch=arguments.batch,
+        near=near_of(arguments),
+        range_m=range_of(arguments),
         palette=None if model.released else tiny_world(),
         temporal=None if start is None else Temporal(start),
         threads=arguments.threads,

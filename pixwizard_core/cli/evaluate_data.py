@@ -12,7 +12,14 @@ from ..seeds import seed_argument
 from . import batch as cli_batch
 from .models import add_model_options
 from .progress import progress
-from .settings import add_sampling_options
+from .settings import (
+    AUTO,
+    add_depth_options,
+    add_sampling_options,
+    given_settings,
+    near_of,
+    range_of,
+)
 from .wording import add_phrasing_option, warn_of_untaught, wordings_of
 
 DATA = ("nyuv2", "nyuv2-normals", "sunrgbd", "ade20k", "refcoco", "refcoco+", "grefcoco")
@@ -28,7 +35,7 @@ USED_BY = {
     "list": ("sunrgbd",),
     "method": REFERRING,
     "range": DEPTH,
-    "white_is": DEPTH,
+    "near": DEPTH,
     "align": (*DEPTH, "world"),
     "sign": ("nyuv2-normals",),
 }
@@ -60,9 +67,6 @@ def add_data(commands) -> None:
         "--method", choices=("mask", "hsv", "both"),
         help="referring: a painted mask (default), or a highlight read by its hue",
     )  # fmt: skip
-    some.add_argument("--range", type=float, nargs=2, metavar=("NEAR", "FAR"),
-                      help="depth: metres of the two ends of a picture (default 0 10)")  # fmt: skip
-    some.add_argument("--white-is", choices=("near", "far"), help="depth: default far")
     some.add_argument(
         "--align", action="store_true", default=None, help="depth: fit by scale and shift first"
     )
@@ -70,6 +74,7 @@ def add_data(commands) -> None:
         "--sign", type=int, nargs=3, metavar=("X", "Y", "Z"),
         help="normals: -1 turns an axis that is not x right, y up, z to the viewer",
     )  # fmt: skip
+    add_depth_options(some, "depth: metres of its two ends (default 0 10)")
     how = parser.add_argument_group("how")
     add_phrasing_option(how)
     add_sampling_options(how)
@@ -90,12 +95,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     given = {field: getattr(arguments, name) for name, field in FIELDS.items()}
     given = {field: value for field, value in given.items() if value is not None}
     if arguments.range is not None:
-        given["range_m"] = tuple(arguments.range)
+        given["range_m"] = range_of(arguments)
     if arguments.sign is not None:
         given["sign"] = tuple(arguments.sign)
     if arguments.root is None:
         given.pop("count", None)  # it has been written so
-    options = DatasetOptions(white_is_near=arguments.white_is == "near", **given)
+    options = DatasetOptions(near=near_of(arguments), **given)
     found = find_data(arguments.data, _root(arguments), options)
     with progress("looking at", "picture") as advance:
         items, failures = identify(
@@ -148,6 +153,7 @@ def _root(arguments: argparse.Namespace) -> Path:
 def _show(arguments: argparse.Namespace, report, wordings: dict[str, str]) -> None:
     """Print the table and write it, and the same as JSON, beside the index."""
     from ..evaluation.layouts import LAYOUTS
+    from ..evaluation.reading import reading_notes
     from ..evaluation.tables import rows_of, table
     from ..files.data_files import write_json
     from ..files.picture_files import replace_file
@@ -155,12 +161,16 @@ def _show(arguments: argparse.Namespace, report, wordings: dict[str, str]) -> No
     split = arguments.split or LAYOUTS[arguments.data].splits[0]
     rows = rows_of(arguments.data, split, report.records)
     asked = ", ".join(f"{task} “{form}”" for task, form in wordings.items())
-    text = f"Asked as: {asked}\n\n{table(rows)}"
+    notes = [f"Asked as: {asked}", *reading_notes(report.records, _palette(arguments))]
+    text = "\n\n".join([notes[0], table(rows), *notes[1:]])
     print(text)
     replace_file(arguments.out / "scores.md", (text + "\n").encode())
     content = {
         "data": arguments.data,
         "wordings": wordings,
+        "preset": arguments.preset or AUTO,
+        "overrides": given_settings(arguments),
+        "notes": notes[1:],
         "failed": len(report.failures),
         "rows": _finite(rows),
     }

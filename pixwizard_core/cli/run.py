@@ -14,7 +14,14 @@ from ..tasks import TRAINED
 from ..taught import Taught
 from .models import add_model_options, load_asked, load_small, model_files
 from .progress import progress
-from .settings import add_setting_options, chosen_settings, settings_report, tell_settings
+from .settings import (
+    add_setting_options,
+    chosen_settings,
+    near_of,
+    range_of,
+    settings_report,
+    tell_settings,
+)
 from .wording import add_phrasing_option, task_lines, warn_of_untaught
 
 if TYPE_CHECKING:
@@ -95,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     taught = model_files(arguments).taught
     sentence = _sentence(arguments, taught)
     let_pixels(arguments)
+    range_m = range_of(arguments)
     kind = find_task(arguments.task).decoder if arguments.task else "image"
     named = _pictures(arguments)
     bundle = load_asked(arguments)
@@ -109,7 +117,10 @@ def run(arguments: argparse.Namespace) -> int:
         request = Request(image_01, sentence, seed, settings, arguments.fit, arguments.centre)
         with progress(stem) as advance:
             result = carry_out(bundle, request, advance)
-        hints = Hints(image_01, arguments.colour or "red", palette)
+        hints = Hints(
+            image_01, arguments.colour or "red", palette,
+            near_of(arguments), range_m,
+        )  # fmt: skip
         files, facts = write_answer(arguments.out, stem, kind, result.image_01, hints)
         names = {what: path.name for what, path in files.items()}
         told = {"instruction": sentence, "seed": request.seeds, **settings_report(settings)}

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import CanvasError
+from ..errors import CanvasError, PixWizardError
 from ..seeds import seed_argument
 
 AUTO = "auto"
 PRESET_CHOICES = (AUTO, "own", "reference", "paper-dense", "balanced", "fast")
 # Options that are fields of SampleSettings.
 SETTINGS = ("steps", "solver", "shift", "w_text", "w_image", "tokens")
+NEAR_CHOICES = ("white", "black", "auto")
 CHANNELS = {"first-3": False, "all": True}
 
 
@@ -27,6 +29,8 @@ def add_setting_options(parser: argparse.ArgumentParser) -> None:
         help="0 to 2^64 - 1; it determines every picture's noise",
     )  # fmt: skip
     add_sampling_options(how)
+    read = parser.add_argument_group("how depth is read")
+    add_depth_options(read, "metres of nearest and farthest; without it, depth is relative")
 
 
 def add_sampling_options(how) -> None:
@@ -60,6 +64,35 @@ def add_preset_options(how) -> None:
     how.add_argument(
         "--channels", choices=tuple(CHANNELS), help="latent channels that guidance acts on"
     )
+
+
+def add_depth_options(group, range_help: str) -> None:
+    """How painted depth is read."""
+    group.add_argument(
+        "--near", choices=NEAR_CHOICES,
+        help="depth: shade of near things in the answer (default white); auto looks at the picture",
+    )  # fmt: skip
+    group.add_argument(
+        "--range", type=float, nargs=2, metavar=("NEAR", "FAR"), help=range_help
+    )
+
+
+def near_of(arguments: argparse.Namespace) -> str:
+    """--near, or the default of all ways of reading depth."""
+    from ..decode.polarity import DEFAULT_NEAR
+
+    return arguments.near or DEFAULT_NEAR
+
+
+def range_of(arguments: argparse.Namespace) -> tuple[float, float] | None:
+    """--range in metres, if it was given. Raises PixWizardError unless the first is below the
+    second and none below 0."""
+    if arguments.range is None:
+        return None
+    near, far = arguments.range
+    if not 0 <= near < far < math.inf:
+        raise PixWizardError(f"--range is NEAR FAR in metres, nearer first. Got: {near:g} {far:g}")
+    return near, far
 
 
 def centre_argument(text: str) -> int | None:

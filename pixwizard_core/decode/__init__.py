@@ -24,6 +24,7 @@ from .masks import (
 )
 from .normals import decode_normals, paint_normals
 from .palette import Palette, ade20k, bundled_palette, read_palette, tiny_world
+from .polarity import DEFAULT_NEAR
 from .segments import (
     LegendEntry,
     Segments,
@@ -74,11 +75,14 @@ __all__ = [
 class Hints:
     """What a decoder may need beside the answer. source_01: the picture that was asked about, of
     the answer's size. colour: what a highlight or box was asked for in. palette: classes of a
-    segmentation."""
+    segmentation. near: the shade of near things in a depth map, of polarity.NEAR_CHOICES. range_m:
+    metres of the nearest and the farthest depth, None where nobody knows."""
 
     source_01: Tensor | None = None
     colour: str | Rgb = "red"
     palette: Palette = field(default_factory=ade20k)
+    near: str = DEFAULT_NEAR
+    range_m: tuple[float, float] | None = None
 
 
 def _highlight(image_01: Tensor, hints: Hints) -> Tensor:
@@ -92,7 +96,7 @@ DECODERS: dict[str, Callable[[Tensor, Hints], Any]] = {
     "image": lambda image_01, hints: picture(image_01),  # (B, 3, H, W)
     "pose": lambda image_01, hints: picture(image_01),  # (B, 3, H, W), skeletons as drawn
     "edge": lambda image_01, hints: picture(image_01).mean(1),  # (B, H, W), 1 = edge
-    "depth": lambda image_01, hints: decode_depth(image_01),  # (B, H, W), 1 = near
+    "depth": lambda image_01, hints: decode_depth(image_01, hints.near),  # (B, H, W), 1 = near
     "normal": lambda image_01, hints: decode_normals(image_01),  # (B, 3, H, W) unit
     "segmentation": lambda image_01, hints: decode_segments(image_01, hints.palette),  # Segments
     "mask": lambda image_01, hints: decode_mask(image_01),  # (B, H, W) bool

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import DecodeError
 from .common import picture
+from .polarity import DEFAULT_NEAR, near_is_white
 
 METRES = (0.0, 10.0)  # the range the paper scores indoor depth in (D.1)
 NORMALISATIONS = ("none", "image", "batch", "fixed")
@@ -26,11 +27,13 @@ _ANCHORS = {
 COLOUR_MAPS = (*_ANCHORS, *(f"{name}_r" for name in _ANCHORS))
 
 
-def decode_depth(image_01: Tensor, *, invert: bool = False) -> Tensor:
-    """The mean of the channels: (B, C, H, W) in 0..1 to depth_01 (B, H, W). invert swaps near and
-    far."""
-    depth = picture(image_01).mean(1)
-    return 1 - depth if invert else depth
+def decode_depth(image_01: Tensor, near: str = DEFAULT_NEAR) -> Tensor:
+    """The mean of the channels: (B, C, H, W) in 0..1 to depth_01 (B, H, W), 1 = near.
+
+    near: the shade of near things in the answer, "white", "black" or "auto" (see
+    polarity.near_is_white). Raises DecodeError for another word.
+    """
+    return near_is_white(picture(image_01).mean(1), near)[0]
 
 
 def to_metres(

@@ -57,6 +57,11 @@ class Palette:
         """The class's name; classes of one colour are named together, "road or skyscraper"."""
         return " or ".join(self.names[i] for i in self.same_colour(index))
 
+    def of_one_colour(self) -> list[str]:
+        """Labels of the classes that share their colour, such as "road or skyscraper"."""
+        firsts = (i for i in range(len(self)) if len(self.same_colour(i)) > 1)
+        return [self.label(i) for i in firsts if self.shown_as(i) == i]
+
     @classmethod
     def from_mapping(cls, title: str, colours: Mapping[str, object]) -> Palette:
         """From name to colour, either three numbers 0..255 or "#rrggbb"; the background comes

@@ -177,6 +177,14 @@ def find_classes(names: str | Sequence[str], palette: Palette) -> tuple[int, ...
     return tuple(sorted(found))
 
 
+def not_told_apart(names: str | Sequence[str], palette: Palette) -> list[str]:
+    """Of the named classes, those that a picture cannot tell from a class that was not named, as
+    "road or skyscraper". Raises DecodeError as find_classes does."""
+    named = set(find_classes(names, palette))
+    mixed = [i for i in named if not named.issuperset(palette.same_colour(i))]
+    return [palette.label(i) for i in sorted(mixed)]
+
+
 def class_mask(labels: Tensor, names: str | Sequence[str], palette: Palette) -> Tensor:
     """Where any of the named classes is: labels (B, H, W) to (B, H, W) bool. See find_classes for
     names."""

@@ -59,7 +59,7 @@ def _depth_truth(kind: str, file: Path, options: DatasetOptions) -> dict[str, An
     return {
         "protocol": "depth", "kind": kind, "file": str(file.absolute()), "per_metre": MILLIMETRES,
         "min_m": low, "max_m": high, "range_m": list(options.range_m),
-        "white_is_near": options.white_is_near, "align": options.align,
+        "near": options.near, "align": options.align,
     }  # fmt: skip
 
 

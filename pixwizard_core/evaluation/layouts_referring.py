@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..decode.polarity import DEFAULT_NEAR
 from ..errors import PixWizardError
 from ..fleet.sources import SourcePicture
 from ..json_text import read_json_file
@@ -21,14 +22,14 @@ METHODS = {"mask": ("mask",), "hsv": ("hsv",), "both": ("mask", "hsv")}
 
 @dataclass(frozen=True, slots=True)
 class DatasetOptions:
-    """split: "" is the layout's first. method: of METHODS, for referring. range_m: what black and
-    white mean, nearer first. sign: of a normal map's axes against ours. listed: a file of names.
-    count: of pictures, 0 for all."""
+    """split: "" is the layout's first. method: of METHODS, for referring. range_m: metres of the
+    two ends of a depth map, nearer first; near: its shade of near things. sign: of a normal map's
+    axes against ours. listed: a file of names. count: of pictures, 0 for all."""
 
     split: str = ""
     method: str = "mask"
     range_m: tuple[float, float] = (0.0, 10.0)
-    white_is_near: bool = False
+    near: str = DEFAULT_NEAR
     align: bool = False
     sign: tuple[int, int, int] = (1, 1, 1)
     listed: str = ""

@@ -18,6 +18,7 @@ from ..canvas.images import resize_image
 from ..decode import Hints, decode
 from ..decode.depth import to_metres
 from ..decode.palette import Palette, ade20k
+from ..decode.polarity import DEFAULT_NEAR, WHITE, near_is_white
 from .truths import read_truth
 
 Metrics = dict[str, Any]
@@ -55,9 +56,9 @@ def _depth(truth: Metrics, answer_01: Tensor, source_01: Tensor, palette: Palett
         inside = torch.zeros_like(valid)
         inside[:, top:bottom, left:right] = True
         valid &= inside
-    depth = decode("depth", _sized(answer_01, wanted))
-    near, far = truth["range_m"]
-    metres = to_metres(depth, near, far, white_is_near=truth["white_is_near"])
+    painted = _sized(answer_01, wanted).mean(1)
+    depth, (read,) = near_is_white(painted, truth.get("near", DEFAULT_NEAR))
+    metres = to_metres(depth, *truth["range_m"])
     if truth.get("align"):
         metres = metrics.align_scale_shift(metres, wanted, valid)
     metres = metres.clamp(truth["min_m"], truth["max_m"])
@@ -69,6 +70,8 @@ def _depth(truth: Metrics, answer_01: Tensor, source_01: Tensor, palette: Palett
         "delta_1": metrics.delta_1(metres, wanted, valid),
         "squares": rmse**2 * pixels if pixels else 0.0,
         "pixels": pixels,
+        "near_is_white": int(read.near == WHITE),
+        "correlation": read.correlation,
     }
 
 

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from ..decode import Hints, colourise, decode, legend, mask_boxes, normalise, paint, paint_normals
-from .data_files import legend_file, write_json
+from ..decode.common import picture
+from ..decode.polarity import near_is_white
+from .data_files import DepthScale, legend_file, save_depth, write_json
 from .picture_files import save_grey16, save_labels, save_mask, save_picture
 
 Facts = dict[str, Any]
@@ -54,10 +56,18 @@ def _nothing(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
 
 
 def _depth(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:
-    depth_01 = decode("depth", image_01, hints)
+    depth_01, (read,) = near_is_white(picture(image_01).mean(1), hints.near)
     save_grey16(writer.path("16bit"), depth_01[0])
     save_picture(writer.path("colour"), colourise(normalise(depth_01))[0])
-    return {"white_is": "near", "smallest": float(depth_01.min()), "largest": float(depth_01.max())}
+    facts = {"white_is": "near", "answer_near": read.near, "unit": "relative"}
+    if read.correlation is not None:
+        facts |= {"correlation": round(read.correlation, 3), "read": read.said()}
+    if hints.range_m is not None:
+        scale = DepthScale(*hints.range_m)
+        save_depth(writer.path("metres", "npy"), depth_01[0], scale)
+        writer.files["metres_note"] = writer.files["metres"].with_suffix(".json")
+        facts |= {"unit": "m", "range_m": list(hints.range_m)}
+    return {**facts, "smallest": float(depth_01.min()), "largest": float(depth_01.max())}
 
 
 def _normal(writer: Writer, image_01: Tensor, hints: Hints) -> Facts:

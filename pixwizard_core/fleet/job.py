@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from ..decode.palette import Palette
+from ..decode.polarity import DEFAULT_NEAR
 from ..generate import SampleSettings
 from ..own_settings import RELEASED, OwnSettings, bundled_settings, own_settings
 from ..presets import AUTO, with_preset
@@ -83,12 +84,12 @@ class Job:
     """Everything but the items. It can be pickled, and fully decides what each item results in.
 
     preset: of presets.PRESETS, or auto. overrides: SampleSettings fields instead of the preset's.
-    batch: rows of every forward pass;
-    short groups are filled up, because the number of rows changes the last bits of a result.
-    save: write pictures and data, not the index alone. score: compares an answer with the truth of
-    its item, for items that have one; a function of a module, so that it can be pickled.
-    max_pixels: of pictures that are opened; None leaves it to Pillow. Settings that do not change
-    results (workers, threads, retries) belong to the engine.
+    batch: rows of every forward pass; short groups are filled up, because the number of rows
+    changes the last bits of a result. near, range_m: how depth is read (decode.Hints). save: write
+    pictures and data, not the index alone. score: compares an answer with the truth of its item,
+    for items that have one; a function of a module, so that it can be pickled. max_pixels: of
+    pictures that are opened; None leaves it to Pillow. Settings that do not change results
+    (workers, threads, retries) belong to the engine.
     """
 
     out: str
@@ -102,6 +103,8 @@ class Job:
     centre: int | None = None
     batch: int = 1
     palette: Palette | None = None
+    near: str = DEFAULT_NEAR
+    range_m: tuple[float, float] | None = None
     temporal: Temporal | None = None
     save: bool = True
     threads: int = 1
@@ -131,6 +134,7 @@ class Job:
                 "settings": asdict(self.settings_of(item.task)),
                 "canvas": [self.fit, self.centre, self.batch],
                 "palette": palette if item.task == "segmentation" else None,
+                "depth": [self.near, self.range_m] if item.task == "depth" else None,
                 "temporal": self.temporal and [asdict(self.temporal), before],
                 "save": self.save,
                 "content": [item.content, item.frame, *([item.shot.mark] if item.shot else [])],

@@ -131,7 +131,10 @@ class Worker:
         files: dict[str, str] = {}
         facts: dict[str, Any] = {}
         if job.save:
-            hints = Hints(image, item.words.get("colour", "red"), job.palette or ade20k())
+            hints = Hints(
+                image, item.words.get("colour", "red"), job.palette or ade20k(), job.near,
+                job.range_m,
+            )  # fmt: skip
             place = (out / item.name).parent
             stem = Path(item.name).name
             kind = find_task(item.task).decoder

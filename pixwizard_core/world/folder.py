@@ -57,7 +57,7 @@ def _depth(path: Path, number: int, examples: Examples) -> dict[str, Any]:
     save_grey16(path, metres * MILLIMETRES / SIXTEEN_BIT)
     return {
         "protocol": "depth", "kind": "metres", "per_metre": MILLIMETRES, "min_m": 1e-3,
-        "max_m": FAR + 1e-3, "range_m": [NEAR, FAR], "white_is_near": True, "align": False,
+        "max_m": FAR + 1e-3, "range_m": [NEAR, FAR], "near": "white", "align": False,
     }  # fmt: skip
 
 

@@ -40,7 +40,10 @@ def test_depth_is_sixteen_bit_grey_and_colour(tmp_path):
     assert pixels(files["16bit"])[5, 5] == 32768
     assert pixels(files["16bit"])[0, 0] == 0
     assert pixels(files["colour"]).shape == (16, 24, 3)
-    assert facts == {"white_is": "near", "smallest": 0.0, "largest": 0.5}
+    assert facts == {
+        "white_is": "near", "answer_near": "white", "unit": "relative", "smallest": 0.0,
+        "largest": 0.5,
+    }  # fmt: skip
 
 
 def test_mask_is_black_and_white_with_its_box(tmp_path):

@@ -13,7 +13,7 @@ def test_depth_is_the_mean_of_the_channels():
     image = torch.tensor([0.0, 0.3, 0.9]).view(1, 3, 1, 1).expand(2, 3, 2, 4)
     depth = decode_depth(image)
     torch.testing.assert_close(depth, torch.full((2, 2, 4), 0.4))
-    torch.testing.assert_close(decode_depth(image, invert=True), torch.full((2, 2, 4), 0.6))
+    torch.testing.assert_close(decode_depth(image, "black"), torch.full((2, 2, 4), 0.6))
 
 
 def test_depth_is_float32_and_keeps_small_steps():

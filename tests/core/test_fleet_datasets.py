@@ -67,7 +67,7 @@ def test_nyuv2_is_scored_inside_eigens_crop(tmp_path):
     millimetres = torch.full((480, 640), 9000)
     millimetres[45:471, 41:601] = 2000
     grey16(folder / "sync_depth_1.png", millimetres)
-    (one,) = find_data("nyuv2", tmp_path, DatasetOptions())
+    (one,) = find_data("nyuv2", tmp_path, DatasetOptions(near="black"))
     row = score(one.truth, torch.full((1, 3, 480, 640), 0.2), torch.zeros(1, 3, 480, 640), None)
     assert row["pixels"] == 426 * 560
     assert row["rmse_m"] == pytest.approx(0, abs=1e-4)
@@ -78,7 +78,7 @@ def test_sunrgbd_turns_its_bits_back(tmp_path):
     rgb(sample / "image" / "NYU0001.jpg", 0.5)
     stored = ((3000 << 3) | (3000 >> 13)) & 0xFFFF
     grey16(sample / "depth_bfx" / "NYU0001.png", torch.full((SIDE, SIDE), stored))
-    (one,) = found = find_data("sunrgbd", tmp_path, DatasetOptions())
+    (one,) = found = find_data("sunrgbd", tmp_path, DatasetOptions(near="black"))
     assert read_truth(one.truth).unique().tolist() == [3.0]
     assert scores_of(found, plain(0.3))["rmse_m"] == pytest.approx(0, abs=1e-5)
     listed = tmp_path / "test.txt"
@@ -243,6 +243,7 @@ def test_evaluate_writes_the_world_scores_it_and_resumes(tmp_path, capsys):
     assert cli.main(words) == 0
     out = capsys.readouterr().out
     assert "| world test | mask | 2 | ciou |" in out
+    assert "Depth was read with white as near." in out
     assert "4 done, 0 done before, 0 failed" in out
     scores = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
     assert scores["wordings"] == {  # the untrained bundle knows no trained form
@@ -285,7 +286,7 @@ UNUSED = {
     "sign": (["nyuv2", "--sign", "1", "1", "-1"], "for nyuv2; it is for nyuv2-normals"),
     "align": (["ade20k", "--align"], "--align does nothing for ade20k; it is for nyuv2, sunrgbd"),
     "method": (["rain100l", "--method", "hsv"], "--method does nothing for rain100l"),
-    "white-is": (["sidd", "--white-is", "near"], "--white-is does nothing for sidd"),
+    "near": (["sidd", "--near", "black"], "--near does nothing for sidd"),
     "list": (["world", "--list", "x"], "--list does nothing for world; it is for sunrgbd"),
     "tasks": (["ade20k", "--tasks", "depth"], "--tasks does nothing for ade20k"),
     "written": (["world", "--tasks", "depth", "--root", "x"], "--root names existing ones"),

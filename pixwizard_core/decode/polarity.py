@@ -1,0 +1,75 @@
+"""Which shade of a painted depth map is near: said once, for every way of reading depth.
+
+The released model was trained on both (paper B.4): maps of natural pictures have near white,
+metric ones near black. White is the default everywhere. "auto" looks at the picture: what is low in
+it, the floor, is mostly nearer than what is high, the sky or the far wall.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import DecodeError
+
+WHITE, BLACK, AUTO = "white", "black", "auto"
+NEAR_CHOICES = (WHITE, BLACK, AUTO)
+DEFAULT_NEAR = WHITE
+CLEAR = 0.1  # correlation from which a picture says something
+
+
+class Polarity(NamedTuple):
+    """near: the shade taken for near, white or black. correlation: of brightness with height in the
+    picture, -1..1, positive when it gets brighter towards the bottom; None when nobody looked."""
+
+    near: str
+    correlation: float | None = None
+
+    def said(self) -> str:
+        """Why, in words."""
+        if self.correlation is None:
+            return f"{self.near} is taken for near"
+        told = f"brightness and closeness to the bottom correlate by {self.correlation:+.2f}"
+        if abs(self.correlation) < CLEAR:
+            return f"{self.near} is taken for near by default; {told}, too little to tell"
+        return f"{self.near} is near: {told}"
+
+
+def brightens_downwards(grey: Tensor) -> float:
+    """Pearson's correlation of (H, W) with the number of the row, -1..1; 0 for a flat picture."""
+    values = grey.double()
+    rows = torch.arange(len(values), dtype=torch.float64, device=values.device)[:, None]
+    values, rows = values - values.mean(), (rows - rows.mean()).expand_as(values)
+    spread = float(values.square().sum() * rows.square().sum())
+    return float((values * rows).sum()) / spread**0.5 if spread > 0 else 0.0
+
+
+def polarity(grey: Tensor, near: str = DEFAULT_NEAR) -> Polarity:
+    """The polarity of one painted depth map (H, W): as near says, or as the picture looks for
+    "auto", which takes white where the picture does not tell. Raises DecodeError for another
+    word."""
+    if near not in NEAR_CHOICES:
+        raise DecodeError(f"near must be one of {', '.join(NEAR_CHOICES)}. Got: {near!r}")
+    if near != AUTO:
+        return Polarity(near)
+    found = brightens_downwards(grey)
+    return Polarity(BLACK if found <= -CLEAR else DEFAULT_NEAR, found)
+
+
+def near_is_white(
+    painted: Tensor, near: str = DEFAULT_NEAR, seen: Tensor | None = None
+) -> tuple[Tensor, list[Polarity]]:
+    """Painted depth (B, H, W) in 0..1 as depth in which 1 is near, and how each picture was read.
+    seen: bool (H, W), the rows and columns that auto looks at; None for all."""
+    shown = painted if seen is None else _seen(painted, seen)
+    found = [polarity(one, near) for one in shown]
+    black = torch.tensor([one.near == BLACK for one in found], device=painted.device)
+    return torch.where(black[:, None, None], 1 - painted, painted), found
+
+
+def _seen(painted: Tensor, seen: Tensor) -> Tensor:
+    rows, columns = seen.any(1).nonzero()[:, 0], seen.any(0).nonzero()[:, 0]
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    return painted[:, top:bottom, int(columns[0]) : int(columns[-1]) + 1]
