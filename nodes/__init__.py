@@ -16,6 +16,7 @@ from .decoders.pick_box import PickBox
 from .decoders.segmentation import DecodeSegmentation
 from .host.files import register_folders
 from .loaders.load import LoadModel, LoadTextEncoder, LoadTiny, LoadVisionEncoder
+from .loaders.load_pixwizard import LoadPixWizard
 from .loaders.lora import LoadLora
 from .loaders.model_options import ModelOptions
 from .pictures.canvas import FitToCanvas, RestoreFromCanvas
@@ -61,6 +62,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     LoadLora,
     Check,
     PickBox,
+    LoadPixWizard,
 )
 
 

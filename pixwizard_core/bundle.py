@@ -3,24 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from .decode.palette import TINY_WORLD
+from .config import TINY
+from .decode.palette import ADE20K, TINY_WORLD
 from .encoders.load import load_text_encoder, load_vision_encoder, require_widths
 from .encoders.tiny import BUNDLE, load_encoders, load_vae
 from .encoders.vae import load_latent_coder
 from .errors import PixWizardError
 from .model import cpu_ops
-from .own_settings import RELEASED, bundled_settings, own_settings
+from .own_settings import RELEASED, OwnSettings, bundled_settings, of_shape, own_settings
 from .pipeline import Bundle
-from .taught import taught_by
-from .weights.checkpoint import build_model, open_checkpoint
+from .taught import Taught, taught_by
+from .weights.checkpoint import Checkpoint, build_model, open_checkpoint
 
 # Layers of the transformer; in float32 on x86 they use a private product of PyTorch.
 LAYERS = cpu_ops
 MODEL_FILE = "dit.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a model is, for whoever runs it.
+
+    name: as people say it. demo: whether it is the bundled demonstration, which knows rendered
+    rooms only. own: its centres and the settings that suit it. palette: the classes it was trained
+    with, by the name that decode.palette knows. taught: its tasks, and how it was asked.
+    """
+
+    name: str
+    demo: bool
+    own: OwnSettings
+    palette: str
+    taught: Taught
+
+
+def about(opened: Checkpoint) -> About:
+    """What the model in an opened transformer's file is. Raises CheckpointError for a damaged
+    header."""
+    config, demo = opened.config, opened.config == TINY
+    preset = opened.info.preset
+    return About(
+        name="PixWizard Tiny" if demo else preset or f"PixWizard of width {config.dim}",
+        demo=demo,
+        own=own_settings(opened.metadata, of_shape(config)),
+        palette=TINY_WORLD if demo else ADE20K,
+        taught=taught_by(opened.metadata, config, opened.info.path.name),
+    )
 
 
 def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -> Bundle:

@@ -11,6 +11,8 @@ from pathlib import Path
 import folder_paths
 
 from ...pixwizard_core.errors import CheckpointError, PixWizardError
+from ...pixwizard_core.released.find import is_model_folder, walk
+from ...pixwizard_core.released.places import KINDS
 from ..shared.input_kinds import require_kind
 
 LLM_FOLDER = "LLM"  # where Lumina users already keep gemma-2b
@@ -32,15 +34,21 @@ def model_files(*kinds: str) -> list[str]:
 
 
 def model_folders(*kinds: str) -> list[str]:
-    """Folders with a config.json inside these kinds (Hugging Face layout) as 'kind/name/'."""
-    found = []
-    for kind in kinds:
-        for root in _roots(kind):
-            for config in sorted(Path(root).glob("*/config.json")) + sorted(
-                Path(root).glob("*/*/config.json")
-            ):
-                found.append(f"{kind}/{config.parent.relative_to(root).as_posix()}/")
+    """Folders inside these kinds that hold one model in the layout of the Hugging Face hub, as
+    'kind/name/': shards, or weights with a config.json. A cache of the hub is one of them."""
+    found = [
+        f"{kind}/{folder.relative_to(root).as_posix()}/"
+        for kind in kinds
+        for root in _roots(kind)
+        for folder, files in walk(Path(root))
+        if folder != Path(root) and is_model_folder(files)
+    ]
     return list(dict.fromkeys(found))
+
+
+def all_folders() -> dict[str, list[Path]]:
+    """The folders of each kind of models that the host knows."""
+    return {kind: [Path(root) for root in _roots(kind)] for kind in KINDS}
 
 
 def resolve(name: str, wanted: str = "", kinds: tuple[str, ...] = ()) -> Path:

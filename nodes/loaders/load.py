@@ -11,7 +11,7 @@ import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ...pixwizard_core.bundle import MODEL_FILE
+from ...pixwizard_core.bundle import MODEL_FILE, about
 from ...pixwizard_core.encoders.load import Weights, read_source, source_tokenizer
 from ...pixwizard_core.encoders.text import Tokenizers
 from ...pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
@@ -24,7 +24,6 @@ from ...pixwizard_core.weights.published import ORIGIN
 from ..encoders.self_check import require_right_layers
 from ..encoders.text import EncoderWeights, make_clip
 from ..encoders.vision import make_clip_vision
-from ..host.files import known_file, model_files, model_folders, resolve
 from ..host.patchers import is_dynamic, patcher_class
 from ..host.progress import each, progress
 from ..host.reload import reloadable
@@ -32,6 +31,8 @@ from ..host.versions import schema
 from ..model.host_model import make_patcher
 from ..model.transformer import RunOptions
 from ..shared.base import Node
+from . import choices
+from .bundle import WholeModel, whole_output
 
 DTYPES = {
     "default": None,
@@ -40,10 +41,6 @@ DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,
     "fp8_e5m2": torch.float8_e5m2,
 }
-# Where files are looked for, the first folder first.
-MODEL_FOLDERS = ("diffusion_models", "checkpoints")
-GEMMA_FOLDERS, CLIP_FOLDERS = ("LLM", "text_encoders"), ("text_encoders", "clip_vision")
-VISION_FOLDERS = ("clip_vision", "text_encoders")
 DEVICES = {"default": None, "cpu": "cpu"}
 HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP-L's vocabulary
 
@@ -121,6 +118,17 @@ def load_vae(path: Path, dtype: torch.dtype | None, disable_dynamic: bool = Fals
     return reloadable(made, [path], load_vae, path, dtype)
 
 
+def dtype_input() -> io.Combo.Input:
+    """The input for the precision of the transformer in memory."""
+    return io.Combo.Input(
+        "weight_dtype",
+        options=list(DTYPES),
+        default="default",
+        tooltip="How weights are stored in memory. default leaves the choice to ComfyUI. The 2B "
+        "model takes 8 GB in float32, 4 GB in bfloat16, 2 GB in fp8 with some loss.",
+    )
+
+
 class LoadTiny(Node):
     @classmethod
     def define_schema(cls):
@@ -136,17 +144,20 @@ class LoadTiny(Node):
                 io.Clip.Output("clip", display_name="clip"),
                 io.ClipVision.Output("clip_vision", display_name="clip_vision"),
                 io.Vae.Output("vae", display_name="vae"),
+                whole_output(),
             ],
         )
 
     @classmethod
     def run(cls):
-        return io.NodeOutput(
+        parts = (
             load_transformer(BUNDLE / MODEL_FILE, torch.float32),
             load_clip(BUNDLE / TEXT_FILE, BUNDLE / CLIP_FILE),
             load_clip_vision(BUNDLE / CLIP_FILE),
             load_vae(BUNDLE / VAE_FILE, torch.float32),
         )
+        what = about(open_checkpoint(BUNDLE / MODEL_FILE))
+        return io.NodeOutput(*parts, WholeModel(*parts, what))
 
 
 class LoadModel(Node):
@@ -159,32 +170,27 @@ class LoadModel(Node):
             f"saved by the host. {ORIGIN}, for models/diffusion_models.",
             search_aliases=["checkpoint", "diffusion model", "unet"],
             inputs=[
-                io.Combo.Input(
+                choices.TRANSFORMER.socket(
                     "model_name",
-                    options=model_files(*MODEL_FOLDERS),
-                    tooltip="File in models/diffusion_models or models/checkpoints. It is "
-                    "recognised by its content; its name does not matter.",
+                    "The list has files in models/diffusion_models and models/checkpoints.",
                 ),
-                io.Combo.Input(
-                    "weight_dtype",
-                    options=list(DTYPES),
-                    default="default",
-                    tooltip="How weights are stored in memory. default leaves the choice to "
-                    "ComfyUI. The 2B model takes 8 GB in float32, 4 GB in bfloat16, 2 GB in fp8 "
-                    "with some loss.",
-                ),
+                dtype_input(),
             ],
             outputs=[io.Model.Output("model", display_name="model")],
         )
 
     @classmethod
     def validate_inputs(cls, model_name=None):
-        return known_file(model_name, ORIGIN, MODEL_FOLDERS)
+        return choices.known({choices.TRANSFORMER: model_name})
+
+    @classmethod
+    def fingerprint_inputs(cls, model_name=None, **_others):
+        return choices.fingerprint({choices.TRANSFORMER: model_name})
 
     @classmethod
     def run(cls, model_name, weight_dtype):
-        dtype = DTYPES[weight_dtype]
-        return io.NodeOutput(load_transformer(resolve(model_name, ORIGIN, MODEL_FOLDERS), dtype))
+        path = choices.chosen({choices.TRANSFORMER: model_name})["model"]
+        return io.NodeOutput(load_transformer(path, DTYPES[weight_dtype]))
 
 
 class LoadTextEncoder(Node):
@@ -197,23 +203,16 @@ class LoadTextEncoder(Node):
             f"{WANTED['clip_text']}.",
             search_aliases=["gemma", "clip loader"],
             inputs=[
-                io.Combo.Input(
+                choices.GEMMA_TEXT.socket(
                     "gemma",
-                    options=[
-                        *model_folders(*GEMMA_FOLDERS),
-                        *model_files(*reversed(GEMMA_FOLDERS)),
-                    ],
-                    tooltip="Folder (ends in /) or single file of Gemma 2B, first generation, in "
-                    "models/LLM or models/text_encoders, with its tokenizer.json beside it.",
+                    "The list has folders (they end in /) and single files of Gemma 2B, first "
+                    "generation, in models/LLM and models/text_encoders, with tokenizer.json "
+                    "beside the weights.",
                 ),
-                io.Combo.Input(
+                choices.CLIP_TEXT.socket(
                     "clip",
-                    options=[
-                        *model_folders(*CLIP_FOLDERS),
-                        *model_files(*CLIP_FOLDERS),
-                    ],
-                    tooltip="Folder (ends in /) or single file of CLIP-L/14 at 336 px with its "
-                    "text half, in models/text_encoders or models/clip_vision.",
+                    "The list has folders (they end in /) and single files of CLIP-L/14 at 336 px "
+                    "with its text half, in models/text_encoders and models/clip_vision.",
                 ),
                 io.Combo.Input(
                     "device",
@@ -229,15 +228,16 @@ class LoadTextEncoder(Node):
 
     @classmethod
     def validate_inputs(cls, gemma=None, clip=None):
-        known = known_file(gemma, WANTED["gemma"], GEMMA_FOLDERS)
-        return known if known is not True else known_file(clip, WANTED["clip_text"], CLIP_FOLDERS)
+        return choices.known({choices.GEMMA_TEXT: gemma, choices.CLIP_TEXT: clip})
+
+    @classmethod
+    def fingerprint_inputs(cls, gemma=None, clip=None, **_others):
+        return choices.fingerprint({choices.GEMMA_TEXT: gemma, choices.CLIP_TEXT: clip})
 
     @classmethod
     def run(cls, gemma, clip, device="default"):
-        place = DEVICES[device]
-        gemma_path = resolve(gemma, WANTED["gemma"], GEMMA_FOLDERS)
-        clip_path = resolve(clip, WANTED["clip_text"], CLIP_FOLDERS)
-        return io.NodeOutput(load_clip(gemma_path, clip_path, place))
+        paths = choices.chosen({choices.GEMMA_TEXT: gemma, choices.CLIP_TEXT: clip})
+        return io.NodeOutput(load_clip(paths["gemma"], paths["clip_text"], DEVICES[device]))
 
 
 class LoadVisionEncoder(Node):
@@ -250,15 +250,11 @@ class LoadVisionEncoder(Node):
             f"every ComfyUI; stock nodes accept it too. {WANTED['clip_vision']}.",
             search_aliases=["clip vision", "clip vision loader", "image encoder"],
             inputs=[
-                io.Combo.Input(
+                choices.CLIP_VISION.socket(
                     "clip_vision",
-                    options=[
-                        *model_folders(*VISION_FOLDERS),
-                        *model_files(*VISION_FOLDERS),
-                    ],
-                    tooltip="Folder (ends in /) or single file of CLIP-L/14 at 336 px with its "
-                    "vision half, in models/clip_vision or models/text_encoders. It can be the "
-                    "file that Load Text Encoder uses for its text half.",
+                    "The list has folders (they end in /) and single files of CLIP-L/14 at 336 px "
+                    "with its vision half, in models/clip_vision and models/text_encoders. It can "
+                    "be the file that Load Text Encoder uses for its text half.",
                 ),
             ],
             outputs=[io.ClipVision.Output("vision_out", display_name="clip_vision")],
@@ -266,9 +262,13 @@ class LoadVisionEncoder(Node):
 
     @classmethod
     def validate_inputs(cls, clip_vision=None):
-        return known_file(clip_vision, WANTED["clip_vision"], VISION_FOLDERS)
+        return choices.known({choices.CLIP_VISION: clip_vision})
+
+    @classmethod
+    def fingerprint_inputs(cls, clip_vision=None, **_others):
+        return choices.fingerprint({choices.CLIP_VISION: clip_vision})
 
     @classmethod
     def run(cls, clip_vision):
-        path = resolve(clip_vision, WANTED["clip_vision"], VISION_FOLDERS)
+        path = choices.chosen({choices.CLIP_VISION: clip_vision})["clip_vision"]
         return io.NodeOutput(load_clip_vision(path))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 Canvas = io.Custom("PIXWIZARD_CANVAS")  # pixwizard_core.canvas.Canvas: how a picture was fitted
+Whole = io.Custom("PIXWIZARD")  # loaders.bundle.WholeModel: four models, and what they are
 
 # Boxes as other packs name their sockets.
 BBox, BoundingBox, Segs = io.Custom("BBOX"), io.Custom("BOUNDING_BOX"), io.Custom("SEGS")

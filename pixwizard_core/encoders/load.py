@@ -53,6 +53,8 @@ ROOTS = {
     "clip_text": ("text_model.", "text_projection."),
     "clip_vision": ("vision_model.", "visual_projection."),
 }
+SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")  # in the name of a file
+MOST_SHARDS = 1000
 OPTIONAL = ("initializer_range",)
 ACTIVATIONS = ("gelu_pytorch_tanh", "gelu", "quick_gelu")
 LARGEST = 1 << 19  # the largest number allowed in settings: a vocabulary of twice Gemma's
@@ -73,12 +75,13 @@ class Source:
 
 
 def weight_files(path: str | Path) -> list[WeightFile]:
-    """The weight files of a model: the file itself, or a folder's shards, safetensors preferred."""
+    """The weight files of a model: the file itself, with its other parts if it is a shard, or a
+    folder's shards, safetensors preferred."""
     path = Path(path)
     if path.is_dir():
         paths = folder_files(path)
     elif path.is_file():
-        paths = [path]
+        paths = shards_of(path)
     else:
         raise EncoderError(f"there is no file or folder {path}")
     try:
@@ -103,6 +106,26 @@ def folder_files(folder: Path) -> list[Path]:
         if found := sorted(folder.glob(names)) or sorted(folder.glob(f"*.{kind}")):
             return found
     raise EncoderError(f"{folder} holds no .safetensors or .bin weights")
+
+
+def shards_of(file: Path) -> list[Path]:
+    """A shard and the others of its model beside it, or the file alone. Raises EncoderError when
+    some are missing."""
+    shard = SHARD.search(file.name)
+    count = int(shard[2]) if shard else 1
+    if shard is None or count == 1:
+        return [file]
+    if count > MOST_SHARDS:
+        raise EncoderError(f"{file.name} says that it is one of {count} files; no model here is")
+    start, end = file.name[: shard.start()], file.name[shard.end() :]
+    parts = [file.with_name(f"{start}-{i:05d}-of-{count:05d}.{end}") for i in range(1, count + 1)]
+    absent = [part.name for part in parts if not part.is_file()]
+    if absent:
+        raise EncoderError(
+            f"{file.name} is one of {count} shards, and {len(absent)} are not beside it, first "
+            f"{absent[0]}; copy all files of the model into one folder and choose the folder"
+        )
+    return parts
 
 
 def shard_names(index: Path) -> list[str]:

@@ -11,6 +11,7 @@ from .find import Found, Search, search
 from .places import Folders
 
 HAVE, LACK = "✓", "✗"
+PUBLISHED = {**PARTS, "clip_text": PARTS["clip"], "clip_vision": PARTS["clip"]}
 NEAR_SHOWN = 3  # files that look like a part and are not
 
 
@@ -32,7 +33,7 @@ def lines_of(searches: Mapping[str, Search], base: Path | None = None) -> list[s
     put it; below it what was found instead. base: paths below it are shown without it."""
     lines = []
     for name, one in searches.items():
-        part = PARTS[name]
+        part = PUBLISHED[name]
         lines.append(_present(part, one.found, base) if one.found else _absent(part))
         lines += [f"    not {_shown(path, base)}: {why}" for path, why in _near(one)]
     return lines
@@ -40,7 +41,7 @@ def lines_of(searches: Mapping[str, Search], base: Path | None = None) -> list[s
 
 def missing(searches: Mapping[str, Search]) -> list[Part]:
     """The parts that were not found."""
-    return [PARTS[name] for name, one in searches.items() if not one.found]
+    return [PUBLISHED[name] for name, one in searches.items() if not one.found]
 
 
 def require_parts(
@@ -51,7 +52,7 @@ def require_parts(
     lacking = missing(searches)
     if lacking:
         names = ", ".join(part.title for part in lacking)
-        head = f"the released model is not complete; missing: {names}"
+        head = f"missing: {names}. What the released model needs:"
         raise MissingPartsError([head, *lines_of(searches, base), *advice])
     return {name: one.found[0] for name, one in searches.items()}
 

@@ -4,14 +4,13 @@ are read; the answer for a file is kept until the file changes."""
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from ..encoders.architectures import expected_shapes, require_fit
-from ..encoders.load import MARKS, Source, read_source, weight_files
+from ..encoders.load import MARKS, SHARD, Source, read_source, weight_files
 from ..encoders.vae import sd_vae_family
 from ..errors import CheckpointError, EncoderError, PixWizardError
 from ..weights.checkpoint import FOREIGN, PART, inspect, open_checkpoint
@@ -22,7 +21,6 @@ from ..weights.weightfile import WEIGHT_ENDINGS, bulk, open_weights, size_in_wor
 from .places import Folders
 
 DEEPEST = 5  # folders below a model folder; a cache of the hub needs three
-SHARD = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.")
 HALVES = ("clip_text", "clip_vision")
 # Of several files that fit, what is read fast and computes as released comes first.
 DTYPE_ORDER = ("bfloat16", "float16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
@@ -83,44 +81,59 @@ def identify(part: str, path: Path) -> Found:
 
 def _places(part: str, root: Path) -> Iterator[Path]:
     """What may be a part below a folder: folders of an encoder, and single files."""
+    for here, files in walk(root):
+        if part in ("gemma", "clip", *HALVES) and here != root and is_model_folder(files):
+            yield here
+        else:
+            yield from (
+                here / name
+                for name in files
+                if name.lower().endswith(WEIGHT_ENDINGS)
+                and name != ARGUMENTS_NAME
+                and not _is_later_shard(name)
+            )
+
+
+def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder below a folder of models and the names of its files, in order. Links are
+    followed, hidden folders are not entered."""
     seen = set()
     for folder, names, files in os.walk(root, followlinks=True):
         here = Path(folder)
         real = here.resolve()
         names[:] = sorted(name for name in names if not name.startswith("."))
-        if real in seen or len(here.relative_to(root).parts) >= DEEPEST:
-            names[:] = []
         if real in seen:  # a link back
+            names[:] = []
             continue
+        if len(here.relative_to(root).parts) >= DEEPEST:
+            names[:] = []
         seen.add(real)
-        weights = sorted(
-            here / name
-            for name in files
-            if name.lower().endswith(WEIGHT_ENDINGS) and name != ARGUMENTS_NAME
-        )
-        if part in ("gemma", "clip", *HALVES) and here != root and _is_model_folder(files):
-            yield here
-        else:
-            yield from (file for file in weights if not SHARD.search(file.name))
+        yield here, sorted(files)
 
 
-def _is_model_folder(files: Sequence[str]) -> bool:
+def is_model_folder(files: Iterable[str]) -> bool:
     """Whether file names are those of one model in the layout of the hub."""
     return any(
-        name == "config.json" or name.endswith(".index.json") or SHARD.search(name)
+        name == "config.json" or name.endswith(".index.json") or _is_later_shard(name)
         for name in files
     )
 
 
+def _is_later_shard(name: str) -> bool:
+    """Whether a file is a part of a model that another file name stands for."""
+    shard = SHARD.search(name)
+    return shard is not None and int(shard[1]) > 1
+
+
 def _kept(part: str, path: Path) -> Found | str:
     try:
-        return _verdict(part, path, _state(path))
+        return _verdict(part, path, state_of(path))
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
 
 
-def _state(path: Path) -> tuple:
-    """What changes when a file, or one in a folder, is replaced."""
+def state_of(path: Path) -> tuple:
+    """What changes when a file, or one in a folder, is replaced. Raises OSError."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     stats = [(file.name, file.stat()) for file in files if file.is_file()]
     return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pixwizard_core.encoders.load import read_source
 from pixwizard_core.encoders.vae import SD_VAE_MARKS
-from pixwizard_core.errors import CheckpointError, MissingPartsError
+from pixwizard_core.errors import CheckpointError, EncoderError, MissingPartsError
 from pixwizard_core.released import find
 from pixwizard_core.released.checklist import lines_of, require_parts, survey
 from pixwizard_core.released.find import search
@@ -141,6 +142,30 @@ def test_damage_is_told(published, models):
     assert why.startswith("consolidated_ema.00-of-01.pth is damaged or not a PyTorch file")
 
 
+def test_a_shard_alone_stands_for_its_model(published, models):
+    folder = put(published, GEMMA, models / "LLM/gemma-2b")
+    one = read_source("gemma", folder / GEMMA.files[1])
+    whole = read_source("gemma", folder)
+    assert one.weights.shapes == whole.weights.shapes
+    assert one.files == whole.files
+    (folder / GEMMA.files[0]).unlink()
+    with pytest.raises(EncoderError, match=r"is one of 2 shards, and 1 are not beside it, first "
+                                           r"model-00001.*choose the folder"):
+        read_source("gemma", folder / GEMMA.files[1])
+
+
+def test_a_million_shards_are_refused(tmp_path):
+    file = tmp_path / "model-00001-of-99999.safetensors"
+    file.write_bytes(b"x")
+    with pytest.raises(EncoderError, match="one of 99999 files; no model here is"):
+        read_source("gemma", file)
+
+
+def test_shards_beside_other_files_are_one_model(published, models):
+    put(published, GEMMA, models / "LLM", "config.json")
+    assert paths(look(models, "gemma"), models) == [f"LLM/{GEMMA.files[0]}"]
+
+
 def test_a_missing_shard_and_tokenizer_are_told(published, models):
     put(published, GEMMA, models / "LLM/a", GEMMA.files[1])
     put(published, GEMMA, models / "LLM/b", "tokenizer.json")
@@ -259,8 +284,8 @@ def test_the_error_is_a_checklist(published, models):
         require_parts(survey(folders), ["To fetch them: x"], models.parent)
     lines = str(met.value).splitlines()
     assert lines[0] == (
-        "the released model is not complete; missing: Gemma 2B, first generation, CLIP-L/14 at "
-        "336 px, SDXL VAE"
+        "missing: Gemma 2B, first generation, CLIP-L/14 at 336 px, SDXL VAE. What the released "
+        "model needs:"
     )
     starts = ["✓ Pix", "✗ Gem", "✗ CLI", "✗ SDX", "    n", "To fe"]
     assert [line[:5] for line in lines[1:]] == starts

@@ -1,0 +1,103 @@
+"""One loader for all parts of the released model."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ...pixwizard_core.bundle import about
+from ...pixwizard_core.weights.checkpoint import open_checkpoint
+from ..host.versions import schema
+from ..shared.base import Node
+from . import choices
+from .bundle import WholeModel, whole_output
+from .load import (
+    DEVICES,
+    DTYPES,
+    dtype_input,
+    load_clip,
+    load_clip_vision,
+    load_transformer,
+    load_vae,
+)
+
+
+class LoadPixWizard(Node):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            "LoadPixWizard",
+            display_name="PixWizard Load PixWizard",
+            description="Loads all parts of the released model: transformer, Gemma 2B, CLIP-L/14 "
+            "at 336 px and SDXL VAE. With auto everywhere there is nothing to choose. If a part is "
+            "missing, the error lists what to get, from where, and how large it is.",
+            search_aliases=["checkpoint", "load model", "all in one", "released model"],
+            inputs=[
+                choices.TRANSFORMER.socket(
+                    "model_name",
+                    "The list has files in models/diffusion_models and models/checkpoints.",
+                ),
+                dtype_input(),
+                choices.GEMMA_TEXT.socket(
+                    "gemma",
+                    "The list has folders (they end in /) and files in models/LLM and "
+                    "models/text_encoders. tokenizer.json must be beside the weights.",
+                ),
+                choices.CLIP_BOTH.socket(
+                    "clip_name",
+                    "It needs both halves, text and vision. The list has folders and files in "
+                    "models/text_encoders and models/clip_vision.",
+                ),
+                choices.SDXL_VAE.socket(
+                    "vae_name",
+                    "The VAE of Stable Diffusion 1.5 has the same layout, so auto takes a file "
+                    "only if its name, header or config.json says SDXL. The list has files in "
+                    "models/vae.",
+                ),
+                io.Combo.Input(
+                    "device",
+                    options=list(DEVICES),
+                    default="default",
+                    optional=True,
+                    tooltip="Where to encode the text. default leaves the choice to ComfyUI. cpu "
+                    "leaves the GPU memory to the model and takes a few seconds per text.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output("model", display_name="model"),
+                io.Clip.Output("clip", display_name="clip"),
+                io.ClipVision.Output("clip_vision", display_name="clip_vision"),
+                io.Vae.Output("vae", display_name="vae"),
+                whole_output(),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, model_name=None, gemma=None, clip_name=None, vae_name=None):
+        return choices.known(named(model_name, gemma, clip_name, vae_name))
+
+    @classmethod
+    def fingerprint_inputs(
+        cls, model_name=None, gemma=None, clip_name=None, vae_name=None, **_others
+    ):
+        return choices.fingerprint(named(model_name, gemma, clip_name, vae_name))
+
+    @classmethod
+    def run(cls, model_name, weight_dtype, gemma, clip_name, vae_name, device="default"):
+        paths = choices.chosen(named(model_name, gemma, clip_name, vae_name))
+        parts = (
+            load_transformer(paths["model"], DTYPES[weight_dtype]),
+            load_clip(paths["gemma"], paths["clip"], DEVICES[device]),
+            load_clip_vision(paths["clip"]),
+            load_vae(paths["vae"], None),
+        )
+        return io.NodeOutput(*parts, WholeModel(*parts, about(open_checkpoint(paths["model"]))))
+
+
+def named(model_name, gemma, clip_name, vae_name) -> dict:
+    """The entries by the lists they come from, the transformer first."""
+    return {
+        choices.TRANSFORMER: model_name,
+        choices.GEMMA_TEXT: gemma,
+        choices.CLIP_BOTH: clip_name,
+        choices.SDXL_VAE: vae_name,
+    }
