@@ -1,13 +1,18 @@
 // @ts-check
 // A loader whose file is not there says what to get and where to put it, in the words of its
-// schema.
+// schema. A list whose only entry is the one that takes the right file has no file at all.
 
 import { app } from "/scripts/app.js";
 import { element, panel } from "./elements.js";
 import { chain, fit, linked, pageWidget, show } from "./widgets.js";
 import { description, title, word } from "./words.js";
 
-const NODES = ["PixWizard_LoadModel", "PixWizard_LoadTextEncoder", "PixWizard_LoadVisionEncoder"];
+const NODES = [
+  "PixWizard_LoadModel",
+  "PixWizard_LoadTextEncoder",
+  "PixWizard_LoadVisionEncoder",
+  "PixWizard_LoadPixWizard",
+];
 const BUNDLED = "PixWizard_LoadTiny";
 const LINE_PX = 17;
 const LETTER_PX = 6.2; // of Latin; others take two
@@ -20,7 +25,7 @@ function lacking(node) {
     .filter((/** @type {any} */ widget) => {
       const values = widget.options?.values;
       const known = Array.isArray(values) && !linked(node, widget.name);
-      return known && !values.includes(widget.value);
+      return known && (values.length === 1 || !values.includes(widget.value));
     })
     .map((/** @type {any} */ widget) => widget.label ?? widget.name);
 }

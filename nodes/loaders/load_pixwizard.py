@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.bundle import about
 from ...pixwizard_core.weights.checkpoint import open_checkpoint
+from ...pixwizard_core.weights.published import PARTS
 from ..host.versions import schema
 from ..shared.base import Node
 from . import choices
@@ -20,16 +21,20 @@ from .load import (
     load_vae,
 )
 
+PARTS_TOLD = "; ".join(
+    f"{part.title}, {part.page} ({part.size}{', accept its terms there' if part.terms else ''})"
+    for part in PARTS.values()
+)
+
 
 class LoadPixWizard(Node):
     @classmethod
     def define_schema(cls):
         return schema(
             "LoadPixWizard",
-            display_name="PixWizard Load PixWizard",
-            description="Loads all parts of the released model: transformer, Gemma 2B, CLIP-L/14 "
-            "at 336 px and SDXL VAE. With auto everywhere there is nothing to choose. If a part is "
-            "missing, the error lists what to get, from where, and how large it is.",
+            display_name="PixWizard Load PixWizard (all parts)",
+            description="Loads all parts of the released model; auto takes each file by its "
+            f"content. The parts are: {PARTS_TOLD}. You can fetch them with: pixwizard get.",
             search_aliases=["checkpoint", "load model", "all in one", "released model"],
             inputs=[
                 choices.TRANSFORMER.socket(

@@ -86,6 +86,7 @@ def test_everything_is_fetched_converted_and_put_where_loaders_look(hub, comfyui
         "LLM/gemma-2b/model.safetensors.index.json",
         "LLM/gemma-2b/tokenizer.json",
         "diffusion_models/pixwizard_bf16.safetensors",
+        "text_encoders/clip-vit-large-patch14-336/config.json",
         "text_encoders/clip-vit-large-patch14-336/pytorch_model.bin",
         "text_encoders/clip-vit-large-patch14-336/tokenizer.json",
         "vae/sdxl_vae.safetensors",

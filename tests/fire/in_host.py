@@ -63,7 +63,7 @@ def objects(setup) -> dict:
     load = setup.module("nodes.loaders.load")
     encode = setup.module("nodes.conditions.encode").Encode
     native = setup.module("nodes.model.host_model")
-    model, clip, vision, vae = load.LoadTiny.execute().args
+    model, clip, vision, vae = load.LoadTiny.execute().args[:4]
     generator = torch.Generator().manual_seed(1)
     image = torch.rand(1, *SIZE, 3, generator=generator)
     full, image_only, none, latent = encode.execute(clip, vision, vae, image, WORDS).args

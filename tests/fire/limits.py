@@ -43,9 +43,17 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
+CHECKLIST = "missing: "  # how errors.MissingPartsError begins
+
+
 def check_message(error: Exception | str) -> None:
-    """A sentence that a page can show: a line of text, not endless, nothing unprintable."""
+    """A sentence that a page can show: a line of text, not endless, nothing unprintable. A list of
+    missing parts has several such lines."""
     text = str(error)
+    if text.startswith(CHECKLIST):
+        for line in text.split("\n"):
+            check_message(line.removeprefix(CHECKLIST))
+        return
     assert 15 < len(text) <= LONGEST, f"{len(text)} characters: {text[:200]!r}"
     assert text.isprintable(), repr(text[:300])
     assert "Traceback" not in text

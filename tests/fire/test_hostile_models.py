@@ -82,10 +82,12 @@ def put_models(folder: Path) -> dict[str, list[str]]:
         for kind, place in made.items()
     }
     return {
-        "model_name": names["diffusion_models"],
-        "gemma": names["text_encoders"],
-        "clip": names["text_encoders"],
-        "clip_vision": names["text_encoders"],
+        "model_name": ["auto", *names["diffusion_models"]],
+        "gemma": ["auto", *names["text_encoders"]],
+        "clip": ["auto", *names["text_encoders"]],
+        "clip_vision": ["auto", *names["text_encoders"]],
+        "clip_name": ["auto", *names["text_encoders"]],
+        "vae_name": ["auto", *names["diffusion_models"]],
         "lora_name": names["loras"],
     }
 
@@ -95,6 +97,8 @@ SOUND_NAMES = {
     "gemma": "text_encoders/text.safetensors",
     "clip": "text_encoders/clip.safetensors",
     "clip_vision": "text_encoders/clip.safetensors",
+    "clip_name": "text_encoders/clip.safetensors",
+    "vae_name": "text_encoders/vae.safetensors",
     "lora_name": f"loras/{live.LORA}",
 }
 

@@ -33,6 +33,7 @@ RUN = {  # workflows of the bundled model, with a result on their nodes
 SHOWN = {  # as they are before their files are there
     "edit": ("LoadModel", "LoadTextEncoder", "LoadVisionEncoder"),
 }
+FIRST = ("LoadPixWizard",)  # the same, new on the page
 RESULTS = ("DepthToMetres", "SaveDepth", "SaveLabels")
 BETWEEN = ("ModelOptions", "LoadLora")  # a MODEL goes in and comes out
 ALONE = ("Check",)  # run without anything connected
@@ -67,6 +68,7 @@ def jobs(wanted: frozenset[str] = frozenset()) -> list[dict]:
     saved += [(json.loads((PAGE / "results.json").read_text("utf-8")), True, RESULTS)]
     saved += [(passing(kind), False, (kind,)) for kind in BETWEEN]
     saved += [(alone(kind), True, (kind,)) for kind in ALONE]
+    saved += [(alone(kind), False, (kind,)) for kind in FIRST]
     asked = [
         (graph, run, [k for k in kinds if k in (wanted or kinds)]) for graph, run, kinds in saved
     ]

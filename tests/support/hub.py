@@ -173,9 +173,11 @@ def published_files(folder: Path) -> dict[str, bytes]:
     named = {
         MODEL.repository: {MODEL.files[0]: (folder / "model.pth").read_bytes()},
         GEMMA.repository: {**files, "tokenizer.json": words, "config.json": b"{}"},
-        CLIP.repository: {CLIP.files[0]: save(clip, header), "tokenizer.json": words},
+        CLIP.repository: {
+            CLIP.files[0]: save(clip, header), "tokenizer.json": words, "config.json": b"{}",
+        },
         VAE.repository: {VAE.files[0]: save(vae)},
-    }
+    }  # fmt: skip
     return {
         f"{repository}/{name}": content
         for repository, inside in named.items()

@@ -36,7 +36,7 @@ def _allowed(socket) -> str:
         parts += [f"steps of {settings['step']:g}"] if "step" in settings else []
     elif socket.io_type == "COMBO":
         options = settings["options"]
-        fits = 0 < len(options) <= SHORT_LIST
+        fits = 1 < len(options) <= SHORT_LIST  # one entry: files follow
         parts += [", ".join(map(str, options)) if fits else "a list"]
     elif socket.io_type == "BOOLEAN":
         parts += ["on or off"]

@@ -32,7 +32,7 @@ def check_encoders_and_autoencoder_run_once(setup):
     """A whole run with three branches: one picture and two texts encoded, one latent decoded."""
     load, condition = setup.module("nodes.loaders.load"), setup.module("nodes.conditions.encode")
     sample = setup.module("nodes.sampling.sample")
-    model, clip, vision, vae = load.LoadTiny.execute().args
+    model, clip, vision, vae = load.LoadTiny.execute().args[:4]
     counts = Counts()
     counts.wrap(vae.first_stage_model, "encode", "pictures to latents")
     counts.wrap(vae.first_stage_model, "decode", "latents to pictures")

@@ -236,7 +236,7 @@ def on_two_devices(small, wanted: torch.Tensor) -> float:
 
 def bundled(setup) -> tuple:
     """MODEL, CLIP, CLIP_VISION and VAE."""
-    return setup.module("nodes.loaders.load").LoadTiny.execute().args
+    return setup.module("nodes.loaders.load").LoadTiny.execute().args[:4]
 
 
 def plain_twin(patcher):

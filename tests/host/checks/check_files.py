@@ -10,6 +10,7 @@ import comfy.utils
 import comfy_extras.nodes_model_merging
 import folder_paths
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from small import apart, refused
 
@@ -152,7 +153,7 @@ def check_bundled_model_paints_what_the_core_paints(setup):
     sentence = instruction.execute("depth", "", "", "red", 0).args[0]
     found = {}
     for text, pictured in ((1.0, 1.0), (3.0, 1.5)):
-        model, clip, vision, vae = load.LoadTiny.execute().args
+        model, clip, vision, vae = load.LoadTiny.execute().args[:4]
         fitted, _, canvas, *_ = fit.execute(image, 128, "stretch").args
         *branches, latent = encode.execute(clip, vision, vae, fitted, sentence).args
         (painted,) = sample.Sample.execute(
@@ -168,3 +169,67 @@ def check_bundled_model_paints_what_the_core_paints(setup):
         assert found[f"{text} {pictured}"] < 2e-3, found
         assert apart(met, met.mean().expand_as(met)) > 1e-2, "a flat picture proves nothing"
     return found
+
+
+def check_auto_loads_the_whole_model(setup):
+    """The bundled parts as people have the released ones: Gemma as shards in a cache of the hub,
+    and every list on auto but that of the VAE, whose layout is not SDXL's."""
+    load, tiny = setup.module("nodes.loaders.load"), setup.module("pixwizard_core.encoders.tiny")
+    node = setup.module("nodes.loaders.load_pixwizard").LoadPixWizard
+    kinds = ("diffusion_models", "LLM", "text_encoders", "vae", "checkpoints", "clip_vision")
+    folders, kept = setup.folder(), {}
+    try:
+        for kind in kinds:
+            kept[kind] = folder_paths.folder_names_and_paths[kind]
+            (folders / kind).mkdir()
+            folder_paths.folder_names_and_paths[kind] = ([str(folders / kind)], kept[kind][1])
+        folder_paths.filename_list_cache.clear()
+        names = {"gemma": "auto", "clip_name": "auto", "vae_name": "auto"}
+        missing = node.validate_inputs(model_name="auto", **names)
+        assert missing.count("✗") == 4, missing
+        shutil.copy(tiny.BUNDLE / "dit.safetensors", folders / "diffusion_models/x.safetensors")
+        snapshot = folders / "LLM/models--google--gemma-2b/snapshots/ab"
+        snapshot.mkdir(parents=True)
+        shards(tiny.BUNDLE / tiny.TEXT_FILE, snapshot)
+        for folder in (snapshot, folders / "text_encoders"):
+            shutil.copy(tiny.BUNDLE / "tokenizer.json", folder)
+        shutil.copy(tiny.BUNDLE / tiny.CLIP_FILE, folders / "text_encoders/c.safetensors")
+        shutil.copy(tiny.BUNDLE / tiny.VAE_FILE, folders / "vae/v.safetensors")
+        names["vae_name"] = "vae/v.safetensors"
+        assert node.validate_inputs(model_name="auto", **names) is True
+        before = node.fingerprint_inputs(model_name="auto", **names)
+        made = node.execute("auto", "float32", *names.values()).args
+        whole = made[4]
+        assert (whole.model, whole.clip, whole.clip_vision, whole.vae) == made[:4]
+        assert (whole.about.name, whole.about.demo) == ("PixWizard Tiny", True)
+        assert whole.about.taught.knows("depth")
+        bundled = load.LoadTiny.execute().args
+        assert bundled[4].about == whole.about
+        one, other = (
+            nodes.CLIPTextEncode().encode(clip, "the red ball")[0][0]
+            for clip in (made[1], bundled[1])
+        )
+        assert torch.equal(one[0], other[0])
+        weights = [models[0].model.diffusion_model.state_dict() for models in (made, bundled)]
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+        # A shard chosen alone stands for its model.
+        shard = "LLM/models--google--gemma-2b/snapshots/ab/model-00002-of-00002.safetensors"
+        again = load.LoadTextEncoder.execute(shard, "auto").args[0]
+        assert torch.equal(nodes.CLIPTextEncode().encode(again, "the red ball")[0][0][0], one[0])
+        (folders / "diffusion_models/x.safetensors").touch()
+        assert node.fingerprint_inputs(model_name="auto", **names) != before
+    finally:
+        folder_paths.folder_names_and_paths.update(kept)
+        folder_paths.filename_list_cache.clear()
+
+
+def shards(file, folder) -> None:
+    """The same weights in two files with an index."""
+    with safe_open(str(file), framework="pt") as opened:
+        names, metadata = sorted(opened.keys()), opened.metadata()
+        half, index = len(names) // 2, {}
+        for number, own in enumerate((names[:half], names[half:]), 1):
+            name = f"model-0000{number}-of-00002.safetensors"
+            save_file({key: opened.get_tensor(key) for key in own}, folder / name, metadata)
+            index |= dict.fromkeys(own, name)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))

@@ -22,7 +22,7 @@ class Parts:
         self.bundle = setup.module("pixwizard_core.encoders.tiny")
         self.error = setup.module("pixwizard_core.errors").EncoderError
         self.node = setup.module("nodes.conditions.encode").Encode
-        self.model, self.clip, self.vision, self.vae = self.load.LoadTiny.execute().args
+        self.model, self.clip, self.vision, self.vae = self.load.LoadTiny.execute().args[:4]
         self.image = torch.rand(1, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(0))
 
     def vae_in(self, dtype, factor: float):

@@ -54,7 +54,7 @@ def default_dtype(dtype: torch.dtype):
 def chain(setup) -> dict[str, torch.Tensor]:
     """What the main nodes give, from loading to decoding, and every node that needs only pictures
     and masks."""
-    model, clip, vision, vae = setup.module("nodes.loaders.load").LoadTiny.execute().args
+    model, clip, vision, vae = setup.module("nodes.loaders.load").LoadTiny.execute().args[:4]
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(1, 128, 128, 3, generator=generator, dtype=torch.float32, device="cpu")
     encode = setup.module("nodes.conditions.encode").Encode

@@ -160,7 +160,7 @@ def check_prepared_conditions_are_freed_after_an_error(setup):
 def painted(setup, room: int) -> tuple[torch.Tensor, Card, dict[str, int]]:
     """A depth picture by the bundled model on a card; what the card saw, and the models' sizes."""
     with Card(room) as card:
-        model, clip, vision, vae = setup.module("nodes.loaders.load").LoadTiny.execute().args
+        model, clip, vision, vae = setup.module("nodes.loaders.load").LoadTiny.execute().args[:4]
         parts = {"text": clip, "image": vision, "autoencoder": vae}
         card.watch(clip.cond_stage_model.gemma["transformer"], "text")
         card.watch(next(vision.model.children()), "image")
@@ -191,7 +191,7 @@ def check_models_go_without_the_collector(setup):
     gc.collect()
     gc.disable()
     try:
-        models = setup.module("nodes.loaders.load").LoadTiny.execute().args
+        models = setup.module("nodes.loaders.load").LoadTiny.execute().args[:4]
         by_all_models(setup, *models)
         changed = models[0].clone()
         name = "diffusion_model.layers.0.attention.wq.weight"

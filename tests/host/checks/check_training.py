@@ -27,7 +27,7 @@ def trained(setup, **changes) -> tuple[dict, list[float], tuple]:
     """LoRA weights and losses after some steps of the node, run as the host's executor does, and
     the bundled models."""
     with torch.inference_mode():
-        models = setup.module("nodes.loaders.load").LoadTiny.execute().args
+        models = setup.module("nodes.loaders.load").LoadTiny.execute().args[:4]
         model, clip, vision, vae = models
         picture = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0))
         encode = setup.module("nodes.conditions.encode").Encode.execute

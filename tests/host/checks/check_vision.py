@@ -122,7 +122,7 @@ def check_pictures_of_a_batch_are_seen_each_by_itself(setup):
 def check_clip_vision_of_another_loader_goes_into_encode(setup):
     """The bundled weights in the host's own model, through the Encode node."""
     load, names = setup.module("nodes.loaders.load"), setup.module("nodes.model.host_model")
-    _, clip, vision, vae = load.LoadTiny.execute().args
+    _, clip, vision, vae = load.LoadTiny.execute().args[:4]
     config = {"model_type": "clip_vision_model", **vision.config}
     path = setup.folder() / "config.json"
     path.write_text(json.dumps(config), encoding="utf-8")
