@@ -188,7 +188,7 @@ class TaskFields {
         setValue(this.node, "phrasing", wanted);
         this.update(true);
       };
-      lines.push(wordings(task, asked.form, this.data.as_trained, number, choose));
+      lines.push(wordings(task, asked, this.data.as_trained, number, choose));
     }
     if (shown === null) {
       const last = task.phrasings.length - 1;

@@ -5,10 +5,11 @@
 import { element, hold } from "./elements.js";
 import { word } from "./words.js";
 
-/** @param {import("./sentence.js").Task} task @param {string} form how the model was asked
+/** @param {import("./sentence.js").Task} task
+ * @param {{form: string, taught: boolean}} asked how the model is asked, and whether it knows the task
  * @param {number} asTrained the number that stands for it @param {number} number what is chosen now
  * @param {(number: number) => void} choose @returns {HTMLElement} */
-export function wordings(task, form, asTrained, number, choose) {
+export function wordings(task, asked, asTrained, number, choose) {
   const list = /** @type {HTMLSelectElement} */ (
     element("select", {
       width: "100%",
@@ -27,7 +28,8 @@ export function wordings(task, form, asTrained, number, choose) {
     option.selected = value === number;
     list.append(option);
   };
-  add(asTrained, word("instruction.trained", { form }));
+  const said = asked.taught ? "instruction.trained" : "instruction.unknown";
+  add(asTrained, word(said, { form: asked.form }));
   task.phrasings.forEach((text, i) => add(i, `${i} · ${text}`));
   if (number > task.phrasings.length - 1) list.selectedIndex = -1;
   list.addEventListener("change", () => choose(Number(list.value)));

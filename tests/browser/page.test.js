@@ -105,6 +105,59 @@ for (const renderer of RENDERERS) {
       assert.equal(text, "Replace the background with a green hill");
     });
 
+    test("a saved Instruction keeps its number, a new one asks as the model was trained", async () => {
+      await load(page, alone("PixWizard_Instruction", ["depth", "", "", "red", 3, -1]));
+      const sent = page.locator(".pixwizard-sentence");
+      const list = page.locator(".pixwizard-wordings");
+      const phrasing = () =>
+        page.evaluate(() => {
+          const node = globalThis.app.graph.nodes[0];
+          return node.widgets.find((/** @type {any} */ one) => one.name === "phrasing").value;
+        });
+      assert.equal(await phrasing(), 3);
+      if (elements) {
+        assert.equal(await sent.innerText(), "Draw the depth of the scene.");
+        assert.equal(await list.inputValue(), "3");
+        await list.selectOption("-1");
+        assert.equal(await sent.innerText(), "Depth estimation");
+        assert.equal(await phrasing(), -1);
+        const first = await list.locator("option").first().innerText();
+        assert.equal(first, "as trained · Depth estimation");
+      }
+      await page.evaluate(() => {
+        const { app, LiteGraph } = /** @type {any} */ (globalThis);
+        app.graph.clear();
+        app.graph.add(LiteGraph.createNode("PixWizard_Instruction"));
+      });
+      assert.equal(await phrasing(), -1);
+      await shoot("wordings");
+    });
+
+    test("Instruction says how the connected model is asked, and what it was not taught", async (context) => {
+      if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
+      await load(page, alone("PixWizard_Instruction", ["depth", "", "", "red", -1, -1, ""]));
+      const { models } = await page.evaluate(() => {
+        const { app, LiteGraph } = /** @type {any} */ (globalThis);
+        const [node] = app.graph.nodes;
+        const loader = LiteGraph.createNode("PixWizard_LoadTiny");
+        app.graph.add(loader);
+        loader.connect(0, node, "model");
+        return node.constructor.nodeData.input.required.task[1].pixwizard;
+      });
+      const tiny = models.PixWizard_LoadTiny;
+      const sent = page.locator(".pixwizard-sentence");
+      assert.equal(await sent.innerText(), tiny.forms.depth);
+      const view = page.locator(".pixwizard-instruction");
+      const warning = "was not taught this task";
+      assert.ok(!(await view.innerText()).includes(warning));
+      await fieldsFor(page, ["face"]);
+      assert.ok(tiny.not_taught.includes("face"));
+      assert.ok((await view.innerText()).includes(warning));
+      const list = page.locator(".pixwizard-wordings option");
+      assert.equal(await list.first().innerText(), "not taught · Restore the face in this picture.");
+      await shoot("untaught");
+    });
+
     test("fields that a choice makes idle are hidden, and keep their values", async () => {
       const values = ["picture", 1, 20, "black", true, "PixWizard Tiny world", ""];
       await load(page, alone("PixWizard_Compare", values));

@@ -1,8 +1,10 @@
 """PixWizard as a Python user meets it: load, ask, read the answer."""
 
+import dataclasses
 import doctest
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -10,11 +12,12 @@ import torch
 from PIL import Image
 
 import pixwizard_core
-from pixwizard_core import interface, load, load_tiny, run
+from pixwizard_core import instruction, interface, load, load_tiny, run
 from pixwizard_core.decode import bundled_palette
 from pixwizard_core.errors import CanvasError, InstructionError, PixWizardError, SamplingError
 from pixwizard_core.files.picture_files import as_pil, open_picture, save_picture
 from pixwizard_core.files.picture_values import as_image_01
+from pixwizard_core.taught import Taught
 from tests.support.paths import ROOT
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (40, 56, 3), dtype=np.uint8)
@@ -42,8 +45,22 @@ def test_depth_of_an_array(pw):
     answer = pw("depth", PICTURE)
     assert answer.depth.shape == (1, 40, 56)
     assert answer.image.size == (56, 40)
-    assert answer.instruction.startswith("Estimate the depth")
+    assert answer.instruction == instruction("depth", taught=pw.bundle.taught)
     assert torch.equal(answer.depth, answer.image_01.mean(1)) or answer.depth.max() <= 1
+
+
+def test_task_is_worded_for_the_model_or_as_asked(pw):
+    taught = Taught(frozenset(["depth"]), {"depth": ("Depth estimation",)})
+    knows = interface.Pipeline(dataclasses.replace(pw.bundle, taught=taught))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert knows("depth", PICTURE, steps=1).instruction == "Depth estimation"
+        numbered = knows("depth", PICTURE, phrasing=3, steps=1)
+    assert numbered.instruction == "Draw the depth of the scene."
+    with pytest.warns(UserWarning, match="this model was not taught task 'highlight_reasoning'"):
+        answer = knows("highlight_reasoning", PICTURE, question="What rolls?", steps=1)
+    assert answer.instruction == "Highlight in red what answers this question: What rolls?"
+    assert answer.mask.shape == (1, 40, 56)
 
 
 def test_every_kind_of_picture_gives_the_same_answer(pw, tmp_path):
