@@ -1,5 +1,5 @@
-"""Whom a sentence is for: a task is worded as the model was asked in training, and the Instruction
-node may not know the model."""
+"""Word a task as the model was asked in training. The Instruction node may not know the model, so
+the sentence carries what is needed to word it again."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ TOLD = "pixwizard_asked"  # UI output that web/task_fields.js reads
 
 
 class Asked(str):
-    """The sentence that asks the released model for a task, and what it takes to ask another one.
+    """The sentence that asks the released model for a task, with what it takes to word it for
+    another.
 
-    task, words: the arguments of tasks.instruction(). Encode words it anew where the text encoder
-    says which model it belongs to; to any other node it is a text.
+    task, words: the arguments of tasks.instruction(). Encode words it again if the text encoder
+    says which model it belongs to. To any other node it is a plain text.
     """
 
     task: str
@@ -34,8 +35,8 @@ def asked(sentence: str, task: str, words: dict[str, Any]) -> Asked:
 
 
 def told(task: str, taught: Taught) -> dict[str, list]:
-    """UI output: how this model is asked for a task, and whether it was taught it. The same is
-    logged where it was not."""
+    """UI output: how this model is asked for a task, and whether it was taught it. If it was not,
+    the log says so too."""
     if note := tasks.not_taught(task, taught):
         logging.warning("PixWizard: %s", note)
     form = tasks.find_task(task).trained(taught)

@@ -44,16 +44,17 @@ def colour_combo(what: str):
 
 
 def at_source_size(image, canvas):
-    """Host IMAGE as (B, 3, H, W) in 0..1, taken back to the source's size when there is a
-    canvas."""
+    """Host IMAGE as (B, 3, H, W) in 0..1. With a canvas, restored to the source's size."""
     image_01 = to_image_01(image)
     return image_01 if canvas is None else canvas.restore_image(image_01)
 
 
 def source_as_answer(source, answer_01, canvas):
-    """Host IMAGE source as (B, 3, H, W) of the answer's size, or None. With a canvas, of an
-    upscaled answer's size too. Raises DecodeError, or CanvasError for an answer that is none of the
-    canvas."""
+    """Host IMAGE source as (B, 3, H, W) of the answer's size, or None without a source.
+
+    With a canvas, the answer may also be an enlargement of it. Raises DecodeError if the sizes do
+    not fit, and CanvasError if the answer does not belong to the canvas.
+    """
     if source is None:
         return None
     source_01 = to_image_01(source)
@@ -72,7 +73,8 @@ def source_as_answer(source, answer_01, canvas):
 
 
 def shown_source(source, answer_01, canvas):
-    """What to draw on, at the size that the node gives out: the source, else the answer."""
+    """The picture to draw on, at the size of the node's outputs: the source, or the answer without
+    one."""
     shown = None if source is None else to_image_01(source)
     if canvas is None:
         return answer_01 if shown is None else shown

@@ -42,7 +42,7 @@ def at_source(boxes, canvas, answer):
 
 
 def annotated(shown, found, label, colour):
-    """The pictures with outlines and, where there is a name, tags of name and score."""
+    """The pictures with outlines, and tags of name and score if the boxes have a name."""
     drawn = dialects.draw(shown, found, colour)
     name = label.strip()
     words = [[f"{name} {box.score:.2f}" if name else "" for box in boxes] for boxes in found]

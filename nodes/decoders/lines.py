@@ -59,5 +59,5 @@ class DecodeEdges(Node):
         answer = at_source_size(image, canvas)
         mask = edges.decode_edges(answer, threshold, dark=dark, thinned=thin)
         if canvas is not None:
-            mask &= canvas.covered().to(mask.device)  # dark lines: what was cropped off is no line
+            mask &= canvas.covered().to(mask.device)  # else dark lines include what was cropped off
         return io.NodeOutput(from_image_01(answer), from_mask(mask))

@@ -158,7 +158,8 @@ class PickBox(Node):
 
 
 def of_picture(rows, number: int, what: str):
-    """What belongs to one picture; a single one serves all. Raises DecodeError beyond the batch."""
+    """The rows of one picture; those of a single picture serve all. Raises DecodeError for a number
+    beyond the batch."""
     if len(rows) == 1:
         return rows[0]
     if number >= len(rows):

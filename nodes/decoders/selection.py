@@ -89,9 +89,9 @@ def separate_objects(selected: Tensor) -> list[Tensor]:
 
 
 def stack_masks(masks: list[Tensor], like: Tensor) -> Tensor:
-    """(H, W) bool masks -> host MASK (N, H, W); a batch cannot be empty, so none gives one empty
+    """(H, W) bool masks -> host MASK (N, H, W). A batch cannot be empty, so no masks give one empty
     mask.
 
-    like: (B, H, W), for the size when there is none.
+    like: (B, H, W), for the size of the empty mask.
     """
     return from_mask(torch.stack(masks) if masks else like.new_zeros(1, *like.shape[1:]))

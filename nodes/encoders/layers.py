@@ -1,4 +1,4 @@
-"""The layers and attention of the host from which the core's encoders are built inside it."""
+"""The host's layers and attention, from which the core's encoders are built inside ComfyUI."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def encoder_ops(operations: Any) -> Any:
 
 
 def encoder_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The attention that the host runs its own encoders with, in the form the core asks for."""
+    """The attention that the host uses for its own encoders, in the form that the core needs."""
     chosen = optimized_attention_for_device(q.device, mask=mask is not None, small_input=True)
     return run_attention(chosen, q, k, v, mask)

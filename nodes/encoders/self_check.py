@@ -1,9 +1,9 @@
 """Check once per process whether this host's layers compute correctly.
 
-The bundled encoders and autoencoder answer one stored sentence and picture through the host's
+The bundled encoders and autoencoder run on one stored sentence and picture, through the host's
 layers: on the CPU, in float32, with PyTorch's attention, before LoRA and memory management take
-part. A wrong picture is worse than none, so a large difference refuses to load; a failing check
-never does.
+part. Loading refuses if the result is far off, because a wrong picture is worse than none. A check
+that fails itself never stops loading.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def require_right_layers() -> None:
 
 @functools.cache
 def findings() -> Findings:
-    """Measured at the first call; what is no reason to refuse is logged then."""
+    """Measured at the first call. Logs a difference that is no reason to refuse."""
     try:
         wanted = reference.stored_answers(BUNDLE)
         found = Findings(
@@ -75,7 +75,7 @@ def findings() -> Findings:
                 for name, answer in host_answers().items()
             }
         )
-    except Exception as error:  # whatever it is, it must not lock anyone out
+    except Exception as error:  # an error of the check must not stop loading
         found = Findings(failure=kind_and_reason(error))
         logging.warning(
             "PixWizard could not compare this ComfyUI's layers with its stored answers (%s); "

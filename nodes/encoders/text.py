@@ -1,8 +1,8 @@
-"""Gemma and CLIP text behind the host's CLIP type, so that CLIP Text Encode and the memory manager
+"""Gemma and CLIP text as the host's CLIP type, so that CLIP Text Encode and the memory manager
 work.
 
-Both are the core's own layers, built from the host's casting layers, which it can keep in low
-precision and stream from main memory. No model class of the host takes part in the computation.
+Both are the core's own models, built from the host's casting layers, which can keep weights in low
+precision and stream them from main memory. No model class of the host computes anything.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class TextModel(torch.nn.Module):
         self.execution_device = None
 
     def encode_token_weights(self, tokens: dict) -> tuple[Tensor, Tensor, dict]:
-        """Tokens of one text, as Tokens.tokenize_with_weights makes them; of the weights only 0
-        counts. Features of padding are zero, so that it is known after the mask is lost. Raises
-        EncoderError for numbers that are not finite."""
+        """Encode the tokens of one text, as Tokens.tokenize_with_weights makes them. A weight of 0
+        marks padding; other weights change nothing. Features of padding are zero, so that it can be
+        recognised after the mask is lost. Raises EncoderError for numbers that are not finite."""
         device = self.execution_device or getattr(self, "device", None)
         ids, mask = self._ids(tokens["gemma"], device)
         features = self.gemma["transformer"](ids, mask)
@@ -120,8 +120,8 @@ class EncoderWeights:
 class HostClip(comfy.sd.CLIP):
     """The host's CLIP, which always encodes with the model that its patcher loads.
 
-    The host's own keeps the first model when a clone or a device node gives it a patcher of another
-    one, whose LoRA then does nothing.
+    The host's own class keeps the first model when a clone or a device node gives it the patcher of
+    another one. A LoRA on that one would then do nothing.
     """
 
     @property
@@ -131,10 +131,10 @@ class HostClip(comfy.sd.CLIP):
 
     @cond_stage_model.setter
     def cond_stage_model(self, model: TextModel) -> None:
-        self._built = None if hasattr(self, "patcher") else model  # the patcher has it from then on
+        self._built = None if hasattr(self, "patcher") else model  # from then on the patcher has it
 
     def clone(self, *arguments, **named) -> HostClip:
-        """As the host's clone, which would be a plain CLIP."""
+        """As the host's clone, which would return a plain CLIP."""
         made = type(self)(no_init=True)
         made.__dict__.update(super().clone(*arguments, **named).__dict__)
         return made
@@ -150,9 +150,9 @@ def make_clip(
 ) -> HostClip:
     """The host's CLIP object of both halves. Weights keep the precision they are stored in.
 
-    device: where it runs and stays, None = as the host decides. disable_dynamic: use the plain
+    device: where it runs and stays; None lets the host decide. disable_dynamic: use the plain
     patcher even if the host's dynamic one is on. Raises EncoderError when weights are missing,
-    unknown or misshapen.
+    unknown or have the wrong shape.
     """
     named, wanted = {}, {}
     for prefix, kind, part in (("gemma", "gemma", gemma), ("clip_l", "clip_text", clip)):

@@ -1,5 +1,4 @@
-"""A CLIP_VISION of the host around the core's own CLIP vision, so that stock nodes accept it
-too."""
+"""The core's CLIP vision as the host's CLIP_VISION, so that stock nodes accept it too."""
 
 from __future__ import annotations
 
@@ -18,9 +17,9 @@ from ..host.patchers import apply_every_patch, is_dynamic, patcher_class, take_w
 from ..shared.layouts import to_channels_first
 from .layers import encoder_attention, encoder_ops
 
-ALL_LAYERS = "all"  # what the host's own models take for every layer's state
+ALL_LAYERS = "all"  # the host's word for the states of all layers
 PENULTIMATE = -2
-MODEL_TYPE = "clip_vision_model"  # what the host calls CLIP among its image encoders
+MODEL_TYPE = "clip_vision_model"  # the host's name for CLIP among image encoders
 
 
 class VisionLayers(nn.Module):
@@ -45,10 +44,12 @@ class VisionLayers(nn.Module):
         attention_mask: Tensor | None = None,
         intermediate_output: int | str | None = None,
     ) -> tuple[Tensor, Tensor | None, Tensor, None]:
-        """pixel_values (B, 3, side, side), normalised. Returns the last state (B, 1 + N, width),
-        the one asked for (all of them: (B, layers, 1 + N, width)), the pooled picture, projected
-        where the model has a projection (B, width or P), and None in the place of a language
-        model's."""
+        """Encode pixel_values (B, 3, side, side), normalised.
+
+        Returns four values: the last state (B, 1 + N, width); the state asked for, or all of them
+        as (B, layers, 1 + N, width); the pooled picture (B, width), or (B, P) if the model has a
+        projection; and None, which stands for a language model's output.
+        """
         states = self.vision_model(pixel_values, self.attend)
         asked = None
         if intermediate_output == ALL_LAYERS:
@@ -96,9 +97,9 @@ class HostClipVision:
         return self.model.state_dict()
 
     def encode_image(self, image: Tensor, crop: bool = True) -> VisionOutput:
-        """What stock nodes read of an IMAGE (B, H, W, C): the host's own way to fit a picture, then
-        these layers. PixWizard's Encode fits pictures as its model was trained, and does not come
-        by here. Raises EncoderError for numbers that are not finite."""
+        """CLIP_VISION_OUTPUT of an IMAGE (B, H, W, C) for stock nodes: resized as the host does it,
+        then encoded by these layers. PixWizard's Encode does not call this; it resizes pictures as
+        in training. Raises EncoderError for numbers that are not finite."""
         management = comfy.model_management
         management.load_models_gpu([self.patcher])
         pixels = normalise(clip_square(image.to(self.load_device), self.image_size, crop))
@@ -115,8 +116,9 @@ class HostClipVision:
 
 
 def clip_square(image: Tensor, side: int, crop: bool) -> Tensor:
-    """IMAGE (B, H, W, C) → (B, 3, side, side) in 0..1 steps of 1/255, as CLIP's own pipeline makes
-    it: shorter side to `side` and the middle cut out, or squashed; bicubic, antialiased."""
+    """IMAGE (B, H, W, C) → (B, 3, side, side) in 0..1 in steps of 1/255, as CLIP's own pipeline
+    does it: bicubic, antialiased. crop: resize the shorter side and cut out the middle; otherwise
+    squash."""
     pixels = to_channels_first(image)[:, :3].float()
     height, width = pixels.shape[-2:]
     if (height, width) != (side, side):
@@ -131,11 +133,11 @@ def clip_square(image: Tensor, side: int, crop: bool) -> Tensor:
 def make_clip_vision(
     config: dict, weights: dict[str, Tensor], *, disable_dynamic: bool = False
 ) -> HostClipVision:
-    """config: published CLIP vision settings. weights: names beginning with vision_model.; they are
-    kept in the precision that the host chooses for encoders. disable_dynamic: use the plain patcher
-    even if the host's dynamic one is on.
+    """The host's CLIP_VISION of these weights, in the precision that the host chooses for encoders.
 
-    Raises EncoderError when weights are missing, unknown or misshapen.
+    config: published CLIP vision settings. weights: names beginning with vision_model.
+    disable_dynamic: use the plain patcher even if the host's dynamic one is on. Raises EncoderError
+    when weights are missing, unknown or have the wrong shape.
     """
     require_fit(expected_shapes("clip_vision", config), shapes(weights), "the vision encoder")
     made = HostClipVision(config, disable_dynamic)

@@ -19,7 +19,7 @@ LLM_FOLDER = "LLM"  # where Lumina users already keep gemma-2b
 
 
 def register_folders() -> None:
-    """Make models/LLM known, beside whatever extra_model_paths.yaml already put there."""
+    """Register models/LLM, in addition to what extra_model_paths.yaml already defines."""
     paths, extensions = folder_paths.folder_names_and_paths.get(LLM_FOLDER, ([], set()))
     default = os.path.join(folder_paths.models_dir, LLM_FOLDER)
     if default not in paths:
@@ -54,10 +54,10 @@ def all_folders() -> dict[str, list[Path]]:
 def resolve(name: str, wanted: str = "", kinds: tuple[str, ...] = ()) -> Path:
     """Path of an entry from model_files or model_folders, or of its name without the kind.
 
-    wanted: what to get, and where from. kinds: where a name without its kind is looked for, in this
-    order, as other nodes write names; one that is in several is taken from the first, and a warning
-    says so. Raises CheckpointError with wanted, and with the folders searched, when nothing is
-    there.
+    wanted: what to get, and where from. kinds: the folders to search for a name without its kind,
+    as other nodes write names, in this order. If several have it, the first one is used, and a
+    warning says so. Raises CheckpointError with wanted and the folders searched when nothing is
+    found.
     """
     found = list(dict.fromkeys(_meant(name, kinds)))
     if not found:
@@ -82,9 +82,9 @@ def resolve(name: str, wanted: str = "", kinds: tuple[str, ...] = ()) -> Path:
 
 
 def known_file(name, wanted: str, kinds: tuple[str, ...]) -> bool | str:
-    """True when a name typed into an input is found, else why not. For validate_inputs, which gets
-    None for what comes through a link; naming an input there replaces the host's own look at the
-    list, which holds each file by one name only."""
+    """True when a name typed into an input is found, else the reason why not. For validate_inputs,
+    which gets None for a value that comes through a link. An input that validate_inputs names is
+    not checked against the host's list, which holds each file by one name only."""
     if name is None:
         return True
     try:
@@ -96,8 +96,8 @@ def known_file(name, wanted: str, kinds: tuple[str, ...]) -> bool | str:
 
 
 def _meant(name: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
-    """Kind and path of everything that a name can mean: with its kind when something is there, else
-    in each of kinds. A graph made on Windows has backslashes."""
+    """Kind and path of everything that a name can mean: the file of its kind if there is one, else
+    the files of that name in each of kinds. A graph made on Windows has backslashes."""
     for spelling in dict.fromkeys((name, name.replace("\\", "/"))):
         kind, _, rest = spelling.partition("/")
         with_kind = _existing(kind, rest)
@@ -117,7 +117,7 @@ def _existing(kind: str, name: str) -> Path | None:
     if not below.parts or below.anchor or ".." in below.parts:
         return None
     for root in _roots(kind):
-        with suppress(OSError, ValueError):  # a name that no system has
+        with suppress(OSError, ValueError):  # a name that the system does not allow
             if (Path(root) / below).exists():
                 return Path(root) / below
     return None

@@ -14,8 +14,11 @@ ON_THE_CPU = "can't allocate memory"  # PyTorch's message there, in a plain Runt
 
 @contextmanager
 def memory_advice(doing: str, width: int, height: int, pictures: int) -> Iterator[None]:
-    """Free the host's models and raise SamplingError that says what to lower if memory runs out in
-    the block. doing: what runs, for the message. width, height: in px. pictures: of the batch."""
+    """If memory runs out in the block, free the host's models and raise SamplingError that says
+    what to lower.
+
+    doing: what runs, for the message. width, height: in px. pictures: number in the batch.
+    """
     fewer = f"fewer pictures at once (now {pictures}), " if pictures > 1 else ""
     with _advice(
         f"{doing} at {width} x {height} px. Use {fewer}a smaller centre in Fit to Canvas, or "

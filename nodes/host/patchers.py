@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...pixwizard_core.weights.finite import require_range
 
 CALLBACK = "pixwizard_every_patch"
-CASTS = "prev_comfy_cast_weights"  # the host's mark of a layer that casts where it did not
+CASTS = "prev_comfy_cast_weights"  # the host's mark of a layer that did not cast before
 
 
 def patcher_class(disable_dynamic: bool = False) -> type:
@@ -27,12 +27,12 @@ def is_dynamic(patcher) -> bool:
 
 
 def take_weights(module: nn.Module, weights: dict[str, Tensor], dtype, patcher) -> None:
-    """Give the module of a patcher exactly these weights in this precision, and empty the dict on
-    the way, so that they are in memory once.
+    """Give the module of a patcher exactly these weights, in this precision. Empties the dict on
+    the way, so that memory holds them once.
 
-    The dynamic patcher copies to the device from where a weight lies, which may be the file itself.
-    The plain one computes with what it is given: copies, which do not depend on the file. Raises
-    CheckpointError when a weight is too large for the precision.
+    The dynamic patcher copies a weight to the device from where it lies, which may be the file
+    itself. The plain patcher computes with what it is given, so it gets copies that do not depend
+    on the file. Raises CheckpointError when a weight is too large for the precision.
     """
     copied = {} if is_dynamic(patcher) else {"device": patcher.offload_device, "copy": True}
     own = {
@@ -43,20 +43,20 @@ def take_weights(module: nn.Module, weights: dict[str, Tensor], dtype, patcher) 
 
 
 def apply_every_patch(patcher) -> None:
-    """Let a patcher, and all clones of it, also apply what the host takes and leaves out (see
-    patch_the_rest and forget_casts) whenever it loads."""
+    """Let a patcher and all its clones also apply what the host accepts and leaves out, whenever
+    they load. See patch_the_rest and forget_casts."""
     when = comfy.patcher_extension.CallbacksMP.ON_LOAD
     patcher.add_callback_with_key(when, CALLBACK, patch_the_rest)
     patcher.add_callback_with_key(when, CALLBACK, forget_casts)
 
 
 def forget_casts(patcher, *_) -> None:
-    """Take the marks of casting off the layers of a model that is loaded whole.
+    """Remove the casting marks from the layers of a model that is loaded whole.
 
-    Where a compute type is set (ComfyUI does that for every CLIP from 0.8 on), the plain patcher
-    marks layers when it loads them whole, keeps the marks when it unloads them, and takes them for
-    a sign that a later load in part has dealt with these layers: their patches, such as a LoRA's,
-    would be lost without a word. The layers cast as before.
+    If a compute type is set, which ComfyUI does for every CLIP since 0.8, the plain patcher marks
+    layers when it loads them whole, and keeps the marks when it unloads them. When it later loads
+    the model in part, it takes the marks to mean that these layers are done, and their patches,
+    such as a LoRA's, are lost silently. The layers cast as before.
     """
     if not is_dynamic(patcher) and not patcher.model.model_lowvram:
         for module in patcher.model.modules():
@@ -64,11 +64,11 @@ def forget_casts(patcher, *_) -> None:
 
 
 def patch_the_rest(patcher, device=None, *_) -> None:
-    """Apply patches to parameters that the host does not patch itself: merging two models makes
-    such patches, and it takes them.
+    """Apply patches to parameters that the host does not patch itself. Merging two models makes
+    such patches, and the host accepts them.
 
-    It restores these with the others, for it keeps a backup of whatever it patches: the plain
-    patcher when it unloads, the dynamic one also when it starts to load.
+    The host restores these parameters with the others, because it backs up whatever it patches: the
+    plain patcher restores when it unloads, the dynamic one also when it starts to load.
     """
     dynamic = is_dynamic(patcher)
     for name in left_out(patcher.model, dynamic):
@@ -78,9 +78,9 @@ def patch_the_rest(patcher, device=None, *_) -> None:
 
 
 def left_out(model: nn.Module, dynamic: bool) -> Iterator[str]:
-    """Names of the parameters that the host loads without their patches: those whose module has
-    children with parameters of their own, and under the dynamic patcher those of layers that are
-    not the host's."""
+    """Names of the parameters that the host loads without their patches: those of modules whose
+    children have parameters too and, under the dynamic patcher, those of layers that are not the
+    host's."""
     for prefix, module in model.named_modules():
         own = [name for name, _ in module.named_parameters(recurse=False)]
         beside_others = len(own) < sum(1 for _ in module.parameters())

@@ -1,5 +1,4 @@
-"""Progress of a long preparation, for the bar on the node, and the point where it can be
-stopped."""
+"""Progress of a long preparation on the node's bar, and a point where the user can stop it."""
 
 from __future__ import annotations
 
@@ -13,8 +12,8 @@ T = TypeVar("T")
 
 
 def progress(total: int) -> Callable[[], None]:
-    """A function to be called after each of total steps. Raises the host's interruption when the
-    user asked for it."""
+    """A function to call after each of total steps. It raises the host's interruption when the user
+    stopped the prompt."""
     bar = comfy.utils.ProgressBar(total)
 
     def step() -> None:
@@ -25,7 +24,7 @@ def progress(total: int) -> Callable[[], None]:
 
 
 def each(items: Iterable[T], step: Callable[[], None]) -> Iterator[T]:
-    """The items, with a step after each."""
+    """The items, calling step after each."""
     for item in items:
         yield item
         step()

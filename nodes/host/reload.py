@@ -1,8 +1,8 @@
 """Read a loaded part from its files a second time.
 
 The host's dynamic memory manager cannot compile, train, attach a LoRA to a conditioning, or use a
-second card by itself. It then asks for another instance of the model, which it manages in its older
-way, by a factory that the loader leaves with the patcher.
+second GPU by itself. It then asks for another instance of the model, which it manages in its older
+way. The loader gives the patcher a factory for that.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from ...pixwizard_core.errors import CheckpointError
 
 
 def reloadable(loaded, files: Iterable[Path], load: Callable, *arguments):
-    """loaded, a MODEL, CLIP, CLIP_VISION or VAE, made known to the host as what
-    load(*arguments, disable_dynamic=...) loads again from these files. Nothing of it is kept."""
+    """loaded, a MODEL, CLIP, CLIP_VISION or VAE, with a factory for the host: it calls
+    load(*arguments, disable_dynamic=...) to read these files again. The factory keeps nothing of
+    loaded."""
     stamps = tuple((path, _stamp(path)) for path in files)
     patcher_of(loaded).cached_patcher_init = (reload, (load, stamps, arguments))
     return loaded
 
 
 def reload(load: Callable, stamps: tuple, arguments: tuple, disable_dynamic: bool = False):
-    """Patcher of another instance with weights of its own.
+    """Patcher of another instance with its own weights.
 
-    stamps: pairs of a path and what it looked like when it was read first. Raises CheckpointError
-    when a file is another one now: patches for the first would meet weights of the second.
+    stamps: pairs of a path and its stamp at the first reading. Raises CheckpointError when a file
+    has changed, because patches made for the first weights would meet others.
     """
     for path, stamp in stamps:
         if _stamp(path) != stamp:
@@ -42,7 +43,7 @@ def patcher_of(loaded):
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size and time of change of a file; None when there is none."""
+    """Size and modification time of a file; None without a file."""
     try:
         status = path.stat()
     except OSError:

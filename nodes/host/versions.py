@@ -25,7 +25,7 @@ def host_version() -> str:
 
 
 def supported(function, arguments: dict) -> dict:
-    """The arguments that function takes; for host calls that gained parameters over time."""
+    """The arguments that function takes, for host functions that gained parameters over time."""
     parameters = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return arguments

@@ -1,4 +1,4 @@
-"""Loaders: the bundled model, the released one, and its text encoder. None of them touches the
+"""Loaders: the bundled model, the released model and its encoders. None of them touches the
 network."""
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def weights_of(opened: Checkpoint | Weights, step) -> dict[str, torch.Tensor]:
 def load_clip(
     gemma_path: Path, clip_path: Path, device: str | None = None, disable_dynamic: bool = False
 ):
-    """CLIP of Gemma and CLIP text, on device or where the host puts it. Raises EncoderError, saying
-    what each file is, when it is not."""
+    """CLIP of Gemma and CLIP text, on device or where the host puts it. Raises EncoderError that
+    says what each file is when it is another one."""
     require_right_layers()
     gemma, clip = read_source("gemma", gemma_path), read_source("clip_text", clip_path)
     has_words = any((clip.folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
@@ -105,7 +105,7 @@ def load_clip_vision(path: Path, disable_dynamic: bool = False):
 
 def load_vae(path: Path, dtype: torch.dtype | None, disable_dynamic: bool = False):
     """VAE of a file, in this precision or the host's choice. Raises CheckpointError when the host
-    knows no VAE with such weights."""
+    knows no VAE with these weights."""
     require_right_layers()
     made = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(path), safe_load=True), dtype=dtype)
     if made.first_stage_model is None:

@@ -1,4 +1,4 @@
-"""LoRA files in every spelling that trainers use. The host's own loader reads two of them."""
+"""LoRA files with every naming that trainers use. The host's own loader reads two of them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ..shared.base import Node
 HOST = "diffusion_model."  # where the host keeps the network
 FOLDERS = ("loras",)
 WANTED = "A LoRA for PixWizard, for models/loras."
-# What the host applies as trainers mean it. It mends the length of DoRA by the unchanged weight,
-# counts the strength of OFT and BOFT twice, and that of a weight to be set not at all.
+# Kinds that the host applies as trainers mean them. For DoRA it takes the length of the unchanged
+# weight; for OFT and BOFT it applies the strength twice, and for replaced weights not at all.
 HOST_KINDS = ("lora", "loha", "lokr", "glora")
 HOST_ENDS = {
     "lora_up": "lora_up.weight", "lora_down": "lora_down.weight",

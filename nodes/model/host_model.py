@@ -1,4 +1,5 @@
-"""PixWizard as a native model of the host: its memory manager, samplers, LoRA and patches work."""
+"""PixWizard as one of the host's own models, so that its memory manager, samplers, LoRA and patches
+work."""
 
 from __future__ import annotations
 
@@ -46,13 +47,13 @@ class ModelFamily(comfy.supported_models_base.BASE):
     unet_extra_config: ClassVar[dict] = {}
     sampling_settings: ClassVar[dict] = {"multiplier": 1.0, "shift": 1.0}
     latent_format = comfy.latent_formats.SDXL
-    memory_usage_factor = 0.72  # a host check counts the memory of a step of the released model
+    memory_usage_factor = 0.72  # a check on every host measures a step of the released model
     supported_inference_dtypes: ClassVar[list] = [torch.bfloat16, torch.float32]
 
 
 class PaddedCond(comfy.conds.CONDRegular):
-    """A cond as long as its text or its image tokens. Branches of different length share a forward
-    pass, padded with zeros."""
+    """A cond whose length is that of its text or its image tokens. Branches of different length
+    share a forward pass, padded with zeros."""
 
     def can_concat(self, other) -> bool:
         mine, its = self.cond, other.cond
@@ -66,8 +67,7 @@ class PaddedCond(comfy.conds.CONDRegular):
 
 
 class HostModel(comfy.model_base.BaseModel):
-    """The host's wrapper: turns the conditioning dicts of the graph into the transformer's
-    inputs."""
+    """The host's wrapper around the transformer: turns conditioning dicts into its inputs."""
 
     def __init__(self, model_config: ModelFamily, device=None) -> None:
         super().__init__(
@@ -134,8 +134,8 @@ class HostModel(comfy.model_base.BaseModel):
         return text, tokens_used(text, kwargs.get("attention_mask")), pooled
 
     def _image_tokens(self, kwargs: dict) -> tuple[Tensor, bool]:
-        """Image tokens, and whether there is an image. Without one, a single zero token, which
-        stands for any number of tokens when branches share a forward pass."""
+        """Image tokens, and whether there is an image. Without one, a single zero token, which can
+        be padded to any number when branches share a forward pass."""
         width = self.diffusion_model.config.image_feat_dim
         tokens = kwargs.get(IMAGE_TOKENS)
         if tokens is None:
@@ -170,7 +170,7 @@ class HostModel(comfy.model_base.BaseModel):
         return known if known is not None and known.shape == noise.shape else noise
 
     def _cache_of(self, noise: Tensor) -> PreparedCache:
-        """One cache per run. Only the conds of the run keep it alive, so it ends with them."""
+        """The cache of this run. Only the conds of the run keep it alive, so it ends with them."""
         if self._run is not None:
             known, cache = self._run[0](), self._run[1]()
             if known is noise and cache is not None:
@@ -205,8 +205,8 @@ def name_of(dtype) -> str:
 
 
 def noise_from_seed(noise: Tensor, latent_image: Tensor | None, seed: int | None) -> Tensor:
-    """The noise a run began with. Samplers that add no noise pass zeros; then it is drawn again
-    from the seed."""
+    """The noise that a run began with. Samplers that add no noise pass zeros; then it is drawn
+    again from the seed."""
     if seed is None or bool(noise.any()):
         return noise
     generator = torch.Generator().manual_seed(seed)
@@ -240,12 +240,12 @@ def make_patcher(
     taught: Taught = UNKNOWN,
     disable_dynamic: bool = False,
 ):
-    """Host MODEL of these weights. state_dict: exactly the names of the config, any float dtype; it
-    is emptied. taught: what it was taught.
+    """Host MODEL of these weights.
 
-    own: what the model says of itself, for nodes that choose by it. dtype: how weights are stored;
-    None lets the host choose for this device. disable_dynamic: use
-    the plain patcher even if the host's dynamic one is on.
+    state_dict: exactly the names of the config, in any float dtype; it is emptied. taught: what the
+    model was taught. own: what the model says of itself, for nodes that choose by it. dtype: how
+    weights are stored; None lets the host choose for this device. disable_dynamic: use the plain
+    patcher even if the host's dynamic one is on.
     """
     management = comfy.model_management
     device, offload = management.get_torch_device(), management.unet_offload_device()

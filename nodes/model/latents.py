@@ -11,7 +11,7 @@ from .patches import RunLog
 
 LATENT_CHANNELS = 4
 # How far a side may be off the picture's aspect ratio, because nodes round: in cells, and as a
-# share.
+# fraction.
 CELLS_OFF, SHARE_OFF = 1, 0.25
 
 
@@ -67,7 +67,8 @@ def of_size(noise: Tensor, own: Tensor | None, stock: Tensor | None, log: RunLog
 
 
 def in_batch(latent: Tensor, noise: Tensor, log: RunLog) -> Tensor:
-    """Repeat the latents in turn until each picture has one, as the host does with image tokens."""
+    """Repeat the latents in turn until each picture of the noise has one, as the host does with
+    image tokens."""
     count, wanted = len(latent), len(noise)
     if wanted % count:
         log.warn(

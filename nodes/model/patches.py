@@ -1,5 +1,5 @@
 """Patches that other nodes put on a MODEL: which of them act on this network, and what the log says
-about the others. Keys and places of patches are the host's, in its model_options."""
+about the others. Their keys and places are the host's, in model_options."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ CFG, BRANCH_FUNCTION = "sampler_cfg_function", "sampler_calc_cond_batch_function
 BEFORE, BEHIND = "sampler_pre_cfg_function", "sampler_post_cfg_function"
 BLOCK = "double_block"  # what the host calls a block of ours
 ROPE = "rope_options"
-SHOWN = 4  # hooks of a message
+SHOWN = 4  # hooks that a message names
 
-# Nodes that guide by what they see in a UNet's attention, with a function that runs behind the
-# guidance: without their hook it fails, or runs the network once more for nothing.
+# Nodes that hook into a UNet's attention, and guide by it in a function that runs after the
+# guidance. Without the hook, that function fails, or runs the network again for nothing.
 WITHOUT_THEIR_HOOK = {
     "SelfAttentionGuidance": "attn1 of a UNet's middle block",
     "PerturbedAttentionGuidance": "attn1 of a UNet's middle block",
@@ -43,7 +43,7 @@ class RunLog:
 
 
 def reference_cfg(args: dict) -> Tensor:
-    """Guidance of the stock samplers as the reference does it: the last channel is not guided."""
+    """Guidance for the stock samplers as the reference does it: the last channel is not guided."""
     cond, uncond = args["cond"], args["uncond"]
     guided = uncond + (cond - uncond) * args["cond_scale"]
     return torch.cat([guided[:, :GUIDED_CHANNELS], cond[:, GUIDED_CHANNELS:]], 1)
@@ -62,9 +62,9 @@ def guidance_is_patched(options: dict) -> bool:
 
 
 def patch_name(function: Callable) -> str:
-    """The node that made a patch, as far as the patch tells: functions are named after the class
-    they were made in."""
-    if getattr(function, "__module__", "") == "comfy.model_patcher":  # one that wraps another
+    """The node that made a patch, as far as it can be told: a function's qualified name begins with
+    the class that defined it."""
+    if getattr(function, "__module__", "") == "comfy.model_patcher":  # it wraps the node's function
         inner = [cell.cell_contents for cell in function.__closure__ or ()]
         function = next(filter(callable, inner), function)
     name = getattr(function, "__qualname__", None) or type(function).__name__
@@ -72,8 +72,8 @@ def patch_name(function: Callable) -> str:
 
 
 def unused_hooks(options: dict, blocks: int) -> dict[str, list[str]]:
-    """Patches in transformer_options that a network of so many blocks has no place for: the hooks
-    each asked for, by its name."""
+    """Patches in transformer_options for which a network of this many blocks has no place: by the
+    name of the node, the hooks it asked for."""
     found: dict[str, list[str]] = {}
     for hook, functions in options.get("patches", {}).items():
         for function in functions if hook != BLOCK else ():
@@ -90,7 +90,7 @@ def unused_hooks(options: dict, blocks: int) -> dict[str, list[str]]:
 
 
 def warn_unused(log: RunLog, options: dict, blocks: int, control) -> None:
-    """Log the name of each patch that needs what this network does not have, and of a
+    """Log a warning for each node whose patches have no place in this network, and for a
     ControlNet."""
     for name, hooks in unused_hooks(options, blocks).items():
         hooks = list(dict.fromkeys(hooks))
@@ -105,9 +105,9 @@ def warn_unused(log: RunLog, options: dict, blocks: int, control) -> None:
 
 
 def one_run(executor, *arguments, **named):
-    """Wraps a sampling run of the host, whichever sampler node began it: says what of the patches
-    is left out or acts otherwise than PixWizard's own guidance. Raises SamplingError for a
-    model_sampling that makes pictures of another kind of network."""
+    """Wraps a sampling run of the host, whichever sampler node started it, and logs which patches
+    are skipped or act differently from PixWizard's own guidance. Raises SamplingError for a
+    model_sampling of another kind of network."""
     guider = executor.class_obj
     patcher, options = guider.model_patcher, guider.model_options
     log = patcher.model.diffusion_model.run_log
@@ -133,8 +133,8 @@ def one_run(executor, *arguments, **named):
 
 
 def require_flow(sampling) -> None:
-    """Raise SamplingError unless a model_sampling is that of a straight path from noise to image:
-    what it takes for the image at half way, the input it scales, and its time."""
+    """Raise SamplingError unless a model_sampling follows a straight path from noise to image.
+    Checks its denoised image at half way, its scaling of the input, and its time."""
     sigma, x, out = (
         torch.tensor([0.5], dtype=torch.float32, device="cpu"),
         torch.full((1, 1, 1, 1), 2.0, dtype=torch.float32, device="cpu"),

@@ -10,13 +10,13 @@ import torch
 from ...pixwizard_core.conditioning import Condition
 from ...pixwizard_core.model import Prepared
 
-LIMIT = 8  # entries; a run has one for each batch of branches, more only with many regions
+LIMIT = 8  # entries; a run needs one for each batch of branches, and more only for regions
 
 
 class PreparedCache:
-    """Finds Prepared by the content of its condition, so whatever the host or another node does to
-    the conditions between steps is noticed. The image latent is left out: nothing prepared depends
-    on it but the token layout, which its shape decides."""
+    """Finds Prepared by the content of its condition, so a change that the host or another node
+    makes between steps is noticed. The image latent is not compared: of what is prepared, only the
+    token layout depends on it, and its shape decides that."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[Condition, Hashable, Prepared]] = []
@@ -24,9 +24,8 @@ class PreparedCache:
     def get(
         self, condition: Condition, options: Hashable, prepare: Callable[[], Prepared]
     ) -> Prepared:
-        """Prepared of a condition under these options; prepare() makes it when it is new. What
-        comes from weights that are being trained is made each time, for they change between
-        steps."""
+        """Prepared of a condition under these options. prepare() makes it when it is new. With
+        weights in training it is made at each call, because they change between steps."""
         for known, known_options, prepared in self._entries:
             if known_options == options and _same(known, condition):
                 return replace(prepared, image_latent=condition.image_latent)

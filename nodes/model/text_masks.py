@@ -9,13 +9,13 @@ from ...pixwizard_core.errors import EncoderError
 
 
 def tokens_used(text: Tensor, mask: Tensor | None) -> Tensor:
-    """Text features (B, T, width) and the mask that came with them to (B, T) int64, 1 = used.
+    """Which of the text features (B, T, width) are used: (B, T) int64, 1 = used.
 
-    ConditioningConcat appends the tokens of a second text and keeps the mask of the first. What is
-    appended is used wherever its features are not all zero, which is how our encoder leaves
-    padding. No mask means that every token is used. The mask stays a whole number, since the host
-    would cast a bool to float. Raises EncoderError for any other shape, and for a text of which no
-    token is used.
+    mask: what came with them; None uses every token. ConditioningConcat appends the tokens of a
+    second text and keeps the mask of the first. Appended tokens are used if their features are not
+    all zero, because our encoder makes padding zero. The result is int64, since the host would cast
+    a bool to float. Raises EncoderError for any other shape, and for a text of which no token is
+    used.
     """
     rows, tokens = text.shape[:2]
     if mask is None:

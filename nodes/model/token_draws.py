@@ -12,12 +12,12 @@ SEEDS = LARGEST_SEED + 1  # what a torch generator takes
 
 
 class TokenDraws:
-    """Gumbel noise of one MODEL's runs: picture i of a batch draws from seed + i, branch after
-    branch, evaluation after evaluation, in the order the core draws in.
+    """Gumbel noise for one MODEL's runs: picture i of a batch draws from seed + i, branch after
+    branch, evaluation after evaluation, in the order in which the core draws.
 
-    run and evaluate are wrappers for the host's OUTER_SAMPLE and PREDICT_NOISE. The noise of a
-    branch stays what it is within an evaluation, so it does not matter in how many forwards, and
-    in which order, the host computes the branches.
+    run and evaluate are wrappers for the host's OUTER_SAMPLE and PREDICT_NOISE. Within an
+    evaluation the noise of a branch stays the same, so it does not matter in how many forward
+    passes, or in which order, the host computes the branches.
     """
 
     def __init__(self, seed: int) -> None:
@@ -29,7 +29,7 @@ class TokenDraws:
         return self  # the host copies a model's options deeply, but not its wrappers
 
     def run(self, executor, *arguments, **named):
-        """One sampling run: begins at the seed, whatever ran before."""
+        """One sampling run. It begins at the seed, whatever ran before."""
         before, self._generators, self._drawn = (self._generators, self._drawn), [], []
         try:
             return executor(*arguments, **named)
@@ -44,7 +44,7 @@ class TokenDraws:
     def noise(self, branch: int, pictures: int, shape: tuple[int, int]) -> Tensor:
         """Noise (layers, pictures, N) of a branch, by its place among the branches. shape:
         (layers, N)."""
-        while len(self._drawn) <= branch:  # those before it in the core's order draw first
+        while len(self._drawn) <= branch:  # branches before it in the core's order draw first
             rows = [gumbel_noise(shape, generator) for generator in self._rows(pictures)]
             self._drawn.append(torch.stack(rows, dim=1))
         return self._drawn[branch]

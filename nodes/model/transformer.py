@@ -62,7 +62,7 @@ class RunOptions:
 def run_attention(
     function, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, **named
 ) -> Tensor:
-    """One of the host's attention functions in the form that the core needs (see
+    """Call one of the host's attention functions in the form that the core needs (see
     pixwizard_core.model.attention)."""
     groups = q.shape[1] // k.shape[1]
     if groups > 1:
@@ -81,8 +81,7 @@ def attend(
 
 
 def run_block(options: dict, text: Tensor, index: int, x: Tensor, run) -> Tensor:
-    """One block with the host's hooks around it: a replacement first, then patches on its
-    output."""
+    """One block with the host's hooks: a replacement if any, then patches on the output."""
     options["block_index"] = index
     entry = {"img": x, "txt": text, "vec": None, "pe": None, "transformer_options": options}
     replacement = options.get("patches_replace", {}).get("dit", {}).get(("double_block", index))
@@ -132,7 +131,7 @@ class Transformer(PixWizard):
         executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(
             self._forward, self, wrappers
         )
-        # Step-caching wrappers add to x in place, and in float32 it is the sampler's own tensor.
+        # Step-caching wrappers change x in place, and in float32 it is the sampler's own tensor.
         return executor.execute(x.clone(), timesteps, context, options, **conds)
 
     def _forward(
@@ -180,8 +179,8 @@ class Transformer(PixWizard):
     def _warn_unused(self, options: dict, control) -> None:
         warn_unused(self.run_log, options, len(self.layers), control)
 
-    # Looking up prepared conditions compares their content, and they are prepared once per run.
-    # Kept out of the compiled graph together, they break it in only one place.
+    # The lookup compares the content of conditions, and preparing happens once per run. Outside
+    # the compiled graph, both together break it in only one place.
     @outside_the_graph
     def _prepared(
         self,
@@ -198,7 +197,7 @@ class Transformer(PixWizard):
                 condition,
                 keep=keep,
                 keep_candidates=drawn,
-                # A node that trains also reaches the token scores, as this project's training does.
+                # In training, gradients also reach the token scores.
                 straight_through=torch.is_grad_enabled(),
                 rope=rope,
                 base_seqlen=base,

@@ -1,4 +1,4 @@
-"""A procedural scene with the true answers to most tasks, to try and measure them without any
+"""A procedural scene with the true answers to most tasks, to try and to measure them without any
 file."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DAMAGES = (UNSPOILED, *SPOILS)
 
 def name_an_object(scenes: Scenes, views: Views, seed: int) -> tuple[str, int]:
     """A phrase that names one visible object of the only scene, and the object's number; ("", -1)
-    if none."""
+    if no object can be named."""
     rng = random.Random(seed)
     order = list(range(scenes.alive.shape[1]))
     rng.shuffle(order)

@@ -1,4 +1,4 @@
-"""Nodes around inpainting: blank an area first, and paste the result onto the source."""
+"""Nodes around inpainting: blank an area before, and paste the result onto the source after."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def host_lines() -> list[str]:
 
 
 def layer_lines() -> list[str]:
-    """What the comparison at the first load found: our layers on the CPU in float32."""
+    """What the comparison at the first load found for our layers on the CPU in float32."""
     found = self_check.findings()
     if found.failure:
         return [f"FAILED: {found.failure}"]
@@ -98,18 +98,19 @@ def device_lines(clip, clip_vision, vae) -> Iterator[str]:
 
 
 def stock_vision_line() -> str:
-    """How near the host's own CLIP vision comes: what a CLIP_VISION of another loader runs."""
+    """How close the host's own CLIP vision comes, which computes for a CLIP_VISION of another
+    loader."""
     source = read_source("clip_vision", BUNDLE / CLIP_FILE)
     settings = {name: source.config[name] for name in FIELDS}
     settings |= {"model_type": "clip_vision_model", "num_channels": 3}
     try:
-        with tempfile.TemporaryDirectory() as folder:  # older hosts read this from a file only
+        with tempfile.TemporaryDirectory() as folder:  # older hosts read it only from a file
             path = Path(folder) / "config.json"
             path.write_text(json.dumps(settings), encoding="utf-8")
             stock = comfy.clip_vision.ClipVisionModel(str(path))
         stock.load_sd({name: source.weights.fetch(name) for name in source.weights.shapes})
         tokens = conditioning.image_tokens(stock, reference.reference_picture() / 2 + 0.5)
-    except Exception as error:  # it only reports
+    except Exception as error:  # this node only reports
         told = kind_and_reason(error, doctor.LONGEST)
         return f"ComfyUI's own CLIP vision (stock loaders): FAILED: {told}"
     stored = reference.stored_answers(BUNDLE)["clip_vision"]
@@ -121,7 +122,7 @@ def stock_vision_line() -> str:
 
 
 def connected_lines(model, clip, clip_vision, vae) -> Iterator[str]:
-    """What is connected, and whose layers it runs."""
+    """What is connected, and whose layers compute it."""
     if model is not None:
         ours = isinstance(model.model, HostModel)
         kind = "PixWizard" if ours else type(model.model).__name__
@@ -234,7 +235,7 @@ class Check(Node):
             lines.append(painted_line(image))
         except comfy.model_management.InterruptProcessingException:
             raise
-        except Exception as error:  # it only reports
+        except Exception as error:  # this node only reports
             lines.append(f"the bundled parts FAILED: {kind_and_reason(error, doctor.LONGEST)}")
         lines.append(stock_vision_line())
         lines += connected_lines(model, clip, clip_vision, vae)

@@ -54,7 +54,7 @@ def of_one_size(one, other):
 
 
 def two_masks(prediction, truth, prediction_mask, truth_mask, kind):
-    """Two bool masks (B, H, W) from masks where there are any, else from white in pictures."""
+    """Two bool masks (B, H, W): the masks if both are given, else white in the pictures."""
     if prediction_mask is not None and truth_mask is not None:
         return of_one_size(as_masks(prediction_mask) > 0.5, as_masks(truth_mask) > 0.5)
     if prediction is None or truth is None:
@@ -66,7 +66,7 @@ def two_masks(prediction, truth, prediction_mask, truth_mask, kind):
 
 
 def readable(value: float):
-    """A number that JSON has: not a number becomes null, endless a word."""
+    """A number that JSON can hold: NaN becomes null, infinity a word."""
     if math.isnan(value):
         return None
     return round(value, 6) if math.isfinite(value) else str(value)

@@ -29,7 +29,7 @@ def prefix_input(default: str):
 
 
 class Folder:
-    """Where a batch goes: the host's output folder and the names it gives out."""
+    """Where a batch is saved: the host's output folder, and the file names it assigns."""
 
     def __init__(self, prefix: str, width: int, height: int) -> None:
         _check_prefix(prefix)
@@ -37,7 +37,7 @@ class Folder:
             place, self.name, self.number, self.subfolder, _ = folder_paths.get_save_image_path(
                 prefix, folder_paths.get_output_directory(), width, height
             )
-        except Exception as error:  # the host raises a bare Exception, the system what it likes
+        except Exception as error:  # the host raises Exception itself, the system any error
             raise CanvasError(f"no file can be called {prefix!r:.80} here: {error}") from error
         self.place = Path(place)
         self.files: list[dict[str, str]] = []
@@ -65,7 +65,7 @@ class Folder:
 
 
 def _check_prefix(prefix: str) -> None:
-    """A name inside the output folder, on every system. Raises CanvasError."""
+    """Raise CanvasError unless the name stays inside the output folder on every system."""
     posix, windows = PurePosixPath(prefix), PureWindowsPath(prefix)
     rooted = posix.is_absolute() or windows.drive or windows.root or prefix.startswith("~")
     unseen = next((sign for sign in prefix if not sign.isprintable()), None)

@@ -43,11 +43,11 @@ class Guidance:
 
 
 class DualGuider(comfy.samplers.CFGGuider):
-    """Runs only the branches that do not cancel and combines them in the host's x0 space.
+    """Runs only the branches that do not cancel, and combines them in the host's x0 space.
 
     The factors of the branches sum to 1, so combining predictions of the image is the same as
-    combining velocities. Where other nodes patch the guidance, the step between image_only and full
-    is the host's own, so that they act as with a KSampler; see _patched.
+    combining velocities. If other nodes patch the guidance, the host itself guides between
+    image_only and full, so that the patches act as with a KSampler; see _patched.
     """
 
     def set_guidance(self, guidance: Guidance) -> None:
@@ -66,8 +66,8 @@ class DualGuider(comfy.samplers.CFGGuider):
     def sample(self, *args, **kwargs) -> Tensor:
         """Run the host's sampler on noise and latent, its first two arguments.
 
-        Raises SamplingError when they are of a shape that cannot be sampled, a conditioning's area
-        lies outside, or memory runs out.
+        Raises SamplingError when their shape cannot be sampled, a conditioning's area lies outside,
+        or memory runs out.
         """
         noise, latent = args[:2]
         require_latent(latent)
@@ -85,7 +85,7 @@ class DualGuider(comfy.samplers.CFGGuider):
     def predict_noise(self, x: Tensor, timestep: Tensor, model_options=None, seed=None) -> Tensor:
         options = model_options or {}
         guidance = replace(self.guidance, text=self.cfg)
-        # Rounded, because sigma is float32: 0.8 must be inside an interval from time 0.2 on.
+        # Rounded, because sigma is float32: sigma 0.8 must count as time 0.2.
         scales = guidance.scales(round(1.0 - float(timestep.flatten()[0]), 6))
         if patches.guidance_is_patched(options):
             return self._patched(x, timestep, *scales, options, seed)
@@ -94,8 +94,8 @@ class DualGuider(comfy.samplers.CFGGuider):
         return combine(predictions, *scales, guidance.all_channels)
 
     def _run(self, branches, x: Tensor, timestep: Tensor, options: dict) -> list[Tensor]:
-        """Predictions of these branches in one call of the host; None is a placeholder for a
-        branch."""
+        """Predictions of these branches from one call of the host. None in branches stands for a
+        branch to skip."""
         conds = [name and self.conds[COND_KEYS[name]] for name in branches]
         return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)
 
@@ -129,8 +129,9 @@ class DualGuider(comfy.samplers.CFGGuider):
         return guided
 
     def _with_image_step(self, x: Tensor, timestep: Tensor, options: dict):
-        """Options with which the host's guidance also computes image_only - none, in the forward
-        of its own branches unless a patch computes those; and the list that then holds it."""
+        """Options that make the host's guidance also compute image_only - none, and the list that
+        then holds it. It is computed in the forward pass of the other branches unless a patch
+        computes those."""
         found: list[Tensor] = []
         patch = options.get(patches.BRANCH_FUNCTION)
 

@@ -1,5 +1,5 @@
-"""Check the inputs of a sampling run before it begins: the host would fail in the middle of it,
-with an unhelpful error."""
+"""Check the inputs of a sampling run before it begins. Otherwise the host would fail halfway with
+an unhelpful error."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 from ...pixwizard_core.errors import SamplingError
 from ...pixwizard_core.pipeline import LATENT_CELL
 
-MOST = 4096  # pictures of a batch; the host draws noise for all before the one asked for
-PERCENTAGE = "percentage"  # how the host marks an area in shares of the picture
+MOST = 4096  # batch number; the host draws noise for all pictures before it
+PERCENTAGE = "percentage"  # how the host marks an area in fractions of the picture
 
 
 def require_companions(latent: dict) -> None:

@@ -85,7 +85,7 @@ def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider
 def run_sampler(
     guider: DualGuider, latent: dict, levels: torch.Tensor, sampler: str, seed: int
 ) -> dict:
-    """Sample a LATENT through the host: its previews, progress, masks and interruption work.
+    """Sample a LATENT through the host, with its previews, progress, masks and interruption.
 
     Raises SamplingError for a latent that cannot be sampled.
     """

@@ -1,4 +1,4 @@
-"""When a run evaluates the network: steps, time shift and speed, and the resulting noise levels."""
+"""When a run evaluates the network: steps, time shift and speed, and the noise levels they give."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..shared.page_data import used_when
 
 AS_SET = "as set"
 SPEED_CHOICES = (AS_SET, *SPEEDS)
-EVEN = 1e-6  # what half way may be off without being a shift
+EVEN = 1e-6  # tolerance of the middle level without a shift
 
 
 def as_set(socket):
@@ -53,7 +53,7 @@ def shift_input():
 
 
 def speed_input(replaced: str):
-    """The last input, and an optional one, so that older graphs still work."""
+    """The last input, and optional, so that older graphs still work."""
     told = ", ".join(f"{name} {values['steps']}" for name, values in SPEEDS.items())
     return io.Combo.Input(
         "speed",
@@ -76,9 +76,11 @@ def at_speed(
 
 
 def model_shift(model, shift: float):
-    """The model_sampling of a MODEL when another node put a time shift into it, such as
-    ModelSamplingSD3, else None. Raises CheckpointError for another model, and SamplingError for a
-    model_sampling that is no flow's, or when shift, a node's own, is set as well.
+    """The model_sampling of a MODEL if another node, such as ModelSamplingSD3, set a time shift on
+    it, else None.
+
+    Raises CheckpointError for another model. Raises SamplingError for a model_sampling that is not
+    a flow, or when shift, a node's own, is set as well.
     """
     require_pixwizard(model, "the time shift")
     sampling = model.get_model_object("model_sampling")

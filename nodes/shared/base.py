@@ -18,10 +18,10 @@ from .input_kinds import require_kind
 class Node(io.ComfyNode):
     """A node whose `run` gets inputs of the right type, in range and among the choices.
 
-    The host looks at what is typed and not at what comes through a link; 0.3.64 looks at nothing
-    that is posted. So the inputs are checked here, against the node's own schema. execute raises
-    InstructionError naming the input and what it takes, or an input that the node does not have.
-    Inputs that validate_inputs names are left to it, as the host does.
+    The host checks typed values, but not values that come through a link, and 0.3.64 checks nothing
+    that is posted. So inputs are checked here against the node's own schema. execute raises
+    InstructionError with the name of the input and what it takes, or with an input that the node
+    does not have. As in the host, inputs that validate_inputs names are left to it.
     """
 
     @classmethod
@@ -45,8 +45,8 @@ class Node(io.ComfyNode):
 
 @contextmanager
 def float32_by_default() -> Iterator[None]:
-    """torch's own default dtype inside the block. Another extension may have set a different one
-    for the whole process, and the host builds autoencoders and noise levels in the default."""
+    """Use torch's own default dtype inside the block. Another extension may have changed it for the
+    whole process, and the host makes autoencoders and noise levels in the default dtype."""
     before = torch.get_default_dtype()
     if before == torch.float32:
         yield
@@ -65,9 +65,9 @@ def own_check(node: type[Node], id: str) -> bool:
 
 
 def checked_input(value, socket, own: bool):
-    """The value of an input, as a plain int where it is a whole number.
+    """The value of an input; a plain int for a whole number.
 
-    socket: the input, as the schema has it. own: the node checks its choice itself. Raises
+    socket: the input in the schema. own: the node checks its choices itself. Raises
     InstructionError for another type, a number out of range, or a choice that is not offered.
     """
     require_kind(value, socket.io_type, socket.id)
@@ -84,7 +84,7 @@ def checked_input(value, socket, own: bool):
 
 
 def is_real(value: object) -> TypeGuard[float]:
-    """Whether a value can be compared with numbers; NumPy's and whole ones can."""
+    """Whether a value can be compared with numbers, NumPy's included."""
     return isinstance(value, Real)
 
 

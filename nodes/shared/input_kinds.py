@@ -1,4 +1,4 @@
-"""Check that a value has its input's type: some hosts pass on whatever is posted."""
+"""Check that a value has its input's type, since some hosts pass on whatever is posted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLAIN = (str, int, float, list, tuple, dict, type(None))  # what JSON can hold
 
 
 def is_conditioning(value) -> bool:
-    """[[features, {...}], ...], as every node of the host that makes one does."""
+    """Whether a value is [[features, {...}], ...], as every node of the host makes it."""
     return isinstance(value, list) and all(
         isinstance(entry, (list, tuple))
         and len(entry) == 2
@@ -25,7 +25,7 @@ def is_conditioning(value) -> bool:
 
 
 def is_whole(value) -> bool:
-    """Whether int(value) is the same number, NumPy's included, which other nodes hand out."""
+    """Whether int(value) is the same number. NumPy's numbers count, which other nodes output."""
     return isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
 
 

@@ -74,7 +74,7 @@ def palette_text():
 
 
 def palette_of(name: str, text: str = ""):
-    """The palette chosen, or the one written down. Raises InstructionError or DecodeError."""
+    """The palette chosen, or the one in text. Raises InstructionError or DecodeError."""
     if text.strip():
         return palettes.read_palette(text, "your palette")
     return palettes.bundled_palette(name)

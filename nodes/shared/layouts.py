@@ -17,11 +17,11 @@ CHANNELS = (1, 2, 3, 4)  # grey or RGB, each with transparency or without
 
 
 def to_channels_first(image: Tensor) -> Tensor:
-    """Host IMAGE (B, H, W, C), or (H, W, C), -> (B, C, H, W), the same values.
+    """Host IMAGE (B, H, W, C), or (H, W, C), -> (B, C, H, W) with the same values.
 
-    Grey pictures without an axis of channels, (B, H, W) or (H, W), get one channel: with three axes
-    the last one tells, since a colour picture has 1 to 4 channels there. Raises CanvasError that
-    says what the axes are and how to mend it for every other shape.
+    Grey pictures without a channel axis, (B, H, W) or (H, W), get one channel. With three axes the
+    last one decides, because a colour picture has 1 to 4 channels there. For every other shape,
+    raises CanvasError that says what the axes are and what to do.
     """
     if image.ndim == 2 or (image.ndim == 3 and image.shape[-1] not in CHANNELS):
         image = image[..., None]
@@ -87,11 +87,10 @@ def as_masks(mask: Tensor) -> Tensor:
 
 
 def to_mask(mask: Tensor | None, image_01: Tensor) -> Tensor | None:
-    """Any mask a host node hands out -> (B, H, W) float32 0..1 of the picture (B, 3, H, W), or
-    None.
+    """Any mask of a host node -> (B, H, W) float32 0..1 of the picture (B, 3, H, W), or None.
 
-    Accepts (H, W), (B, H, W), (B, 1, H, W) and (B, H, W, 1). One mask serves a whole batch; another
-    size is resized; the host's empty 64x64 mask counts as none. Raises CanvasError for anything
+    Takes (H, W), (B, H, W), (B, 1, H, W) and (B, H, W, 1). One mask serves a whole batch, another
+    size is resized, and the host's empty 64x64 mask counts as none. Raises CanvasError for anything
     else.
     """
     if mask is None or images.is_no_mask(mask):

@@ -1,4 +1,4 @@
-"""Data for the page beyond the schema, so that it does not repeat what Python defines."""
+"""Data for the page beyond the schema, so that the page does not repeat what Python defines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def for_page(socket, data: dict):
 def used_when(socket, **choices: list):
     """The input, shown only while each other input named has one of these values.
 
-    It keeps its value while it is hidden, and is shown whenever a link decides.
+    It keeps its value while hidden, and is always shown if one of the others is linked.
     """
     return for_page(socket, {"used_when": choices})
 

@@ -1,5 +1,4 @@
-"""Socket types that the host does not have in every version. Their names are saved in workflows:
-never rename."""
+"""Socket types that not every version of the host has. Workflows save their names: never rename."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """What a node shows of its result: small pictures in the host's temp folder, and the data with
 which web/picture_view.js draws them.
 
-Each function gives {"pixwizard_view": [one entry for each picture]}, a node's UI output: the host
-sends it to the page and keeps it in the run's history, so a page that is loaded again draws the
-same. A view is a service, never a reason for a run to fail: without a place to write there is none.
+Each function returns {"pixwizard_view": [one entry for each picture]}, a node's UI output. The host
+sends it to the page and keeps it in the run's history, so a reloaded page draws the same. A view
+never makes a run fail: if nothing can be written, there is no view.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ...pixwizard_core.files.picture_files import replace_file
 KEY = "pixwizard_view"
 FOLDER = "pixwizard"  # inside the host's temp folder, which the host empties when it starts
 LARGEST_PX = 1024  # longer side of what is sent to the page
-MOST_PICTURES = 16  # of a batch; the page leafs through them
+MOST_PICTURES = 16  # of a batch; the page shows one at a time
 LEVELS = 65535  # numbers travel as 16 bits, high byte in red and low byte in green
 
 View = dict[str, list]
@@ -35,11 +35,11 @@ View = dict[str, list]
 def measured(
     picture_01: Tensor, values: Tensor, unit: str, limits: tuple[float, float] | None = None
 ) -> View:
-    """A picture whose pixels have a value that the page reads out under the pointer.
+    """A picture whose pixels have a value that the page shows at the pointer.
 
     picture_01: (B, 3, H, W). values: (B, H, W), finite. unit: "m", or "" for relative numbers.
-    limits: metres of 1 = near and of 0 = far; the page then tells that number as well, since metres
-    are only as right as the range they were made with.
+    limits: metres of 1 = near and of 0 = far. The page shows them too, because metres are only as
+    right as this range.
     """
     low, high = float(values.min()), float(values.max())
     span = high - low or 1.0
@@ -60,7 +60,7 @@ def measured(
 
 
 def classes(picture_01: Tensor, labels: Tensor, names: dict[int, str]) -> View:
-    """A class picture (B, 3, H, W) whose labels (B, H, W) the page names under the pointer."""
+    """A class picture (B, 3, H, W) whose labels (B, H, W) the page names at the pointer."""
 
     def entry(i: int) -> dict:
         return {
@@ -119,7 +119,7 @@ def pair(before_01: Tensor, after_01: Tensor, names: tuple[str, str]) -> View:
 
 
 def _view(maps: Tensor, entry, count: int | None = None) -> View:
-    """Entries of the first pictures, with the size in px that positions are told in."""
+    """Entries of the first pictures, with the size in px to which positions refer."""
     size = {"width": maps.shape[-1], "height": maps.shape[-2]}
     shown = range(min(len(maps) if count is None else count, MOST_PICTURES))
     try:
@@ -142,7 +142,8 @@ def _small(maps: Tensor, exact: bool = False) -> Tensor:
 
 
 def _rim(selected: Tensor) -> Tensor:
-    """The inner edge of a selection (H, W) bool, so that it shows on things of its own colour."""
+    """The inner edge of a selection (H, W) bool, which makes it visible on things of its own
+    colour."""
     thick = max(1, max(selected.shape) // 300)
     outside = (~selected).float()[None, None]
     return (max_pool2d(outside, 2 * thick + 1, 1, thick)[0, 0] > 0).logical_and(selected).cpu()

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.test_names import NO_NAMES
 from tests.support.paths import CORE, ROOT
 
-# A type is a thing. These say only that something happened to it.
-NO_THINGS = ("Found", "Made", "Drawn", "Looked", "Handed", "Told", "Given", "Padded")
 FILES = sorted((ROOT / "nodes").rglob("*.py"))
 
 
@@ -26,7 +25,7 @@ def is_node(one: ast.ClassDef) -> bool:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_type_of_nodes_is_named_after_a_thing(path):
-    assert not {one.name for one in defined(path, ast.ClassDef)} & set(NO_THINGS)
+    assert not {one.name for one in defined(path, ast.ClassDef)} & NO_NAMES
 
 
 def test_types_of_nodes_have_names_of_their_own():
