@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..errors import PixWizardError
+from ..tasks import TRAINED, read_phrasing
+from .wording import add_phrasing_option
 
 TEXT = "how much answers to films of the demo world flicker, depending on how frames start"
 
@@ -20,6 +22,7 @@ def add_films(commands) -> None:
     parser.add_argument(
         "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
     )
+    add_phrasing_option(parser)
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
 
 
@@ -36,7 +39,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if unknown := set(chosen) - set(FILM_TASKS):
         raise PixWizardError(f"films are scored in {', '.join(FILM_TASKS)}, not {min(unknown)}")
     bundle = load_small(arguments.bundle, arguments.device)
-    rows = measure(bundle, chosen, arguments.count, arguments.frames)
+    phrasing = read_phrasing(arguments.phrasing or TRAINED)
+    rows = measure(bundle, chosen, arguments.count, arguments.frames, phrasing)
+    asked = {row["task"]: row["instruction"] for row in rows}
+    said = ", ".join(f"{task} “{sentence}”" for task, sentence in asked.items())
+    print(f"Asked as: {said}\n")
     print("| task | steps | frames start from | flicker, of 255 | error |\n|---|---|---|---|---|")
     for row in rows:
         cells = [row["task"], str(row["steps"]), row["way"]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,32 +35,46 @@ def frame_error(task: str, answers_01: Tensor, views: Views) -> float:
     return 1 - metrics.pixel_accuracy(labels, views.classes + 1)
 
 
-def measure(bundle, tasks: Sequence[str], scenes: int, frames: int) -> list[dict]:
-    """Rows of task, steps, way, flicker (grey steps of 255) and error, the last two as means over
-    scenes."""
+def measure(
+    bundle,
+    tasks: Sequence[str],
+    scenes: int,
+    frames: int,
+    phrasing: Mapping[str, Any] = MappingProxyType({}),
+) -> list[dict]:
+    """Rows of task, instruction, steps, way, flicker (grey steps of 255) and error, the last two as
+    means over scenes. phrasing: as tasks.read_phrasing() gives it; nothing asks as the model was
+    trained."""
     rows = []
     films = [moving_scene(number, frames) for number in range(scenes)]
     for task in tasks:
+        sentence = instruction(task, **phrasing, taught=bundle.taught)
         for way, start in WAYS.items():
-            found = [_one(bundle, task, film, start, number) for number, film in enumerate(films)]
+            found = [
+                _one(bundle, task, sentence, film, start, number)
+                for number, film in enumerate(films)
+            ]
             flickers, errors = (list(column) for column in zip(*found, strict=True))
             steps = bundle.settings_of(task).steps
-            told = {"task": task, "steps": steps, "way": way}
+            told = {"task": task, "instruction": sentence, "steps": steps, "way": way}
             rows.append({**told, "flicker": mean(flickers), "error": mean(errors)})
     return rows
 
 
-def _one(bundle, task: str, film: Views, start: float | None, number: int) -> tuple[float, float]:
-    answers = torch.cat(paint_film(bundle, task, film.rgb, start, number))
+def _one(
+    bundle, task: str, sentence: str, film: Views, start: float | None, number: int
+) -> tuple[float, float]:
+    answers = torch.cat(paint_film(bundle, task, sentence, film.rgb, start, number))
     return flicker(answers, static_regions(film.rgb)), frame_error(task, answers, film)
 
 
 def paint_film(
-    bundle, task: str, frames_01: Tensor, start: float | None, seed: int
+    bundle, task: str, sentence: str, frames_01: Tensor, start: float | None, seed: int
 ) -> list[Tensor]:
-    """Answers (1, 3, H, W) to the frames (T, 3, H, W) of a film. start: None gives each frame noise
-    of its own; otherwise all share it, and begin so far towards the previous result."""
-    sentence, settings = instruction(task, taught=bundle.taught), bundle.settings_of(task)
+    """Answers (1, 3, H, W) to the frames (T, 3, H, W) of a film, all asked by one sentence. start:
+    None gives each frame noise of its own; otherwise all share it, and begin so far towards the
+    previous result."""
+    settings = bundle.settings_of(task)
     canvas = plan(frames_01.shape[-1], frames_01.shape[-2], centres_for(None, bundle.centres))
     answers, before = [], None
     for number, frame in enumerate(frames_01):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from ..canvas.images import to_image_01, to_pixels
 from ..generate import SampleSettings
 from ..pipeline import Bundle, Request, run
 from ..presets import AUTO, with_preset
-from ..tasks import instruction
+from ..tasks import Fields, instruction
 from ..taught import Taught, taught_by
 from ..weights.checkpoint import open_checkpoint
 from ..world.examples import WORLD_TASKS, Examples
@@ -163,7 +163,7 @@ def score_task(
 def as_trained(examples: Examples, taught: Taught) -> Examples:
     """The same examples, asked for as a model was in training."""
     sentences = [
-        instruction(task, **words, taught=taught)
+        instruction(task, **cast(Fields, words), taught=taught)
         for task, words in zip(examples.tasks, examples.words, strict=True)
     ]
     return replace(examples, instructions=sentences)

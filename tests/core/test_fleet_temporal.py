@@ -103,8 +103,11 @@ def test_evaluate_prints_flicker(bundle, capsys, monkeypatch):
     words = ["evaluate", "films", "--frames", "2", "--count", "1", "--tasks", "depth"]
     assert cli.main(words) == 0
     out = capsys.readouterr().out
+    assert out.startswith("Asked as: depth “Estimate the depth map of this picture.”\n")
     assert "| depth | 2 | independent |" in out
     assert "| depth | 2 | warm 0.5 |" in out
+    assert cli.main([*words, "--phrasing", "3"]) == 0
+    assert capsys.readouterr().out.startswith("Asked as: depth “Draw the depth of the scene.”\n")
     assert cli.main(["evaluate", "films", "--frames", "1"]) == 2
     assert cli.main(["evaluate", "films", "--tasks", "mask"]) == 2
 
