@@ -15,7 +15,7 @@ from ...pixwizard_core.decode.read_boxes import XYXY
 from ...pixwizard_core.seeds import LARGEST_SEED
 from ...pixwizard_core.tasks import instruction
 from ...pixwizard_core.world import Scenes, Views, captions, pictures, refer, render, sample_scenes
-from ...pixwizard_core.world.example_tasks import SPOILS
+from ...pixwizard_core.world.damage import FAULTS
 from ...pixwizard_core.world.scenes import MAX_OBJECTS
 from ..host.versions import schema
 from ..shared import sockets
@@ -24,7 +24,7 @@ from ..shared.inputs import bbox_format
 from ..shared.layouts import from_image_01, from_mask
 
 UNSPOILED = "none"
-DAMAGES = (UNSPOILED, *SPOILS)
+DAMAGES = (UNSPOILED, *FAULTS)
 
 
 def name_an_object(scenes: Scenes, views: Views, seed: int) -> tuple[str, int]:
@@ -151,7 +151,7 @@ class DemoScene(Node):
         )
         spoiled = views.rgb
         if damage != UNSPOILED:
-            spoiled = SPOILS[damage](views, torch.Generator().manual_seed(seed))
+            spoiled = FAULTS[damage](views.rgb, views.depth_m, torch.Generator().manual_seed(seed))
         boxes = [Box(tuple(box), 1.0) for box in mask_boxes(mask).tolist()] if number >= 0 else []
         return io.NodeOutput(
             from_image_01(views.rgb),

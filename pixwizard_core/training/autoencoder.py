@@ -4,7 +4,9 @@
 
 writes DIR/vae.safetensors (float16, statistics in its header), DIR/train_vae.json (settings,
 progress, PSNR per picture kind) and DIR/checkpoint.pt, from which the same command goes on when it
-was stopped.
+was stopped. `--start FILE` goes on from a finished autoencoder, and `--photographs 0.3` takes that
+share of the pictures from the photographs of world/photographs.csv (pip install scikit-image
+matplotlib).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ..encoders.taesd import Autoencoder, save_autoencoder
+from ..encoders.vae import load_latent_coder
 from ..files.data_files import write_json
 from ..seeds import seed_argument
 from .vae_pictures import CropSource, Pictures, generator_for
@@ -67,12 +70,14 @@ def train_vae(
     kinds: Callable[[int, int, int, torch.Generator, torch.device], dict[str, Tensor]]
     | None = None,
     settings: VaeSettings | None = None,
+    start: Autoencoder | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict:
     """Train, then write vae.safetensors, train_vae.json and checkpoint.pt into out_dir.
 
     Ends after `minutes` of this run and its predecessors together, or after `steps`, whichever
-    comes first. pictures and kinds default to the demo world's mix. Returns what the JSON holds.
+    comes first. pictures and kinds default to the demo world's mix. start: a finished model to go
+    on from; a checkpoint in out_dir comes first. Returns what the JSON holds.
     Raises FloatingPointError when the loss stops being a number.
     """
     if minutes is None and steps is None:
@@ -82,6 +87,8 @@ def train_vae(
     out_dir.mkdir(parents=True, exist_ok=True)
     checkpoint = out_dir / "checkpoint.pt"
     trainer = VaeTrainer(settings, device=device, seed=seed)
+    if start is not None:
+        trainer.start_from(start)
     before, history = trainer.load(checkpoint) if resume and checkpoint.is_file() else (0.0, [])
 
     def elapsed() -> float:
@@ -159,6 +166,45 @@ def world_pictures() -> Pictures:
     return picture_mix
 
 
+def with_photographs(share: float) -> Pictures:
+    """The demo world's mix, with a share (0..1) of the pictures taken from photographs."""
+    from ..world.mixture import picture_mix
+    from ..world.photograph_tasks import photograph_mix
+
+    def pictures(
+        count: int, height: int, width: int, generator: torch.Generator, device: torch.device
+    ) -> Tensor:
+        photos = round(count * share)
+        parts = [picture_mix(count - photos, height, width, generator, device)]
+        if photos:
+            parts.append(photograph_mix(photos, height, width, generator, device))
+        return torch.cat(parts)
+
+    return pictures
+
+
+def photograph_kinds(
+    count: int, height: int, width: int, generator: torch.Generator, device: torch.device
+) -> dict[str, Tensor]:
+    """`count` pieces of each photograph that is never trained on, by its name."""
+    from ..world.photographs import HOLD_OUT, photographs, pieces
+
+    names = [photograph.name for photograph in photographs(HOLD_OUT)]
+    drawn = pieces(count * len(names), height, width, generator, use=HOLD_OUT).to(device)
+    return {f"photograph {name}": drawn[i :: len(names)] for i, name in enumerate(names)}
+
+
+def world_and_photographs(
+    count: int, height: int, width: int, generator: torch.Generator, device: torch.device
+) -> dict[str, Tensor]:
+    """world_kinds and photograph_kinds together."""
+    size = (count, height, width)
+    return {
+        **world_kinds(*size, generator, device),
+        **photograph_kinds(*size, generator, device),
+    }
+
+
 def world_kinds(
     count: int, height: int, width: int, generator: torch.Generator, device: torch.device
 ) -> dict[str, Tensor]:
@@ -199,11 +245,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--compile", action="store_true", help="torch.compile both halves: worth it for long runs"
     )
+    parser.add_argument("--start", help="a finished autoencoder's file to go on from")
+    parser.add_argument(
+        "--photographs", type=float, default=0.0, help="share of pictures that are photographs'"
+    )
+    parser.add_argument("--rate", type=float, help="highest learning rate (default 8e-4)")
     parser.add_argument("--fresh", action="store_true", help="ignore an earlier checkpoint")
     chosen = parser.parse_args(arguments)
     settings = replace(
         settings_for(torch.device(chosen.device), chosen.batch_size), compile=chosen.compile
     )
+    if chosen.rate is not None:
+        settings = replace(settings, learning_rate=chosen.rate)
+    shows = chosen.photographs > 0
     train_vae(
         chosen.out,
         chosen.minutes,
@@ -212,6 +266,9 @@ def main(arguments: list[str] | None = None) -> None:
         resume=not chosen.fresh,
         steps=chosen.steps,
         settings=settings,
+        start=load_latent_coder(chosen.start).model if chosen.start else None,
+        pictures=with_photographs(chosen.photographs) if shows else None,
+        kinds=world_and_photographs if shows else None,
         report=lambda line: print(line, flush=True),
     )
 

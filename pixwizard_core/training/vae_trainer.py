@@ -161,6 +161,22 @@ class VaeTrainer:
         return loss.detach()
 
     @torch.no_grad()
+    def start_from(self, model: Autoencoder) -> None:
+        """Go on from a finished model. Its normalisation is folded into its weights and stays as it
+        is, so that its latents keep their meaning; averaging begins at once."""
+        self.net.load_state_dict(model.state_dict())
+        self.norm.mean.zero_()
+        self.norm.std.fill_(1)
+        self.norm.frozen = True
+        self.begin_average()
+
+    def begin_average(self) -> None:
+        """Average the weights from here on."""
+        self.average = {
+            name: value.detach().clone() for name, value in self.net.state_dict().items()
+        }
+
+    @torch.no_grad()
     def freeze(self, batches: list[Tensor]) -> None:
         """Fix the statistics to those of these crops and begin averaging weights from here."""
         means = squares = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -178,9 +194,7 @@ class VaeTrainer:
         self.norm.mean.copy_(mean)
         self.norm.std.copy_((squares / pixels - mean.square()).clamp_min(1e-10).sqrt())
         self.norm.frozen = True
-        self.average = {
-            name: value.detach().clone() for name, value in self.net.state_dict().items()
-        }
+        self.begin_average()
 
     @torch.no_grad()
     def update_average(self) -> None:

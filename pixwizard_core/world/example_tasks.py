@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from . import degrade, edges, holes, pictures
+from .damage import FAULTS
 from .edits import EDITS, NAMED_EDITS
 from .mixture import colour_values
 from .render import Views
@@ -70,7 +71,8 @@ def control(kind: str):
 
 def restore(spoil):
     def make(batch: Batch) -> Pairs:
-        return Pairs(spoil(batch.views, batch.generator), batch.views.rgb, _silent(batch))
+        rgb = batch.views.rgb
+        return Pairs(spoil(rgb, batch.views.depth_m, batch.generator), rgb, _silent(batch))
 
     return make
 
@@ -181,19 +183,6 @@ def free_edit(batch: Batch) -> Pairs:
     return result
 
 
-SPOILS = {
-    "denoise": lambda v, g: degrade.noise(v.rgb, g),
-    "derain": lambda v, g: degrade.rain(v.rgb, g),
-    "desnow": lambda v, g: degrade.snow(v.rgb, g),
-    "dehaze": lambda v, g: degrade.haze(v.rgb, v.depth_m, g),
-    "deblur": lambda v, g: degrade.blur(v.rgb, g),
-    "deshadow": lambda v, g: degrade.shadow(v.rgb, g),
-    "lowlight": lambda v, g: degrade.low_light(v.rgb, g),
-    "demoire": lambda v, g: degrade.moire(v.rgb, g),
-    "watermark": lambda v, g: degrade.watermark(v.rgb, g),
-    "superres": lambda v, g: degrade.low_resolution(v.rgb, g),
-}
-
 NAMING = (
     "mask",
     "highlight",
@@ -210,7 +199,7 @@ MAKERS = {
     "edit": free_edit,
     "inpaint": inpaint,
     "outpaint": outpaint,
-    **{kind: restore(spoil) for kind, spoil in SPOILS.items()},
+    **{kind: restore(spoil) for kind, spoil in FAULTS.items()},
     **{f"from_{kind}": control(kind) for kind in MAPS},
     "text2image": text2image,
 }
