@@ -27,6 +27,12 @@ def add_train(commands) -> None:
     budget.add_argument("--steps", type=int, help="train this many steps, however long it takes")
     budget.add_argument("--batch", type=int, help="samples a step")
     budget.add_argument("--scenes", type=int, help="scenes to make and reuse")
+    budget.add_argument(
+        "--photographs", type=int, help="pieces of photographs to make and reuse, beside the scenes"
+    )
+    budget.add_argument(
+        "--autoencoder", help="file whose latents the model is trained in (default: the bundled)"
+    )
     budget.add_argument("--tasks", help="tasks of every scene, with commas")
     budget.add_argument(
         "--start", help='folder of weights to continue from, "bundled", or "" for none'
@@ -90,7 +96,7 @@ def _changes(arguments: argparse.Namespace) -> dict:
 
     from ..evaluation.score_report import tasks_of
 
-    data = given("scenes")
+    data = given("scenes", "photographs", "autoencoder")
     budget = {"steps": 0} if arguments.minutes and not arguments.steps else {}
     if arguments.tasks:
         data["tasks"] = tasks_of(arguments.tasks)

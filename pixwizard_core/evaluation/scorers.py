@@ -273,7 +273,7 @@ def score_controlled(painted: Tensor, examples: Examples) -> Scores:
 
 RESTORED = (
     *("denoise", "derain", "dehaze", "deblur", "desnow", "deshadow", "lowlight", "demoire"),
-    *("watermark", "superres"),
+    *("watermark", "superres", "reflection", "restore", "restore_captioned", "recolour_photo"),
 )
 LINES = ("canny", "hed", "sketch", "lineart")
 MAPS = ("depth", "normal", "segmentation", *LINES, "pose")
@@ -292,6 +292,6 @@ SCORERS: dict[str, Scorer] = {
     **dict.fromkeys(("remove", "replace", "background", "style", "edit"), score_edit),
     **dict.fromkeys(("inpaint", "outpaint"), score_hole),
     **dict.fromkeys(RESTORED, score_restored),
-    **{f"from_{kind}": score_controlled for kind in MAPS},
+    **{f"from_{kind}": score_controlled for kind in (*MAPS, "any")},
     "text2image": score_named_colours,
 }

@@ -174,8 +174,9 @@ def with_photographs(share: float) -> Pictures:
     def pictures(
         count: int, height: int, width: int, generator: torch.Generator, device: torch.device
     ) -> Tensor:
-        photos = round(count * share)
-        parts = [picture_mix(count - photos, height, width, generator, device)]
+        photos, parts = round(count * share), []
+        if photos < count:
+            parts.append(picture_mix(count - photos, height, width, generator, device))
         if photos:
             parts.append(photograph_mix(photos, height, width, generator, device))
         return torch.cat(parts)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..world.examples import WORLD_TASKS
-from .dataset import TASK_IDS, Samples
+from .dataset import PHOTOGRAPHS, TASK_IDS, Group, Samples
 
 SPECIAL_TOKENS = 3  # padding, end and start come first in the bundled tokenizer
 
@@ -26,6 +26,7 @@ class TrainSettings:
     share of the run; all places alike then take away the bias of it. shares: task -> how often it
     is drawn, in the place of the world's own share. freeze_vision: leave the image encoder as it
     is, so that each picture goes through it once in the whole run.
+    photographs: share of the steps that are of photographs, where there are samples of them.
     garble_words: largest share of a sentence's words that are replaced by random ones, so that
     sentences never seen are understood by the words they share with seen ones.
     """
@@ -48,6 +49,7 @@ class TrainSettings:
     focus_until: float = 0.7
     garble_words: float = 0.0
     freeze_vision: bool = False
+    photographs: float = 0.0
     shares: Mapping[str, float] = field(default_factory=dict)
     time_mean: float = -0.4
     time_spread: float = 1.2
@@ -121,38 +123,51 @@ def task_weights(settings: TrainSettings, progress: float) -> Tensor:
 
 
 class Sampler:
-    """Draws batches of one picture size at a time, tasks by their weights."""
+    """Draws batches of one group at a time, of rooms or of photographs as settings say, groups by
+    their samples, tasks by their weights."""
 
     def __init__(
         self,
-        samples: dict[tuple[int, int], Samples],
+        samples: dict[Group, Samples],
         empty: tuple[Tensor, Tensor, Tensor],
         look: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.samples, self.empty = samples, empty
         self.known = (
-            {size: KnownTokens(data, look) for size, data in samples.items()} if look else {}
+            {group: KnownTokens(data, look) for group, data in samples.items()} if look else {}
         )
-        self.buckets = list(samples)
-        self.shares = torch.tensor([float(len(samples[bucket])) for bucket in self.buckets])
+        self.groups = list(samples)
+        self.sizes = torch.tensor([float(len(samples[group])) for group in self.groups])
+        self.of_photographs = torch.tensor([g.source == PHOTOGRAPHS for g in self.groups])
         known = [TASK_IDS.index(name) for name in WORLD_TASKS]
         self.order, self.counts = {}, {}
-        for bucket, data in samples.items():
+        for group, data in samples.items():
             rows = [(data.task == index).nonzero()[:, 0] for index in known]
-            self.order[bucket] = torch.cat(rows)
-            self.counts[bucket] = torch.tensor([len(row) for row in rows])
+            self.order[group] = torch.cat(rows)
+            self.counts[group] = torch.tensor([len(row) for row in rows])
+
+    def shares(self, photographs: float) -> Tensor:
+        """How often each group is drawn when that share of the steps is of photographs. Where only
+        one kind has samples, it has all steps."""
+        totals = [(self.sizes * kind).sum() for kind in (self.of_photographs, ~self.of_photographs)]
+        if not min(totals):
+            return self.sizes
+        return self.sizes * torch.where(
+            self.of_photographs, photographs / totals[0], (1 - photographs) / totals[1]
+        )
 
     def draw(
         self, settings: TrainSettings, progress: float, generator: torch.Generator
     ) -> TrainingBatch:
-        bucket = self.buckets[int(torch.multinomial(self.shares, 1, generator=generator))]
-        data, counts = self.samples[bucket], self.counts[bucket]
+        shares = self.shares(settings.photographs)
+        group = self.groups[int(torch.multinomial(shares, 1, generator=generator))]
+        data, counts = self.samples[group], self.counts[group]
         weights = task_weights(settings, progress) * (counts > 0)
         tasks = torch.multinomial(weights, settings.batch, replacement=True, generator=generator)
         spots = torch.rand(settings.batch, generator=generator, dtype=torch.float64)
         places = (counts.cumsum(0) - counts)[tasks] + (spots * counts[tasks]).long()
-        index = self.order[bucket][places.to(data.task.device)]
-        tokens = self.known[bucket][index] if self.known else None
+        index = self.order[group][places.to(data.task.device)]
+        tokens = self.known[group][index] if self.known else None
         return assemble(data, index, settings, generator, self.empty, tokens)
 
 
@@ -179,14 +194,10 @@ def assemble(
     mask = torch.arange(ids.shape[1], device=device) < data.lengths[index, which][:, None]
     clip_ids = data.clip_ids[index, which].long()
     if settings.garble_words:
-        ids, clip_ids = (
-            garble(rows, settings.garble_words, generator) for rows in (ids, clip_ids)
-        )
+        ids, clip_ids = (garble(rows, settings.garble_words, generator) for rows in (ids, clip_ids))
     width = ids.shape[1] - empty_ids.shape[1]
     ids = torch.where(drop_text[:, None], nn.functional.pad(empty_ids.long(), (0, width)), ids)
-    mask = torch.where(
-        drop_text[:, None], nn.functional.pad(empty_mask.bool(), (0, width)), mask
-    )
+    mask = torch.where(drop_text[:, None], nn.functional.pad(empty_mask.bool(), (0, width)), mask)
     clip_ids = torch.where(drop_text[:, None], empty_clip.long(), clip_ids)
     return TrainingBatch(
         pictures=in_range(data.pictures[index]) if tokens is None else None,

@@ -1,7 +1,8 @@
 """Training samples of the demo world, encoded once and stored where training reads them.
 
 A sample is what a step needs and nothing else: the input picture (for the image encoder), the
-latents of input and target, and the token ids of a few instructions that ask for the same.
+latents of input and target, and the token ids of a few instructions that ask for the same. Samples
+of rooms and samples of photographs are kept apart, so that training decides how often it sees each.
 """
 
 from __future__ import annotations
@@ -11,18 +12,22 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
 from ..encoders.text import TextEncoder, Tokenizers
-from ..encoders.tiny import load_tokenizer_only, load_vae
-from ..encoders.vae import LatentCoder, TaesdCoder
+from ..encoders.tiny import BUNDLE, VAE_FILE, load_tokenizer_only
+from ..encoders.vae import LatentCoder, TaesdCoder, load_latent_coder
 from ..errors import PixWizardError
 from ..tasks import TASKS
 from ..world import sample_scenes
 from ..world.examples import WORLD_TASKS, make_examples
+from ..world.mixture import device_generator
+from ..world.photograph_tasks import PHOTOGRAPH_TASKS, show
+from ..world.photographs import pieces
 from ..world.wordings import ask
 from .fast_ops import channels_last
 
@@ -30,6 +35,15 @@ from .fast_ops import channels_last
 BUCKETS = ((128, 128), (112, 144), (144, 112), (96, 160), (160, 96))
 BUCKET_SHARES = (0.5, 0.15, 0.15, 0.1, 0.1)
 TASK_IDS = tuple(TASKS)
+ROOMS, PHOTOGRAPHS = "rooms", "photographs"
+
+
+class Group(NamedTuple):
+    """Samples that one step can draw together: of one size, of rooms or of photographs."""
+
+    height: int
+    width: int
+    source: str = ROOMS
 
 
 @dataclass
@@ -104,13 +118,14 @@ def asked(
     )
 
 
-def draw_tasks(count: int, generator: torch.Generator) -> list[str]:
+def draw_tasks(
+    count: int, generator: torch.Generator, among: Sequence[str] = tuple(WORLD_TASKS)
+) -> list[str]:
     """Task ids for the scenes of a chunk. Drawn flatter than the training weights (their square
     root), so that rare tasks have enough different samples; training draws by the true weights."""
-    weights = torch.tensor([weight for weight, _ in WORLD_TASKS.values()]).sqrt()
+    weights = torch.tensor([WORLD_TASKS[task][0] for task in among]).sqrt()
     picks = torch.multinomial(weights, count, replacement=True, generator=generator)
-    names = list(WORLD_TASKS)
-    return [names[pick] for pick in picks.tolist()]
+    return [among[pick] for pick in picks.tolist()]
 
 
 class Encoder:
@@ -159,35 +174,70 @@ def produce(
         examples = make_examples([task] * scenes, rooms, *bucket, generator, device)
         if not encode.known:
             encode(examples.truth["rgb"], remember=True)
-        parts.append(
-            EncodedExamples(
-                pictures=(examples.inputs * 255).round().byte().cpu(),
-                source=encode(examples.inputs),
-                target=encode(examples.targets),
-                task=torch.full((scenes,), TASK_IDS.index(task), dtype=torch.int16),
-                words=examples.words,
-            )
-        )
+        parts.append(encoded(task, examples.inputs, examples.targets, examples.words, encode))
     return EncodedExamples.cat(parts)
 
 
-def plan(scenes: int, chunk: int) -> list[tuple[int, tuple[int, int], int]]:
-    """(index, bucket, scenes) of the chunks that make a number of scenes."""
-    chunks = []
-    for bucket, share in zip(BUCKETS, BUCKET_SHARES, strict=True):
-        left = round(scenes * share)
-        while left > 0:
-            chunks.append((len(chunks), bucket, min(chunk, left)))
-            left -= chunk
+@torch.no_grad()
+def produce_photographs(
+    bucket: tuple[int, int], count: int, tasks: Sequence[str], seed: int, vae: LatentCoder, device
+) -> EncodedExamples:
+    """One example of each task for each of some pieces of photographs, like produce()."""
+    generator = torch.Generator().manual_seed(seed)
+    shown = pieces(count, *bucket, generator).to(device)
+    local = device_generator(generator, device)
+    encode, parts = Encoder(vae), []
+    encode(shown, remember=True)
+    for task in tasks:
+        made = show(task, shown, local)
+        parts.append(encoded(task, made.inputs, made.targets, [{}] * count, encode))
+    return EncodedExamples.cat(parts)
+
+
+def encoded(
+    task: str, inputs: Tensor, targets: Tensor, words: list[dict[str, str]], encode: Encoder
+) -> EncodedExamples:
+    """Examples of one task, pictures (n, 3, H, W) in 0..1, as they are stored."""
+    return EncodedExamples(
+        pictures=(inputs * 255).round().byte().cpu(),
+        source=encode(inputs),
+        target=encode(targets),
+        task=torch.full((len(inputs),), TASK_IDS.index(task), dtype=torch.int16),
+        words=words,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What is made at a time: a number of scenes, or of pieces of photographs, of one group."""
+
+    index: int
+    group: Group
+    count: int
+
+
+def plan(scenes: int, chunk: int, photographs: int = 0) -> list[Chunk]:
+    """The chunks that make a number of scenes and of pieces of photographs."""
+    chunks: list[Chunk] = []
+    for source, total in ((ROOMS, scenes), (PHOTOGRAPHS, photographs)):
+        for bucket, share in zip(BUCKETS, BUCKET_SHARES, strict=True):
+            left = round(total * share)
+            while left > 0:
+                chunks.append(Chunk(len(chunks), Group(*bucket, source), min(chunk, left)))
+                left -= chunk
     return chunks
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to make. tasks: the tasks of every scene; empty draws tasks_per_scene for each chunk.
-    chunk: scenes made at a time. sentences: instructions kept for each example."""
+    """What to make. photographs: pieces of photographs beside the scenes. tasks: the tasks of every
+    scene; empty draws tasks_per_scene for each chunk. chunk: scenes made at a time. sentences:
+    instructions kept for each example. autoencoder: the file that encodes, "" for the bundled
+    one."""
 
     scenes: int
+    photographs: int = 0
+    autoencoder: str = ""
     tasks: tuple[str, ...] = ()
     tasks_per_scene: int = 12
     chunk: int = 1024
@@ -195,17 +245,27 @@ class Order:
     seed: int = 0
 
 
+def tasks_of_chunk(order: Order, source: str, seed: int) -> Sequence[str]:
+    """The tasks of every scene or piece of a chunk: those ordered, or some drawn by the seed; of
+    photographs only those that they can show."""
+    able = [*WORLD_TASKS] if source == ROOMS else [t for t in WORLD_TASKS if t in PHOTOGRAPH_TASKS]
+    if order.tasks:
+        return [task for task in order.tasks if task in able]
+    return draw_tasks(order.tasks_per_scene, torch.Generator().manual_seed(seed), able)
+
+
 def _produce_files(worker: int, workers: int, order: Order, folder: str, device: str) -> None:
-    vae = load_vae(device=device)
+    vae = load_latent_coder(order.autoencoder or BUNDLE / VAE_FILE, device=device)
     if isinstance(vae, TaesdCoder):
         channels_last(vae.model)
-    for index, bucket, scenes in plan(order.scenes, order.chunk)[worker::workers]:
-        path = Path(folder) / f"chunk_{index:05d}.pt"
+    for chunk in plan(order.scenes, order.chunk, order.photographs)[worker::workers]:
+        path = Path(folder) / f"chunk_{chunk.index:05d}.pt"
         if path.exists():
             continue
-        seed = order.seed * 1_000_003 + index
-        drawn = draw_tasks(order.tasks_per_scene, torch.Generator().manual_seed(seed))
-        made = produce(bucket, scenes, order.tasks or drawn, seed, vae, device)
+        seed = order.seed * 1_000_003 + chunk.index
+        makes = produce if chunk.group.source == ROOMS else produce_photographs
+        tasks = tasks_of_chunk(order, chunk.group.source, seed)
+        made = makes(chunk.group[:2], chunk.count, tasks, seed, vae, device)
         part = path.with_suffix(f".part{worker}")
         torch.save(vars(made), part)
         part.rename(path)
@@ -228,10 +288,8 @@ def _same_order(order: Order, folder: Path) -> None:
     note.write_text(text, encoding="utf-8")
 
 
-def build(
-    order: Order, folder: Path, device: str, workers: int = 1
-) -> dict[tuple[int, int], Samples]:
-    """Samples per bucket, produced by several processes into folder (finished chunks are kept).
+def build(order: Order, folder: Path, device: str, workers: int = 1) -> dict[Group, Samples]:
+    """Samples per group, produced by several processes into folder (finished chunks are kept).
 
     Raises PixWizardError when the folder has samples of another order.
     """
@@ -242,13 +300,13 @@ def build(
         spawn(_worker, arguments, nprocs=workers)
     else:
         _produce_files(0, *arguments)
-    parts: dict[tuple[int, int], list[Samples]] = {}
+    parts: dict[Group, list[Samples]] = {}
     text, rng = load_tokenizer_only(), random.Random(order.seed)
-    for index, bucket, _ in plan(order.scenes, order.chunk):
-        stored = torch.load(folder / f"chunk_{index:05d}.pt", weights_only=True)
+    for chunk in plan(order.scenes, order.chunk, order.photographs):
+        stored = torch.load(folder / f"chunk_{chunk.index:05d}.pt", weights_only=True)
         drawn = EncodedExamples(**stored)
         tasks = [TASK_IDS[i] for i in drawn.task.tolist()]
         pairs = zip(tasks, drawn.words, strict=True)
         sentences = [[ask(*pair, rng) for _ in range(order.sentences)] for pair in pairs]
-        parts.setdefault(bucket, []).append(asked(drawn, sentences, text))
-    return {bucket: Samples.cat(items).to(device) for bucket, items in parts.items()}
+        parts.setdefault(chunk.group, []).append(asked(drawn, sentences, text))
+    return {group: Samples.cat(items).to(device) for group, items in parts.items()}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,9 +31,11 @@ from ..encoders.tiny import (
 from ..errors import PixWizardError
 from ..model import PixWizard
 from ..own_settings import SETTINGS_KEY, bundled_text
+from ..tasks import TASKS
 from ..taught import taught_header
 from ..weights import checkpoint
 from ..world.examples import WORLD_TASKS
+from ..world.photograph_tasks import PHOTOGRAPH_TASKS
 from . import fast_ops
 from .config import BUNDLED, TrainConfig, read_config
 from .dataset import build
@@ -94,11 +97,13 @@ def export(
     tasks: Sequence[str] = (),
     forms: Mapping[str, Sequence[str]] | None = None,
     photographs: Sequence[str] | None = None,
+    autoencoder: str | Path = "",
 ) -> None:
     """Write the averaged weights, float16, as the extension ships them, and beside them the files
     that training leaves alone, so that the folder is a whole bundle. tasks: what was learned.
     forms: the trained forms of tasks that were among the sentences. photographs: the tasks that
-    were learned on photographs as well. taught.taught_by() reads all three."""
+    were learned on photographs as well. taught.taught_by() reads all three. autoencoder: the file
+    of the latents, "" for the bundled one."""
     average, settings = run.average, run.settings
     notes = {
         "steps": str(run.step),
@@ -111,10 +116,23 @@ def export(
     weights = {name: value.half() for name, value in average.model.state_dict().items()}
     checkpoint.save(folder / "dit.safetensors", weights, average.model.config, notes)
     save_encoders(average.text, average.vision, folder)
-    for name in (VAE_FILE, TOKENIZER_FILE):
-        if not (folder / name).exists():
-            shutil.copyfile(BUNDLE / name, folder / name)
+    for name, given in ((VAE_FILE, autoencoder), (TOKENIZER_FILE, "")):
+        if given or not (folder / name).exists():
+            shutil.copyfile(given or BUNDLE / name, folder / name)
     write_answers(folder)
+
+
+def learned(config: TrainConfig) -> dict[str, Any]:
+    """What export() notes of a run: its tasks, their trained forms, the tasks of photographs, and
+    whose latents it was trained in."""
+    data, tasks = config.data, tuple(dict.fromkeys(config.data.tasks or WORLD_TASKS))
+    with_photographs = data.photographs > 0 and config.train.photographs > 0
+    return {
+        "tasks": tasks,
+        "forms": {task: TASKS[task].forms for task in tasks if TASKS[task].forms},
+        "photographs": [task for task in tasks if with_photographs and task in PHOTOGRAPH_TASKS],
+        "autoencoder": data.autoencoder,
+    }
 
 
 def train_bundle(
@@ -158,7 +176,7 @@ def train_bundle(
     for row in train(run, sampler, checkpoint=state, log=out / LOG_FILE):
         on_row(row, run)
         if time.monotonic() - exported > EXPORT_SECONDS:
-            export(run, out, config.data.tasks)
+            export(run, out, **learned(config))
             exported = time.monotonic()
-    export(run, out, config.data.tasks)
+    export(run, out, **learned(config))
     return run

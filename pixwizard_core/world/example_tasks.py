@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import degrade, edges, holes, pictures
-from .damage import FAULTS
+from .damage import DAMAGE, FAULTS, mixed
 from .edits import EDITS, NAMED_EDITS
 from .mixture import colour_values
 from .render import Views
@@ -75,6 +75,26 @@ def restore(spoil):
         return Pairs(spoil(rgb, batch.views.depth_m, batch.generator), rgb, _silent(batch))
 
     return make
+
+
+def restore_captioned(batch: Batch) -> Pairs:
+    made = restore(mixed)(batch)
+    return Pairs(made.inputs, made.targets, _captioned(batch))
+
+
+def from_any(batch: Batch) -> Pairs:
+    """A map of any kind, another for each scene, which the sentence does not name."""
+    kinds = [batch.rng.choice(MAPS) for _ in range(len(batch))]
+    rgb = batch.views.rgb
+    given, lines = torch.empty_like(rgb), torch.zeros_like(rgb[:, 0], dtype=torch.bool)
+    for kind in dict.fromkeys(kinds):
+        rows = [i for i, chosen in enumerate(kinds) if chosen == kind]
+        part = batch.part(rows)
+        drawn, where = draw_map(kind, part.scenes, part.views)
+        given[rows] = drawn
+        if where is not None:
+            lines[rows] = where
+    return Pairs(given, rgb, _captioned(batch), edges=lines, kinds=[f"from_{k}" for k in kinds])
 
 
 def mask(batch: Batch) -> Pairs:
@@ -199,7 +219,9 @@ MAKERS = {
     "edit": free_edit,
     "inpaint": inpaint,
     "outpaint": outpaint,
-    **{kind: restore(spoil) for kind, spoil in FAULTS.items()},
+    **{kind: restore(spoil) for kind, spoil in {**FAULTS, **DAMAGE}.items()},
+    "restore_captioned": restore_captioned,
     **{f"from_{kind}": control(kind) for kind in MAPS},
+    "from_any": from_any,
     "text2image": text2image,
 }

@@ -62,6 +62,11 @@ WORLD_TASKS: dict[str, tuple[float, float]] = {
     "from_lineart": (0.7, 1.0),
     "from_pose": (0.5, 1.0),
     "text2image": (4.0, 1.5),
+    "reflection": (1.0, 1.0),
+    "restore": (1.5, 1.0),
+    "restore_captioned": (0.7, 1.0),
+    "recolour_photo": (1.0, 1.0),
+    "from_any": (0.7, 1.0),
 }
 POSE_TASKS = ("pose", "from_pose")
 

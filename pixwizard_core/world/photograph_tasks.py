@@ -19,6 +19,7 @@ NEAR_M, FAR_M = 2.0, 11.0  # of the distances that haze is given, from the botto
 LINE_LEVEL = 0.16  # gradient of the smoothed picture, in grey levels, that line art draws
 SOFT_SCALES = (1.0, 2.0)  # radii in pixels at 128 px at which soft edges are looked for
 SOFT_GAIN = 5.0
+LEAST_TONE = 0.05
 LINE_TASKS = ("canny", "hed", "sketch", "lineart")
 PLAIN_SHARE = 0.7  # of the pictures that the autoencoder sees of photographs; the rest are tasks'
 
@@ -79,7 +80,8 @@ def pencil(pictures: Tensor) -> Tensor:
     """Pencil: the grey divided by its blurred self, with soft strokes along strong edges."""
     tone = grey(pictures)
     scale = unit(pictures)
-    shade = tone / gaussian(tone[:, None], 4 * scale)[:, 0].clamp(min=0.05)
+    around = gaussian(tone[:, None], 4 * scale)[:, 0]
+    shade = (tone + LEAST_TONE) / (around + LEAST_TONE)  # a flat surface is white, however dark
     _, lines = line_art(pictures)
     strokes = gaussian(dilate(lines, edges.line_width(pictures)).float()[:, None], 0.9 * scale)
     return as_rgb(shade.clamp(0, 1) ** 1.5 * (1 - 0.8 * strokes[:, 0]))

@@ -12,8 +12,10 @@ import re
 from typing import cast
 
 from ..tasks import TASKS, Fields, fill_fields, instruction
+from ..taught import Taught
 
-TABLE_SHARE = 0.4  # of sentences that are the table's own
+FORM_SHARE = 0.5  # of sentences that are the trained forms, in tasks that have any
+TABLE_SHARE = 0.4  # of the other sentences that are the table's own phrasings
 BARE_TARGET_SHARE = 0.12  # of those that say "red ball" and not "the red ball"
 POLITE_SHARE = 0.15
 PLAIN_END_SHARE = 0.3  # of those that lose their full stop
@@ -224,6 +226,34 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "from_segmentation": _from("(segmentation|segmentation map|class map)"),
     "from_normal": _from("(normal map|normals|surface normals)"),
     "from_lineart": _from("(line art|line drawing|lineart)"),
+    "from_any": _from("(map|guide|control map|condition map|plan)"),
+    "reflection": _spoiled(
+        "(reflection|flash|glare|flash reflection|reflections|mirrored light)",
+        "(glaring|mirrored)",
+        "(take the flash out of|clear the glass in)",
+    ),
+    "restore": (
+        f"(restore|repair|mend|clean up|fix) {PICTURE}.",
+        "(remove|undo|take away) (all|the) (damage|flaws|faults)[ (from|in|of) {PICTURE}].",
+        "(show|give me|make) {PICTURE} (undamaged|as new|without flaws|without damage).",
+        "(this|the) (picture|image|photo) is damaged, (clean|fix|repair|mend) it.",
+        "restore (the|this|my) (damaged|spoiled|old|bad) (picture|image|photo).",
+        "picture restoration.",
+    ),
+    "restore_captioned": (
+        f"(restore|repair|mend|clean up) {PICTURE}: {{caption}}",
+        "(this|the) (damaged|spoiled) (picture|image|photo) (shows|is of) {caption}",
+        "(undo|remove) the damage (and show|to show) {caption}",
+        "(restore|bring back|recover) {caption}",
+    ),
+    "recolour_photo": (
+        f"(restore|bring back|repair|refresh) the (colours|colors) (of|in) {PICTURE}.",
+        "(colour|color|colourise|colorize) (the|this|my) [grey|faded|old] (picture|image|photo).",
+        "(make|turn) (this|the) (grey|faded|pale) (picture|image|photo) colourful.",
+        "(add|give) colour to {PICTURE}.",
+        "(the|these) colours (are|have) faded, (restore|fix) them.",
+        "colour restoration[ of {PICTURE}].",
+    ),
     "text2image": (
         "(paint|draw|create|generate|make|render|imagine) {caption}",
         "(paint|draw|create|generate|make|render) (a picture|an image|a photo|a scene) "
@@ -278,10 +308,17 @@ def same(a: str, b: str) -> bool:
     return re.findall(r"\w+", a.lower()) == re.findall(r"\w+", b.lower())
 
 
+def form_sentence(task_id: str, form: str, words: dict[str, str]) -> str:
+    """One of the task's trained forms with these words in it."""
+    return instruction(task_id, taught=Taught(forms={task_id: (form,)}), **cast(Fields, words))
+
+
 def ask(task_id: str, words: dict[str, str], rng: random.Random) -> str:
-    """An instruction for training: one of the table's, or a composed one; never one that the table
-    keeps out. words: the task's fields, as `Examples.words` has them."""
+    """An instruction for training: a trained form, one of the table's phrasings, or a composed one;
+    never one that the table keeps out. words: the task's fields, as `Examples.words` has them."""
     task = TASKS[task_id]
+    if task.forms and rng.random() < FORM_SHARE:
+        return form_sentence(task_id, rng.choice(task.forms), words)
     if rng.random() < TABLE_SHARE:
         return instruction(task_id, phrasing=rng.choice(task.seen), **cast(Fields, words))
     kept_out = [instruction(task_id, phrasing=i, **cast(Fields, words)) for i in task.held_out]

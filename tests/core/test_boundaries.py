@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "pipeline": {"canvas", "decode", "inpaint", "files", "taught", "tasks", *BASE},
     "bundle": {"decode", "own_settings", "pipeline", "taught", *BASE},
     "interface": {"bundle", *RUN},
-    "world": {"files", "decode", "canvas", "tasks", *COMMON},
+    "world": {"files", "decode", "canvas", "tasks", "taught", *COMMON},
     "data": RUN,
     "fleet": {"version", *RUN},
     "training": {"data", "fleet", "metrics", "world", *RUN},

@@ -8,14 +8,17 @@ import math
 import pytest
 import torch
 
+from pixwizard_core.bundle import MODEL_FILE
 from pixwizard_core.cli import models as cli_models
 from pixwizard_core.cli import train as train_command
 from pixwizard_core.cli.evaluate import add_evaluate
+from pixwizard_core.encoders.tiny import BUNDLE
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.evaluation import sampler_study, scoring
 from pixwizard_core.evaluation.score_report import HEADLINE, tasks_of
 from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.training.config import BUNDLED, TrainConfig, read_config
+from pixwizard_core.weights.checkpoint import open_checkpoint
 from pixwizard_core.weights.lora import shapes_of
 from pixwizard_core.weights.lora_read import read_adapters
 from pixwizard_core.world.examples import WORLD_TASKS
@@ -120,7 +123,8 @@ def test_sets_of_tasks():
     assert tasks_of("all") == list(WORLD_TASKS)
     assert tasks_of("headline") == list(HEADLINE)
     assert tasks_of("mask, depth") == ["mask", "depth"]
-    assert tasks_of("trained") == list(WORLD_TASKS)
+    header = open_checkpoint(BUNDLE / MODEL_FILE).metadata
+    assert set(tasks_of("trained")) == set(header["tasks"].split(","))
 
 
 @pytest.mark.parametrize(

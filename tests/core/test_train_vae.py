@@ -1,7 +1,9 @@
+import pytest
 import torch
 
+from pixwizard_core.encoders.taesd import Autoencoder
 from pixwizard_core.encoders.vae import load_latent_coder
-from pixwizard_core.training.autoencoder import train_vae
+from pixwizard_core.training.autoencoder import train_vae, with_photographs
 from pixwizard_core.training.vae_pictures import CropSource, PoolSpec, crops, window
 from pixwizard_core.training.vae_trainer import (
     VaeSettings,
@@ -144,3 +146,37 @@ def test_training_lowers_the_loss_and_ships_a_normalised_latent(tmp_path):
     )
     assert again["steps"] == 12
     assert again["psnr"] == result["psnr"]
+
+
+def test_training_that_goes_on_keeps_the_latents_of_its_start(tmp_path):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        start = Autoencoder()
+    trainer = VaeTrainer(SETTINGS, device=CPU, seed=3)
+    trainer.start_from(start)
+    for name, value in start.state_dict().items():
+        assert torch.equal(trainer.finished().state_dict()[name], value), name
+    batch = crop_source().batch(0)[:2, :, :16, :16]
+    trainer.train_step(batch, 0.0)
+    with torch.no_grad():
+        before, after = start.encode(batch), trainer.finished().encode(batch)
+    assert 0 < (after - before).abs().max() < 0.1
+    trainer.save(tmp_path / "c.pt", 1.0, [])
+    resumed = VaeTrainer(SETTINGS, device=CPU, seed=3)
+    resumed.load(tmp_path / "c.pt")
+    assert resumed.norm.frozen
+    assert torch.equal(
+        resumed.average["taesd_encoder.0.weight"], trainer.average["taesd_encoder.0.weight"]
+    )
+
+
+def test_photographs_take_their_share_of_the_pictures():
+    pytest.importorskip("skimage")
+    pytest.importorskip("matplotlib")
+    from pixwizard_core.world.photograph_tasks import photograph_mix
+
+    all_of_them = with_photographs(1.0)(3, 32, 32, torch.Generator().manual_seed(1), CPU)
+    alone = photograph_mix(3, 32, 32, torch.Generator().manual_seed(1), CPU)
+    assert torch.equal(all_of_them, alone)
+    mixed = with_photographs(0.25)(8, 32, 32, torch.Generator().manual_seed(1), CPU)
+    assert mixed.shape == (8, 3, 32, 32)

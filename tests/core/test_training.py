@@ -14,7 +14,18 @@ from pixwizard_core.encoders.vae import TaesdCoder
 from pixwizard_core.model import PixWizard
 from pixwizard_core.training import fast_ops, loop, small_model
 from pixwizard_core.training.batches import KnownTokens, garble, task_weights
-from pixwizard_core.training.dataset import TASK_IDS, Samples, asked, plan, produce
+from pixwizard_core.training.dataset import (
+    PHOTOGRAPHS,
+    TASK_IDS,
+    Group,
+    Order,
+    Samples,
+    asked,
+    plan,
+    produce,
+    produce_photographs,
+    tasks_of_chunk,
+)
 from pixwizard_core.training.loop import (
     Run,
     Sampler,
@@ -27,11 +38,12 @@ from pixwizard_core.training.loop import (
     learning_rate,
 )
 from pixwizard_core.world.examples import WORLD_TASKS
+from pixwizard_core.world.photograph_tasks import PHOTOGRAPH_TASKS
 from pixwizard_core.world.wordings import ask
 from tests.support.tiny import tiny_condition, tiny_config
 
 SETTINGS = TrainSettings(minutes=1000, batch=3, warmup_steps=5)
-BUCKET = (64, 64)
+BUCKET = Group(64, 64)
 
 
 def new_trainee() -> Trainee:
@@ -49,7 +61,7 @@ def samples() -> Samples:
         torch.manual_seed(0)
         vae = TaesdCoder(Autoencoder().requires_grad_(False))
     tasks = ("depth", "mask", "inpaint", "text2image")
-    drawn = produce(BUCKET, 6, tasks, 1, vae, "cpu")
+    drawn = produce(BUCKET[:2], 6, tasks, 1, vae, "cpu")
     rng = random.Random(0)
     pairs = zip(drawn.task.tolist(), drawn.words, strict=True)
     sentences = [[ask(TASK_IDS[task], words, rng) for _ in range(3)] for task, words in pairs]
@@ -85,9 +97,58 @@ def test_a_picture_that_serves_two_tasks_has_one_latent(samples):
 
 def test_plan_covers_the_total_in_whole_chunks():
     chunks = plan(10_000, 256)
-    assert abs(sum(count for _, _, count in chunks) - 10_000) <= 5
-    assert max(count for _, _, count in chunks) == 256
-    assert [index for index, _, _ in chunks] == list(range(len(chunks)))
+    assert abs(sum(chunk.count for chunk in chunks) - 10_000) <= 5
+    assert max(chunk.count for chunk in chunks) == 256
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+
+
+def test_plan_makes_photographs_after_the_scenes():
+    chunks = plan(100, 50, photographs=40)
+    assert chunks[: len(plan(100, 50))] == plan(100, 50)
+    later = chunks[len(plan(100, 50)) :]
+    assert {chunk.group.source for chunk in later} == {PHOTOGRAPHS}
+    assert sum(chunk.count for chunk in later) == 40
+
+
+def test_chunk_of_photographs_has_only_tasks_that_they_show():
+    order = Order(10, photographs=10, tasks=("depth", "denoise", "mask", "canny"))
+    assert tasks_of_chunk(order, "rooms", 0) == ["depth", "denoise", "mask", "canny"]
+    assert tasks_of_chunk(order, PHOTOGRAPHS, 0) == ["denoise", "canny"]
+    drawn = tasks_of_chunk(Order(10, tasks_per_scene=200), PHOTOGRAPHS, 1)
+    assert set(drawn) == set(PHOTOGRAPH_TASKS)
+
+
+def test_photograph_samples_hold_what_a_step_needs():
+    pytest.importorskip("skimage")
+    pytest.importorskip("matplotlib")
+    vae = TaesdCoder(Autoencoder().requires_grad_(False))
+    drawn = produce_photographs((64, 64), 3, ("denoise", "canny"), 1, vae, "cpu")
+    assert drawn.pictures.shape == (6, 3, 64, 64)
+    assert drawn.words == [{}] * 6
+    assert torch.equal(drawn.target[:3], drawn.source[3:])  # both are the photograph as it is
+    again = produce_photographs((64, 64), 3, ("denoise", "canny"), 1, vae, "cpu")
+    assert torch.equal(again.pictures, drawn.pictures)
+
+
+def test_sampler_draws_photographs_in_their_share_of_the_steps(samples):
+    groups = {BUCKET: samples, Group(64, 80): samples, Group(64, 64, PHOTOGRAPHS): samples}
+    ids, mask, clip_ids, _ = load_tokenizer_only().tokenize([""])
+    sampler = Sampler(groups, (ids, mask, clip_ids))
+    assert sampler.shares(0.25).tolist() == pytest.approx([0.375, 0.375, 0.25])
+    assert sampler.shares(0.0).tolist() == pytest.approx([0.5, 0.5, 0.0])
+    alone = Sampler({BUCKET: samples}, (ids, mask, clip_ids))
+    assert alone.shares(0.25).tolist() == [len(samples)]
+
+
+def test_header_of_a_run_names_forms_and_tasks_of_photographs():
+    config = small_model.read_config(small_model.BUNDLED.with_name("tiny_photographs.toml"))
+    known = small_model.learned(config)
+    assert set(known["tasks"]) == set(WORLD_TASKS)
+    assert known["forms"]["depth"] == ("Depth estimation",)
+    assert "recolour" not in known["forms"]
+    assert set(known["photographs"]) == set(PHOTOGRAPH_TASKS)
+    rooms_only = small_model.learned(small_model.read_config())
+    assert rooms_only["photographs"] == []
 
 
 def test_loss_falls_on_a_fixed_batch(sampler):

@@ -6,7 +6,7 @@ import pytest
 
 from pixwizard_core.tasks import TASKS, instruction
 from pixwizard_core.world.examples import WORLD_TASKS
-from pixwizard_core.world.wordings import PATTERNS, ask, composed, expand, same
+from pixwizard_core.world.wordings import PATTERNS, ask, composed, expand, form_sentence, same
 
 FIELDS = {"target": "the red ball", "colour": "blue", "caption": "a green cube"}
 
@@ -24,6 +24,8 @@ def test_sentences_hold_their_words_and_no_marks_of_a_pattern(task):
     rng = random.Random(0)
     sentences = [ask(task, fields(task), rng) for _ in range(200)]
     assert len(set(sentences)) > 20
+    forms = {form_sentence(task, form, fields(task)) for form in TASKS[task].forms}
+    sentences = [sentence for sentence in sentences if sentence not in forms]
     for sentence in sentences:
         assert not set(sentence) & set("{}[]|()"), sentence
         assert "  " not in sentence
@@ -32,6 +34,22 @@ def test_sentences_hold_their_words_and_no_marks_of_a_pattern(task):
     for name in fields(task):
         bare = FIELDS[name].removeprefix("the ")
         assert all(bare in s for s in sentences) or name in TASKS[task].optional
+
+
+@pytest.mark.parametrize("task", ["depth", "mask", "text2image"])
+def test_half_of_the_sentences_are_trained_forms(task):
+    rng = random.Random(2)
+    sentences = [ask(task, fields(task), rng) for _ in range(1000)]
+    counts = [
+        sentences.count(form_sentence(task, form, fields(task))) for form in TASKS[task].forms
+    ]
+    assert 440 < sum(counts) < 560
+    assert min(counts) > 0.8 * 500 / len(counts)
+
+
+def test_task_without_trained_forms_is_asked_in_its_own_words():
+    sentences = {ask("recolour", fields("recolour"), random.Random(i)) for i in range(100)}
+    assert len(sentences) > 40
 
 
 @pytest.mark.parametrize("task", WORLD_TASKS)
