@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from ..encoders.taesd import Autoencoder, save_autoencoder
-from ..encoders.vae import load_latent_coder
+from ..encoders.vae import TaesdCoder, load_latent_coder
+from ..errors import EncoderError
 from ..files.data_files import write_json
 from ..seeds import seed_argument
 from .vae_pictures import CropSource, Pictures, generator_for
@@ -166,6 +167,17 @@ def world_pictures() -> Pictures:
     return picture_mix
 
 
+def finished_autoencoder(path: str | Path) -> Autoencoder:
+    """The autoencoder of a file, to go on from. Raises EncoderError for one of another shape."""
+    coder = load_latent_coder(path)
+    if not isinstance(coder, TaesdCoder):
+        raise EncoderError(
+            f"{Path(path).name} is not in the TAESD layout, which is the one that is trained here; "
+            "give the vae.safetensors of a bundle"
+        )
+    return coder.model
+
+
 def with_photographs(share: float) -> Pictures:
     """The demo world's mix, with a share (0..1) of the pictures taken from photographs."""
     from ..world.mixture import picture_mix
@@ -267,7 +279,7 @@ def main(arguments: list[str] | None = None) -> None:
         resume=not chosen.fresh,
         steps=chosen.steps,
         settings=settings,
-        start=load_latent_coder(chosen.start).model if chosen.start else None,
+        start=finished_autoencoder(chosen.start) if chosen.start else None,
         pictures=with_photographs(chosen.photographs) if shows else None,
         kinds=world_and_photographs if shows else None,
         report=lambda line: print(line, flush=True),

@@ -124,8 +124,10 @@ def draw_tasks(
     """Task ids for the scenes of a chunk. Drawn flatter than the training weights (their square
     root), so that rare tasks have enough different samples; training draws by the true weights."""
     weights = torch.tensor([WORLD_TASKS[task][0] for task in among]).sqrt()
-    picks = torch.multinomial(weights, count, replacement=True, generator=generator)
-    return [among[pick] for pick in picks.tolist()]
+    picks: list[int] = torch.multinomial(
+        weights, count, replacement=True, generator=generator
+    ).tolist()
+    return [among[pick] for pick in picks]
 
 
 class Encoder:
