@@ -32,15 +32,25 @@ class Condition:
     def __len__(self) -> int:
         return len(self.pooled)
 
-    def to(self, device=None, dtype: torch.dtype | None = None) -> Condition:
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Condition:
         """Same condition on another device; dtype changes the float tensors only."""
 
-        def move(value):
-            if isinstance(value, list):
-                return [move(item) for item in value]
+        def move(value: Tensor) -> Tensor:
             return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
 
-        return replace(self, **{name: move(getattr(self, name)) for name in self.__slots__})
+        latent = self.image_latent
+        return Condition(
+            text=move(self.text),
+            text_mask=move(self.text_mask),
+            pooled=move(self.pooled),
+            image_tokens=move(self.image_tokens),
+            has_image=move(self.has_image),
+            image_latent=move(latent)
+            if isinstance(latent, Tensor)
+            else [move(row) for row in latent],
+        )
 
     def not_finite(self) -> str | None:
         """Name of the first part that holds infinity or NaN, None when there is none."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from .errors import CheckpointError
 
@@ -85,7 +87,7 @@ class ModelConfig:
         n_heads: int,
         n_kv_heads: int | None = None,
         multiple_of: int = 256,
-        **rest,
+        **rest: Any,
     ) -> ModelConfig:
         """Config with derived numbers filled in: kv heads default to heads, ffn_dim computed."""
         return cls(
@@ -112,7 +114,7 @@ class ModelConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict) -> ModelConfig:
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
         """Config from a file's header. Raises CheckpointError on unknown or unfit values."""
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)

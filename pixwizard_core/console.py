@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, TextIO
 
@@ -66,7 +66,7 @@ class Output:
 
 
 @contextmanager
-def patient_output() -> Iterator[Output]:
+def patient_output() -> Generator[Output]:
     """Let everything in the block print to an Output; gives the one for stdout."""
     out, err = Output(sys.stdout), Output(sys.stderr)
     with redirect_stdout(out), redirect_stderr(err):

@@ -110,7 +110,8 @@ class Answer:
 def _around(mask: Tensor) -> list[Box]:
     if not bool(mask.any()):
         return []
-    return [Box(tuple(mask_boxes(mask[None])[0].tolist()), 1.0)]
+    left, top, right, bottom = (int(side) for side in mask_boxes(mask[None])[0])
+    return [Box((left, top, right, bottom), 1.0)]
 
 
 class Pipeline:

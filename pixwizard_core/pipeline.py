@@ -53,7 +53,9 @@ class Bundle:
     vae: LatentCoder
     centres: tuple[int, ...]
     settings: SampleSettings
-    task_settings: Mapping[str, SampleSettings] = field(default_factory=dict)
+    task_settings: Mapping[str, SampleSettings] = field(
+        default_factory=dict[str, SampleSettings]
+    )
     palette: str = ADE20K
     taught: Taught = UNKNOWN
 

@@ -85,7 +85,10 @@ class Task:
         return (taught or released()).form(self.id) or self.phrasings[0]
 
 
-def _task(id: str, title: str, family: str, fields: tuple, decoder: str, phrasings: tuple) -> Task:
+Names = tuple[str, ...]
+
+
+def _task(id: str, title: str, family: str, fields: Names, decoder: str, phrasings: Names) -> Task:
     bracketed = " ".join(part for text in phrasings for part in _OPTIONAL_PART.findall(text))
     optional = tuple(f for f in fields if f in _FIELD.findall(bracketed))
     held_out = tuple(range(len(phrasings) - HELD_OUT_COUNT, len(phrasings)))
@@ -197,7 +200,7 @@ def _word(text: str) -> str:
 
 
 def _fill(template: str, given: dict[str, str]) -> str:
-    def keep_or_drop(part: re.Match) -> str:
+    def keep_or_drop(part: re.Match[str]) -> str:
         inner = part.group(1)
         return inner if all(given[f] for f in _FIELD.findall(inner)) else ""
 
@@ -213,7 +216,7 @@ def fill_fields(text: str, words: dict[str, str]) -> str:
     """Text with its {fields} filled in; "a" right before one becomes "an" where its words ask for
     it, by their first letter."""
 
-    def article(found: re.Match) -> str:
+    def article(found: re.Match[str]) -> str:
         vowel = words[found[2]].lower().startswith(VOWELS)
         return f"{found[1]}n {{{found[2]}}}" if vowel else found[0]
 

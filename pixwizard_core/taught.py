@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any, cast
 
 from .config import PRESETS, ModelConfig
 from .errors import CheckpointError
@@ -24,7 +25,7 @@ class Taught:
     tasks that were trained on photographs as well as on rendered rooms, None where nobody knows."""
 
     tasks: frozenset[str] | None = None
-    forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     photographs: frozenset[str] | None = None
 
     def knows(self, task_id: str) -> bool:
@@ -87,10 +88,15 @@ def _ids(text: str) -> frozenset[str]:
 
 def _forms(text: str, source: str) -> dict[str, tuple[str, ...]]:
     values = read_json(text, f"{source}: the header entry {FORMS_KEY} is", CheckpointError)
-    lists = values.values() if isinstance(values, dict) else [None]
-    if not all(isinstance(one, list) and all(isinstance(f, str) for f in one) for one in lists):
+    forms = cast(dict[str, Any], values) if isinstance(values, dict) else {"": None}
+    if not all(is_texts(one) for one in forms.values()):
         raise CheckpointError(
             f"{source}: the header entry {FORMS_KEY} must give each task a list of sentences; "
             "export the model again"
         )
-    return {task: tuple(known) for task, known in values.items()}
+    return {task: tuple(known) for task, known in forms.items()}
+
+
+def is_texts(value: Any) -> bool:
+    """Whether a value of JSON is a list of texts."""
+    return isinstance(value, list) and all(isinstance(one, str) for one in cast(list[Any], value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +15,7 @@ NAME_SHOWN = 100  # characters of the name in the name of the part
 
 
 @contextmanager
-def whole_file(path: Path, error: type[PixWizardError]) -> Iterator[BinaryIO]:
+def whole_file(path: Path, error: type[PixWizardError]) -> Generator[BinaryIO]:
     """A file to write bytes to, which takes path's place when the block ends without an exception.
 
     It is written beside path (.NAME.PROCESS.THREAD.part), flushed to the disk and renamed, so that

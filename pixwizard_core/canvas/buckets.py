@@ -76,7 +76,7 @@ def bucket_table(centre: int) -> tuple[Size, ...]:
             f"the centre must be a multiple of {CELL} from {CELL} to {MAX_CENTRE} px. Got: {centre}"
         )
     cells = (centre // CELL) ** 2
-    table = []
+    table: list[Size] = []
     shortest = 1
     for width in range(cells, 0, -1):
         tallest = cells // width
@@ -87,7 +87,7 @@ def bucket_table(centre: int) -> tuple[Size, ...]:
         ]
         shortest = tallest
     if centre in SQUARE_FIRST:
-        table.remove((centre, centre))
+        table.remove(Size(centre, centre))
         table.insert(0, Size(centre, centre))
     return tuple(table)
 

@@ -121,7 +121,7 @@ def pairwise_iou(one_xyxy: Tensor, other_xyxy: Tensor) -> Tensor:
 
 def _matched(overlaps: Tensor) -> Tensor:
     """IoU of the pairs when the best overlapping boxes are paired off one after the other."""
-    left, found = overlaps.clone(), []
+    left, found = overlaps.clone(), list[float]()
     for _ in range(min(overlaps.shape)):
         best = int(left.argmax())
         row, column = divmod(best, left.shape[1])

@@ -135,7 +135,7 @@ def box_iou(prediction_xyxy: Array, truth_xyxy: Array) -> float:
 def mean_angle_deg(prediction: Array, truth: Array, valid: Array | None = None) -> float:
     """Mean angle in degrees between vectors (B, 3, H, W) of any length; valid: (B, H, W)."""
     prediction, truth = floats(prediction, truth)
-    cross = torch.linalg.cross(prediction.double(), truth.double(), dim=1).norm(dim=1)
+    cross = torch.cross(prediction.double(), truth.double(), dim=1).square().sum(1).sqrt()
     dot = (prediction.double() * truth.double()).sum(1)
     angles = torch.rad2deg(torch.atan2(cross, dot))  # exact near 0, unlike arccos
     (angle,) = _select(mask(valid, truth), angles)

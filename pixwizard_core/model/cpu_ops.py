@@ -47,7 +47,7 @@ def suits(x: Tensor, weight: Tensor) -> bool:
 class Linear(nn.Linear):
     """nn.Linear, with the same weights and, within rounding, the same results."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not suits(x, self.weight):
-            return F.linear(x, self.weight, self.bias)
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+    def forward(self, input: Tensor) -> Tensor:
+        if not suits(input, self.weight):
+            return F.linear(input, self.weight, self.bias)
+        return torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, "none", [], "")

@@ -69,7 +69,7 @@ class Prepared:
             if any(layer.image is not None for layer in self.layers):
                 raise ValueError("redraw needs prepare(..., keep_candidates=True)")
             return self
-        layers = []
+        layers: list[LayerCondition] = []
         for layer, (logits, (key, value)), noise in zip(
             self.layers, self.candidates, gumbel, strict=True
         ):

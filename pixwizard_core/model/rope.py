@@ -25,7 +25,12 @@ class RopeScaling(NamedTuple):
 NO_SCALING = RopeScaling()
 
 
-def frequencies(head_dim: int, scaling: RopeScaling, t: float, device=None) -> Tensor:
+def frequencies(
+    head_dim: int,
+    scaling: RopeScaling,
+    t: float,
+    device: torch.device | str | None = None,
+) -> Tensor:
     """Angular frequency per axis pair, (head_dim / 4,) float32, at time t."""
     linear = t < scaling.watershed
     theta = THETA if linear else THETA * scaling.factor
@@ -35,7 +40,12 @@ def frequencies(head_dim: int, scaling: RopeScaling, t: float, device=None) -> T
 
 
 def rope_table(
-    height: int, width: int, head_dim: int, scaling: RopeScaling, t: float, device=None
+    height: int,
+    width: int,
+    head_dim: int,
+    scaling: RopeScaling,
+    t: float,
+    device: torch.device | str | None = None,
 ) -> Tensor:
     """Cosines and sines for a grid of height x width tokens.
 
@@ -63,7 +73,8 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
     x: (B, L, n, d) any float type; computed in float32, returned in x.dtype.
     table: (L, d/2, 2) shared by the batch or (B, L, d/2, 2) one per sample.
     """
-    turn, pairs = table.unsqueeze(-3), x.float().unflatten(-1, (-1, 2))  # (B|1, L, 1|n, d/2, 2)
+    pairs = torch.unflatten(x.float(), -1, (-1, 2))
+    turn = table.unsqueeze(-3)  # (B|1, L, 1|n, d/2, 2)
     # One pass over memory instead of seven, with equal results. The compiler cannot fuse complex
     # numbers, and makes one pass of the other form itself.
     if x.device.type in COMPLEX_DEVICES and not torch.compiler.is_compiling():

@@ -8,7 +8,11 @@ from torch import Tensor
 TEMPERATURE = 5.0  # only the gradient feels it: dividing by it does not change the order
 
 
-def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator, device=None) -> Tensor:
+def gumbel_noise(
+    shape: tuple[int, ...],
+    generator: torch.Generator,
+    device: torch.device | str | None = None,
+) -> Tensor:
     """Standard Gumbel noise, float32. Drawn on the generator's device so that a seed means the
     same everywhere, then moved to device."""
     uniform = torch.empty(shape, device=generator.device, dtype=torch.float32).exponential_(

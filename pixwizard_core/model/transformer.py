@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -41,11 +41,11 @@ class PixWizard(nn.Module):
         *,
         ops: Ops = nn,
         attention: Attention = sdpa,
-        device=None,
+        device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        factory = {"device": device, "dtype": dtype}
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.config, self.attend = config, attention
         patch, cond = config.patch_size, config.cond_dim
         self.x_embedder = ops.Linear(2 * config.in_channels * patch**2, config.dim, **factory)
@@ -89,7 +89,8 @@ class PixWizard(nn.Module):
         tokens = condition.image_tokens
         constant = task + self.global_semantic_embedder(tokens.mean(1))
         with_image = bool(condition.has_image.any())
-        layers, candidates = [], []
+        layers: list[LayerCondition] = []
+        candidates: list[tuple[Tensor, KeyValue]] = []
         for index, block in enumerate(self.layers):
             noise = None if gumbel is None else gumbel[index]
             image = None
@@ -210,7 +211,7 @@ class PixWizard(nn.Module):
         table = layout.table(times)
         for index, (block, layer) in enumerate(zip(self.layers, prepared.layers, strict=True)):
 
-            def run(x: Tensor, block=block, layer=layer) -> Tensor:
+            def run(x: Tensor, block: Block = block, layer: LayerCondition = layer) -> Tensor:
                 return block(x, c, table, layer, prepared.text_mask, layout, attend)
 
             x = run(x) if block_hook is None else block_hook(index, x, run)

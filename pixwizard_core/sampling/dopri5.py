@@ -60,7 +60,9 @@ def _first_step(velocity: Velocity, x: Tensor, t: float, slope: Tensor, atol: fl
     return min(100 * trial, (0.01 / max(speed, bend)) ** (1 / ORDER))
 
 
-def _interpolate(x0, x1, slopes: list[Tensor], dt: float, fraction: float) -> Tensor:
+def _interpolate(
+    x0: Tensor, x1: Tensor, slopes: list[Tensor], dt: float, fraction: float
+) -> Tensor:
     """Quartic through both ends, both end slopes and the middle."""
     middle = _combine(x0, dt, slopes, MIDDLE)
     f0, f1 = slopes[0] * dt, slopes[-1] * dt
@@ -85,7 +87,7 @@ def dopri5(
     vanishes or the number of evaluations passes MAX_EVALUATIONS (tolerances too tight, or numbers
     that are not finite).
     """
-    grid = times.tolist()
+    grid = [float(time) for time in times]
     t, target = grid[0], 1
     slope = velocity(x, t)
     dt = _first_step(velocity, x, t, slope, atol, rtol)
@@ -96,7 +98,7 @@ def dopri5(
                 f"dopri5 stopped at t = {t:.6f} after {evaluations} evaluations (step {dt:.2e}); "
                 "loosen atol and rtol, or use euler"
             )
-        slopes = [slope]
+        slopes, stage = [slope], x
         for node, row in zip(NODES, STAGES, strict=True):
             stage = _combine(x, dt, slopes, row)
             slopes.append(velocity(stage, t + node * dt))

@@ -17,7 +17,7 @@ OnStep = Callable[[int, Tensor], None]
 
 
 def _intervals(times: Tensor) -> Iterator[tuple[int, float, float]]:
-    for index, (start, end) in enumerate(pairwise(times.tolist())):
+    for index, (start, end) in enumerate(pairwise(float(time) for time in times)):
         yield index, start, end - start
 
 
