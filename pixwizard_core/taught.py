@@ -88,7 +88,9 @@ def _ids(text: str) -> frozenset[str]:
 
 def _forms(text: str, source: str) -> dict[str, tuple[str, ...]]:
     values = read_json(text, f"{source}: the header entry {FORMS_KEY} is", CheckpointError)
-    forms = cast(dict[str, Any], values) if isinstance(values, dict) else {"": None}
+    forms: dict[str, Any] = {"": None}
+    if isinstance(values, dict):
+        forms = cast(dict[str, Any], values)
     if not all(is_texts(one) for one in forms.values()):
         raise CheckpointError(
             f"{source}: the header entry {FORMS_KEY} must give each task a list of sentences; "

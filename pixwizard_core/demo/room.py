@@ -4,15 +4,11 @@ of task.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
-from ..files.picture_files import save_picture
 from ..world.examples import Examples, make_examples
 from ..world.scenes import sample_scenes
 
-PICTURE = Path(__file__).parent / "room" / "picture.png"
 # Which drawing it is: the seed, how many scenes are drawn from it, and which of them.
 SEED, SCENES, CHOSEN = 7_100_000, 24, 0
 HEIGHT, WIDTH = 224, 288
@@ -25,8 +21,3 @@ def room_example(task: str) -> Examples:
     scenes = sample_scenes(SCENES, torch.Generator().manual_seed(SEED))[CHOSEN : CHOSEN + 1]
     generator = torch.Generator().manual_seed(CHOICES.get(task, 0))
     return make_examples([task], scenes, HEIGHT, WIDTH, generator, "cpu")
-
-
-def write_picture(path: Path = PICTURE) -> None:
-    """Draw the room as the picture that ships with the package."""
-    save_picture(path, room_example("depth").inputs[0])

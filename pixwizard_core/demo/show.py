@@ -97,5 +97,6 @@ LABELS = {
 def hints(example: Examples) -> Hints:
     """What the decoders want to know of an example's answer."""
     colour = colours_of(example)[0] if int(example.truth["colour"][0]) >= 0 else None
-    known = {"colour": colour} if colour else {}
-    return Hints(palette=tiny_world(), source_01=example.inputs, **known)
+    return Hints(
+        palette=tiny_world(), source_01=example.inputs, colour=colour or "red"
+    )

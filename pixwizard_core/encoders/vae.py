@@ -192,7 +192,10 @@ def sdxl_vae(tensors: dict[str, Tensor], name: str) -> Any:
             f"{name} is not a 4-channel Stable Diffusion VAE ({found}). {VAE_WANTED}"
         )
     try:
-        from diffusers import AutoencoderKL  # pyright: ignore[reportMissingImports]
+        # Optional, and PyTorch-style lazy exports: neither is there for a type checker.
+        from diffusers import (  # pyright: ignore[reportMissingImports]
+            AutoencoderKL,  # pyright: ignore[reportPrivateImportUsage]
+        )
         from diffusers.loaders.single_file_utils import (  # pyright: ignore[reportMissingImports]
             convert_ldm_vae_checkpoint,
         )

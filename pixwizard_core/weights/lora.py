@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from .adapters import Adapter, change, require_finite_change
-from .lora_read import read_adapters
 from .weightfile import write_safetensors
 
 PREFIX = "diffusion_model."
@@ -167,15 +166,6 @@ def save_lora(
         lambda name: state[name],
         dict(metadata or {}),
     )
-
-
-def apply_lora(model: nn.Module, path: str | Path, strength: float = 1.0) -> list[str]:
-    """Add a LoRA file of any trainer to a model's weights, in place. Returns the names of the
-    changed layers.
-
-    Raises CheckpointError, having changed nothing, as read_adapters does.
-    """
-    return add_adapters(model, read_adapters(path, shapes_of(model)).adapters, strength)
 
 
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:

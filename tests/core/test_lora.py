@@ -21,8 +21,8 @@ from pixwizard_core.training.lora import (
 from pixwizard_core.weights.lora import (
     LoraLinear,
     LoraSettings,
+    add_adapters,
     add_lora,
-    apply_lora,
     lora_layers,
     lora_state,
     matching,
@@ -39,6 +39,11 @@ WQ = "layers.0.attention.wq"
 def velocity(model: PixWizard) -> torch.Tensor:
     latents = torch.randn(2, 4, 6, 8, generator=torch.Generator().manual_seed(3))
     return model(latents, torch.tensor([0.3, 0.7]), tiny_condition())
+
+
+def apply_lora(model: torch.nn.Module, path, strength: float = 1.0) -> list[str]:
+    """Add a file's changes to a model's weights, as `pixwizard run --lora` does."""
+    return add_adapters(model, read_adapters(path, shapes_of(model)).adapters, strength)
 
 
 def with_random_lora(seed: int = 1, **settings) -> PixWizard:

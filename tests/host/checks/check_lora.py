@@ -23,6 +23,7 @@ class Trained:
     def __init__(self, setup, rank: int = 3) -> None:
         self.small, self.folder = Small(setup), setup.folder()
         self.lora = setup.module("pixwizard_core.weights.lora")
+        self.read = setup.module("pixwizard_core.weights.lora_read").read_adapters
         self.node = setup.module("nodes.loaders.lora")
         folder_paths.folder_names_and_paths["loras"][0].insert(0, str(self.folder))
         twin = setup.module("pixwizard_core.model").PixWizard(self.small.config)
@@ -37,6 +38,11 @@ class Trained:
         save_file(weights, str(self.folder / name))
         folder_paths.filename_list_cache.clear()
         return f"loras/{name}"
+
+    def add_by_core(self, model, path) -> list[str]:
+        """Add a file's changes to a model's weights, as `pixwizard run --lora` does."""
+        adapters = self.read(path, self.lora.shapes_of(model)).adapters
+        return self.lora.add_adapters(model, adapters, STRENGTH)
 
     def by_node(self, name: str, strength=STRENGTH, lenient=False) -> torch.Tensor:
         patched = self.node.LoadLora.execute(self.small.patcher, name, strength, lenient).args[0]
@@ -61,7 +67,7 @@ def check_lora_of_the_core_works_in_the_stock_loader_and_in_ours(setup):
         small.patcher, "made.safetensors", STRENGTH
     )
     close(ours, small.by_guider(3.0, 1.5, patcher=stock), 0.0, "our loader and the stock one")
-    changed = trained.lora.apply_lora(small.twin, trained.path, STRENGTH)
+    changed = trained.add_by_core(small.twin, trained.path)
     assert len(changed) == 11 * len(small.twin.layers), len(changed)
     assert apart(ours, plain) > 1e-2, "the LoRA does nothing"
     close(trained.by_node("loras/made.safetensors", 0.0), plain, 0.0, "at strength 0")
@@ -189,7 +195,7 @@ def check_every_kind_of_adapter_acts_as_in_the_core(setup):
         ours = trained.by_node(name)
         assert apart(ours, plain) > 1e-4, f"{kind} does nothing: {apart(ours, plain)}"
         close(trained.by_node(name, 0.0), plain, 0.0, f"{kind} at strength 0")
-        trained.lora.apply_lora(small.twin, trained.folder / f"{kind}.safetensors", STRENGTH)
+        trained.add_by_core(small.twin, trained.folder / f"{kind}.safetensors")
         found[kind] = close(ours, small.by_core(w_text=3.0, w_image=1.5), 5e-5, kind)
         small.twin.load_state_dict(before)
     return found
