@@ -127,7 +127,7 @@ def _add_inspect(commands) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    from ..weights.checkpoint import inspect
+    from ..weights.examine import inspect
     from ..weights.weightfile import size_in_words
 
     info = inspect(arguments.path)

@@ -7,7 +7,6 @@ the models the released PixWizard was trained with.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ from typing import cast
 
 import torch
 
-from ..errors import CheckpointError, EncoderError
+from ..errors import EncoderError
 from ..json_text import read_json
 from ..weights.finite import require_finite
 from ..weights.published import ENCODERS_WANTED as WANTED
-from ..weights.weightfile import WeightFile, open_weights
 from .architectures import (
     CLIP_L_TEXT,
     CLIP_L_VISION,
@@ -32,6 +30,7 @@ from .architectures import (
 )
 from .clip import ClipText, ClipVision
 from .gemma import Gemma
+from .shards import weight_files
 from .text import TextEncoder, Tokenizers
 from .tokenizer import CLIP_TOKENS, GEMMA_TOKENS, TextTokenizer, load_tokenizer
 from .vision import VisionEncoder
@@ -53,8 +52,6 @@ ROOTS = {
     "clip_text": ("text_model.", "text_projection."),
     "clip_vision": ("vision_model.", "visual_projection."),
 }
-SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")  # in the name of a file
-MOST_SHARDS = 1000
 OPTIONAL = ("initializer_range",)
 ACTIVATIONS = ("gelu_pytorch_tanh", "gelu", "quick_gelu")
 LARGEST = 1 << 19  # the largest number allowed in settings: a vocabulary of twice Gemma's
@@ -72,75 +69,6 @@ class Source:
     folder: Path
     own: bool
     files: tuple[Path, ...]
-
-
-def weight_files(path: str | Path) -> list[WeightFile]:
-    """The weight files of a model: the file itself, with its other parts if it is a shard, or a
-    folder's shards, safetensors preferred."""
-    path = Path(path)
-    if path.is_dir():
-        paths = folder_files(path)
-    elif path.is_file():
-        paths = shards_of(path)
-    else:
-        raise EncoderError(f"there is no file or folder {path}")
-    try:
-        return [open_weights(part) for part in paths]
-    except CheckpointError as problem:
-        raise EncoderError(str(problem)) from problem
-
-
-def folder_files(folder: Path) -> list[Path]:
-    """The files to read in a Hugging Face folder: the shards of its index, or else the weight
-    files."""
-    for kind, names in (("safetensors", "model*.safetensors"), ("bin", "pytorch_model*.bin")):
-        for index in sorted(folder.glob(f"*.{kind}.index.json")):
-            shards = shard_names(index)
-            absent = [name for name in shards if not (folder / name).is_file()]
-            if absent:
-                raise EncoderError(
-                    f"{folder}: {len(absent)} of {len(shards)} shards are missing, first "
-                    f"{absent[0]}; copy all files of the model"
-                )
-            return [folder / name for name in shards]
-        if found := sorted(folder.glob(names)) or sorted(folder.glob(f"*.{kind}")):
-            return found
-    raise EncoderError(f"{folder} holds no .safetensors or .bin weights")
-
-
-def shards_of(file: Path) -> list[Path]:
-    """A shard and the others of its model beside it, or the file alone. Raises EncoderError when
-    some are missing."""
-    shard = SHARD.search(file.name)
-    count = int(shard[2]) if shard else 1
-    if shard is None or count == 1:
-        return [file]
-    if count > MOST_SHARDS:
-        raise EncoderError(f"{file.name} says that it is one of {count} files; no model here is")
-    start, end = file.name[: shard.start()], file.name[shard.end() :]
-    parts = [file.with_name(f"{start}-{i:05d}-of-{count:05d}.{end}") for i in range(1, count + 1)]
-    absent = [part.name for part in parts if not part.is_file()]
-    if absent:
-        raise EncoderError(
-            f"{file.name} is one of {count} shards, and {len(absent)} are not beside it, first "
-            f"{absent[0]}; copy all files of the model into one folder and choose the folder"
-        )
-    return parts
-
-
-def shard_names(index: Path) -> list[str]:
-    """Names of the files an index lists, all in its own folder. Raises EncoderError."""
-    try:
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        plain = all(name and Path(name).name == name and "\\" not in name for name in names)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-        raise EncoderError(f"{index.name} is not an index of weight files ({problem!r})") from None
-    if not plain or not names:
-        raise EncoderError(
-            f"{index.name} names weight files outside its folder, or none; copy all files of the "
-            "model again"
-        )
-    return sorted(names)
 
 
 def read_source(kind: str, path: str | Path) -> Source:

@@ -15,8 +15,8 @@ from ..errors import DownloadError, PixWizardError
 from ..released.checklist import survey
 from ..released.find import Search, identify
 from ..released.places import Folders, models_folder
-from ..weights.checkpoint import inspect
 from ..weights.convert import DTYPES, OnTensor, convert
+from ..weights.examine import inspect
 from ..weights.published import MODEL, PARTS, Part
 from ..weights.weightfile import size_in_words
 from .hub import Offer, fetch, offer

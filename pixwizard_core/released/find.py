@@ -10,10 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..encoders.architectures import expected_shapes, require_fit
-from ..encoders.load import MARKS, SHARD, Source, read_source, weight_files
+from ..encoders.load import MARKS, Source, read_source
+from ..encoders.shards import SHARD, weight_files
 from ..encoders.vae import sd_vae_family
 from ..errors import CheckpointError, EncoderError, PixWizardError
-from ..weights.checkpoint import FOREIGN, PART, inspect, open_checkpoint
+from ..weights.checkpoint import open_checkpoint
+from ..weights.examine import FOREIGN, PART, inspect
 from ..weights.locate import ARGUMENTS_NAME, RELEASED_NAMES
 from ..weights.published import ORIGIN
 from ..weights.recognise import PIXWIZARD

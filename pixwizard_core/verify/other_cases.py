@@ -14,7 +14,8 @@ from ..canvas.buckets import bucket_table, choose
 from ..config import PRESETS, ModelConfig
 from ..errors import PixWizardError
 from ..model.rope import RopeScaling, rope_table
-from ..weights.checkpoint import expected_shapes, inspect, load_state_dict
+from ..weights.checkpoint import expected_shapes, load_state_dict
+from ..weights.examine import inspect
 from ..weights.locate import ARGUMENTS_NAME
 from ..weights.recognise import config_from_shapes
 from ..weights.weightfile import read_namespace

@@ -16,7 +16,8 @@ from ..config import ModelConfig
 from ..errors import CheckpointError
 from ..json_text import read_json_file
 from ..model import PixWizard
-from ..weights.checkpoint import inspect, load_model
+from ..weights.checkpoint import load_model
+from ..weights.examine import inspect
 
 CLIP_SCALE = 32  # image tokens are stored as int8; value = int8 / 32
 NO_IMAGE = "zero"  # the name that stands for all-zero image tokens

@@ -1,6 +1,6 @@
 """Weight files: find, recognise, read, check, convert and write them; LoRA.
 
 `weightfile` reads containers, `pickle_scan` says what a pickle would load, `locate` searches
-folders, `recognise` names the model, `strict` compares every name and shape, `finite` finds NaN,
-`checkpoint` joins them.
+folders, `recognise` names the model, `examine` describes a file, `strict` compares every name and
+shape, `finite` finds NaN, `checkpoint` opens and loads with all of these.
 """

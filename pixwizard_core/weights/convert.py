@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from ..errors import CheckpointError
-from .checkpoint import CheckpointInfo, header, inspect, open_checkpoint
+from .checkpoint import header, open_checkpoint
+from .examine import CheckpointInfo, inspect
 from .finite import require_range
 from .weightfile import write_safetensors
 

@@ -15,13 +15,12 @@ from safetensors.torch import save_file
 from pixwizard_core.config import PRESETS, ModelConfig
 from pixwizard_core.errors import CheckpointError
 from pixwizard_core.weights.checkpoint import (
-    CONFIG_KEY,
     expected_shapes,
-    inspect,
     load_model,
     load_state_dict,
     save,
 )
+from pixwizard_core.weights.examine import CONFIG_KEY, inspect
 from pixwizard_core.weights.recognise import config_from_shapes
 from pixwizard_core.weights.strict import fold_layers
 from tests.support.paths import GOLDEN

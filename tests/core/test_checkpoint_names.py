@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import save_file
 
 from pixwizard_core.errors import CheckpointError
-from pixwizard_core.weights.checkpoint import inspect, load_model, load_state_dict
+from pixwizard_core.weights.checkpoint import load_model, load_state_dict
+from pixwizard_core.weights.examine import inspect
 from tests.core.test_checkpoint import SMALL, small_weights
 
 STACKS = [

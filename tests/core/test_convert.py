@@ -5,8 +5,9 @@ import torch
 from safetensors import safe_open
 
 from pixwizard_core.errors import CheckpointError
-from pixwizard_core.weights.checkpoint import inspect, load_state_dict
+from pixwizard_core.weights.checkpoint import load_state_dict
 from pixwizard_core.weights.convert import convert, stored_dtype
+from pixwizard_core.weights.examine import inspect
 from tests.support.paths import GOLDEN
 
 SOURCE = GOLDEN / "checkpoint"

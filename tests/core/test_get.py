@@ -22,7 +22,8 @@ from pixwizard_core.config import RELEASED_PARTS
 from pixwizard_core.encoders.load import OFFICIAL, load_text_encoder, load_vision_encoder
 from pixwizard_core.encoders.vae import SD_VAE_MARKS
 from pixwizard_core.get import hub as hub_files
-from pixwizard_core.weights.checkpoint import inspect, load_state_dict
+from pixwizard_core.weights.checkpoint import load_state_dict
+from pixwizard_core.weights.examine import inspect
 from pixwizard_core.weights.published import CLIP, GEMMA, MODEL, PARTS, VAE
 from tests.support.hub import Hub, published_files, serving
 from tests.support.paths import ROOT

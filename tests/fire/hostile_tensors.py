@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save
 
 from pixwizard_core.config import ModelConfig
-from pixwizard_core.weights.checkpoint import CONFIG_KEY, expected_shapes
+from pixwizard_core.weights.checkpoint import expected_shapes
+from pixwizard_core.weights.examine import CONFIG_KEY
 
 SMALL = ModelConfig.build(
     dim=32, n_layers=2, n_heads=4, n_kv_heads=2, multiple_of=16, cap_feat_dim=24,

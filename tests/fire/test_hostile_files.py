@@ -10,8 +10,9 @@ import pytest
 from pixwizard_core.encoders.load import load_vision_encoder, read_source
 from pixwizard_core.encoders.vae import load_latent_coder
 from pixwizard_core.errors import PixWizardError
-from pixwizard_core.weights.checkpoint import inspect, load_model, load_state_dict
+from pixwizard_core.weights.checkpoint import load_model, load_state_dict
 from pixwizard_core.weights.convert import convert
+from pixwizard_core.weights.examine import inspect
 from pixwizard_core.weights.lora_read import read_adapters
 from tests.fire import hostile_pickles, hostile_tensors, limits
 

@@ -11,16 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pixwizard_core.encoders.load import (
-    HEADER_KEYS,
-    OFFICIAL,
-    folder_files,
-    load_text_encoder,
-    read_source,
-)
+from pixwizard_core.encoders.load import HEADER_KEYS, OFFICIAL, load_text_encoder, read_source
+from pixwizard_core.encoders.shards import folder_files
 from pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE
 from pixwizard_core.errors import PixWizardError
-from pixwizard_core.weights.checkpoint import inspect
+from pixwizard_core.weights.examine import inspect
 from pixwizard_core.weights.lora_read import read_adapters
 from tests.fire import limits
 from tests.fire.hostile_tensors import WQ, good_bytes
