@@ -1,1 +1,1 @@
-"""Measurements: the cost of a step, its memory, a decoder, a file or fewer evaluations."""
+"""Benchmarks: time and memory of a sampling step, of decoders, and of loading weights."""

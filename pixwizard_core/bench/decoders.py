@@ -1,4 +1,4 @@
-"""Time and memory of reading answers: each decoder on a picture of its kind."""
+"""Time and memory of each decoder, on an answer picture of its kind."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""One evaluation of the model by way of computing it: attention kernels and the compiler, each as a
-share of the fastest matrix product measured on the device. Made for GPUs; works anywhere.
-"""
+"""Time of one model evaluation with each attention kernel and with the compiler, as a share of the
+fastest matrix product on the device. Made for GPUs; works anywhere."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ class Kernel:
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype, rounds: int = 5) -> float:
-    """Operations per second of a large square product, the best of some."""
+    """Operations per second of a large square matrix product, the best of several rounds."""
     side = PEAK_SIDE.get(device.type, 1024)
     generator = torch.Generator(device).manual_seed(0)
     a = torch.randn(side, side, generator=generator, device=device, dtype=dtype)
@@ -51,7 +50,8 @@ def matmul_peak(device: torch.device, dtype: torch.dtype, rounds: int = 5) -> fl
 def compare(
     model: PixWizard, *, side: int = 64, text: int = 64, rounds: int = 5, compiled: bool = False
 ) -> tuple[float, list[Kernel]]:
-    """The device's fastest product in operations per second, and each way's figures.
+    """Time one evaluation with each kernel. Returns the device's fastest product in operations per
+    second, and the figures of each way.
 
     side: latent cells. compiled: also measure torch.compile, which takes minutes to prepare.
     """
@@ -83,7 +83,7 @@ def compare(
 
 
 def _attempt(way: str, measure: Callable[[], Kernel]) -> Kernel:
-    """A way's figures, or a note that this device or head width has not got it."""
+    """The figures of a way, or a note that this device or head width does not support it."""
     try:
         return measure()
     except (RuntimeError, NotImplementedError) as error:

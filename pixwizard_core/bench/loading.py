@@ -73,7 +73,8 @@ def _all(config: ModelConfig, place: Path, size: int) -> list[Reading]:
 
 
 def _random(shape: tuple[int, ...], dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
-    """Numbers like weights; their values do not matter, so one seed serves all."""
+    """Random numbers of the size of weights. One seed serves all, since the values do not
+    matter."""
     generator = torch.Generator().manual_seed(0)
     made = torch.empty(shape, dtype=dtype) if out is None else out
     return made.normal_(0, 0.02, generator=generator)
@@ -91,8 +92,7 @@ def _write_half(config: ModelConfig, path: Path) -> None:
 
 
 def _write_released(config: ModelConfig, path: Path) -> None:
-    """A pickle in float32. Meanwhile its tensors are stored in files of their own, not in
-    memory."""
+    """Write a float32 pickle. Until then its tensors wait in files of their own, not in memory."""
     raw = path.parent / "raw"
     raw.mkdir()
     weights = {}

@@ -1,1 +1,1 @@
-"""The procedural demo world: scenes with exact truth, and training of the bundled model on them."""
+"""The demonstration: twelve tasks on one rendered room, with scores."""

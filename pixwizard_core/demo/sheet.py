@@ -1,4 +1,4 @@
-"""A contact sheet: cells of input, answer and truth, with what it is and how right it is below."""
+"""A contact sheet: input, answer and truth of each task side by side, title and score below."""
 
 from __future__ import annotations
 

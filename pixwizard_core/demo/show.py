@@ -95,7 +95,7 @@ LABELS = {
 
 
 def hints(example: Examples) -> Hints:
-    """What the decoders want to know of an example's answer."""
+    """The hints that the decoders need for the answer to an example."""
     colour = colours_of(example)[0] if int(example.truth["colour"][0]) >= 0 else None
     return Hints(
         palette=tiny_world(), source_01=example.inputs, colour=colour or "red"

@@ -1,4 +1,5 @@
-"""Pickles of plain values, as used by older datasets: numbers, strings, lists and dictionaries."""
+"""Read pickles of plain values, as older datasets use them: numbers, strings, lists,
+dictionaries."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ PLAIN = SHAPE | NUMBERS | TEXTS | CONTAINERS | STORE | RECALL
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """A second wall: whatever a pickle names, it gets nothing."""
+    """A second safeguard: refuses every class or function that a pickle names."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise _refused(f"{module} {name}")

@@ -1,4 +1,4 @@
-"""Answer pictures written as what they mean: a depth map, a mask, labels with a legend, boxes."""
+"""Write what an answer picture means: a depth map, a mask, labels with a legend, boxes."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """All frames that can be decoded. note: what is wrong with the rest, empty when all is well."""
+    """All frames that can be decoded. note: what is wrong with the rest; empty if nothing is."""
 
     shots: tuple[Shot, ...]
     note: str = ""
@@ -66,7 +66,7 @@ class FilmSource(Protocol):
     """An open film."""
 
     def frames(self) -> Iterator[Frame]:
-        """From where it stands to the end."""
+        """The frames from the current position to the end."""
         ...
 
     def seek(self, time: int) -> Iterator[Frame]:
@@ -75,7 +75,7 @@ class FilmSource(Protocol):
         ...
 
     def listening(self) -> AbstractContextManager[object]:
-        """While decoding in this block, hear what the decoder complains of."""
+        """Collect the decoder's complaints while this block decodes."""
         ...
 
     def note(self) -> str:
@@ -92,10 +92,10 @@ TRIES = 3  # jumps to a frame, each to an earlier key frame
 
 
 def look(path: str | Path, on_frame: Callable[[int], None] = lambda count: None) -> Film:
-    """Decode a film once; what is known of a file that has not changed is not decoded again.
+    """Decode a film once. A file that has not changed since is not decoded again.
 
-    on_frame: told how many frames there are so far. Raises PixWizardError without PyAV, CanvasError
-    for a file of which no frame can be decoded, OSError for one that is not there.
+    on_frame: called with the number of frames so far. Raises PixWizardError without PyAV,
+    CanvasError for a file of which no frame can be decoded, OSError for a missing file.
     """
     path = Path(path)
     status = path.stat()
@@ -147,7 +147,7 @@ def open_source(path: Path) -> FilmSource:
 
 
 class FilmReader:
-    """Frames of the film last asked for; the file stays open between calls, for one thread."""
+    """Reads frames of one film after another. The file stays open between calls. For one thread."""
 
     def __init__(self) -> None:
         self.path = ""
@@ -178,7 +178,7 @@ class FilmReader:
         return frame.picture()
 
     def _found(self, shot: Shot) -> Frame | None:
-        """The frame, by the shorter way; None where that leads to another."""
+        """The frame, reached the shorter way; None where that way leads to another frame."""
         behind = shot.number < self.next
         key = shot.keys[self.back] if self.back < len(shot.keys) else None
         if key and self.source and (behind or key[0] > self.next):
@@ -204,7 +204,7 @@ class FilmReader:
         self.path, self.frames, self.next, self.walked = path, source.frames(), 0, True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self.source is not None:
             self.source.close()
         self.path, self.source, self.frames = "", None, iter(())

@@ -16,8 +16,8 @@ REDUCED, KIND_OF_PAGE = 1, 254  # TIFF's tag for what a page is, and its bit for
 
 
 def page_count(path: str | Path) -> int:
-    """How many frames or pages the head of a picture speaks of, a TIFF's smaller copies left out;
-    1 for most. Raises CanvasError for a file that is no picture."""
+    """How many frames or pages a picture's header announces, without the reduced copies in a TIFF;
+    1 for most files. Raises CanvasError for a file that is no picture."""
     with opened(Path(path)) as file:
         count = getattr(file, "n_frames", 1)
         if file.format != "TIFF" or count == 1:
@@ -26,7 +26,8 @@ def page_count(path: str | Path) -> int:
 
 
 class Pages:
-    """A picture file with several frames. Jumps are not needed: Pillow has to walk as well."""
+    """A picture file with several frames. It cannot jump: Pillow has to decode all frames before as
+    well."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

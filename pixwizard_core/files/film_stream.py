@@ -129,7 +129,8 @@ class Stream:
         return f"it ends after {end:.1f} s, but its header says {told:.1f} s"
 
     def _told_s(self) -> float | None:
-        """The length that the container declares, if it can only be the film's."""
+        """The length in seconds that the container declares, if it can only be the film's; else
+        None."""
         if self.stream.duration and self.stream.time_base:
             return float(self.stream.duration * self.stream.time_base)
         if self.container.duration and len(self.container.streams) == 1:
@@ -178,7 +179,8 @@ def _range(frame: VideoFrame) -> int:
 
 
 def _planes(frame: VideoFrame) -> Iterator[NDArray[Any]]:
-    """The samples of each plane without what fills up its rows; of rare formats the colours."""
+    """The samples of each plane without the padding of its rows; for rare formats, the RGB
+    values."""
     import numpy as np
 
     parts = frame.format.components
@@ -210,7 +212,7 @@ def _film_of(container: InputContainer) -> VideoStream | None:
 
 
 def _is_cover(stream: VideoStream) -> bool:
-    """Whether a stream is one picture that is shown in lists, of a film or a piece of music."""
+    """Whether a stream is a single cover picture of a film or a song."""
     from av.stream import Disposition
 
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
@@ -223,7 +225,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def _complaints() -> Iterator[list]:
-    """FFmpeg's error messages of this thread, which nobody hears otherwise."""
+    """The error messages that FFmpeg logs in this thread, which are not shown otherwise."""
     import av.logging
 
     global _listeners, _level

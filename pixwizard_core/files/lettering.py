@@ -1,4 +1,4 @@
-"""Words written into pictures."""
+"""Draw words into pictures."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
 
 
 def upright(file: Image.Image) -> Image.Image:
-    """A decoded picture as it is to be seen, whoever wrote down how the camera was held."""
+    """A decoded picture turned the way it should be seen, wherever its orientation is written."""
     from PIL import ImageOps
 
     file.load()
@@ -87,7 +87,7 @@ def upright(file: Image.Image) -> Image.Image:
 
 
 def _png_may_turn(path: Path, file: Image.Image) -> bool:
-    """Whether a chunk anywhere in a PNG could speak of orientation."""
+    """Whether any chunk of a PNG could hold an orientation."""
     with path.open("rb") as data:
         data.seek(len(PNG_HEAD))
         while len(head := data.read(8)) == 8:

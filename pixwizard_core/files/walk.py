@@ -25,7 +25,7 @@ ANY_DEPTH = "**"
 
 
 def silent(path: Path, reason: str) -> None:
-    """A Tell that does nothing."""
+    """A callback for skipped files that does nothing."""
 
 
 def walk(folder: Path, tell: Tell = silent) -> list[Path]:
@@ -81,13 +81,13 @@ def without_results(files: Iterable[Path], root: Path, tell: Tell) -> list[Path]
 
 
 def natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sorts frame2 before frame10."""
+    """A sort key by which frame2 comes before frame10."""
     pieces = re.split(r"(\d+)", path.as_posix())
     return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces]
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is not for people."""
+    """Whether a file or folder of this name is hidden, or the system's own."""
     return name.startswith(".") or name == "__MACOSX"
 
 

@@ -1,1 +1,1 @@
-"""Any number of pictures: found, grouped, processed by several workers, resumed, and listed."""
+"""Process any number of pictures: find, group, run in several workers, resume, and list."""

@@ -39,12 +39,12 @@ def _list_path(kind: str, out: Path, shard: tuple[int, int]) -> Path:
 
 
 def read_records(path: Path) -> list[Record]:
-    """What a list holds, without lines that are not whole."""
+    """The records of a list, without lines that are cut off."""
     return [record for record in read_objects(path) if {"name", "key"} <= record.keys()]
 
 
 def read_objects(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects that are whole lines of a file; none where there is no file."""
+    """The JSON objects on whole lines of a file; none if there is no file."""
     found = []
     for line in path.read_bytes().split(b"\n") if path.is_file() else ():
         try:
@@ -57,7 +57,7 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
 
 
 def lists_of(out: Path) -> list[Path]:
-    """All lists in a folder, that of a whole run and those of shards, the newest last."""
+    """All lists in a folder, of a whole run and of shards, the newest last."""
     lists = out.glob(f"{INDEX}*.jsonl")
     return sorted(lists, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
@@ -71,7 +71,7 @@ def read_all(out: Path) -> dict[str, Record]:
 
 
 def is_kept(out: Path, record: Mapping[str, Any]) -> bool:
-    """Whether all files of a record are still there."""
+    """Whether all files of a record still exist."""
     return all((out / name).is_file() for name in record["files"].values())
 
 
@@ -115,13 +115,13 @@ def as_line(record: Record) -> bytes:
 
 
 def write_list(path: Path, records: Iterable[Record]) -> None:
-    """Put records, sorted by name, in the place of a list, in one step."""
+    """Replace a list by these records, sorted by name, in one step."""
     ordered = sorted(records, key=lambda record: record["name"])
     replace_file(path, b"".join(map(as_line, ordered)))
 
 
 def write_or_remove(path: Path, records: Sequence[Record]) -> None:
-    """A list of what went wrong: none where nothing did."""
+    """Write the list of failures; remove it if there are none."""
     if records:
         replace_file(path, b"".join(map(as_line, records)))
     else:
@@ -129,7 +129,7 @@ def write_or_remove(path: Path, records: Sequence[Record]) -> None:
 
 
 def write_parquet(path: Path, records: Iterable[Record]) -> bool:
-    """The same as Parquet, with what is not plain as JSON text; False without pyarrow."""
+    """Write the list as Parquet too, nested values as JSON text. Returns False without pyarrow."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -158,7 +158,7 @@ def write_parquet(path: Path, records: Iterable[Record]) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Only one run at a time works on a list; the lock ends with the process, however it ends.
+    """Let only one run at a time work on a list. The lock ends with the process, however it ends.
 
     Raises PixWizardError when another run holds it.
     """

@@ -1,7 +1,7 @@
 """What to do with one picture, and its identity: name, content, seed and key.
 
-An item's result depends on the item and the job alone: never on its place in a list, on its
-neighbours, or on the worker.
+The result of an item depends only on the item and the job, never on its place in a list, its
+neighbours or the worker.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ def file_hash(path: str | Path) -> str:
 
 
 def with_names(items: Iterable[Item]) -> list[Item]:
-    """The items, in their order, with names that are unique and no file system confuses.
+    """The items, in order, with names that are unique on every file system.
 
-    Where several want one name, each gets a piece of the hash of what it is at its end, so that a
-    name does not depend on the order. Items that are the same in everything are kept once.
+    Where several items want one name, each gets part of its own hash at the end, so a name does not
+    depend on the order. Identical items are kept once.
     """
     items = list(items)
     wanted = Counter(item.name.casefold() for item in items)
@@ -95,8 +95,8 @@ def with_names(items: Iterable[Item]) -> list[Item]:
 
 
 def safe_name(path: str | Path) -> str:
-    """A relative path without ending as a name below the output folder: no "..", nothing hidden,
-    no dot that could be taken for an ending, and no part too long for a file system."""
+    """A relative path without ending as a name below the output folder: no "..", no hidden part, no
+    dot that looks like an ending, and no part too long for a file system."""
     parts = [part for part in PurePosixPath(Path(path).as_posix()).parts if part not in ("/", "..")]
     cleaned = ["".join(c if c.isalnum() or c in "-_" else "_" for c in part) for part in parts]
     return "/".join(_short(part) for part in cleaned if part) or "picture"

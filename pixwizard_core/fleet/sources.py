@@ -26,8 +26,8 @@ FilmOrFault = Film | Exception | None
 
 @dataclass(frozen=True, slots=True)
 class SourcePicture:
-    """A picture before it is known what to ask of it. words: what its row of a list says. truth:
-    see Item. shot: of a film that could be decoded. note: what is wrong with the rest of it."""
+    """A picture, before its task is known. words: what its row of a list says. truth: see Item.
+    shot: of a film that could be decoded. note: what is wrong with the rest of the film."""
 
     name: str
     path: Path
@@ -79,7 +79,7 @@ def find(
 
 
 def _of_input(given: str, frames: bool, every: int, tell: Tell) -> Iterator[SourcePicture]:
-    """The files that one input names, films as one."""
+    """The files of one input; a film counts as one."""
     path = Path(given)
     if path.exists():
         paths, base = [path], None
@@ -152,7 +152,7 @@ def _frame_name(start: SourcePicture, number: int) -> str:
 
 
 def _film(path: Path, on_frame: Callable[[int], None]) -> FilmOrFault:
-    """A film, the reason why it cannot be decoded, or None for a picture."""
+    """A decoded film, the reason why it cannot be decoded, or None for a picture."""
     try:
         if not holds_frames(path):
             return None
@@ -172,7 +172,7 @@ def holds_frames(path: Path) -> bool:
 
 
 def _look_ahead(paths: Iterable[Path], on_frame: Callable[[int], None]) -> dict[Path, FilmOrFault]:
-    """What each file is, with films decoded several at a time."""
+    """What each file is; several films are decoded at a time."""
     counts: dict[Path, int] = {}
 
     def one(path: Path) -> FilmOrFault:
@@ -188,7 +188,7 @@ def _look_ahead(paths: Iterable[Path], on_frame: Callable[[int], None]) -> dict[
 
 
 class _Own:
-    """The folder that results go to. Called with a path: whether that is in there."""
+    """The folder of results. Called with a path: whether the path is inside."""
 
     def __init__(self, out: Path | None) -> None:
         self.place = None if out is None else Path(os.path.realpath(out))
@@ -203,7 +203,8 @@ class _Own:
         return self.known[path.parent]
 
     def holds(self, given: str) -> bool:
-        """Whether an input is itself in there. Raises PixWizardError when it is that folder."""
+        """Whether an input lies inside. Raises PixWizardError when the input is that folder
+        itself."""
         if self.place is None:
             return False
         root = Path(os.path.realpath(given))

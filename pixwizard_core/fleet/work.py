@@ -1,6 +1,5 @@
-"""One worker: reads pictures, paints answers, writes results. Every engine runs this and no other
-code on items, which is why their results agree.
-"""
+"""One worker: reads pictures, paints answers, writes results. Every engine runs only this code on
+items, so their results agree."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """A model with what it takes to turn items into results. device: overrides the job's."""
+    """A model, and what is needed to turn items into results. device: overrides the job's."""
 
     def __init__(self, job: Job, retries: int = 2, device: str | None = None, bundle=None) -> None:
         torch.set_num_threads(job.threads)
@@ -64,8 +63,8 @@ class Worker:
         return self._tried(attempt)
 
     def paint(self, batch: Batch, images: Sequence[Answer]) -> list[Answer]:
-        """The answers of a batch, or why there is none. When a batch fails as a whole its items are
-        tried one by one, so that one bad item costs no other its result."""
+        """The answers of a batch, or the reason where there is none. When a batch fails as a whole,
+        its items are tried one by one, so one bad item costs no other its result."""
         good = {i: image for i, image in enumerate(images) if isinstance(image, Tensor)}
         answers: list[Answer] = list(images)
         if self.job.temporal and not good:
@@ -105,7 +104,7 @@ class Worker:
         return answer
 
     def _carry(self, todo: Todo) -> None:
-        """Let the frame after one without a result start from the one before it."""
+        """Let the frame after a failed one start from the latent before it."""
         latent = self.latents.load(todo.before) if todo.before else None
         if latent is not None:
             self.latents.save(todo.key, latent)
@@ -153,8 +152,8 @@ class Worker:
         }  # fmt: skip
 
     def _tried(self, attempt: Callable[[], Result]) -> Result | Exception:
-        """What attempt() gives, after as many tries as the job allows, or the error of the last. A
-        user's mistake is not tried again: it stays one."""
+        """The result of attempt(), after as many tries as the job allows, or its last error. A
+        user's mistake is not tried again."""
         last: Exception = PixWizardError("nothing was attempted")
         for number in range(self.retries + 1):
             try:
@@ -168,7 +167,7 @@ class Worker:
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether another attempt may go well: not after a user's mistake, or with a full disk."""
+    """Whether another attempt may succeed: not after a user's mistake or with a full disk."""
     cause = error.__cause__ if isinstance(error, PixWizardError) else error
     if isinstance(cause, OSError):
         # Pillow's complaints about what is in a file are OSErrors too, without a number.
@@ -178,7 +177,8 @@ def may_pass(error: Exception) -> bool:
 
 
 def failed(todo: Todo, error: BaseException) -> Record:
-    """The record of an item without a result; with a full disk no other could get one either."""
+    """The record of an item without a result. A full disk stops the run, since no other item could
+    succeed."""
     reason = reason_of(error, REASON_LENGTH)
     full = any(getattr(one, "errno", None) in FULL for one in (error, error.__cause__))
     status = STOPPED if full else FAILED

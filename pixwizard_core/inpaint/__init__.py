@@ -1,7 +1,7 @@
-"""Blank parts for the model to fill, and results pasted back onto their source.
+"""Blank parts for the model to fill, and paste its answer back onto the source.
 
 `blanks` punches holes and adds margins, `sides` measures margins, `surroundings` crops around a
-mask, `blending` puts the answer back.
+mask, `blending` pastes the answer back.
 """
 
 from __future__ import annotations

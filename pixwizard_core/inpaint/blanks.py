@@ -1,7 +1,7 @@
-"""Pictures with a blank part for the model to fill: holes, margins, and nothing but blank.
+"""Pictures with a blank part for the model to fill: holes, margins, or all of it.
 
-The model was trained on pictures whose missing part is flat black or white, at its own size; so the
-hole is punched after the picture was fitted, and covers every pixel that it touches there.
+The model was trained on pictures whose missing part is flat black or white, at its own size. So the
+hole is punched after the picture is fitted, and covers every pixel that it touches there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The part of a picture around what a mask selects, laid out so that the model sees it large."""
+"""Crop a picture around its mask, so that the model sees that part large."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def canvas_around(selected: Tensor, context: float, centres: Sequence[int]) -> C
 
 
 def _middle(lengths: list[int]) -> float:
-    """The geometric mean, so that a shape and its opposite meet in a square."""
+    """The geometric mean, so that a wide and a tall shape average to a square."""
     return math.exp(sum(map(math.log, lengths)) / len(lengths))
 
 

@@ -44,7 +44,7 @@ class Check:
 
     @property
     def ratio(self) -> float:
-        """How much of the tolerance is used; infinite when the difference is no number."""
+        """The share of the tolerance that is used; infinite when the difference is NaN."""
         if math.isnan(self.difference):
             return math.inf
         if self.tolerance == 0:
@@ -53,7 +53,7 @@ class Check:
 
 
 def close(label: str, found: Tensor, wanted: Tensor, tolerance: float) -> Check:
-    """Compare in float64 on the CPU. A difference in shape is infinitely far."""
+    """Compare in float64 on the CPU. Another shape counts as infinitely far."""
     if found.shape != wanted.shape:
         return Check(f"{label} shape {tuple(found.shape)}", math.inf, tolerance)
     gap = (found.detach().cpu().double() - wanted.cpu().double()).abs()

@@ -19,7 +19,7 @@ from ..errors import PixWizardError, kind_and_reason
 from ..pipeline import Bundle, Request, run
 from ..tasks import instruction
 from ..version import __version__
-from ..weights.checkpoint import inspect
+from ..weights.examine import inspect
 from ..weights.weightfile import WEIGHT_ENDINGS, size_in_words
 
 PACKAGES = (
@@ -144,7 +144,7 @@ def what_is(path: Path) -> str:
 
 
 def is_trouble(line: str) -> bool:
-    """Whether a line of the report says that something is wrong."""
+    """Whether a line of the report tells of a problem."""
     return any(word in line for word in ("WRONG", "FAILED", "UNREADABLE", "MISSING"))
 
 

@@ -167,7 +167,7 @@ def _unknown(file: VectorFile) -> list[Check]:
 
 
 def _attempt(name: str, run: Run) -> Outcome:
-    """A case that cannot run is a failed case, whatever stopped it."""
+    """Run a case. Whatever stops it makes it a failed case."""
     try:
         return Outcome(name, run())
     except PixWizardError as error:
