@@ -12,6 +12,7 @@ from .settings import AUTO, add_preset_options, given_settings, tell_settings
 
 TEXT = "score a small model on scenes not used in training, task by task"
 CEILING_SCENES = 96
+SETS = ("trained", "all", "headline")  # of tasks
 PHRASINGS = {
     "trained": ("trained",),
     "seen": ("seen",),
@@ -38,6 +39,11 @@ def add_world(commands) -> None:
         "both of these, or all",
     )  # fmt: skip
     add_preset_options(parser)
+    parser.add_argument(
+        "--photographs", action="store_true",
+        help="score on photographs never trained on, in the tasks whose truth they hold "
+        "(needs scikit-image)",
+    )  # fmt: skip
     parser.add_argument("--referring", action="store_true", help="also masks by kind of phrase")
     parser.add_argument("--resume", action="store_true", help="keep the tasks that OUT already has")
     parser.add_argument("--out", type=Path, help="folder for scores.md, scores.json and plots")
@@ -55,9 +61,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from ..evaluation.score_report import goal_table, table, tasks_of, wording_line
     from ..evaluation.scoring import score_world
     from ..files.picture_files import replace_file
+    from ..world.photograph_tasks import PHOTOGRAPH_TASKS
     from .models import load_small
 
     plan, tasks = _plan(arguments), tasks_of(arguments.tasks, arguments.bundle)
+    if arguments.photographs and arguments.tasks in SETS:
+        tasks = [task for task in tasks if task in PHOTOGRAPH_TASKS]
     bundle = load_small(arguments.bundle, arguments.device)
     about = _about(bundle, plan)
     done = _scored(arguments.out, about) if arguments.resume else {}
@@ -71,7 +80,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
         left = [task for task in tasks if task not in done]
         score_world(bundle, left, plan, on_task=keep, on_progress=advance)
     results = [done[task] for task in tasks]
-    parts = [wording_line(results, bundle.taught), table(results), goal_table(results)]
+    parts = [wording_line(results, bundle.taught), table(results)]
+    if not arguments.photographs:  # the goals are about scenes
+        parts.append(goal_table(results))
     if arguments.referring:
         parts.append(_referring(bundle, plan))
     text = "\n\n".join(part for part in parts if part) + "\n"
@@ -98,6 +109,7 @@ def _about(bundle, plan) -> dict:
         "half": plan.half,
         "preset": plan.preset,
         "overrides": dict(plan.overrides),
+        "photographs": plan.photographs,
         "weights": weights.hexdigest()[:16],
     }
 
@@ -134,6 +146,8 @@ def _plan(arguments: argparse.Namespace):
 
     if min(arguments.count, arguments.batch) < 1 or arguments.wide < 0:
         raise PixWizardError("--count and --batch must be at least 1, --wide at least 0")
+    if arguments.photographs and arguments.referring:
+        raise PixWizardError("--referring is about scenes; omit it, or omit --photographs")
     plan = ScoringPlan(
         count=arguments.count,
         wide=arguments.wide,
@@ -143,6 +157,7 @@ def _plan(arguments: argparse.Namespace):
         half=arguments.half,
         preset=arguments.preset or AUTO,
         overrides=given_settings(arguments),
+        photographs=arguments.photographs,
     )
     tell_settings(arguments)
     return plan if arguments.seed is None else replace(plan, seed=arguments.seed)

@@ -25,7 +25,16 @@ from ..tasks import Fields, instruction
 from ..taught import Taught, taught_by
 from ..weights.checkpoint import open_checkpoint
 from ..world.examples import WORLD_TASKS, Examples
-from ..world.held_out import HELD_OUT_SEED, SQUARE, WIDE, check_tasks, examples_of, first
+from ..world.held_out import (
+    HELD_OUT_SEED,
+    SQUARE,
+    WIDE,
+    check_photograph_tasks,
+    check_tasks,
+    examples_of,
+    first,
+    photographs_of,
+)
 from .baselines import trivial_answer
 from .scorers import SCORERS, Scores, mean
 
@@ -41,7 +50,8 @@ class ScoringPlan:
     the form that the model's header lists; "seen", any sentence of its training; "held_out", ones
     that training never uses. The wide scenes have the first of them. settings: for all tasks, None
     takes what the bundle has for each; on them come a preset and then single overrides. half:
-    compute in bfloat16 where it is safe, which is faster on many CPUs."""
+    compute in bfloat16 where it is safe, which is faster on many CPUs. photographs: score on
+    photographs that were never trained on, in the place of scenes."""
 
     count: int = 96
     wide: int = 32
@@ -53,6 +63,7 @@ class ScoringPlan:
     seed: int = HELD_OUT_SEED
     batch: int = 32
     half: bool = False
+    photographs: bool = False
 
     def settings_of(self, bundle: Bundle, task: str) -> SampleSettings:
         """Settings that a task is painted with."""
@@ -143,7 +154,8 @@ def score_task(
         return scorer(painted.float(), examples)
 
     def made(name: str, count: int, size: tuple[int, int]) -> Examples:
-        examples = examples_of(task, count, size, plan.seed, PHRASINGS[name])
+        make = photographs_of if plan.photographs else examples_of
+        examples = make(task, count, size, plan.seed, PHRASINGS[name])
         return as_trained(examples, bundle.taught) if name == "trained" else examples
 
     for name in plan.phrasings:
@@ -184,7 +196,7 @@ def score_world(
 ) -> list[TaskScore]:
     """Score tasks one after another. on_task is called after each, on_progress after each batch
     with pictures painted and to paint. Raises PixWizardError for an unknown task."""
-    tasks = check_tasks(tasks)
+    tasks = check_photograph_tasks(tasks) if plan.photographs else check_tasks(tasks)
     total, done, results = plan.pictures * len(tasks), 0, []
 
     def on_batch(count: int) -> None:

@@ -1,13 +1,17 @@
-"""Scenes that training never sees, as examples to score by."""
+"""Scenes and photographs that training never sees, as examples to score by."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import torch
 
 from ..errors import PixWizardError
+from ..tasks import TASKS, instruction
 from .examples import WORLD_TASKS, Examples, make_examples
+from .photograph_tasks import PHOTOGRAPH_TASKS, show
+from .photographs import HOLD_OUT, pieces
 from .scenes import sample_scenes
 
 HELD_OUT_SEED = 2**31  # training run s draws its scenes from seeds s million on, far below
@@ -33,6 +37,45 @@ def examples_of(
     generator = torch.Generator().manual_seed(seed + list(WORLD_TASKS).index(task))
     scenes = sample_scenes(count, generator)
     return make_examples([task] * count, scenes, *size, generator, "cpu", held_out)
+
+
+def check_photograph_tasks(tasks: Sequence[str]) -> list[str]:
+    """The tasks themselves. Raises PixWizardError for one whose truth photographs do not hold."""
+    unknown = [task for task in tasks if task not in PHOTOGRAPH_TASKS]
+    if unknown:
+        raise PixWizardError(
+            f"photographs hold no truth for task {unknown[0]!r}; they score: "
+            f"{', '.join(PHOTOGRAPH_TASKS)}"
+        )
+    return list(tasks)
+
+
+@torch.no_grad()
+def photographs_of(
+    task: str, count: int, size: tuple[int, int], seed: int, held_out: bool
+) -> Examples:
+    """count examples of a task at (height, width) on photographs that training never sees; like
+    examples_of. truth has "rgb", "mask" (the hole), "edges" and what is unknown of a photograph:
+    "colour" and "object" -1, "caption" and "target" empty."""
+    generator = torch.Generator().manual_seed(seed + list(WORLD_TASKS).index(task))
+    given = pieces(count, *size, generator, use=HOLD_OUT)
+    shown = show(task, given, generator)
+    nothing = torch.zeros_like(given[:, 0], dtype=torch.bool)
+    unknown = torch.full((count,), -1, dtype=torch.int64)
+    rng, row = random.Random(seed), TASKS[task]
+    phrasings = [rng.choice(row.held_out if held_out else row.seen) for _ in range(count)]
+    truth = {
+        "rgb": given,
+        "mask": nothing if shown.mask is None else shown.mask,
+        "edges": nothing if shown.edges is None else shown.edges,
+        "colour": unknown,
+        "object": unknown,
+        "caption": [""] * count,
+        "target": [""] * count,
+        "kind": [task] * count,
+    }
+    sentences = [instruction(task, phrasing=number) for number in phrasings]
+    return Examples([task] * count, shown.inputs, shown.targets, sentences, truth, [{}] * count)
 
 
 def first(examples: Examples, count: int) -> Examples:

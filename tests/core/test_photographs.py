@@ -5,9 +5,13 @@ import dataclasses
 import pytest
 import torch
 
+from pixwizard_core.cli import main
 from pixwizard_core.errors import PixWizardError
+from pixwizard_core.evaluation.baselines import trivial_answer
+from pixwizard_core.evaluation.scorers import SCORERS
 from pixwizard_core.tasks import TASKS
 from pixwizard_core.world import photograph_tasks, photographs
+from pixwizard_core.world.held_out import photographs_of
 from pixwizard_core.world.photograph_tasks import PHOTOGRAPH_TASKS, photograph_mix, show
 from pixwizard_core.world.photographs import HOLD_OUT, TRAIN, load, other_colours, pieces, window
 
@@ -133,3 +137,30 @@ def test_photograph_mix_is_mostly_plain_pictures():
     plain = pieces(40, 48, 48, seeded(8))
     same = (mixed == plain).flatten(1).all(1).float().mean()
     assert 0.5 < same < 0.9
+
+
+@pytest.mark.parametrize("task", PHOTOGRAPH_TASKS)
+def test_right_answer_on_photographs_scores_above_the_trivial_one(task):
+    examples = photographs_of(task, 6, (64, 64), 7, False)
+    right = SCORERS[task](examples.targets, examples)
+    trivial = SCORERS[task](trivial_answer(task, examples), examples)
+    name = next(iter(right))
+    assert right[name] > trivial[name]
+    assert all(sentence and not set(sentence) & set("[]{}") for sentence in examples.instructions)
+
+
+def test_photographs_are_asked_in_words_that_training_never_uses_where_wanted():
+    seen = photographs_of("denoise", 30, (32, 32), 7, False)
+    new = photographs_of("denoise", 30, (32, 32), 7, True)
+    assert torch.equal(seen.inputs, new.inputs)
+    assert not set(seen.instructions) & set(new.instructions)
+    assert set(new.instructions) == set(TASKS["denoise"].phrasings[-2:])
+
+
+def test_evaluation_on_photographs_refuses_what_they_do_not_hold(capsys):
+    assert main(["evaluate", "world", "--photographs", "--tasks", "depth"]) != 0
+    assert (
+        "photographs hold no truth for task 'depth'; they score: denoise" in capsys.readouterr().err
+    )
+    assert main(["evaluate", "world", "--photographs", "--referring"]) != 0
+    assert "--referring is about scenes" in capsys.readouterr().err
