@@ -262,6 +262,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--photographs", type=float, default=0.0, help="share of pictures that are photographs'"
     )
+    parser.add_argument(
+        "--decoder-only",
+        action="store_true",
+        help="keep the encoder of --start: a transformer trained in its latents stays right",
+    )
     parser.add_argument("--rate", type=float, help="highest learning rate (default 8e-4)")
     parser.add_argument("--fresh", action="store_true", help="ignore an earlier checkpoint")
     chosen = parser.parse_args(arguments)
@@ -270,6 +275,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     if chosen.rate is not None:
         settings = replace(settings, learning_rate=chosen.rate)
+    if chosen.decoder_only:
+        if not chosen.start:
+            parser.error("--decoder-only needs --start, the autoencoder whose encoder stays")
+        settings = replace(settings, decoder_only=True)
     shows = chosen.photographs > 0
     train_vae(
         chosen.out,

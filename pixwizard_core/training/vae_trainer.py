@@ -18,7 +18,9 @@ from .vae_pictures import POOLS, SMALL_POOLS, PoolSpec, generator_for
 
 @dataclass(frozen=True, slots=True)
 class VaeSettings:
-    """How to train. Sides in pixels; noise in units of the latent's standard deviation."""
+    """How to train. Sides in pixels; noise in units of the latent's standard deviation.
+    decoder_only: leave the encoder, and so every latent, as the start has it; a transformer that
+    was trained in these latents stays right."""
 
     batch_size: int = 512  # crops of the smallest side
     sides: tuple[int, ...] = (64, 96, 128)
@@ -33,6 +35,7 @@ class VaeSettings:
     average: float = 0.997
     bf16: bool = True
     compile: bool = False
+    decoder_only: bool = False
     checkpoint_seconds: float = 60.0
     calibration_batches: int = 40
     scored_scenes: int = 48
@@ -109,6 +112,8 @@ class VaeTrainer:
         self.net = channels_last(net.to(device))
         self.norm = LatentNorm().to(device)
         self.average: dict[str, Tensor] | None = None
+        if settings.decoder_only:
+            self.net.taesd_encoder.requires_grad_(False)
         self.parameters = [p for p in self.net.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
             self.parameters,

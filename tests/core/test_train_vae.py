@@ -1,9 +1,11 @@
+import dataclasses
+
 import pytest
 import torch
 
 from pixwizard_core.encoders.taesd import Autoencoder
 from pixwizard_core.encoders.vae import load_latent_coder
-from pixwizard_core.training.autoencoder import train_vae, with_photographs
+from pixwizard_core.training.autoencoder import main, train_vae, with_photographs
 from pixwizard_core.training.vae_pictures import CropSource, PoolSpec, crops, window
 from pixwizard_core.training.vae_trainer import (
     VaeSettings,
@@ -168,6 +170,25 @@ def test_training_that_goes_on_keeps_the_latents_of_its_start(tmp_path):
     assert torch.equal(
         resumed.average["taesd_encoder.0.weight"], trainer.average["taesd_encoder.0.weight"]
     )
+
+
+def test_training_of_the_decoder_alone_keeps_every_latent():
+    trainer = VaeTrainer(dataclasses.replace(SETTINGS, decoder_only=True), device=CPU, seed=3)
+    start = Autoencoder()
+    trainer.start_from(start)
+    trainer.train_step(crop_source().batch(0)[:2, :, :16, :16], 0.0)
+    after = trainer.finished().state_dict()
+    changed = {
+        name for name, value in start.state_dict().items() if not torch.equal(after[name], value)
+    }
+    assert changed
+    assert all(name.startswith("taesd_decoder.") for name in changed)
+
+
+def test_decoder_alone_needs_a_start(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path), "--decoder-only"])
+    assert "--decoder-only needs --start" in capsys.readouterr().err
 
 
 def test_photographs_take_their_share_of_the_pictures():
