@@ -13,7 +13,7 @@ from pixwizard_core.config import PRESETS as SHAPES
 from pixwizard_core.config import TINY
 from pixwizard_core.encoders.tiny import BUNDLE
 from pixwizard_core.errors import CheckpointError, SamplingError
-from pixwizard_core.evaluation.scoring import Plan
+from pixwizard_core.evaluation.scoring import ScoringPlan
 from pixwizard_core.fleet.job import Job, ModelFiles
 from pixwizard_core.generate import SampleSettings
 from pixwizard_core.own_settings import (
@@ -198,12 +198,12 @@ def test_settings_in_the_docs_are_read():
 
 
 def test_evaluate_world_keeps_each_tasks_own_settings_beside_an_option():
-    plan = Plan(preset="auto", overrides={"steps": 9})
+    plan = ScoringPlan(preset="auto", overrides={"steps": 9})
     bundle = load_tiny()
     assert (plan.settings_of(bundle, "depth").steps, plan.settings_of(bundle, "depth").w_text) == (
         9, 1.0,
     )  # fmt: skip
-    assert Plan(preset="reference").settings_of(bundle, "depth") == SampleSettings(centre=128)
+    assert ScoringPlan(preset="reference").settings_of(bundle, "depth") == SampleSettings(centre=128)
 
 
 def test_evaluate_world_refuses_an_unknown_preset(capsys):
