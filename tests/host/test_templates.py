@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.support import blueprint, workflow
 from tests.support.hosts import EXTENSION_NAME, REPO
+from tests.support.workflow import saved_size, small, small_and_ours
 
 TEMPLATES = sorted((REPO / "workflows").glob("*.json"))
 WITH_FILES = workflow.shipped(REPO / "workflows", with_files=True)
@@ -27,9 +28,6 @@ BUNDLED_OUTPUTS = {  # which output of Load Tiny stands for a loader's
     "PixWizard_LoadVisionEncoder": 2,
     "VAELoader": 3,
 }
-OTHERS_MODELS = ("CheckpointLoaderSimple", "ControlNetLoader")
-SMALL = {"steps": 1, "centre": 128}
-BLANK = {"width": 161, "height": 97}
 
 
 def names(paths):
@@ -43,6 +41,7 @@ def info(server):
 
 def on_bundled_model(prompt: dict) -> dict:
     """The prompt with the bundled model, small; without what other people's models paint."""
+    prompt = small_and_ours(prompt)
     kinds = {key: node["class_type"] for key, node in prompt.items()}
 
     def moved(value):
@@ -50,34 +49,11 @@ def on_bundled_model(prompt: dict) -> dict:
         return ["tiny", BUNDLED_OUTPUTS[loader]] if loader in BUNDLED_OUTPUTS else value
 
     changed = {"tiny": {"class_type": "PixWizard_LoadTiny", "inputs": {}}}
-    for key in kinds.keys() - painted_by_others(prompt):
+    for key in kinds:
         if kinds[key] not in BUNDLED_OUTPUTS:
             inputs = {name: moved(value) for name, value in prompt[key]["inputs"].items()}
-            inputs |= BLANK if kinds[key] == "PixWizard_BlankCanvas" else {}
             changed[key] = {"class_type": kinds[key], "inputs": inputs}
-    return small(changed)
-
-
-def painted_by_others(prompt: dict) -> set[str]:
-    """Numbers of the nodes that load other people's models, and of all that depend on them."""
-
-    def depends(key: str) -> bool:
-        node = prompt[key]
-        before = [value[0] for value in node["inputs"].values() if isinstance(value, list)]
-        return node["class_type"] in OTHERS_MODELS or any(map(depends, before))
-
-    return {key for key in prompt if depends(key)}
-
-
-def small(prompt: dict) -> dict:
-    """The prompt with one step and a small canvas."""
-    return {
-        key: {
-            **node,
-            "inputs": node["inputs"] | {n: SMALL[n] for n in SMALL if n in node["inputs"]},
-        }
-        for key, node in prompt.items()
-    }
+    return changed
 
 
 def test_server_offers_the_workflows_as_templates(server):
@@ -103,13 +79,12 @@ def test_wiring_runs_with_the_bundled_model_in_place(server, info, path):
     prompt = on_bundled_model(workflow.to_prompt(workflow.load(path), info))
     result = server.run(prompt)
     assert result["error"] is None, result["error"]
-    width, height = Image.open(server.base / "input" / "example.png").size
-    others = {"text_to_image": tuple(BLANK.values()), "outpaint": (round(height * 16 / 9), height)}
+    source = Image.open(server.base / "input" / "example.png").size
     for key, node in prompt.items():
         if node["class_type"] == "SaveImage":
             (entry,) = result["outputs"][key]["images"]
             size = Image.open(io.BytesIO(server.image(entry))).size
-            assert size == others.get(path.stem, (width, height))
+            assert size == saved_size(path.stem, source)
 
 
 def test_nothing_painted_over_means_nothing_changed(server, info):

@@ -84,14 +84,14 @@ def missing_reason() -> str:
     )
 
 
-def environment() -> dict[str, str]:
+def environment(threads: int = 1) -> dict[str, str]:
     """The environment for a host process: this test's import path must not leak into it."""
     dropped = ("PYTHONPATH", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    # One thread: the models are tiny, and threads that wait for each other cost more than they
-    # bring.
-    settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
-    return {**kept, **settings}
+    # One thread unless asked: most models are tiny, and threads that wait for each other cost more
+    # than they bring.
+    settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    return {**kept, **settings, "OMP_NUM_THREADS": str(threads)}
 
 
 def install(base: Path) -> Path:
@@ -116,6 +116,7 @@ class Server:
     port: int
     base: Path
     log: Path
+    process: int = 0
     client: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def url(self, path: str) -> str:
@@ -205,10 +206,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(host: Host, base: Path, frontend: Path | None = None):
+def serve(host: Host, base: Path, frontend: Path | None = None, threads: int = 1):
     """A server with a private base directory, stopped when the block ends, however it ends.
 
-    frontend: the page to serve instead of the host's own.
+    frontend: the page to serve instead of the host's own. threads: for its computations.
     """
     install(base)
     copy_example(host, base)
@@ -227,12 +228,12 @@ def serve(host: Host, base: Path, frontend: Path | None = None):
         process = subprocess.Popen(
             [str(host.python), "main.py", *arguments, "--disable-auto-launch"],
             cwd=host.root,
-            env=environment(),
+            env=environment(threads),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:
-            server = Server(host, port, base, log)
+            server = Server(host, port, base, log, process.pid)
             _wait_ready(server, process)
             yield server
         finally:

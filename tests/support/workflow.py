@@ -18,6 +18,9 @@ MODEL_FILES = {
     "CheckpointLoaderSimple": ("ckpt_name",),
     "ControlNetLoader": ("control_net_name",),
 }
+OTHERS_MODELS = ("CheckpointLoaderSimple", "ControlNetLoader")
+SMALL = {"steps": 1, "centre": 128}
+BLANK = {"width": 161, "height": 97}
 
 
 class WorkflowError(ValueError):
@@ -144,3 +147,43 @@ def _accepted(info: dict, name: str) -> set[str]:
     """Types that an input of /object_info takes."""
     kind = next(group[name][0] for group in info["input"].values() if name in group)
     return {"COMBO"} if isinstance(kind, list) else set(kind.split(","))
+
+
+def painted_by_others(prompt: dict) -> set[str]:
+    """Numbers of the nodes that load other people's models, and of all that depend on them."""
+
+    def depends(key: str) -> bool:
+        node = prompt[key]
+        before = [value[0] for value in node["inputs"].values() if isinstance(value, list)]
+        return node["class_type"] in OTHERS_MODELS or any(map(depends, before))
+
+    return {key for key in prompt if depends(key)}
+
+
+def small(prompt: dict) -> dict:
+    """The prompt with one step and a small canvas."""
+    return {
+        key: {
+            **node,
+            "inputs": node["inputs"] | {n: SMALL[n] for n in SMALL if n in node["inputs"]},
+        }
+        for key, node in prompt.items()
+    }
+
+
+def small_and_ours(prompt: dict) -> dict:
+    """The prompt, small and without what other people's models paint."""
+    kept = {key: prompt[key] for key in prompt.keys() - painted_by_others(prompt)}
+    for key, node in kept.items():
+        if node["class_type"] == "PixWizard_BlankCanvas":
+            kept[key] = {**node, "inputs": node["inputs"] | BLANK}
+    return small(kept)
+
+
+def saved_size(name: str, source: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the picture that a shipped workflow saves when it is made small. source:
+    of the picture that it loads."""
+    width, height = source
+    if name == "text_to_image":
+        return BLANK["width"], BLANK["height"]
+    return (round(height * 16 / 9), height) if name == "outpaint" else (width, height)
