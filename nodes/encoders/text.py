@@ -7,6 +7,7 @@ precision and stream them from main memory. No model class of the host computes 
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 
@@ -154,13 +155,9 @@ def make_clip(
     patcher even if the host's dynamic one is on. Raises EncoderError when weights are missing,
     unknown or have the wrong shape.
     """
-    named, wanted = {}, {}
-    for prefix, kind, part in (("gemma", "gemma", gemma), ("clip_l", "clip_text", clip)):
-        place = f"{prefix}.transformer."
-        expected = expected_shapes(kind, part.config)
-        wanted |= {f"{place}{name}": shape for name, shape in expected.items()}
-        named |= {f"{place}{name}": tensor for name, tensor in part.weights.items()}
-    require_fit(wanted, shapes(named), "the text encoder")
+    for kind, part in (("gemma", gemma), ("clip_text", clip)):
+        wanted = expected_shapes(kind, part.config)
+        require_fit(wanted, shapes(part.weights), f"the {kind} half of the text encoder")
     dtype = comfy.utils.weight_dtype(gemma.weights)
     target = comfy.supported_models_base.ClipTarget(
         lambda **_: Tokens(tokenizers), partial(TextModel, gemma=gemma.config, clip=clip.config)
@@ -169,10 +166,14 @@ def make_clip(
     places = {"load_device": place, "offload_device": place} if place else {}
     made = HostClip(
         target,
-        parameters=sum(tensor.numel() for tensor in named.values()),
+        parameters=sum(
+            tensor.numel() for part in (gemma, clip) for tensor in part.weights.values()
+        ),
         model_options={"dtype": dtype, "initial_device": torch.device("cpu"), **places},
         **supported(comfy.sd.CLIP, {"disable_dynamic": disable_dynamic}),
     )
-    take_weights(made.cond_stage_model, named, dtype, made.patcher)
+    model = made.cond_stage_model
+    for module, part in ((model.gemma, gemma), (model.clip_l, clip)):
+        take_weights(module["transformer"], copy(part.weights), dtype, made.patcher)
     apply_every_patch(made.patcher)
     return made

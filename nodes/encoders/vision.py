@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from copy import copy
 from typing import Any
 
 import comfy.model_management
@@ -141,5 +142,5 @@ def make_clip_vision(
     """
     require_fit(expected_shapes("clip_vision", config), shapes(weights), "the vision encoder")
     made = HostClipVision(config, disable_dynamic)
-    take_weights(made.model, dict(weights), made.dtype, made.patcher)
+    take_weights(made.model, copy(weights), made.dtype, made.patcher)
     return made

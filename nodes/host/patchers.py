@@ -3,10 +3,11 @@ is dropped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import comfy.model_patcher
 import comfy.patcher_extension
+import torch
 from torch import Tensor, nn
 
 from ...pixwizard_core.weights.finite import require_range
@@ -26,8 +27,34 @@ def is_dynamic(patcher) -> bool:
     return getattr(patcher, "is_dynamic", bool)()
 
 
+class WeightsInFile(dict[str, Tensor]):
+    """Weights by name as tensors of the meta device, which have a size and no numbers. pop() reads
+    one from its file, so that it can be copied and let go before the next is read.
+
+    shapes, dtypes: what the file holds. fetch: name -> tensor on the CPU.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        dtypes: Mapping[str, torch.dtype],
+        fetch: Callable[[str], Tensor],
+    ) -> None:
+        super().__init__(
+            {
+                name: torch.empty(shape, dtype=dtypes[name], device="meta")
+                for name, shape in shapes.items()
+            }
+        )
+        self.fetch = fetch
+
+    def pop(self, name: str) -> Tensor:
+        del self[name]
+        return self.fetch(name)
+
+
 def take_weights(module: nn.Module, weights: dict[str, Tensor], dtype, patcher) -> None:
-    """Give the module of a patcher exactly these weights, in this precision. Empties the dict on
+    """Give a module of a patcher exactly these weights, in this precision. Empties the dict on
     the way, so that memory holds them once.
 
     The dynamic patcher copies a weight to the device from where it lies, which may be the file

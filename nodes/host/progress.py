@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable
 
 import comfy.model_management
 import comfy.utils
-
-T = TypeVar("T")
 
 
 def progress(total: int) -> Callable[[], None]:
@@ -21,10 +18,3 @@ def progress(total: int) -> Callable[[], None]:
         bar.update(1)
 
     return step
-
-
-def each(items: Iterable[T], step: Callable[[], None]) -> Iterator[T]:
-    """The items, calling step after each."""
-    for item in items:
-        yield item
-        step()

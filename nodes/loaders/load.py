@@ -24,8 +24,8 @@ from ...pixwizard_core.weights.published import ORIGIN
 from ..encoders.self_check import require_right_layers
 from ..encoders.text import EncoderWeights, make_clip
 from ..encoders.vision import make_clip_vision
-from ..host.patchers import is_dynamic, patcher_class
-from ..host.progress import each, progress
+from ..host.patchers import WeightsInFile, is_dynamic, patcher_class
+from ..host.progress import progress
 from ..host.reload import reloadable
 from ..host.versions import schema
 from ..model.host_model import make_patcher
@@ -61,8 +61,15 @@ def load_transformer(path: Path, dtype: torch.dtype | None, disable_dynamic: boo
     return reloadable(patcher, [opened.info.path], load_transformer, path, dtype)
 
 
-def weights_of(opened: Checkpoint | Weights, step) -> dict[str, torch.Tensor]:
-    return {name: opened.fetch(name) for name in each(opened.shapes, step)}
+def weights_of(opened: Checkpoint | Weights, step) -> WeightsInFile:
+    """The weights, read when they are taken, with a step after each."""
+
+    def fetch(name: str) -> torch.Tensor:
+        tensor = opened.fetch(name)
+        step()
+        return tensor
+
+    return WeightsInFile(opened.shapes, opened.dtypes, fetch)
 
 
 def load_clip(

@@ -75,6 +75,7 @@ class Weights:
 
     source: str
     shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, torch.dtype]
     fetch: Callable[[str], Tensor]
 
 

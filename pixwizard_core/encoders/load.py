@@ -92,7 +92,8 @@ def read_source(kind: str, path: str | Path) -> Source:
         file, inner = owner[name]
         return require_finite(file.fetch(inner), inner, file.path.name)
 
-    weights = Weights(path.name, shapes, fetch)
+    dtypes = {name: file.dtypes[inner] for name, (file, inner) in owner.items()}
+    weights = Weights(path.name, shapes, dtypes, fetch)
     folder = path if path.is_dir() else path.parent
     paths = tuple(file.path for file in files)
     headers = [

@@ -49,5 +49,6 @@ def _model(
     file = open_weights(path)
     names = {own_name(kind, name): name for name in file.shapes}
     shapes = {own: file.shapes[name] for own, name in names.items()}
-    weights = Weights(path.name, shapes, lambda own: file.fetch(names[own]))
+    dtypes = {own: file.dtypes[name] for own, name in names.items()}
+    weights = Weights(path.name, shapes, dtypes, lambda own: file.fetch(names[own]))
     return filled(kind, dict(settings), weights, device=device, dtype=dtype)

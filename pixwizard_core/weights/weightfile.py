@@ -38,7 +38,7 @@ DTYPE_NAMES = {
 DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 WEIGHT_ENDINGS = (".safetensors", ".sft", ".pth", ".pt", ".bin", ".ckpt")
 FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
-MAPPED_BYTES = 2**27  # of a pickle, read before its mapping is renewed
+MAPPED_BYTES = 2**27  # of a file, read before its mapping is renewed
 MOST_TENSORS = 30_000  # in a file
 # Training scripts wrap the weights in a dict; the first of these that holds tensors is taken.
 WRAPPERS = ("ema", "state_dict", "model", "module")
@@ -125,18 +125,21 @@ def _open_safetensors(path: Path) -> WeightFile:
     unknown = sorted(set(stored.values()) - set(DTYPES))
     if unknown:
         raise CheckpointError(f"{path.name} stores numbers as {unknown}, which cannot be read here")
-    handle = None
+    handle, read = None, 0
 
     def fetch(name: str) -> Tensor:
-        nonlocal handle
+        # What was read of a mapped file stays in memory until the mapping ends: with the handle and
+        # the tensors that were fetched by it.
+        nonlocal handle, read
         try:
-            if handle is None:
-                handle = safe_open(path, framework="pt")
+            if handle is None or read > MAPPED_BYTES:
+                handle, read = safe_open(path, framework="pt"), 0
             tensor = handle.get_tensor(name)
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(f"{path.name} changed while it was read ({error})") from error
         if tuple(tensor.shape) != shapes[name]:
             raise CheckpointError(f"{path.name} changed while it was read; load it again")
+        read += tensor.nbytes
         return tensor
 
     dtypes = {name: DTYPES[code] for name, code in stored.items()}

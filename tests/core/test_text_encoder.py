@@ -307,7 +307,8 @@ def test_describe_survives_an_empty_file():
 def test_filling_without_memory_gives_the_same_numbers(text, dtype):
     batch = text.tokenize(SENTENCES)
     tensors = weights_of(text.gemma)
-    weights = Weights("x", {k: tuple(v.shape) for k, v in tensors.items()}, tensors.__getitem__)
+    shapes = {k: tuple(v.shape) for k, v in tensors.items()}
+    weights = Weights("x", shapes, {}, tensors.__getitem__)
     config = tiny_config("gemma", text.gemma)
     made = filled("gemma", config, weights, device="cpu", dtype=dtype)
     plain = build("gemma", config, dtype=dtype).eval()
@@ -322,18 +323,16 @@ def test_filling_counts_all_that_does_not_fit(text):
     shapes = {k: tuple(v.shape) for k, v in tensors.items()}
     shapes |= {"norm.weight": (64,), "extra": (1,)}
     del shapes["layers.0.mlp.up_proj.weight"]
-    config = tiny_config("gemma", text.gemma)
+    config, weights = tiny_config("gemma", text.gemma), Weights("x", shapes, {}, tensors.get)
     with pytest.raises(
         EncoderError,
         match=r"x: 3 weights do not fit: missing layers\.0\.mlp\.up_proj\.weight; unknown extra; "
         r"norm\.weight is \(64,\), wanted \(128,\)",
     ):
-        filled(
-            "gemma", config, Weights("x", shapes, tensors.get), device="cpu", dtype=torch.float32
-        )
+        filled("gemma", config, weights, device="cpu", dtype=torch.float32)
 
 
 def test_settings_that_make_no_model_are_refused(text):
     config = {**tiny_config("gemma", text.gemma), "head_dim": 3}
     with pytest.raises(EncoderError, match=r"no gemma model.*head_dim 3 is not a multiple of 2"):
-        filled("gemma", config, Weights("x", {}, {}.get), device="cpu", dtype=torch.float32)
+        filled("gemma", config, Weights("x", {}, {}, {}.get), device="cpu", dtype=torch.float32)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pixwizard_core.encoders import vision as vision_module
-from pixwizard_core.encoders.architectures import weights_of
+from pixwizard_core.encoders.architectures import build, weights_of
 from pixwizard_core.encoders.load import load_vision_encoder
 from pixwizard_core.encoders.tiny import fresh
 from pixwizard_core.encoders.vision import (
@@ -36,7 +36,8 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def encoder():
-    return VisionEncoder(fresh("clip_vision", SMALL, torch.Generator().manual_seed(0)).eval())
+    built = build("clip_vision", SMALL, device="meta", dtype=torch.float32)
+    return VisionEncoder(fresh(built, torch.Generator().manual_seed(0)).eval())
 
 
 def golden_cases():
