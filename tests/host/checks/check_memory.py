@@ -221,3 +221,35 @@ def check_models_have_the_device_in_turn(setup):
     assert card.seen[-1] == "autoencoder", card.seen
     # The host then runs branches one after another, and a product over fewer rows rounds otherwise.
     return sizes, roomy.most, card.most, card.seen, close(made, wanted, 1e-4, "on a small card")
+
+
+def check_loaders_let_a_weight_go_before_they_read_the_next(setup):
+    """Otherwise the file would be in memory beside its copy."""
+    load = setup.module("nodes.loaders.load")
+    bundle = setup.module("pixwizard_core.encoders.tiny")
+    inner, read = load.weights_of, []
+
+    def watched(opened, step):
+        weights = inner(opened, step)
+        fetch = weights.fetch
+
+        def fetched(name: str) -> torch.Tensor:
+            assert not [one for one in read if one() is not None], f"before {name}"
+            tensor = fetch(name)
+            read.append(weakref.ref(tensor))
+            return tensor
+
+        weights.fetch = fetched
+        return weights
+
+    load.weights_of = watched
+    try:
+        folder = bundle.BUNDLE
+        texts = folder / bundle.TEXT_FILE, folder / bundle.CLIP_FILE
+        load.load_transformer(folder / load.MODEL_FILE, torch.float32, disable_dynamic=True)
+        load.load_clip(*texts, disable_dynamic=True)
+        load.load_clip_vision(folder / bundle.CLIP_FILE, disable_dynamic=True)
+    finally:
+        load.weights_of = inner
+    assert len(read) > 200, len(read)
+    return len(read)
