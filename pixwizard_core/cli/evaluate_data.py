@@ -135,10 +135,6 @@ def _palette(arguments: argparse.Namespace):
 
 
 def _root(arguments: argparse.Namespace) -> Path:
-    from ..evaluation.layouts import unpack_sidd
-
-    if arguments.data == "sidd" and arguments.root:
-        return unpack_sidd(arguments.root, arguments.out / "sidd_blocks")
     if arguments.root:
         return arguments.root
     if arguments.data != "world":

@@ -83,13 +83,23 @@ def _picture(truth: dict[str, Any]) -> Tensor:
 
 
 @lru_cache(maxsize=2)
-def matlab_array(path: str):
-    """The one array of a MATLAB file. Raises PixWizardError without SciPy."""
+def matlab_values(path: str):
+    """The arrays of a MATLAB file by name. Raises PixWizardError without SciPy, and for a file that
+    is none."""
     try:
         from scipy.io import loadmat
     except ImportError:
         raise PixWizardError(f"{Path(path).name} needs SciPy: pip install scipy") from None
-    arrays = [value for name, value in loadmat(path).items() if not name.startswith("__")]
+    try:
+        values = loadmat(path)
+    except (ValueError, NotImplementedError, OSError) as error:
+        raise PixWizardError(f"{path} cannot be read as a MATLAB file ({error})") from error
+    return {name: value for name, value in values.items() if not name.startswith("__")}
+
+
+def matlab_array(path: str):
+    """The one array of a MATLAB file. Raises PixWizardError without SciPy."""
+    arrays = list(matlab_values(path).values())
     if len(arrays) != 1:
         raise CanvasError(f"{Path(path).name} should hold one array. Got: {len(arrays)}")
     return arrays[0]

@@ -12,8 +12,7 @@ import torch
 from pixwizard_core import cli
 from pixwizard_core.decode import ade20k
 from pixwizard_core.errors import CanvasError, PixWizardError
-from pixwizard_core.evaluation.layouts import LAYOUTS, find_data, unpack_sidd
-from pixwizard_core.evaluation.layouts_referring import DatasetOptions
+from pixwizard_core.evaluation.layouts import LAYOUTS, DatasetOptions, find_data
 from pixwizard_core.evaluation.plain_pickle import read_plain_pickle
 from pixwizard_core.evaluation.protocols import score, total
 from pixwizard_core.evaluation.truths import read_truth
@@ -207,16 +206,15 @@ def test_sidd_pairs_folders_scenes_and_unpacks_blocks(tmp_path):
     for name, shade in (("Noisy", 100), ("Gt", 110)):
         blocks = np.full((2, 3, SIDE, SIDE, 3), shade, np.uint8)
         savemat(tmp_path / f"Validation{name}BlocksSrgb.mat", {f"x{name}": blocks})
-    root = unpack_sidd(tmp_path, tmp_path / "out")
-    found = find_data("sidd", root, DatasetOptions())
+    found = find_data("sidd", tmp_path, DatasetOptions(prepared=str(tmp_path / "out")))
     assert len(found) == 6
     assert scores_of(found, plain(110 / 255))["psnr_db"] == 100
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_folder_without_the_data_says_what_it_needs(name, tmp_path):
-    with pytest.raises(PixWizardError, match=r"needs|has none of|there is no"):
-        find_data(name, tmp_path, DatasetOptions())
+    with pytest.raises(PixWizardError, match=r"needs|has none of|there is no|holds no"):
+        find_data(name, tmp_path, DatasetOptions(prepared=str(tmp_path), task="denoise"))
     with pytest.raises(PixWizardError, match="there is no folder"):
         find_data(name, tmp_path / "gone", DatasetOptions())
 

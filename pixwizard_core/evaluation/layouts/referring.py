@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..decode.polarity import DEFAULT_NEAR
-from ..errors import PixWizardError
-from ..fleet.sources import SourcePicture
-from ..json_text import read_json_file
-from .plain_pickle import read_plain_pickle
+from ...errors import PixWizardError
+from ...fleet.sources import SourcePicture
+from ...json_text import read_json_file
+from ..plain_pickle import read_plain_pickle
+from .common import DatasetLayout, DatasetOptions
 
 REFERENCES = ("refs(unc).p", "refs(unc).json", "grefs(unc).json")
 COCO_FOLDERS = ("images/mscoco/images/train2014", "images/train2014", "train2014")
 NO_TARGET = -1  # gRefCOCO's sentences about nothing in the picture
 HSV_COLOUR = "red"  # what a highlight is asked for in
 METHODS = {"mask": ("mask",), "hsv": ("hsv",), "both": ("mask", "hsv")}
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetOptions:
-    """split: "" is the layout's first. method: of METHODS, for referring. range_m: metres of the
-    two ends of a depth map, nearer first; near: its shade of near things. sign: of a normal map's
-    axes against ours. listed: a file of names. count: of pictures, 0 for all."""
-
-    split: str = ""
-    method: str = "mask"
-    range_m: tuple[float, float] = (0.0, 10.0)
-    near: str = DEFAULT_NEAR
-    align: bool = False
-    sign: tuple[int, int, int] = (1, 1, 1)
-    listed: str = ""
-    count: int = 0
 
 
 def find_referring(name: str) -> Callable[[Path, DatasetOptions], list[SourcePicture]]:
@@ -99,3 +82,24 @@ def _picture_folder(root: Path, folder: Path) -> Path:
             if (base / name).is_dir():
                 return base / name
     raise PixWizardError(f"COCO's pictures are in none of {', '.join(COCO_FOLDERS)} below {root}")
+
+
+COCO = "github.com/lichengunc/refer (annotations) and cocodataset.org (train2014.zip)"
+LAYOUTS = {
+    "refcoco": DatasetLayout(
+        "mask", find_referring("refcoco"), ("val", "testA", "testB"),
+        "refcoco/refs(unc).p, instances.json and COCO's pictures",
+        folders=("refcoco", "refer", "referring"), source=COCO,
+    ),
+    "refcoco+": DatasetLayout(
+        "mask", find_referring("refcoco+"), ("val", "testA", "testB"),
+        "as refcoco, in refcoco+/",
+        folders=("refcoco+", "refer", "referring"), source=COCO,
+    ),
+    "grefcoco": DatasetLayout(
+        "mask", find_referring("grefcoco"), ("val", "testA", "testB"),
+        "grefs(unc).json, as refcoco",
+        folders=("grefcoco", "refer", "referring"),
+        source="github.com/henghuiding/gRefCOCO and cocodataset.org (train2014.zip)",
+    ),
+}  # fmt: skip

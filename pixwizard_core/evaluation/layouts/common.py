@@ -1,0 +1,157 @@
+"""What all dataset layouts share: options, finding folders and partners, and saying what is
+missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...decode.polarity import DEFAULT_NEAR
+from ...errors import PixWizardError
+from ...files.kinds import ending, is_picture
+from ...files.walk import is_hidden, natural, walk
+from ...fleet.items import safe_name
+from ...fleet.sources import SourcePicture
+
+SHOWN = 6  # names in a message
+DEPTH = 4  # levels of folders below the root that are searched for a known folder
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetOptions:
+    """split: "" is the layout's first. method: of referring.METHODS. range_m: metres of the
+    two ends of a depth map, nearer first; near: its shade of near things. sign: of a normal map's axes against ours. listed: a file of names. count:
+    of pictures, 0 for all. task, instruction: asked instead of what the layout asks. pair: two
+    folders that hold input and truth. turns: "single" edits each true picture, "multi" edits on
+    from the answer to the turn before. prepared: folder for pictures that have to be made first.
+    side: px of the squares that are cut, or of the blank canvas; 0 takes the layout's. seed: of
+    what a layout chooses at random. seeds: answers to each question, None takes the layout's."""
+
+    split: str = ""
+    method: str = "mask"
+    range_m: tuple[float, float] = (0.0, 10.0)
+    near: str = DEFAULT_NEAR
+    align: bool = False
+    sign: tuple[int, int, int] = (1, 1, 1)
+    listed: str = ""
+    count: int = 0
+    task: str = ""
+    instruction: str = ""
+    pair: tuple[str, str] | None = None
+    turns: str = "single"
+    prepared: str = ""
+    side: int = 0
+    seed: int = 0
+    seeds: int | None = None
+
+
+Find = Callable[[Path, DatasetOptions], list[SourcePicture]]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetLayout:
+    """How a dataset lies on disk and what is measured on it.
+
+    protocol: of protocols.SCORERS; the scores that a worker takes. find: pictures with truth.
+    splits: names --split may have, the first by default. note: what the folder must hold. folders:
+    names it has below a folder of several datasets. source: where people get it. metrics: names of
+    measures.MEASURES taken of the answers on disk. fid: how pictures are resized for FID and IS, of
+    networks.inception.RESIZES. crop: px of the middle square that FID is taken of, 0 for none.
+    reference: the real pictures of FID, where they are not the truths. choices: what the protocol
+    leaves open and is decided here, in a sentence.
+    """
+
+    protocol: str
+    find: Find
+    splits: tuple[str, ...]
+    note: str
+    folders: tuple[str, ...] = ()
+    source: str = ""
+    metrics: tuple[str, ...] = ()
+    fid: str = "tf"
+    crop: int = 0
+    reference: Callable[[Path, DatasetOptions], list[Path]] | None = None
+    choices: str = ""
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Picture files right in a folder, in natural order; none where there is no folder."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted((p for p in found if is_picture(p) and not is_hidden(p.name)), key=natural)
+
+
+def by_stem(folder: Path) -> dict[str, Path]:
+    """The pictures of a folder by name without ending."""
+    return {path.stem: path for path in pictures_in(folder)}
+
+
+def source_picture(
+    root: Path, path: Path, truth: dict[str, Any], words: dict[str, str]
+) -> SourcePicture:
+    """A picture named by its place below root."""
+    inside = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+    return SourcePicture(safe_name(inside.with_suffix("")), path, words=words, truth=truth)
+
+
+def asked(options: DatasetOptions, task: str, **words: str) -> dict[str, str]:
+    """The words of a question: those of the options, or else a task with its words."""
+    if options.instruction:
+        own = {"instruction": options.instruction}
+        return {"task": options.task, **own} if options.task else own
+    return {"task": options.task or task, **words}
+
+
+def folder_with(root: Path, *inside: str) -> Path | None:
+    """The folder nearest to root, or root itself, that holds all of these folders or files."""
+    level = [root]
+    for _ in range(DEPTH + 1):
+        for folder in level:
+            if all((folder / name).exists() for name in inside):
+                return folder
+        below = [one for folder in level for one in _folders(folder)]
+        level = sorted(below, key=natural)
+    return None
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return [one for one in folder.iterdir() if one.is_dir() and not is_hidden(one.name)]
+    except OSError:
+        return []
+
+
+def partner(path: Path, others: dict[str, Path], stem: str, where: str) -> Path:
+    """The truth of a picture. Raises PixWizardError saying which was looked for."""
+    if stem not in others:
+        near = ", ".join(list(others)[:SHOWN]) or "no picture"
+        raise PixWizardError(
+            f"{path} has no truth: looked for {stem} in {where}, which holds {near}"
+            f"{', …' if len(others) > SHOWN else ''}"
+        )
+    return others[stem]
+
+
+def contents(root: Path) -> str:
+    """What lies right in a folder, in a few words, for a message about what does not."""
+    if not root.is_dir():
+        return "no such folder"
+    entries = sorted((e for e in root.iterdir() if not is_hidden(e.name)), key=natural)
+    folders = [entry.name + "/" for entry in entries if entry.is_dir()]
+    kinds = Counter(ending(entry) or "no ending" for entry in entries if not entry.is_dir())
+    shown = folders[:SHOWN] + ["…"] * (len(folders) > SHOWN)
+    files = [f"{count} {kind}" for kind, count in kinds.most_common(SHOWN)]
+    return ", ".join([*shown, *files]) or "nothing"
+
+
+def first(values: Iterable[Any], count: int) -> list[Any]:
+    """The first count of values, or all for 0."""
+    values = list(values)
+    return values[:count] if count else values
+
+
+def below(root: Path, names: Sequence[str]) -> list[Path]:
+    """Picture files anywhere below root that lie in a folder of one of these names."""
+    return [path for path in walk(root) if is_picture(path) and path.parent.name in names]
