@@ -1,0 +1,78 @@
+"""An answer on disk with what it is compared with, opened when a measure asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import PixWizardError
+from ..files.picture_files import open_picture, open_raw
+from ..fleet.index import Record
+from .networks.squares import resized
+
+
+@dataclass(frozen=True)
+class Shown:
+    """name, key: of the answer's record. answer, source: files. truth: of its item, see Item."""
+
+    name: str
+    key: str
+    answer_file: Path
+    source_file: Path
+    truth: dict[str, Any]
+
+    @cached_property
+    def answer(self) -> Tensor:
+        """(1, 3, H, W) in 0..1. Where the truth names a hole, everything outside it is the true
+        picture's."""
+        picture = open_picture(self.answer_file)
+        if "hole" not in self.truth:
+            return picture
+        hole = open_picture(self.truth["hole"]) > 0.5
+        return torch.where(hole, self._of_size(picture, self.true), self.true)
+
+    @cached_property
+    def source(self) -> Tensor:
+        """The picture that was given."""
+        return open_picture(self.source_file)
+
+    @cached_property
+    def true(self) -> Tensor:
+        """The picture that was wanted. Raises PixWizardError where none is known."""
+        if not self.has("file"):
+            raise PixWizardError(f"{self.name} has no true picture")
+        return open_picture(self.truth["file"])
+
+    @cached_property
+    def depth(self) -> Tensor:
+        """The depth map that was given, (H, W)."""
+        values = open_raw(self.truth["depth"])
+        return values if values.ndim == 2 else values[..., :3].float().mean(-1)
+
+    def has(self, what: str) -> bool:
+        """Whether the truth holds something: file, caption, source_caption, depth, hole."""
+        return bool(self.truth.get(what))
+
+    def as_large_as(self, other: Tensor) -> Tensor:
+        """The answer in the size of another picture, by the bicubic filter."""
+        return self._of_size(self.answer, other)
+
+    @staticmethod
+    def _of_size(picture: Tensor, other: Tensor) -> Tensor:
+        height, width = other.shape[-2:]
+        return resized(picture, width, height)
+
+
+def shown_of(records: list[Record], truths: dict[str, dict[str, Any]], out: Path) -> list[Shown]:
+    """The answers of records that have a picture, in order of their names. truths: by name."""
+    return [
+        Shown(record["name"], record["key"], out / record["files"]["answer"],
+              Path(record["path"]), truths[record["name"]])
+        for record in sorted(records, key=lambda record: record["name"])
+        if "answer" in record["files"] and record["name"] in truths
+    ]  # fmt: skip
