@@ -64,6 +64,15 @@ class Condition:
         """The image-only branch: this image with the text of empty (the encoded empty caption)."""
         return replace(self, text=empty.text, text_mask=empty.text_mask, pooled=empty.pooled)
 
+    def without_part(self, part: str, noise: Latents) -> Condition:
+        """One of the two ways a picture is seen, switched off: its image_tokens, or its
+        image_latent, which noise replaces."""
+        return replace(self.without_image(noise), **{
+            name: getattr(self, name)
+            for name in (("image_latent",) if part == "image_tokens"
+                         else ("image_tokens", "has_image"))
+        })  # fmt: skip
+
     def without_image(self, noise: Latents) -> Condition:
         """No image tokens, and the run's initial noise in the place of the image latent."""
         return replace(

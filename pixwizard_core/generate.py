@@ -16,6 +16,7 @@ from .model import NO_SCALING, PixWizard, Prepared, RopeScaling, gumbel_noise
 from .sampling import SOLVERS, combine, needed_branches, times
 
 TOKEN_SELECTIONS = ("topk", "gumbel")
+PARTS = ("", "image_tokens", "image_latent")
 PIXELS_PER_TOKEN_SIDE = 16
 WATERSHED = 0.3  # times below it are scaled linearly: the layout is decided there
 REFERENCE_STEPS = 59  # the reference's 60 time points
@@ -33,7 +34,8 @@ class SampleSettings:
     "topk" keeps the best image tokens, deterministic; "gumbel" draws them again at each evaluation,
     from the seed, as the reference does. proportional: scale self-attention with the number of
     tokens, relative to centre (px). rope: extrapolation beyond the trained size. kept: image tokens
-    that each block keeps; None takes the model's own number.
+    that each block keeps; None takes the model's own number. without: of PARTS, what of the
+    picture's conditions is left out, for studies; the latent is replaced by the run's noise.
     """
 
     steps: int = REFERENCE_STEPS
@@ -48,6 +50,7 @@ class SampleSettings:
     centre: int = 1024
     rope: RopeScaling = NO_SCALING
     kept: int | None = None
+    without: str = ""
 
     def __post_init__(self) -> None:
         if self.solver not in SOLVERS:
@@ -56,6 +59,8 @@ class SampleSettings:
             raise SamplingError(
                 f"token selection {self.tokens!r} is unknown; choose one of {TOKEN_SELECTIONS}"
             )
+        if self.without not in PARTS:
+            raise SamplingError(f"there is no part {self.without!r}; choose one of {PARTS}")
         low, high = self.interval
         if not 0 <= low <= high <= 1:
             raise SamplingError(
@@ -152,6 +157,8 @@ class GuidedVelocity:
         seeds: list[int],
     ) -> None:
         self.model, self.settings = model, settings
+        if settings.without:
+            full = full.without_part(settings.without, noise)
         names = needed_branches(settings.w_text, settings.w_image, settings.all_channels)
         low, high = settings.interval
         if (low, high) != (0.0, 1.0) and "full" not in names:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from .evaluate_data import add_data
 from .evaluate_films import add_films
+from .evaluate_paper import add_paper
 from .evaluate_sampler import add_sampler
+from .evaluate_weights import add_weights
 from .evaluate_world import add_world
 
-TEXT = "score a model: on the demo world, on a dataset, on films, or by setting of the sampler"
+TEXT = "score a model: on the demo world, a dataset, the paper's tables, films, sampler settings"
 
 
 def add_evaluate(commands) -> None:
     """Add `pixwizard evaluate` to the subparsers."""
     parser = commands.add_parser("evaluate", help=TEXT, description=TEXT)
     kinds = parser.add_subparsers(metavar="KIND", required=True)
-    for add in (add_world, add_data, add_films, add_sampler):
+    for add in (add_world, add_data, add_paper, add_weights, add_films, add_sampler):
         add(kinds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,17 +23,25 @@ from .settings import (
 )
 from .wording import add_phrasing_option, warn_of_untaught, wordings_of
 
-DATA = ("nyuv2", "nyuv2-normals", "sunrgbd", "ade20k", "refcoco", "refcoco+", "grefcoco")
-RESTORED = ("rain100l", "sidd", "world")
+REFERRING, DEPTH = ("refcoco", "refcoco+", "grefcoco"), ("nyuv2", "sunrgbd")
+RESTORED = ("rain100l", "sidd", "snow100k-l", "sots", "lolv2", "gopro", "toled", "uieb", "pairs")
+EDITED, CONTROLLED = ("magicbrush", "emu-edit"), ("multigen-canny", "multigen-depth")
+SQUARE = (*CONTROLLED, "places-inpaint", "places-outpaint", "coco30k", "hpsv2")
+DATA = (*DEPTH, "nyuv2-normals", "ade20k", *REFERRING, *RESTORED, *EDITED, *SQUARE, "world")
 WORLD_COUNT = 96
 WORLD_TASKS = ("depth", "normal", "segmentation", "mask")
 DEFAULT_OUT = Path("pixwizard_scores")
 TEXT = "score a dataset by the paper's protocols"
-DEPTH, REFERRING = ("nyuv2", "sunrgbd"), ("refcoco", "refcoco+", "grefcoco")
 # Option -> the datasets that use it.
 USED_BY = {
     "tasks": ("world",),
-    "list": ("sunrgbd",),
+    "list": ("sunrgbd", "uieb", "pairs"),
+    "task": (*RESTORED, *EDITED),
+    "instruction": (*RESTORED, *EDITED),
+    "pair": ("pairs",),
+    "turns": ("magicbrush",),
+    "side": SQUARE,
+    "draws": CONTROLLED,
     "method": REFERRING,
     "range": DEPTH,
     "near": DEPTH,
@@ -40,29 +49,41 @@ USED_BY = {
     "sign": ("nyuv2-normals",),
 }
 # Option -> field of evaluation.layouts.DatasetOptions.
-FIELDS = {"split": "split", "method": "method", "align": "align", "list": "listed",
-          "count": "count"}  # fmt: skip
+FIELDS = {
+    "split": "split", "method": "method", "align": "align", "list": "listed", "count": "count",
+    "task": "task", "instruction": "instruction", "turns": "turns", "side": "side",
+    "draws": "seeds", "seed": "seed",
+}  # fmt: skip
 
 
 def add_data(commands) -> None:
     """Add `pixwizard evaluate data` to the subparsers."""
     parser = commands.add_parser("data", help=TEXT, description=TEXT)
     parser.set_defaults(command=evaluate)
-    parser.add_argument("data", choices=(*DATA, *RESTORED), metavar="NAME",
-                        help=f"one of {', '.join((*DATA, *RESTORED))}")  # fmt: skip
+    parser.add_argument("data", choices=DATA, metavar="NAME", help=f"one of {', '.join(DATA)}")
     parser.add_argument("--root", type=Path, help="its folder; if omitted, world is generated")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder to write")
-    parser.add_argument("--split", default="", help="validation, val, testA, …")
+    parser.add_argument("--split", default="", help="validation, val, testA, photo, …")
     parser.add_argument("--count", type=int, help="of pictures, or of the world's scenes a task")
     parser.add_argument("--save", action="store_true", help="also keep the answers as files")
+    add_measure_options(parser)
+    parser.add_argument(
+        "--metrics", help="instead of the dataset's: l1,fidelity,lpips_vgg,clip,dino,fid,is,…"
+    )
     parser.add_argument(
         "--batch", type=int, default=1,
         help="pictures per forward pass; another number changes the last bits of results",
     )  # fmt: skip
-    parser.add_argument("--seed", type=seed_argument, default=0, help="of the noise")
+    parser.add_argument("--seed", type=seed_argument, default=0, help="of noise and choices")
     some = parser.add_argument_group("for some of the datasets")
+    some.add_argument("--task", help="restoration, edits: ask this instead")
+    some.add_argument("--instruction", help="restoration, edits: ask this instead")
+    some.add_argument("--pair", nargs=2, metavar=("IN", "TRUE"), help="pairs: two folders")
+    some.add_argument("--list", help="sunrgbd, uieb: names of a split; pairs: a JSON list")
+    some.add_argument("--turns", choices=("single", "multi"), help="magicbrush: default single")
+    some.add_argument("--side", type=int, help="px of squares and blank canvases")
+    some.add_argument("--draws", type=int, help="multigen: answers to each condition (default 4)")
     some.add_argument("--tasks", help=f"world: of its scenes (default {','.join(WORLD_TASKS)})")
-    some.add_argument("--list", help="sunrgbd: file with the folders of a split")
     some.add_argument(
         "--method", choices=("mask", "hsv", "both"),
         help="referring: a painted mask (default), or a highlight read by its hue",
@@ -82,36 +103,77 @@ def add_data(commands) -> None:
     cli_batch.add_engine_options(parser)
 
 
+def add_measure_options(parser) -> None:
+    """What measures of pictures need."""
+    parser.add_argument(
+        "--weights", type=Path, metavar="DIR",
+        help="weight files of networks that measure (list: pixwizard evaluate weights)",
+    )  # fmt: skip
+
+
 def evaluate(arguments: argparse.Namespace) -> int:
     """Score a dataset by its protocol, with the engines of pixwizard batch."""
-    from ..evaluation.layouts import DatasetOptions, find_data
-    from ..evaluation.protocols import score
-    from ..fleet.plan import identify
+    from ..evaluation.evaluate_set import SetPlan
+    from ..evaluation.layouts import DatasetOptions
+    from ..evaluation.measuring import check_measures
+    from ..evaluation.networks.weight_files import WeightFolder
 
     _refuse_unused(arguments)
-    job = replace(
-        cli_batch.job_of(arguments), save=arguments.save, palette=_palette(arguments), score=score
-    )
+    job = replace(cli_batch.job_of(arguments), save=arguments.save, palette=_palette(arguments))
     given = {field: getattr(arguments, name) for name, field in FIELDS.items()}
     given = {field: value for field, value in given.items() if value is not None}
     if arguments.range is not None:
         given["range_m"] = range_of(arguments)
     if arguments.sign is not None:
         given["sign"] = tuple(arguments.sign)
+    if arguments.pair is not None:
+        given["pair"] = tuple(arguments.pair)
     if arguments.root is None:
         given.pop("count", None)  # it has been written so
-    options = DatasetOptions(near=near_of(arguments), **given)
-    found = find_data(arguments.data, _root(arguments), options)
-    with progress("looking at", "picture") as advance:
-        items, failures = identify(
-            found, {"phrasing": arguments.phrasing},
-            lambda seen, failed: advance(seen, len(found), failed), job.model.taught,
-        )  # fmt: skip
-    taught, tasks = job.model.taught, [item.task for item in items]
-    warn_of_untaught(taught, tasks)
-    report = cli_batch.carry_out(arguments, job, items, failures)
-    _show(arguments, report, wordings_of(tasks, taught, arguments.phrasing))
-    return cli_batch.finish(report)
+    names = arguments.metrics.split(",") if arguments.metrics else None
+    plan = SetPlan(
+        arguments.data, _root(arguments),
+        DatasetOptions(near=near_of(arguments), **given),
+        None if names is None else check_measures(names), arguments.phrasing,
+        WeightFolder(arguments.weights), arguments.device,
+    )  # fmt: skip
+    result = run_set(arguments, plan, job)
+    _show(arguments, plan, job, result)
+    status = 0
+    for report in result.reports:
+        status = max(status, cli_batch.finish(report))
+    return status
+
+
+def run_set(arguments: argparse.Namespace, plan, job):
+    """Evaluate one dataset with the engine asked for, showing how far it is."""
+    from ..evaluation.evaluate_set import evaluate_set
+
+    def tell(tasks) -> None:
+        warn_of_untaught(job.model.taught, tasks)
+
+    def engine(job, items, failures):
+        return cli_batch.carry_out(arguments, job, items, failures)
+
+    with ExitStack() as bars:
+        seen, measured = (
+            _when_called(bars, label) for label in ("looking at", "measuring")
+        )
+        return evaluate_set(
+            plan, job, engine, on_seen=seen, on_tasks=tell, on_measured=measured
+        )
+
+
+def _when_called(bars: ExitStack, label: str):
+    """A callback whose line or bar begins with its first call, so that bars do not overlap."""
+    begun: list = []
+
+    def advance(done: int, total: int, failed: int = 0) -> None:
+        if not begun:
+            begun.append(bars.enter_context(progress(label, "picture")))
+        begun[0](done, total, failed)
+
+    return advance
 
 
 def _refuse_unused(arguments: argparse.Namespace) -> None:
@@ -146,19 +208,22 @@ def _root(arguments: argparse.Namespace) -> Path:
     return write_world(arguments.out / "world", tasks, count)
 
 
-def _show(arguments: argparse.Namespace, report, wordings: dict[str, str]) -> None:
-    """Print the table and write it, and the same as JSON, beside the index."""
-    from ..evaluation.layouts import LAYOUTS
-    from ..evaluation.reading import reading_notes
-    from ..evaluation.tables import rows_of, table
+def _show(arguments: argparse.Namespace, plan, job, result) -> None:
+    """Print the table with its protocol and write it, and the same as JSON, beside the index."""
+    from ..evaluation.protocol_lines import protocol_lines
+    from ..evaluation.tables import table
     from ..files.data_files import write_json
     from ..files.picture_files import replace_file
 
-    split = arguments.split or LAYOUTS[arguments.data].splits[0]
-    rows = rows_of(arguments.data, split, report.records)
+    wordings = wordings_of(result.tasks, job.model.taught, arguments.phrasing)
+    if arguments.instruction is not None:
+        wordings = {task: arguments.instruction for task in wordings}
     asked = ", ".join(f"{task} “{form}”" for task, form in wordings.items())
-    notes = [f"Asked as: {asked}", *reading_notes(report.records, _palette(arguments))]
-    text = "\n\n".join([notes[0], table(rows), *notes[1:]])
+    lines = protocol_lines(plan, job)
+    lines += [f"left out {name}: {why}" for name, why in result.measured.missing.items()]
+    lines += [*result.notes, *result.measured.notes]
+    parts = [f"Asked as: {asked}", table(result.rows), "\n".join(f"- {line}" for line in lines)]
+    text = "\n\n".join(parts)
     print(text)
     replace_file(arguments.out / "scores.md", (text + "\n").encode())
     content = {
@@ -166,14 +231,17 @@ def _show(arguments: argparse.Namespace, report, wordings: dict[str, str]) -> No
         "wordings": wordings,
         "preset": arguments.preset or AUTO,
         "overrides": given_settings(arguments),
-        "notes": notes[1:],
-        "failed": len(report.failures),
-        "rows": _finite(rows),
+        "notes": [*result.notes, *result.measured.notes],
+        "failed": result.failed,
+        "rows": finite(result.rows),
+        "protocol": lines,
     }
     write_json(arguments.out / "scores.json", content)
 
 
-def _finite(rows: list[dict]) -> list[dict]:
+def finite(rows: list[dict]) -> list[dict]:
+    """Rows for JSON, which knows no NaN."""
+
     def clean(value):
         return None if isinstance(value, float) and math.isnan(value) else value
 

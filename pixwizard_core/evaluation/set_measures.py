@@ -130,9 +130,8 @@ def measure_set(
     found: list[tuple[float, float, float]] = []
     for draw, answers in sorted(draws.items()):
         sums = SetSums(out / f"draw{draw}", [one.key for one in answers], how)
-        sums.complete(
-            [lambda s=one: eight_bit(replace(s).answer, crop) for one in answers], network, on_progress
-        )
+        opened = [lambda s=one: eight_bit(replace(s).answer, crop) for one in answers]
+        sums.complete(opened, network, on_progress)
         distance = frechet_distance(sums.features, real.features) if real else float("nan")
         found.append((distance, *sums.scores.score()))
     fid, score, spread = (sum(column) / len(found) for column in zip(*found, strict=True))

@@ -131,7 +131,7 @@ class Job:
                 "version": __version__,
                 "model": self.model_hash,
                 "device": self.device.split(":")[0],
-                "settings": asdict(self.settings_of(item.task)),
+                "settings": _settings(self.settings_of(item.task)),
                 "canvas": [self.fit, self.centre, self.batch],
                 "palette": palette if item.task == "segmentation" else None,
                 "depth": [self.near, self.range_m] if item.task == "depth" else None,
@@ -142,6 +142,11 @@ class Job:
                 "truth": item.truth,
             }
         )
+
+
+def _settings(settings: SampleSettings) -> dict[str, Any]:
+    """The settings as a key knows them: a part that is not left out changes no key."""
+    return {name: value for name, value in asdict(settings).items() if name != "without" or value}
 
 
 def _hash_place(place: Path) -> str:

@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "data": RUN,
     "fleet": {"version", *RUN},
     "training": {"data", "fleet", "metrics", "world", *RUN},
-    "evaluation": {"data", "fleet", "metrics", "world", *RUN},
+    "evaluation": {"data", "fleet", "metrics", "version", "world", *RUN},
     "demo": {"evaluation", "metrics", "world", *RUN},
     "verify": {"version", *RUN},
     "bench": {"fleet", "metrics", "world", *RUN},

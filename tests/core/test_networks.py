@@ -101,8 +101,8 @@ def test_lpips_is_that_of_its_authors(kind, tmp_path):
     path = backbone_file(tmp_path, kind)
     theirs = lpips.LPIPS(net=kind, pnet_rand=True, verbose=False).eval()
     stored = torch.load(path, weights_only=True)
-    names = theirs.net.state_dict()
-    theirs.net.load_state_dict({name: stored[f"features.{name.split('.', 1)[1]}"] for name in names})
+    plain = {name: f"features.{name.split('.', 1)[1]}" for name in theirs.net.state_dict()}
+    theirs.net.load_state_dict({name: stored[at] for name, at in plain.items()})
     one, other = picture(1), picture(2)
     wanted = float(theirs(one * 2 - 1, other * 2 - 1))
     assert wanted > 1e-3

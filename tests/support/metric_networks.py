@@ -45,7 +45,8 @@ def backbone_file(folder: Path, kind: str) -> Path:
     from torchvision import models
 
     network = {"vgg": models.vgg16, "alex": models.alexnet}[kind]()
-    state = {n: v for n, v in shaken(network, gain=2**0.5).state_dict().items() if n.startswith("features")}
+    state = shaken(network, gain=2**0.5).state_dict()
+    state = {name: value for name, value in state.items() if name.startswith("features")}
     path = folder / {"vgg": "vgg16-397923af.pth", "alex": "alexnet-owt-7be5be79.pth"}[kind]
     torch.save(state, path)
     return path

@@ -1,0 +1,152 @@
+"""pixwizard evaluate paper: every number of the paper's tables, by one command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import PixWizardError
+from ..seeds import seed_argument
+from . import batch as cli_batch
+from .evaluate_data import add_measure_options, run_set
+from .models import add_model_options
+from .settings import NEAR_CHOICES, add_sampling_options, near_of
+from .wording import add_phrasing_option, wordings_of
+
+TEXT = "measure the 58 numbers of the paper's tables, or say what is missing for each"
+DEFAULT_OUT = Path("pixwizard_paper")
+ABLATIONS = ("no-image-tokens", "no-image-latent", "all-tokens")
+
+
+def add_paper(commands) -> None:
+    """Add `pixwizard evaluate paper` to the subparsers."""
+    parser = commands.add_parser("paper", help=TEXT, description=TEXT)
+    parser.set_defaults(command=evaluate)
+    parser.add_argument(
+        "--root", type=Path, required=True, metavar="DATA",
+        help="folder with a folder for each dataset; what is not there is named",
+    )  # fmt: skip
+    add_measure_options(parser)
+    parser.add_argument(
+        "--out", type=Path, default=DEFAULT_OUT,
+        help="folder to write; what it holds of an earlier run is not done again",
+    )  # fmt: skip
+    parser.add_argument("--only", help="some of them: table3,sots,… (table1, 2, 3, 5, 6; datasets)")
+    parser.add_argument("--count", type=int, default=0, help="of pictures of each set (0: all)")
+    parser.add_argument(
+        "--ablate", choices=ABLATIONS, metavar="PART",
+        help=f"switch a part off, without training: {', '.join(ABLATIONS)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--near", choices=NEAR_CHOICES, help="depth: shade of near things (default white)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=1,
+        help="pictures per forward pass; another number changes the last bits of results",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=seed_argument, default=0, help="of noise and choices")
+    how = parser.add_argument_group("how")
+    add_phrasing_option(how)
+    add_sampling_options(how)
+    add_model_options(parser)
+    cli_batch.add_engine_options(parser)
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Measure what can be measured, and print and write the table."""
+    from ..decode import ade20k
+    from ..evaluation.cells import chosen_cells, names_of_cells
+    from ..evaluation.networks.weight_files import WeightFolder
+    from ..evaluation.paper import PaperRun, carry_out
+
+    only = arguments.only.split(",") if arguments.only else []
+    if unknown := [name for name in only if name not in names_of_cells()]:
+        raise PixWizardError(
+            f"--only knows no {unknown[0]!r}; it takes {', '.join(names_of_cells())}"
+        )
+    if arguments.count < 0:
+        raise PixWizardError(f"--count cannot be negative. Got: {arguments.count}")
+    if not arguments.root.is_dir():
+        raise PixWizardError(f"there is no folder {arguments.root}")
+    job = _ablated(replace(cli_batch.job_of(arguments), palette=ade20k()), arguments.ablate)
+    run = PaperRun(
+        arguments.root, job, WeightFolder(arguments.weights),
+        lambda plan, job: run_set(arguments, plan, job), arguments.count, arguments.phrasing,
+        arguments.device, near_of(arguments), _told,
+    )  # fmt: skip
+    results = carry_out(run, chosen_cells(only))
+    _write(arguments, job, results)
+    return 0
+
+
+def _told(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _ablated(job, name: str | None):
+    """The job with a part switched off. Raises PixWizardError where --tokens contradicts."""
+    from ..evaluation.ablations import ABLATIONS
+
+    if name is None:
+        return job
+    return replace(job, overrides={**job.overrides, **ABLATIONS[name].overrides})
+
+
+def _write(arguments: argparse.Namespace, job, results) -> None:
+    from ..evaluation.paper_table import (
+        as_json,
+        cells_table,
+        choice_lines,
+        missing_lines,
+        note_lines,
+    )
+    from ..files.data_files import write_json
+    from ..files.picture_files import replace_file
+
+    head = _head(arguments, job, results)
+    parts = [head, cells_table(results)]
+    for title, lines in (
+        ("Missing", missing_lines(results)),
+        ("To know", note_lines(results)),
+        ("How it is measured", choice_lines(results)),
+        ("How it is asked", [f"{task}: {form}" for task, form in _wordings(arguments, job, results)]),
+    ):
+        if lines:
+            parts.append("\n".join([f"{title}:", "", *(f"- {line}" for line in lines)]))
+    text = "\n\n".join(parts) + "\n"
+    print(text, end="")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    replace_file(arguments.out / "paper.md", text.encode())
+    content = {"head": head, "cells": as_json(results)}
+    write_json(arguments.out / "paper.json", content)
+
+
+def _wordings(arguments: argparse.Namespace, job, results) -> list[tuple[str, str]]:
+    tasks = [result.cell.task for result in results]
+    asked = wordings_of(tasks, job.model.taught, arguments.phrasing)
+    return [(task, form) for task, form in asked.items() if task != "custom"]
+
+
+def _head(arguments: argparse.Namespace, job, results) -> str:
+    """Which model, which settings, how many cells."""
+    from ..evaluation.ablations import ABLATIONS, RETRAINED
+    from ..evaluation.paper import MEASURED
+
+    done = sum(result.state == MEASURED for result in results)
+    if job.model.released:
+        model = "the released model"
+    else:
+        model = f"{job.model.folder or 'the bundled model'}, which is not the paper's"
+    changed = ", ".join(f"{name} {value}" for name, value in job.overrides.items())
+    lines = [
+        f"{done} of {len(results)} cells measured, with {model}.",
+        f"Preset {job.preset}, {changed or 'nothing else'} given; fit {job.fit}, centre "
+        f"{job.centre or 'auto'}, seed {job.seed}; depth with {near_of(arguments)} as near.",
+    ]
+    if arguments.count:
+        lines.append(f"Only {arguments.count} pictures of each set: no numbers of the paper.")
+    if arguments.ablate:
+        lines.append(f"Switched off: {ABLATIONS[arguments.ablate].told}. {RETRAINED}.")
+    return "\n".join(lines)

@@ -1,0 +1,206 @@
+"""Every number of the paper's tables beside what is measured here, or what is missing for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..decode.polarity import DEFAULT_NEAR
+from ..errors import PixWizardError
+from ..files.data_files import write_json
+from ..fleet.items import digest
+from ..fleet.job import Job
+from ..json_text import read_json_file
+from ..version import __version__
+from .cells import Cell
+from .evaluate_set import SetPlan, SetResult
+from .layouts import LAYOUTS, DatasetLayout, DatasetOptions
+from .measures import MEASURES
+from .measuring import SETS
+from .networks.weight_files import MissingPart, WeightFolder
+
+KEPT = "scores.json"
+MEASURED, NO_DATA, NO_WEIGHT, NO_MODEL, FAILED = "measured", "data", "weight", "model", "failed"
+# Score -> the measure that it comes from, where their names differ.
+COMES_FROM = {
+    **dict.fromkeys(("clip_dir", "clip_source", "clip_out", "clip_image"), "clip"),
+    **dict.fromkeys(("dino_source", "dino"), "dino"),
+    **dict.fromkeys(("l1_source", "l1"), "l1"),
+}
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """state: MEASURED, or what is missing. value: in the paper's unit. why: what was looked for and
+    where it comes from, or what to know of a value."""
+
+    cell: Cell
+    state: str
+    value: float = math.nan
+    why: str = ""
+    count: int = 0
+
+    @property
+    def difference(self) -> float:
+        """Measured minus the paper's number."""
+        return self.value - float(self.cell.paper)
+
+
+@dataclass(frozen=True)
+class SetRun:
+    """The cells that one evaluation of one dataset gives."""
+
+    data: str
+    split: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.data.replace('+', 'plus')}-{self.split}"
+
+    @property
+    def options(self) -> DatasetOptions:
+        tasks = {cell.task for cell in self.cells}
+        method = "both" if {"mask", "highlight"} <= tasks else "mask"
+        return DatasetOptions(split=self.split, method="hsv" if tasks == {"highlight"} else method)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The measures that the cells need."""
+        names = [COMES_FROM.get(cell.score, cell.score) for cell in self.cells]
+        return tuple(dict.fromkeys(name for name in names if name in (*MEASURES, *SETS)))
+
+
+@dataclass
+class PaperRun:
+    """What all cells share. root: the folder of datasets. count: of pictures of each, 0 for all.
+    evaluate: carries out one plan, see evaluate_set. tell: told what is done."""
+
+    root: Path
+    job: Job
+    weights: WeightFolder
+    evaluate: Callable[[SetPlan, Job], SetResult]
+    count: int = 0
+    phrasing: str = ""
+    device: str = "cpu"
+    near: str = DEFAULT_NEAR
+    tell: Callable[[str], None] = lambda line: None
+    protocol: list[str] = field(default_factory=list)
+
+
+def runs_of(cells: Sequence[Cell]) -> list[SetRun]:
+    """The cells by dataset and split, in the paper's order."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.data, cell.split), []).append(cell)
+    return [SetRun(*who, tuple(some)) for who, some in groups.items()]
+
+
+def dataset_folder(root: Path, layout: DatasetLayout) -> Path:
+    """The dataset's folder below root. Raises PixWizardError saying which names were looked for."""
+    for name in layout.folders:
+        if (root / name).is_dir():
+            return root / name
+    raise PixWizardError(
+        f"no folder {' or '.join(layout.folders)} in {root}; get it from {layout.source}"
+    )
+
+
+def carry_out(run: PaperRun, cells: Sequence[Cell]) -> list[CellResult]:
+    """Results of all cells, in their order. What an earlier call has written is not done again."""
+    found: dict[int, CellResult] = {}
+    for one in runs_of(cells):
+        for result in _of_run(run, one):
+            found[result.cell.number] = result
+    return [found[cell.number] for cell in cells]
+
+
+def _of_run(run: PaperRun, one: SetRun) -> list[CellResult]:
+    asked = [cell for cell in one.cells if run.job.model.taught.knows(cell.task)]
+    untaught = [
+        CellResult(cell, NO_MODEL, why=f"this model was not taught {cell.task}; give the released "
+                   "one (--model, --gemma, --clip, --vae)")
+        for cell in one.cells if cell not in asked
+    ]  # fmt: skip
+    if not asked:
+        return untaught
+    one = replace(one, cells=tuple(asked))
+    try:
+        folder = dataset_folder(run.root, LAYOUTS[one.data])
+        scores = _scores(run, one, folder)
+    except PixWizardError as error:
+        run.tell(f"{one.name}: {error}")
+        return untaught + [CellResult(cell, NO_DATA, why=str(error)) for cell in asked]
+    return untaught + [_cell(cell, scores) for cell in asked]
+
+
+def _cell(cell: Cell, scores: dict[str, Any]) -> CellResult:
+    rows = [row for row in scores["rows"] if row["asked"] == cell.task]
+    value = rows[0]["scores"].get(cell.score) if rows else None
+    notes = [text for text in (cell.note, *scores["notes"]) if text]
+    if scores["failed"]:
+        notes.append(f"{scores['failed']} pictures failed")
+    if value is not None:
+        return CellResult(cell, MEASURED, value * cell.scale, "; ".join(notes), rows[0]["count"])
+    why = scores["missing"].get(COMES_FROM.get(cell.score, cell.score))
+    if why:
+        return CellResult(cell, NO_WEIGHT, why=why)
+    return CellResult(cell, FAILED, why="; ".join(notes) or "no picture gave this score")
+
+
+def _scores(run: PaperRun, one: SetRun, folder: Path) -> dict[str, Any]:
+    """rows, missing, notes, failed of a run; read back where nothing that matters has changed."""
+    out = Path(run.job.out) / one.name
+    options = replace(one.options, count=run.count, seed=run.job.seed, near=run.near)
+    plan = SetPlan(one.data, folder, options, one.metrics, run.phrasing, run.weights, run.device)
+    job = replace(run.job, out=str(out))
+    mark = _mark(one, plan, job)
+    if (kept := _kept(out / KEPT, mark)) is not None:
+        run.tell(f"{one.name}: measured before")
+        return kept
+    run.tell(f"{one.name}: {folder}")
+    result = run.evaluate(plan, job)
+    scores = {
+        "mark": mark, "rows": _finite(result.rows), "missing": result.measured.missing,
+        "notes": [*result.notes, *result.measured.notes], "failed": result.failed,
+    }  # fmt: skip
+    write_json(out / KEPT, scores)
+    return scores
+
+
+def _kept(path: Path, mark: str) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        kept = read_json_file(path, PixWizardError)
+    except PixWizardError:
+        return None
+    whole = isinstance(kept, dict) and kept.get("mark") == mark
+    return kept if whole and not kept["missing"] and not kept["failed"] else None
+
+
+def _mark(one: SetRun, plan: SetPlan, job: Job) -> str:
+    """Names everything that the scores of a plan depend on, and the state of its data's folders."""
+    marks = {}
+    for name in plan.wanted:
+        weight = "inception" if name in SETS else MEASURES[name].weight
+        try:
+            marks[name] = plan.weights.mark(weight) if weight else ""
+        except MissingPart:
+            marks[name] = "missing"
+    places = [plan.root, *sorted(one for one in plan.root.iterdir() if one.is_dir())]
+    times = [(str(place), place.stat().st_mtime_ns) for place in places]
+    settings = [asdict(job.settings_of(cell.task)) for cell in one.cells]
+    how = [job.model_hash, settings, job.fit, job.centre, job.batch, job.seed, job.device]
+    return digest([__version__, how, repr(plan.options), plan.wanted, plan.phrasing, marks, times])
+
+
+def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {**row, "scores": {name: value for name, value in row["scores"].items()
+                           if not math.isnan(value)}}
+        for row in rows
+    ]  # fmt: skip
