@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .evaluate_data import add_data
+from .evaluate_embedding import add_embedding
 from .evaluate_films import add_films
 from .evaluate_paper import add_paper
 from .evaluate_sampler import add_sampler
@@ -16,5 +17,7 @@ def add_evaluate(commands) -> None:
     """Add `pixwizard evaluate` to the subparsers."""
     parser = commands.add_parser("evaluate", help=TEXT, description=TEXT)
     kinds = parser.add_subparsers(metavar="KIND", required=True)
-    for add in (add_world, add_data, add_paper, add_weights, add_films, add_sampler):
+    for add in (
+        add_world, add_data, add_paper, add_weights, add_embedding, add_films, add_sampler,
+    ):  # fmt: skip
         add(kinds)

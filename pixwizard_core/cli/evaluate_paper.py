@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import PixWizardError
 from ..seeds import seed_argument
+from ..tasks import FREE_TEXT
 from . import batch as cli_batch
 from .evaluate_data import add_measure_options, run_set
 from .models import add_model_options
@@ -111,7 +112,7 @@ def _write(arguments: argparse.Namespace, job, results) -> None:
         ("Missing", missing_lines(results)),
         ("To know", note_lines(results)),
         ("How it is measured", choice_lines(results)),
-        ("How it is asked", [f"{task}: {form}" for task, form in _wordings(arguments, job, results)]),
+        ("How it is asked", _wordings(arguments, job, results)),
     ):
         if lines:
             parts.append("\n".join([f"{title}:", "", *(f"- {line}" for line in lines)]))
@@ -123,10 +124,10 @@ def _write(arguments: argparse.Namespace, job, results) -> None:
     write_json(arguments.out / "paper.json", content)
 
 
-def _wordings(arguments: argparse.Namespace, job, results) -> list[tuple[str, str]]:
+def _wordings(arguments: argparse.Namespace, job, results) -> list[str]:
     tasks = [result.cell.task for result in results]
     asked = wordings_of(tasks, job.model.taught, arguments.phrasing)
-    return [(task, form) for task, form in asked.items() if task != "custom"]
+    return [f"{task}: {form}" for task, form in asked.items() if task != FREE_TEXT]
 
 
 def _head(arguments: argparse.Namespace, job, results) -> str:

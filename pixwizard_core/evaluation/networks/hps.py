@@ -21,7 +21,7 @@ class Hps:
 
     def __init__(self, path: Path, device: str = "cpu", architecture: str = ARCHITECTURE) -> None:
         def bring():
-            import open_clip
+            import open_clip  # pyright: ignore[reportMissingImports]
 
             return open_clip
 

@@ -23,11 +23,10 @@ MARKS = {"Conv2d_1a_3x3.conv.weight": (32, 3, 3, 3), "fc.weight": (CLASSES, FEAT
 
 
 def _tf(pictures: Tensor) -> Tensor:
-    from torch_fidelity.interpolate_compat_tensorflow import (
-        interpolate_bilinear_2d_like_tensorflow1x as bilinear,
-    )
+    import torch_fidelity.interpolate_compat_tensorflow as library  # pyright: ignore
 
-    return bilinear(pictures, size=(SIDE, SIDE), align_corners=False)
+    resize = library.interpolate_bilinear_2d_like_tensorflow1x
+    return resize(pictures, size=(SIDE, SIDE), align_corners=False)
 
 
 def _antialias(pictures: Tensor) -> Tensor:
@@ -54,9 +53,9 @@ class Inception:
 
     def __init__(self, path: Path, device: str = "cpu", resize: str = "tf") -> None:
         def bring():
-            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+            import torch_fidelity.feature_extractor_inceptionv3 as library  # pyright: ignore
 
-            return FeatureExtractorInceptionV3
+            return library.FeatureExtractorInceptionV3
 
         kind = with_packages("FID and IS", bring)
         stored = io.BytesIO()  # the library unpickles what it is given, so it gets our own copy

@@ -19,9 +19,11 @@ class Lpips:
 
     def __init__(self, path: Path, kind: str, device: str = "cpu") -> None:
         def bring():
-            from torchmetrics.functional.image.lpips import _LPIPS
+            from torchmetrics.functional.image import (  # pyright: ignore[reportMissingImports]
+                lpips,
+            )
 
-            return _LPIPS(net=kind, pnet_rand=True)
+            return lpips._LPIPS(net=kind, pnet_rand=True)
 
         self.network = with_packages("LPIPS", bring)
         stored = read_state(path)
