@@ -13,7 +13,7 @@ from ..tasks import FREE_TEXT
 from . import batch as cli_batch
 from .evaluate_data import add_measure_options, run_set
 from .models import add_model_options
-from .settings import NEAR_CHOICES, add_sampling_options, near_of
+from .settings import add_depth_options, add_sampling_options, near_of, range_of
 from .wording import add_phrasing_option, wordings_of
 
 TEXT = "measure the 58 numbers of the paper's tables, or say what is missing for each"
@@ -40,9 +40,7 @@ def add_paper(commands) -> None:
         "--ablate", choices=ABLATIONS, metavar="PART",
         help=f"switch a part off, without training: {', '.join(ABLATIONS)}",
     )  # fmt: skip
-    parser.add_argument(
-        "--near", choices=NEAR_CHOICES, help="depth: shade of near things (default white)"
-    )
+    add_depth_options(parser, "depth: metres of its two ends (default 0 10)")
     parser.add_argument(
         "--batch", type=int, default=1,
         help="pictures per forward pass; another number changes the last bits of results",
@@ -60,7 +58,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from ..decode import ade20k
     from ..evaluation.cells import chosen_cells, names_of_cells
     from ..evaluation.networks.weight_files import WeightFolder
-    from ..evaluation.paper import PaperRun, carry_out
+    from ..evaluation.paper import METRES, PaperRun, carry_out
 
     only = arguments.only.split(",") if arguments.only else []
     if unknown := [name for name in only if name not in names_of_cells()]:
@@ -75,7 +73,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     run = PaperRun(
         arguments.root, job, WeightFolder(arguments.weights),
         lambda plan, job: run_set(arguments, plan, job), arguments.count, arguments.phrasing,
-        arguments.device, near_of(arguments), _told,
+        arguments.device, near_of(arguments), range_of(arguments) or METRES, _told,
     )  # fmt: skip
     results = carry_out(run, chosen_cells(only))
     _write(arguments, job, results)

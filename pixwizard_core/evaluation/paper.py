@@ -23,6 +23,7 @@ from .measuring import SETS
 from .networks.weight_files import MissingPart, WeightFolder
 
 KEPT = "scores.json"
+METRES = DatasetOptions().range_m
 MEASURED, NO_DATA, NO_WEIGHT, NO_MODEL, FAILED = "measured", "data", "weight", "model", "failed"
 # Score -> the measure that it comes from, where their names differ.
 COMES_FROM = {
@@ -87,6 +88,7 @@ class PaperRun:
     phrasing: str = ""
     device: str = "cpu"
     near: str = DEFAULT_NEAR
+    range_m: tuple[float, float] = METRES
     tell: Callable[[str], None] = lambda line: None
     protocol: list[str] = field(default_factory=list)
 
@@ -154,7 +156,9 @@ def _cell(cell: Cell, scores: dict[str, Any]) -> CellResult:
 def _scores(run: PaperRun, one: SetRun, folder: Path) -> dict[str, Any]:
     """rows, missing, notes, failed of a run; read back where nothing that matters has changed."""
     out = Path(run.job.out) / one.name
-    options = replace(one.options, count=run.count, seed=run.job.seed, near=run.near)
+    options = replace(
+        one.options, count=run.count, seed=run.job.seed, near=run.near, range_m=run.range_m
+    )
     plan = SetPlan(one.data, folder, options, one.metrics, run.phrasing, run.weights, run.device)
     job = replace(run.job, out=str(out))
     mark = _mark(one, plan, job)

@@ -22,13 +22,14 @@ DEPTH = 4  # levels of folders below the root that are searched for a known fold
 
 @dataclass(frozen=True, slots=True)
 class DatasetOptions:
-    """split: "" is the layout's first. method: of referring.METHODS. range_m: metres of the two ends
-    of a depth map, nearer first; near: its shade of near things. sign: of a normal map's axes
-    against ours. listed: a file of names. count: of pictures, 0 for all. task, instruction: asked instead of what the layout asks. pair: two
-    folders that hold input and truth. turns: "single" edits each true picture, "multi" edits on
-    from the answer to the turn before. prepared: folder for pictures that have to be made first.
-    side: px of the squares that are cut, or of the blank canvas; 0 takes the layout's. seed: of
-    what a layout chooses at random. seeds: answers to each question, None takes the layout's."""
+    """split: "" is the layout's first. method: of referring.METHODS. range_m: metres of the two
+    ends of a depth map, nearer first; near: its shade of near things. sign: of a normal map's axes
+    against ours. listed: a file of names. count: of pictures, 0 for all. task, instruction: asked
+    instead of what the layout asks. pair: two folders that hold input and truth. turns: "single"
+    edits each true picture, "multi" edits on from the answer to the turn before. prepared: folder
+    for pictures that have to be made first. side: px of the squares that are cut, or of the blank
+    canvas; 0 takes the layout's. seed: of what a layout chooses at random. seeds: answers to each
+    question, None takes the layout's."""
 
     split: str = ""
     method: str = "mask"
