@@ -14,7 +14,7 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.errors import PixWizardError
 from ...pixwizard_core.released.checklist import require_parts
-from ...pixwizard_core.released.find import Found, Search, identify, search, state_of
+from ...pixwizard_core.released.find import PartFile, Search, identify, search, state_of
 from ...pixwizard_core.weights.published import (
     CLIP,
     ENCODERS_WANTED,
@@ -87,14 +87,14 @@ def chosen(names: Mapping[Choice, str]) -> dict[str, Path]:
     return {part: one.path for part, one in found.items()}
 
 
-def _named(part: str, path: Path) -> Found:
+def _named(part: str, path: Path) -> PartFile:
     """An entry that was chosen; loading says what is wrong with it."""
     if part == "model":
         try:
             return identify(part, path)
         except PixWizardError:
             pass
-    return Found(path, "as chosen")
+    return PartFile(path, "as chosen")
 
 
 def known(names: Mapping[Choice, str | None]) -> bool | str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import MissingPartsError
 from ..weights.published import PARTS, Part
-from .find import Found, Search, search
+from .find import PartFile, Search, search
 from .places import Folders
 
 HAVE, LACK = "✓", "✗"
@@ -46,7 +46,7 @@ def missing(searches: Mapping[str, Search]) -> list[Part]:
 
 def require_parts(
     searches: Mapping[str, Search], advice: Sequence[str] = (), base: Path | None = None
-) -> dict[str, Found]:
+) -> dict[str, PartFile]:
     """What each part is. Raises MissingPartsError, whose text is the checklist followed by the
     advice, when one is missing."""
     lacking = missing(searches)
@@ -57,7 +57,7 @@ def require_parts(
     return {name: one.found[0] for name, one in searches.items()}
 
 
-def _present(part: Part, found: Sequence[Found], base: Path | None) -> str:
+def _present(part: Part, found: Sequence[PartFile], base: Path | None) -> str:
     first, *rest = found
     more = f"; also {', '.join(_shown(other.path, base) for other in rest)}" if rest else ""
     return f"{HAVE} {part.title}: {_shown(first.path, base)} ({first.what}){more}"

@@ -29,7 +29,7 @@ DTYPE_ORDER = ("bfloat16", "float16", "float32", "float64", "float8_e4m3fn", "fl
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PartFile:
     """A file, or a folder of shards, that is a part. what: it in words. widths: what it gives to
     the transformer, or what the transformer wants, by encoder."""
 
@@ -44,12 +44,12 @@ class Search:
     """found: what is the part, best first. near: what looks like it and cannot be used, with the
     reason. searched: the folders looked in."""
 
-    found: tuple[Found, ...]
+    found: tuple[PartFile, ...]
     near: tuple[tuple[Path, str], ...]
     searched: tuple[Path, ...]
 
 
-def search(part: str, kinds: Sequence[str], folders: Folders, fits: Found | None = None) -> Search:
+def search(part: str, kinds: Sequence[str], folders: Folders, fits: PartFile | None = None) -> Search:
     """Look for a part in the folders of these kinds, in this order; the first kind that holds it is
     the last one looked in.
 
@@ -75,7 +75,7 @@ def search(part: str, kinds: Sequence[str], folders: Folders, fits: Found | None
     return Search((), tuple(near), tuple(searched))
 
 
-def identify(part: str, path: Path) -> Found:
+def identify(part: str, path: Path) -> PartFile:
     """What a file or folder is, as a part. Raises PixWizardError saying why it is not, with an
     empty reason for what has nothing to do with the part."""
     return IDENTIFY[part](path)
@@ -127,7 +127,7 @@ def _is_later_shard(name: str) -> bool:
     return shard is not None and int(shard[1]) > 1
 
 
-def _kept(part: str, path: Path) -> Found | str:
+def _kept(part: str, path: Path) -> PartFile | str:
     try:
         return _verdict(part, path, state_of(path))
     except OSError as error:
@@ -142,7 +142,7 @@ def state_of(path: Path) -> tuple:
 
 
 @lru_cache(maxsize=4096)
-def _verdict(part: str, path: Path, state: tuple) -> Found | str:
+def _verdict(part: str, path: Path, state: tuple) -> PartFile | str:
     """What a file is, or why not. state: only makes a changed file another question."""
     try:
         return identify(part, path)
@@ -150,7 +150,7 @@ def _verdict(part: str, path: Path, state: tuple) -> Found | str:
         return str(error).replace(ORIGIN, "").rstrip(" .;")
 
 
-def _unfit(found: Found, transformer: Found | None) -> str:
+def _unfit(found: PartFile, transformer: PartFile | None) -> str:
     """Why an encoder does not suit a transformer, "" when it does."""
     wanted = dict(transformer.widths) if transformer else {}
     for name, width in found.widths:
@@ -159,7 +159,7 @@ def _unfit(found: Found, transformer: Found | None) -> str:
     return ""
 
 
-def _model(path: Path) -> Found:
+def _model(path: Path) -> PartFile:
     info = inspect(path)
     if info.kind.startswith((PART, FOREIGN)) or info.kind == PIXWIZARD:
         info = open_checkpoint(path).info
@@ -177,11 +177,11 @@ def _model(path: Path) -> Found:
         ("clip_vision", info.config.image_feat_dim),
     )
     name = info.preset or f"PixWizard of width {info.config.dim}"
-    return Found(path, f"{name}, {info.dtype}, {size_in_words(info.n_bytes)}", widths, rank)
+    return PartFile(path, f"{name}, {info.dtype}, {size_in_words(info.n_bytes)}", widths, rank)
 
 
-def _encoder(*kinds: str) -> Callable[[Path], Found]:
-    def look(path: Path) -> Found:
+def _encoder(*kinds: str) -> Callable[[Path], PartFile]:
+    def look(path: Path) -> PartFile:
         sources = [_source(kind, path, kinds) for kind in kinds]
         if kinds == ("gemma",) and not (sources[0].folder / "tokenizer.json").is_file():
             raise EncoderError("there is no tokenizer.json beside it")
@@ -193,7 +193,7 @@ def _encoder(*kinds: str) -> Callable[[Path], Found]:
             told += " of its own size"
         dtype, n_bytes = bulk(files)
         rank = (sources[0].own, files[0].container != "safetensors", _dtype_rank(dtype))
-        return Found(path, f"{told}, {dtype}, {size_in_words(n_bytes)}", widths, rank)
+        return PartFile(path, f"{told}, {dtype}, {size_in_words(n_bytes)}", widths, rank)
 
     return look
 
@@ -228,7 +228,7 @@ def _width(kind: str, source: Source) -> int:
     return int(source.config["projection_dim" if kind == "clip_text" else "hidden_size"])
 
 
-def _vae(path: Path) -> Found:
+def _vae(path: Path) -> PartFile:
     file = open_weights(path)
     family = sd_vae_family(file)
     if family is None:
@@ -242,14 +242,14 @@ def _vae(path: Path) -> Found:
         raise CheckpointError(f"it is the VAE of {family}, as its config.json says")
     dtype, n_bytes = bulk([file])
     rank = (file.container != "safetensors", dtype != "float32", _dtype_rank(dtype))
-    return Found(path, f"SDXL VAE, {dtype}, {size_in_words(n_bytes)}", (), rank)
+    return PartFile(path, f"SDXL VAE, {dtype}, {size_in_words(n_bytes)}", (), rank)
 
 
 def _dtype_rank(name: str) -> int:
     return DTYPE_ORDER.index(name) if name in DTYPE_ORDER else len(DTYPE_ORDER)
 
 
-IDENTIFY: dict[str, Callable[[Path], Found]] = {
+IDENTIFY: dict[str, Callable[[Path], PartFile]] = {
     "model": _model,
     "gemma": _encoder("gemma"),
     "clip": _encoder(*HALVES),

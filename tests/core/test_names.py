@@ -10,7 +10,7 @@ from tests.support.paths import CORE
 # A type is a thing. The first say only that something happened to it, the others say nothing of
 # what it holds.
 NO_NAMES = {
-    "Made", "Drawn", "Looked", "Handed", "Told", "Given", "Padded",
+    "Found", "Made", "Drawn", "Looked", "Handed", "Told", "Given", "Padded",
     "Options", "Settings", "Data", "Info", "Manager", "Helper", "Utils",
 }  # fmt: skip
 NO_MODULES = {"util", "utils", "helpers", "misc", "common_utils", "stuff", "base", "core"}

@@ -203,7 +203,8 @@ def test_evaluate_world_keeps_each_tasks_own_settings_beside_an_option():
     assert (plan.settings_of(bundle, "depth").steps, plan.settings_of(bundle, "depth").w_text) == (
         9, 1.0,
     )  # fmt: skip
-    assert ScoringPlan(preset="reference").settings_of(bundle, "depth") == SampleSettings(centre=128)
+    reference = ScoringPlan(preset="reference")
+    assert reference.settings_of(bundle, "depth") == SampleSettings(centre=128)
 
 
 def test_evaluate_world_refuses_an_unknown_preset(capsys):
