@@ -49,7 +49,9 @@ class Search:
     searched: tuple[Path, ...]
 
 
-def search(part: str, kinds: Sequence[str], folders: Folders, fits: PartFile | None = None) -> Search:
+def search(
+    part: str, kinds: Sequence[str], folders: Folders, fits: PartFile | None = None
+) -> Search:
     """Look for a part in the folders of these kinds, in this order; the first kind that holds it is
     the last one looked in.
 
