@@ -49,7 +49,9 @@ def offer(repository: str, name: str, terms: str = "") -> Offer | None:
     """
     hub = library()
     try:
-        url = hub.hf_hub_url(repository, name)
+        # The library reads the variable once, when something first imports it.
+        endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+        url = hub.hf_hub_url(repository, name, endpoint=endpoint)
         met = hub.get_hf_file_metadata(url, token=hub.get_token())
     except Exception as error:  # the kinds of the library and of its client differ by version
         if type(error).__name__ in ("EntryNotFoundError", "RemoteEntryNotFoundError"):
@@ -77,27 +79,44 @@ def fetch(wanted: Offer, target: Path, terms: str = "") -> None:
         for other in target.parent.glob(f"{target.name}.*.part"):
             if other != part:  # of a version that the hub no longer has
                 other.unlink()
-        done = part.stat().st_size if part.is_file() else 0
-        if wanted.n_bytes is not None and done > wanted.n_bytes:
+        if wanted.n_bytes is not None and _size(part) > wanted.n_bytes:
             part.unlink()
-            done = 0
-        with part.open("ab") as file:
-            http_get(
-                wanted.url,
-                file,
-                resume_size=done,
-                headers=build_hf_headers(token=hub.get_token()),
-                expected_size=wanted.n_bytes,
-                displayed_filename=wanted.name,
-            )
-            file.flush()
-            os.fsync(file.fileno())
+        headers = build_hf_headers(token=hub.get_token())
+        done = -1
+        while True:
+            tried_from, done = done, _size(part)
+            try:
+                with part.open("ab") as file:
+                    http_get(
+                        wanted.url,
+                        file,
+                        resume_size=done,
+                        headers=headers,
+                        expected_size=wanted.n_bytes,
+                        displayed_filename=wanted.name,
+                    )
+                    file.flush()
+                    os.fsync(file.fileno())
+                break
+            except Exception as error:  # older versions of the library give up at the first break
+                if not _broke_off(error) or done <= tried_from:
+                    raise
         require_whole(part, wanted)
         os.replace(part, target)
     except DownloadError:
         raise
     except Exception as error:
         raise refused(error, wanted.repository, wanted.name, terms) from error
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else 0
+
+
+def _broke_off(error: Exception) -> bool:
+    """Whether it was the connection that ended, and neither the disk nor the hub refused."""
+    answered = getattr(error, "response", None) is not None
+    return not answered and not getattr(error, "errno", None)
 
 
 def require_whole(path: Path, wanted: Offer) -> None:

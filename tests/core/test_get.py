@@ -42,9 +42,7 @@ def hub(published, monkeypatch):
     """The stand-in hub, where huggingface_hub looks for the hub in this process."""
     constants = pytest.importorskip("huggingface_hub.constants")
     with serving(Hub(dict(published), {GEMMA.repository}, {"hf_accepted", "hf_other"})) as served:
-        template = served.address + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "ENDPOINT", served.address)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setenv("HF_ENDPOINT", served.address)
         monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100)  # written at a time
         monkeypatch.setattr("time.sleep", lambda _: None)  # between the library's own tries
         monkeypatch.setenv("HF_TOKEN", "hf_accepted")
