@@ -60,17 +60,19 @@ class Parts:
             self.made[part] = full_size.PARTS[part](self.models, full_size.FULL)
         return self.made[part]
 
+    def has_converted(self, dtype: str) -> bool:
+        return self._converted(dtype).is_file()
+
     def converted(self, dtype: str) -> Path:
-        """The transformer in bf16 or fp8, made from the released one, which is deleted again if it
-        was not there."""
-        path = self.models / f"diffusion_models/pixwizard_{dtype}.safetensors"
+        """The transformer in bf16 or fp8, made from the released one."""
+        path = self._converted(dtype)
         if not path.is_file():
-            there = "model" in self.made
             pickle = self.get("model")
             self.measure(f"convert .pth to {dtype}", "core_convert", pickle, path, dtype)
-            if not there:
-                self.drop("model")
         return path
+
+    def _converted(self, dtype: str) -> Path:
+        return self.models / f"diffusion_models/pixwizard_{dtype}.safetensors"
 
     def drop(self, part: str) -> None:
         place = self.made.pop(part, None)

@@ -10,12 +10,6 @@ MARGIN = 0.4e9  # bytes beside the weights: libraries, tokenizers, one tensor in
 NUMBERS = 2_011_441_976  # in the released transformer
 
 
-@pytest.fixture(scope="module", autouse=True)
-def without_the_pickle_afterwards(parts):
-    yield
-    parts.drop("model")
-
-
 def once(found: dict, mapped: float = 0.0) -> None:
     """Loading took no second copy. mapped: bytes of the file that may be seen beside the copy;
     the system can drop them at any time."""
@@ -63,6 +57,7 @@ def test_converted_weights_are_in_memory_once(parts, host, dtype, stored):
 
 
 def test_text_encoder_is_in_memory_once(parts, host):
+    parts.drop("model")  # for the disk's sake
     files = parts.get("gemma"), parts.get("clip")
     once(parts.measure("Gemma and CLIP text, bfloat16", "core_text", *files, "bfloat16"), 0.5e9)
     once(parts.measure("Gemma and CLIP text", "host_text", *files, host=host), 0.5e9)

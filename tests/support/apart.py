@@ -104,6 +104,49 @@ def core_convert(source: str, target: str, dtype: str) -> Callable:
     return work
 
 
+def core_picture(
+    model: str, gemma: str, clip: str, vae: str, source: str, target: str, asked: str
+) -> Callable:
+    """Paint as `pixwizard run` does, but computing in float32 like ComfyUI on a CPU, with the text
+    encoder as it is stored and gone before the transformer comes. asked: JSON of a sentence, a
+    centre, steps and a seed."""
+    import torch
+
+    from pixwizard_core.bundle import LAYERS, RELEASED_CENTRES
+    from pixwizard_core.encoders.load import load_text_encoder, load_vision_encoder
+    from pixwizard_core.encoders.text import TextFeatures
+    from pixwizard_core.encoders.vae import load_latent_coder
+    from pixwizard_core.files.picture_files import open_picture, save_picture
+    from pixwizard_core.generate import SampleSettings
+    from pixwizard_core.pipeline import Bundle, Request, run
+    from pixwizard_core.weights.checkpoint import load_model
+
+    sentence, centre, steps, seed = json.loads(asked)
+    known = {}
+
+    class Kept:
+        def encode(self, sentences):
+            return known[sentences[0]]
+
+    @torch.no_grad()
+    def work() -> list:
+        text = load_text_encoder(gemma, clip, dtype=torch.bfloat16)
+        for words in (sentence, ""):
+            made = text.encode([words])
+            known[words] = TextFeatures(made.text.float(), made.mask, made.pooled.float())
+        del text
+        settings = SampleSettings(steps=steps, w_text=4.0, w_image=1.0, shift=1.0)
+        bundle = Bundle(
+            load_model(model, dtype=torch.float32, ops=LAYERS), Kept(), load_vision_encoder(clip),
+            load_latent_coder(vae), RELEASED_CENTRES, settings,
+        )  # fmt: skip
+        request = Request(open_picture(source), sentence, seed, settings, "stretch", centre)
+        save_picture(target, run(bundle, request).image_01)
+        return [bundle.model]
+
+    return work
+
+
 # Inside ComfyUI.
 
 
