@@ -13,13 +13,13 @@ from ..fleet.job import Job
 from ..fleet.plan import Failure, identify
 from ..fleet.runner import Report
 from ..fleet.sources import SourcePicture
+from .answer_files import AnswerFiles, answers_of
 from .layouts import LAYOUTS, DatasetOptions, find_data
 from .layouts.editing import chained, follow
 from .measuring import OnProgress, SetScores, measure
 from .networks.weight_files import WeightFolder
 from .protocols import score
 from .reading import reading_notes
-from .shown import Shown, shown_of
 from .tables import row_of, rows_of
 
 MEASURED = "measures"  # folder beside the index
@@ -88,7 +88,7 @@ def evaluate_set(
     job = replace(job, score=score, save=job.save or bool(plan.wanted))
     result = SetResult([], SetScores())
 
-    def paint(some: list[SourcePicture], job: Job) -> list[Shown]:
+    def paint(some: list[SourcePicture], job: Job) -> list[AnswerFiles]:
         items, failures = identify(
             some, {"phrasing": plan.phrasing},
             lambda seen, failed: on_seen(seen, len(some), failed), job.model.taught,
@@ -101,7 +101,7 @@ def evaluate_set(
         result.reports.append(report)
         records.extend(report.records)
         known.update(truths)
-        return shown_of(report.records, truths, Path(job.out))
+        return answers_of(report.records, truths, Path(job.out))
 
     records: list[dict[str, Any]] = []
     known: dict[str, dict[str, Any]] = {}
@@ -120,10 +120,10 @@ def evaluate_set(
     return result
 
 
-def _turn_by_turn(found: list[SourcePicture], job: Job, paint) -> list[Shown]:
+def _turn_by_turn(found: list[SourcePicture], job: Job, paint) -> list[AnswerFiles]:
     """Each session's last answer, after its turns were asked one after another, each of the answer
     to the one before. Answers of turn N are below turnN."""
-    last: dict[str, Shown] = {}
+    last: dict[str, AnswerFiles] = {}
     for number, turn in enumerate(chained(found), 1):
         if number > 1:
             answers = {session: shown.answer_file for session, shown in last.items()}
@@ -138,7 +138,7 @@ def _rows(plan: SetPlan, records, truths) -> list[dict[str, Any]]:
     return [row for row in rows if row["scores"]]
 
 
-def _add_measured(result: SetResult, plan: SetPlan, shown: list[Shown], records) -> None:
+def _add_measured(result: SetResult, plan: SetPlan, shown: list[AnswerFiles], records) -> None:
     """The measured scores as a row, or in the row of the same task."""
     tasks = sorted({record["task"] for record in records})
     task = tasks[0] if len(tasks) == 1 else "all"

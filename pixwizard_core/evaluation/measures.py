@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from .. import metrics
+from .answer_files import AnswerFiles
 from .layouts.prepare import canny_lines
-from .shown import Shown
 
 Values = dict[str, Any]  # numbers, and a text that groups them
-Take = Callable[[Sequence[Shown]], list[Values]]
+Take = Callable[[Sequence[AnswerFiles]], list[Values]]
 HPS_PART = 80  # pictures; the benchmark's spread is over parts of this many
 BEST_DB = 100.0
 
@@ -47,7 +47,7 @@ def mean_of_each(rows: Sequence[Values]) -> Values:
 
 
 def _l1(path: Path, device: str) -> Take:
-    def one(shown: Shown) -> Values:
+    def one(shown: AnswerFiles) -> Values:
         found = {"l1_source": metrics.l1(shown.as_large_as(shown.source), shown.source)}
         if shown.has("file"):
             found["l1"] = metrics.l1(shown.as_large_as(shown.true), shown.true)
@@ -57,7 +57,7 @@ def _l1(path: Path, device: str) -> Take:
 
 
 def _fidelity(path: Path, device: str) -> Take:
-    def one(shown: Shown) -> Values:
+    def one(shown: AnswerFiles) -> Values:
         if not shown.has("file"):
             return {}
         answer = shown.as_large_as(shown.true)
@@ -73,7 +73,7 @@ def _lpips(kind: str) -> Callable[[Path, str], Take]:
 
         network = Lpips(path, kind, device)
 
-        def one(shown: Shown) -> Values:
+        def one(shown: AnswerFiles) -> Values:
             if not shown.has("file"):
                 return {}
             return {f"lpips_{kind}": network(shown.as_large_as(shown.true), shown.true)}
@@ -88,7 +88,7 @@ def _clip(path: Path, device: str) -> Take:
 
     network = Clip(path, device)
 
-    def take(several: Sequence[Shown]) -> list[Values]:
+    def take(several: Sequence[AnswerFiles]) -> list[Values]:
         after = network.pictures([shown.answer for shown in several])
         before = network.pictures([shown.source for shown in several])
         rows: list[Values] = [{"clip_source": value} for value in cosine(after, before)]
@@ -107,7 +107,7 @@ def _clip(path: Path, device: str) -> Take:
     return take
 
 
-def _that_have(several: Sequence[Shown], *what: str) -> list[int]:
+def _that_have(several: Sequence[AnswerFiles], *what: str) -> list[int]:
     return [i for i, shown in enumerate(several) if all(shown.has(one) for one in what)]
 
 
@@ -121,7 +121,7 @@ def _clip_s(path: Path, device: str) -> Take:
 
     network = Clip(path, device)
 
-    def take(several: Sequence[Shown]) -> list[Values]:
+    def take(several: Sequence[AnswerFiles]) -> list[Values]:
         rows: list[Values] = [{} for _ in several]
         if told := _that_have(several, "caption"):
             seen = network.pictures([several[i].answer for i in told])
@@ -138,7 +138,7 @@ def _dino(path: Path, device: str) -> Take:
 
     network = Dino(path, device)
 
-    def take(several: Sequence[Shown]) -> list[Values]:
+    def take(several: Sequence[AnswerFiles]) -> list[Values]:
         after = network.pictures([shown.answer for shown in several])
         before = network.pictures([shown.source for shown in several])
         rows: list[Values] = [{"dino_source": value} for value in cosine(after, before)]
@@ -151,7 +151,7 @@ def _dino(path: Path, device: str) -> Take:
 
 
 def _canny(path: Path, device: str) -> Take:
-    def one(shown: Shown) -> Values:
+    def one(shown: AnswerFiles) -> Values:
         if not shown.has("file"):
             return {}
         wanted = canny_lines(shown.true)
@@ -159,7 +159,7 @@ def _canny(path: Path, device: str) -> Take:
         both = int((ours & wanted).sum())
         return {"both": both, "ours": int(ours.sum()), "wanted": int(wanted.sum())}
 
-    def take(several: Sequence[Shown]) -> list[Values]:
+    def take(several: Sequence[AnswerFiles]) -> list[Values]:
         return [{**one(s), "question": s.truth.get("question", s.name)} for s in several]
 
     return take
@@ -183,7 +183,7 @@ def _depth(path: Path, device: str) -> Take:
 
     network = Dpt(path, device)
 
-    def one(shown: Shown) -> Values:
+    def one(shown: AnswerFiles) -> Values:
         if not shown.has("depth"):
             return {}
         side = shown.answer.shape[-1]
@@ -198,7 +198,7 @@ def _hps(version: str) -> Callable[[Path, str], Take]:
 
         network = Hps(path, device)
 
-        def take(several: Sequence[Shown]) -> list[Values]:
+        def take(several: Sequence[AnswerFiles]) -> list[Values]:
             rows: list[Values] = [{} for _ in several]
             if told := _that_have(several, "caption"):
                 values = network([several[i].answer for i in told],

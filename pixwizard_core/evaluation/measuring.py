@@ -10,11 +10,11 @@ from typing import Any
 
 from ..errors import PixWizardError
 from ..fleet.index import Appender, read_objects
+from .answer_files import AnswerFiles
 from .layouts import DatasetLayout
 from .measures import MEASURES, Measure, Values
 from .networks.weight_files import MissingPart, WeightFolder
 from .set_measures import FEW, measure_set
-from .shown import Shown
 
 SETS = ("fid", "is")
 OnProgress = Callable[[int, int], None]
@@ -39,7 +39,7 @@ def check_measures(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def measure(
-    shown: Sequence[Shown],
+    shown: Sequence[AnswerFiles],
     names: Sequence[str],
     weights: WeightFolder,
     out: Path,
@@ -71,7 +71,7 @@ def measure(
     return found
 
 
-def _note_captions(shown: Sequence[Shown], found: SetScores) -> None:
+def _note_captions(shown: Sequence[AnswerFiles], found: SetScores) -> None:
     pairs = [one.truth for one in shown if one.has("caption") and one.has("source_caption")]
     equal = sum(truth["caption"] == truth["source_caption"] for truth in pairs)
     if "clip_dir" in found.scores and equal:
@@ -79,7 +79,7 @@ def _note_captions(shown: Sequence[Shown], found: SetScores) -> None:
 
 
 def _each(
-    shown: Sequence[Shown], name: str, weights: WeightFolder, out: Path, device: str,
+    shown: Sequence[AnswerFiles], name: str, weights: WeightFolder, out: Path, device: str,
     on_progress: OnProgress,
 ) -> list[Values]:  # fmt: skip
     """Values by picture, in order; a batch is taken again as a whole when one of it is not known,
@@ -117,7 +117,7 @@ def _weight(one: Measure, weights: WeightFolder) -> Path:
 
 
 def _sets(
-    shown: Sequence[Shown], wanted: list[str], weights: WeightFolder, out: Path,
+    shown: Sequence[AnswerFiles], wanted: list[str], weights: WeightFolder, out: Path,
     layout: DatasetLayout, reference: Sequence[Path] | None, device: str,
     on_progress: OnProgress, found: SetScores,
 ) -> None:  # fmt: skip

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ..files.picture_files import open_picture, replace_file
 from ..fleet.items import digest
-from ..metrics.frechet import FeatureSums, ScoreSums, frechet_distance
+from .answer_files import AnswerFiles
+from .frechet import FeatureSums, ScoreSums, frechet_distance
 from .layouts.prepare import middle_square
 from .networks.inception import CLASSES, FEATURES, Inception
 from .networks.squares import resized
-from .shown import Shown
 
 AT_ONCE = 16  # pictures; part of the method, since the sums depend on it in the last bits
 KEEP_EVERY = 64  # batches between two writes of the sums
@@ -94,7 +94,7 @@ class SetSums:
 
 
 def measure_set(
-    shown: Sequence[Shown],
+    shown: Sequence[AnswerFiles],
     reference: Sequence[Path],
     weight: Path,
     mark: str,
@@ -116,7 +116,7 @@ def measure_set(
         return loaded[0]
 
     how = [mark, resize, crop, torch.device(device).type]
-    draws: dict[int, list[Shown]] = {}
+    draws: dict[int, list[AnswerFiles]] = {}
     for one in shown:
         draws.setdefault(one.truth.get("draw", 0), []).append(one)
     real = None

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..metrics.separation import neighbour_accuracy, principal_plane, silhouette
 from ..pipeline import Bundle
 from ..tasks import TASKS, Fields, instruction
+from .separation import neighbour_accuracy, principal_plane, silhouette
 
 POOLED, EMBEDDED = "pooled text", "task embedding"
 AT_ONCE = 16

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pixwizard_core.metrics.frechet import FeatureSums, ScoreSums, frechet_distance
+from pixwizard_core.evaluation.frechet import FeatureSums, ScoreSums, frechet_distance
 
 
 def of(rows):

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from pixwizard_core.errors import PixWizardError
+from pixwizard_core.evaluation.answer_files import AnswerFiles
 from pixwizard_core.evaluation.layouts import LAYOUTS
 from pixwizard_core.evaluation.measures import MEASURES, hps_total, mean_of_each
 from pixwizard_core.evaluation.measuring import check_measures, measure
 from pixwizard_core.evaluation.networks.weight_files import WeightFolder
-from pixwizard_core.evaluation.shown import Shown
 from pixwizard_core.files.picture_files import save_mask, save_picture
 from tests.support.dataset_files import put
 from tests.support.metric_networks import clip_folder, dino_folder, inception_file, picture
@@ -22,7 +22,7 @@ NO_WEIGHTS = WeightFolder(None)
 def shown(folder, name="a", answer=0.5, source=0.2, true=None, side=16, **truth):
     if true is not None:
         truth["file"] = str(put(folder / f"{name}_true.png", true, side))
-    return Shown(name, f"key {name}", put(folder / f"{name}_answer.png", answer, side),
+    return AnswerFiles(name, f"key {name}", put(folder / f"{name}_answer.png", answer, side),
                  put(folder / f"{name}_source.png", source, side), truth)  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_values_are_kept_and_read_back(tmp_path):
 def test_values_of_another_answer_are_taken_again(tmp_path):
     one = shown(tmp_path, answer=0.6)
     taken([one], ["l1"], tmp_path / "out")
-    other = Shown(one.name, "another key", put(one.answer_file, 0.9), one.source_file, {})
+    other = AnswerFiles(one.name, "another key", put(one.answer_file, 0.9), one.source_file, {})
     scores = taken([other], ["l1"], tmp_path / "out").scores
     assert scores["l1_source"] == pytest.approx(0.7, abs=2e-3)
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from pixwizard_core.errors import PixWizardError
+from pixwizard_core.evaluation.frechet import FeatureSums, ScoreSums, frechet_distance
 from pixwizard_core.evaluation.networks.clip import Clip, cosine, direction
 from pixwizard_core.evaluation.networks.dino import Dino
 from pixwizard_core.evaluation.networks.dpt import Dpt, depth_error
@@ -18,7 +19,6 @@ from pixwizard_core.evaluation.networks.weight_files import (
     weight_entries,
 )
 from pixwizard_core.files.picture_files import as_pil
-from pixwizard_core.metrics.frechet import FeatureSums, ScoreSums, frechet_distance
 from tests.support.metric_networks import (
     backbone_file,
     clip_folder,

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pixwizard_core import cli
+from pixwizard_core.evaluation.separation import neighbour_accuracy, principal_plane, silhouette
 from pixwizard_core.evaluation.task_embedding import sentences_of
-from pixwizard_core.metrics.separation import neighbour_accuracy, principal_plane, silhouette
 from tests.support.bundles import write_bundle
 
 

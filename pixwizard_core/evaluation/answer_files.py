@@ -17,7 +17,7 @@ from .networks.squares import resized
 
 
 @dataclass(frozen=True)
-class Shown:
+class AnswerFiles:
     """name, key: of the answer's record. answer, source: files. truth: of its item, see Item."""
 
     name: str
@@ -68,10 +68,12 @@ class Shown:
         return resized(picture, width, height)
 
 
-def shown_of(records: list[Record], truths: dict[str, dict[str, Any]], out: Path) -> list[Shown]:
+def answers_of(
+    records: list[Record], truths: dict[str, dict[str, Any]], out: Path
+) -> list[AnswerFiles]:
     """The answers of records that have a picture, in order of their names. truths: by name."""
     return [
-        Shown(record["name"], record["key"], out / record["files"]["answer"],
+        AnswerFiles(record["name"], record["key"], out / record["files"]["answer"],
               Path(record["path"]), truths[record["name"]])
         for record in sorted(records, key=lambda record: record["name"])
         if "answer" in record["files"] and record["name"] in truths

@@ -45,7 +45,7 @@ def neighbour_accuracy(points: Tensor, labels: Tensor, neighbours: int = 5) -> f
 def principal_plane(points: Tensor) -> Tensor:
     """(N, 2): the coordinates along the two directions of largest spread, of fixed sign."""
     centred = points.double() - points.double().mean(0)
-    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+    directions = torch.linalg.svd(centred, full_matrices=False)[2]
     two = directions[:2]
     largest = two.abs().argmax(1, keepdim=True)
     return centred @ (two * two.gather(1, largest).sign()).T
