@@ -45,19 +45,20 @@ def missing_lines(results: Sequence[CellResult]) -> list[str]:
         if result.state != MEASURED:
             waiting.setdefault((result.state, result.why), []).append(result.cell.number)
     return [
-        f"{state} (cells {_ranges(numbers)}): {why}" for (state, why), numbers in waiting.items()
+        f"{state} ({_cells(numbers)}): {why}" for (state, why), numbers in waiting.items()
     ]
 
 
-def _ranges(numbers: Sequence[int]) -> str:
-    """1, 2, 3, 7 as 1-3, 7."""
+def _cells(numbers: Sequence[int]) -> str:
+    """1, 2, 3, 7 as cells 1-3, 7."""
     parts: list[list[int]] = []
     for number in numbers:
         if parts and parts[-1][-1] == number - 1:
             parts[-1] = [parts[-1][0], number]
         else:
             parts.append([number])
-    return ", ".join("-".join(map(str, part)) for part in parts)
+    shown = ", ".join("-".join(map(str, part)) for part in parts)
+    return f"cell {shown}" if len(numbers) == 1 else f"cells {shown}"
 
 
 def note_lines(results: Sequence[CellResult]) -> list[str]:
@@ -67,7 +68,7 @@ def note_lines(results: Sequence[CellResult]) -> list[str]:
         text = result.why if result.state == MEASURED else result.cell.note
         if text:
             notes.setdefault(text, []).append(result.cell.number)
-    return [f"cells {_ranges(numbers)}: {text}" for text, numbers in notes.items()]
+    return [f"{_cells(numbers)}: {text}" for text, numbers in notes.items()]
 
 
 def choice_lines(results: Sequence[CellResult]) -> list[str]:
