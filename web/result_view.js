@@ -7,7 +7,7 @@ import { api } from "/scripts/api.js";
 import { element, faint, panel } from "./elements.js";
 import { LINE_PX, boxes, files, legend, objects, report, scores } from "./lists.js";
 import { PictureView } from "./picture_view.js";
-import { fit, pageWidget } from "./widgets.js";
+import { fit, nodesOf, pageWidget } from "./widgets.js";
 import { word } from "./words.js";
 
 /** @typedef {(payload: any[]) => HTMLElement[]} List */
@@ -94,15 +94,6 @@ class ResultView {
     if (!this.picture) this.content.style.maxHeight = `${this.least}px`;
     this.node.setDirtyCanvas?.(true, true);
   }
-}
-
-/** Every node of a graph and of the subgraphs in it, with the name the host knows it by.
- * @param {any} graph @param {string} path @returns {[string, any][]} */
-function nodesOf(graph, path = "") {
-  return graph.nodes.flatMap((/** @type {any} */ node) => {
-    const name = `${path}${node.id}`;
-    return [[name, node], ...(node.subgraph ? nodesOf(node.subgraph, `${name}:`) : [])];
-  });
 }
 
 /** What each node of the workflow with this id gave last, as the host still remembers. A node that

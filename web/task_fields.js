@@ -4,8 +4,8 @@
 import { app } from "/scripts/app.js";
 import { element, faint, panel, swatch } from "./elements.js";
 import { chosen, missing, sentence } from "./sentence.js";
-import { chain, fit, linked, pageWidget, show, widgetOf } from "./widgets.js";
-import { wordings } from "./wordings.js";
+import { chain, fit, linked, nodesOf, pageWidget, show, widgetOf } from "./widgets.js";
+import { LIST_PX, wordings } from "./wordings.js";
 import { named, word } from "./words.js";
 
 /**
@@ -152,11 +152,13 @@ class TaskFields {
       : [faint(word("instruction.linked"))];
     this.view.replaceChildren(...lines);
     const perLine = Math.max(16, ((this.node.size?.[0] ?? 320) - 40) / LETTER_PX);
-    const rows = lines.map((line) =>
-      line instanceof HTMLSelectElement
-        ? ONE_ROW
-        : Math.ceil((line.textContent ?? "").length / perLine) || ONE_ROW,
-    );
+    const rows = lines.map((line) => {
+      const sentence = line.querySelector(".pixwizard-sentence");
+      const [text, most] = sentence
+        ? [sentence.textContent, perLine - LIST_PX / LETTER_PX]
+        : [line.textContent, perLine];
+      return Math.ceil((text ?? "").length / most) || ONE_ROW;
+    });
     const wanted = rows.reduce((sum, row) => sum + row, 0) * LINE_PX + PADDING_PX;
     this.height = Math.min(MAX_HEIGHT_PX, Math.max(MIN_HEIGHT_PX, wanted));
   }
@@ -182,21 +184,25 @@ class TaskFields {
     }
     const warn = { color: "var(--error-text, #f66)" };
     const free = !linked(this.node, "phrasing") && !linked(this.node, "phrasing_seed");
+    /** @type {HTMLElement[]} */
+    const list = [];
     if (free && task.phrasings.length > 1) {
       const choose = (/** @type {number} */ wanted) => {
         setValue(this.node, "phrasing_seed", NO_SEED);
         setValue(this.node, "phrasing", wanted);
         this.update(true);
       };
-      lines.push(wordings(task, asked, this.data.as_trained, number, choose));
+      list.push(wordings(task, asked, this.data.as_trained, number, choose));
     }
     if (shown === null) {
       const last = task.phrasings.length - 1;
-      lines.push(element("div", warn, word("instruction.phrasing", { number, last })));
+      const none = element("div", { ...warn, flex: "auto" });
+      none.textContent = word("instruction.phrasing", { number, last });
+      lines.push(element("div", { display: "flex", gap: "4px" }, none, ...list));
     } else {
-      const line = element("div", {}, shown || "…");
+      const line = element("div", { flex: "auto" }, shown || "…");
       line.className = "pixwizard-sentence";
-      lines.push(line);
+      lines.push(element("div", { display: "flex", gap: "4px" }, line, ...list));
     }
     if (!asked.taught) lines.push(element("div", warn, word("instruction.untaught")));
     if (lacking.length) {
@@ -226,6 +232,7 @@ app.registerExtension({
     if (!settings?.pixwizard) return;
     const fields = new TaskFields(node, settings.pixwizard);
     node.pixwizardTell = (/** @type {any} */ output) => fields.tell(output);
+    node.pixwizardUpdate = () => fields.update(false);
     const executed = node.onExecuted;
     node.onExecuted = function (/** @type {any} */ output) {
       const result = executed?.call(this, output);
@@ -233,5 +240,9 @@ app.registerExtension({
       return result;
     };
     fields.update(true);
+  },
+  /** Only now do all links lead somewhere. */
+  afterConfigureGraph() {
+    for (const [, node] of nodesOf(app.graph)) node.pixwizardUpdate?.();
   },
 });

@@ -58,3 +58,12 @@ export function pageWidget(node, name, content, height_px, grows) {
   widget.serialize = false;
   return widget;
 }
+
+/** Every node of a graph and of the subgraphs in it, with the name the host knows it by.
+ * @param {any} graph @param {string} path @returns {[string, any][]} */
+export function nodesOf(graph, path = "") {
+  return graph.nodes.flatMap((/** @type {any} */ node) => {
+    const name = `${path}${node.id}`;
+    return [[name, node], ...(node.subgraph ? nodesOf(node.subgraph, `${name}:`) : [])];
+  });
+}

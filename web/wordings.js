@@ -1,9 +1,11 @@
 // @ts-check
 // The list of a task's wordings on the Instruction node: how the model was asked in training comes
-// first, then the numbered ones.
+// first, then the numbered ones. It stands closed beside the sentence, as an arrow, and takes no row.
 
 import { element, hold } from "./elements.js";
 import { word } from "./words.js";
+
+export const LIST_PX = 20; // wide, when it is closed
 
 /** @param {import("./sentence.js").Task} task
  * @param {{form: string, taught: boolean}} asked how the model is asked, and whether it knows the task
@@ -12,7 +14,9 @@ import { word } from "./words.js";
 export function wordings(task, asked, asTrained, number, choose) {
   const list = /** @type {HTMLSelectElement} */ (
     element("select", {
-      width: "100%",
+      width: `${LIST_PX}px`,
+      flex: "none",
+      alignSelf: "flex-start",
       font: "inherit",
       color: "inherit",
       background: "var(--comfy-menu-bg, #333)",

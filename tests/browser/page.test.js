@@ -118,6 +118,8 @@ for (const renderer of RENDERERS) {
       if (elements) {
         assert.equal(await sent.innerText(), "Draw the depth of the scene.");
         assert.equal(await list.inputValue(), "3");
+        const box = await list.boundingBox();
+        assert.ok(box && box.width < 40, "the list takes no row of its own");
         await list.selectOption("-1");
         assert.equal(await sent.innerText(), "Depth estimation");
         assert.equal(await phrasing(), -1);
