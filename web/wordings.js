@@ -32,8 +32,8 @@ export function wordings(task, asked, asTrained, number, choose) {
     option.selected = value === number;
     list.append(option);
   };
-  const said = asked.taught ? "instruction.trained" : "instruction.unknown";
-  add(asTrained, word(said, { form: asked.form }));
+  const { form, taught } = asked;
+  add(asTrained, taught ? word("instruction.trained", { form }) : word("instruction.unknown", { form }));
   task.phrasings.forEach((text, i) => add(i, `${i} · ${text}`));
   if (number > task.phrasings.length - 1) list.selectedIndex = -1;
   list.addEventListener("change", () => choose(Number(list.value)));
