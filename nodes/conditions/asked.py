@@ -12,20 +12,32 @@ from ...pixwizard_core.taught import Taught
 TOLD = "pixwizard_asked"  # UI output that web/task_fields.js reads
 
 
-class Asked(str):
+class Sentence(str):
+    """A sentence that knows the id of the task that it asks for. To any other node it is a plain
+    text."""
+
+    task: str
+
+
+class Asked(Sentence):
     """The sentence that asks the released model for a task, with what it takes to word it for
     another.
 
     task, words: the arguments of tasks.instruction(). Encode words it again if the text encoder
-    says which model it belongs to. To any other node it is a plain text.
+    says which model it belongs to.
     """
 
-    task: str
     words: dict[str, Any]
 
     def to(self, taught: Taught) -> str:
         """The same for a model that was taught this."""
         return tasks.instruction(self.task, **self.words, taught=taught)
+
+
+def sentence_for(text: str, task: str) -> Sentence:
+    result = Sentence(text)
+    result.task = task
+    return result
 
 
 def asked(sentence: str, task: str, words: dict[str, Any]) -> Asked:

@@ -51,14 +51,14 @@ class Encode(Node):
     def run(cls, clip, clip_vision, vae, image, instruction):
         image_01 = to_image_01(image)
         taught = getattr(getattr(clip, "cond_stage_model", None), "taught", None)
-        view = {}
+        view, task = {}, getattr(instruction, "task", "")
         if isinstance(instruction, Asked) and taught is not None:
             view, instruction = told(instruction.task, taught), instruction.to(taught)
         picture = conditioning.encode_picture(clip_vision, vae, image_01)
         full = conditioning.encode_text(clip, instruction)
         empty = conditioning.encode_text(clip, "")
         return io.NodeOutput(
-            conditioning.with_picture(full, picture),
+            conditioning.with_task(conditioning.with_picture(full, picture), task),
             conditioning.with_picture(empty, picture),
             empty,
             conditioning.empty_latent(picture),

@@ -10,7 +10,7 @@ from ..host.versions import schema
 from ..model.host_model import taught_of
 from ..shared.base import Node
 from ..shared.page_data import AS_TRAINED, for_page, task_table
-from .asked import asked, told
+from .asked import asked, sentence_for, told
 
 TASK_IDS = tasks.TASK_IDS
 MAX_PHRASING = max(len(task.phrasings) for task in tasks.TASKS.values()) - 1
@@ -103,5 +103,6 @@ class Instruction(Node):
         chosen = tasks.TRAINED if trained else max(phrasing, 0)
         sentence = tasks.instruction(task, **words, phrasing=chosen, seed=seed, taught=taught)
         if taught is not None:
-            return io.NodeOutput(sentence, ui=told(task, taught))
-        return io.NodeOutput(asked(sentence, task, words) if trained else sentence)
+            return io.NodeOutput(sentence_for(sentence, task), ui=told(task, taught))
+        known = asked(sentence, task, words) if trained else sentence_for(sentence, task)
+        return io.NodeOutput(known)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from comfy_api.latest import io
 
 from ...pixwizard_core.decode import depth as depths
+from ...pixwizard_core.decode.common import picture
+from ...pixwizard_core.decode.polarity import DEFAULT_NEAR, NEAR_CHOICES, near_is_white
 from ..host.versions import schema
 from ..shared import views
 from ..shared.base import Node
@@ -78,6 +82,15 @@ class DecodeDepth(Node):
                 ),
                 metres_input("near", depths.METRES[0], optional=True),
                 metres_input("far", depths.METRES[1], optional=True),
+                io.Combo.Input(
+                    "answer_near",
+                    options=list(NEAR_CHOICES),
+                    default=DEFAULT_NEAR,
+                    optional=True,
+                    tooltip="Shade of near objects in the answer. The released model was trained "
+                    "on both, mostly white. auto looks at each picture: the floor is nearer than "
+                    "the sky. What it finds is logged, with the correlation.",
+                ),
             ],
             outputs=[
                 io.Image.Output("depth", display_name="depth"),
@@ -101,11 +114,15 @@ class DecodeDepth(Node):
     @classmethod
     def run(
         cls, image, near, normalise, colour_map, canvas=None, low=0.0, high=1.0, clip_percent=0.0,
-        near_m=depths.METRES[0], far_m=depths.METRES[1],
+        near_m=depths.METRES[0], far_m=depths.METRES[1], answer_near=DEFAULT_NEAR,
     ):  # fmt: skip
         black = near == "black"
-        painted = depths.decode_depth(at_source_size(image, canvas))
+        painted = picture(at_source_size(image, canvas)).mean(1)
         seen = None if canvas is None else canvas.covered().to(painted.device)
+        painted, read = near_is_white(painted, answer_near, seen)
+        for number, one in enumerate(read):
+            if one.correlation is not None:
+                logging.info("PixWizard: depth %d: %s", number + 1, one.said())
         limits = {"percentiles": (clip_percent, 100 - clip_percent), "seen": seen}
         depth = 1 - painted if black else painted
         depth = depths.normalise(depth, normalise, low=low, high=high, **limits)

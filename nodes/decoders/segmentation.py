@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 from comfy_api.latest import io
 
@@ -87,6 +88,11 @@ class DecodeSegmentation(Node):
         cls, image, palette, classes, canvas=None, max_distance=0.0, min_area=0, palette_text=""
     ):
         colours = palette_of(palette, palette_text)
+        if mixed := segments.not_told_apart(classes, colours):
+            logging.warning(
+                "PixWizard: the mask holds %s, which this palette paints in one colour",
+                ", ".join(mixed),
+            )
         labels = segments.decode_segments(to_image_01(image), colours, max_distance or None).labels
         labels = labels if canvas is None else canvas.restore_labels(labels)
         labels = segments.drop_speckles(labels, min_area) if min_area > 1 else labels

@@ -16,7 +16,7 @@ from ...pixwizard_core.errors import CanvasError, EncoderError
 from ...pixwizard_core.pipeline import LATENT_CELL
 from ...pixwizard_core.weights.finite import VAE, VISION_ENCODER, finite_output
 from ..host.memory import memory_advice, text_memory_advice
-from ..model.host_model import IMAGE_LATENT, IMAGE_TOKENS
+from ..model.host_model import IMAGE_LATENT, IMAGE_TOKENS, TASK
 from ..model.latents import LATENT_CHANNELS
 from ..shared.layouts import from_image_01
 
@@ -85,6 +85,13 @@ def with_picture(conditioning: list, encoded: EncodedPicture) -> list:
     """The same CONDITIONING with a picture attached."""
     values = {IMAGE_LATENT: encoded.latent, IMAGE_TOKENS: encoded.tokens}
     return node_helpers.conditioning_set_values(conditioning, values)
+
+
+def with_task(conditioning: list, task: str) -> list:
+    """The same CONDITIONING with the id of the task that it asks for, where it is known."""
+    return (
+        node_helpers.conditioning_set_values(conditioning, {TASK: task}) if task else conditioning
+    )
 
 
 def empty_latent(encoded: EncodedPicture) -> dict:

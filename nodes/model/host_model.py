@@ -38,6 +38,7 @@ from .transformer import RunOptions, Transformer
 
 IMAGE_LATENT = "pixwizard_image_latent"  # keys of a CONDITIONING that our Encode node fills
 IMAGE_TOKENS = "pixwizard_image_tokens"
+TASK = "pixwizard_task"  # its id, for nodes that choose by it; the model does not look at it
 
 
 class ModelFamily(comfy.supported_models_base.BASE):
@@ -228,6 +229,18 @@ def taught_of(model, who: str) -> Taught:
     the message."""
     require_pixwizard(model, who)
     return model.model.diffusion_model.taught
+
+
+def own_settings_of(model, who: str) -> OwnSettings:
+    """What a MODEL's file says of its sizes and settings. Raises CheckpointError if it is not a
+    PixWizard. who: the node, for the message."""
+    require_pixwizard(model, who)
+    return model.model.diffusion_model.own_settings
+
+
+def trained_centres(model) -> tuple[int, ...]:
+    """Sides in px of the squares that a MODEL was trained at, or None's, the released model's."""
+    return RELEASED.centres if model is None else own_settings_of(model, "auto").centres
 
 
 def make_patcher(

@@ -7,9 +7,10 @@ from comfy_api.latest import io
 from ...pixwizard_core import canvas as canvases
 from ...pixwizard_core.errors import CanvasError
 from ..host.versions import schema
+from ..model.host_model import trained_centres
 from ..shared import sockets, views
 from ..shared.base import Node
-from ..shared.inputs import centre_and_fit, centres_of
+from ..shared.inputs import AS_SET, centre_and_fit, centre_by_inputs, centres_of
 from ..shared.layouts import as_masks, from_image_01, from_mask, to_image_01, to_mask
 
 
@@ -30,6 +31,7 @@ class FitToCanvas(Node):
                 io.Mask.Input(
                     "mask", optional=True, tooltip="Mask that goes with the picture; 1 = selected."
                 ),
+                *centre_by_inputs(),
             ],
             outputs=[
                 io.Image.Output("fitted", display_name="image"),
@@ -41,10 +43,10 @@ class FitToCanvas(Node):
         )
 
     @classmethod
-    def run(cls, image, centre, fit, mask=None):
+    def run(cls, image, centre, fit, mask=None, centre_by=AS_SET, model=None):
         image_01 = to_image_01(image)
         height, width = image_01.shape[-2:]
-        centres = centres_of(centre)
+        centres = centres_of(centre, centre_by, trained_centres(model))
         canvas = canvases.plan(width, height, centres, fit)
         mask = to_mask(mask, image_01)
         mask = image_01.new_zeros(len(image_01), height, width) if mask is None else mask

@@ -5,11 +5,13 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...pixwizard_core import inpaint as core
+from ...pixwizard_core.canvas.buckets import BLANK_CENTRE
 from ...pixwizard_core.inpaint import ANCHORS, FILLS, Sides, composite
 from ..host.versions import schema
+from ..model.host_model import trained_centres
 from ..shared import sockets, views
 from ..shared.base import Node
-from ..shared.inputs import centre_and_fit, centres_of
+from ..shared.inputs import AS_SET, centre_and_fit, centre_by_inputs, centres_of
 from ..shared.layouts import (
     as_masks,
     from_image_01,
@@ -86,6 +88,7 @@ class PrepareInpaint(Node):
                     ),
                     crop=[True],
                 ),
+                *centre_by_inputs(),
             ],
             outputs=[
                 io.Image.Output("prepared", display_name="image"),
@@ -96,7 +99,10 @@ class PrepareInpaint(Node):
         )
 
     @classmethod
-    def run(cls, image, mask, fill, grow, centre, fit, crop, context, one_crop=False):
+    def run(
+        cls, image, mask, fill, grow, centre, fit, crop, context, one_crop=False, centre_by=AS_SET,
+        model=None,
+    ):  # fmt: skip
         prepared = core.prepare_inpaint(
             to_image_01(image),
             as_masks(mask),
@@ -104,7 +110,7 @@ class PrepareInpaint(Node):
             grow=grow,
             context=context if crop else None,
             one_crop=one_crop,
-            centres=centres_of(centre),
+            centres=centres_of(centre, centre_by, trained_centres(model)),
             fit=fit,
         )
         return io.NodeOutput(
@@ -148,6 +154,7 @@ class PrepareOutpaint(Node):
                 ),
                 fill_combo(),
                 *centre_and_fit(),
+                *centre_by_inputs(),
             ],
             outputs=[
                 io.Image.Output("prepared", display_name="image"),
@@ -159,14 +166,17 @@ class PrepareOutpaint(Node):
         )
 
     @classmethod
-    def run(cls, image, left, top, right, bottom, aspect, anchor, fill, centre, fit):
+    def run(
+        cls, image, left, top, right, bottom, aspect, anchor, fill, centre, fit, centre_by=AS_SET,
+        model=None,
+    ):  # fmt: skip
         prepared = core.prepare_outpaint(
             to_channels_first(image),
             Sides(left, top, right, bottom),
             aspect=core.parse_aspect(aspect),
             anchor=anchor,
             fill=fill,
-            centres=centres_of(centre),
+            centres=centres_of(centre, centre_by, trained_centres(model)),
             fit=fit,
         )
         return io.NodeOutput(
@@ -180,7 +190,7 @@ class PrepareOutpaint(Node):
 
 def length(side: str):
     return io.Int.Input(
-        side, default=512, min=16, max=8192, tooltip=f"{side.title()} in px, 16 to 8192."
+        side, default=BLANK_CENTRE, min=16, max=8192, tooltip=f"{side.title()} in px, 16 to 8192."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import comfy.model_management
 import comfy.sample
 import comfy.samplers
@@ -10,22 +12,32 @@ import latent_preview
 import torch
 from comfy_api.latest import io
 
+from ...pixwizard_core.generate import SampleSettings
+from ...pixwizard_core.presets import AUTO
 from ...pixwizard_core.sampling import GUIDED_CHANNELS
 from ...pixwizard_core.seeds import LARGEST_SEED
 from ..host.versions import schema
 from ..model.host_model import require_pixwizard
 from ..model.latents import require_latent
 from ..shared.base import Node
+from ..shared.inputs import AS_SET
+from ..shared.page_data import for_new_nodes, used_when
 from .guider import DualGuider, Guidance
+from .presets import (
+    FREE_GUIDANCE,
+    WHOLE,
+    preset_input,
+    preset_settings,
+    require_sampler,
+    speed_input,
+)
 from .run_inputs import require_companions
 from .schedule import (
-    AS_SET,
     as_set,
     at_speed,
     model_shift,
     shift_input,
     sigmas,
-    speed_input,
     steps_input,
 )
 
@@ -33,44 +45,58 @@ FIRST_CHANNELS, ALL_CHANNELS = f"first {GUIDED_CHANNELS}", "all"
 CHANNELS = (FIRST_CHANNELS, ALL_CHANNELS)
 
 
-def guidance_inputs() -> list:
-    """Model, the three conditionings and the two scales: the first inputs of every sampling
-    node."""
+def guidance_inputs(**used: list) -> list:
+    """Model, the three conditionings and the two scales: the first inputs of every sampling node.
+    used: the choices of another input with which the scales have a meaning."""
     return [
         io.Model.Input("model", tooltip="A PixWizard model from Load Tiny or Load Model."),
         io.Conditioning.Input("full", tooltip="Instruction and image, from Encode."),
         io.Conditioning.Input("image_only", tooltip="The image with an empty text, from Encode."),
         io.Conditioning.Input("none", tooltip="Neither image nor text, from Encode."),
-        io.Float.Input(
-            "text_guidance",
-            default=4.0,
-            min=0.0,
-            max=30.0,
-            step=0.1,
-            tooltip="Strength of the instruction, 0 to 30 (no unit). 1 means no guidance and saves "
-            "one model call per step. 4 suits the released model; 1 suits dense tasks such as "
-            "depth.",
+        used_when(
+            io.Float.Input(
+                "text_guidance",
+                default=4.0,
+                min=0.0,
+                max=30.0,
+                step=0.1,
+                tooltip="Strength of the instruction, 0 to 30 (no unit). 1 means no guidance and "
+                "saves one model call per step. 4 suits the released model; 1 suits dense tasks "
+                "such as depth.",
+            ),
+            **used,
         ),
-        io.Float.Input(
-            "image_guidance",
-            default=1.0,
-            min=0.0,
-            max=30.0,
-            step=0.1,
-            tooltip="Strength of the image, 0 to 30 (no unit). 1 means no guidance and saves one "
-            "model call per step.",
+        used_when(
+            io.Float.Input(
+                "image_guidance",
+                default=1.0,
+                min=0.0,
+                max=30.0,
+                step=0.1,
+                tooltip="Strength of the image, 0 to 30 (no unit). 1 means no guidance and saves "
+                "one model call per step.",
+            ),
+            **used,
         ),
     ]
 
 
-def channels_input():
-    return io.Combo.Input(
-        "guided_channels",
-        options=list(CHANNELS),
-        default=FIRST_CHANNELS,
-        tooltip=f"Latent channels (of 4) that guidance applies to: the first {GUIDED_CHANNELS}, "
-        "as in the reference's sampling of the released model, or all.",
+def channels_input(**used: list):
+    return used_when(
+        io.Combo.Input(
+            "guided_channels",
+            options=list(CHANNELS),
+            default=FIRST_CHANNELS,
+            tooltip="Latent channels (of 4) that guidance applies to: the first "
+            f"{GUIDED_CHANNELS}, as in the reference's sampling of the released model, or all.",
+        ),
+        **used,
     )
+
+
+def guidance_of(settings: SampleSettings) -> Guidance:
+    """The guidance of sampler settings, acting from their start to their end."""
+    return Guidance(settings.w_text, settings.w_image, settings.all_channels, *settings.interval)
 
 
 def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider:
@@ -118,8 +144,8 @@ class DualCFGGuider(Node):
             "1, otherwise 3.",
             search_aliases=["guidance", "cfg", "dual cfg"],
             inputs=[
-                *guidance_inputs(),
-                channels_input(),
+                *guidance_inputs(preset=[AS_SET]),
+                channels_input(preset=[AS_SET]),
                 io.Float.Input(
                     "start",
                     default=0.0,
@@ -137,6 +163,7 @@ class DualCFGGuider(Node):
                     tooltip="Time at which guidance ends, 0 (noise) to 1 (image). Before start and "
                     "after end, a step takes a single model call.",
                 ),
+                preset_input(),
             ],
             outputs=[io.Guider.Output("guider", display_name="guider")],
         )
@@ -153,9 +180,12 @@ class DualCFGGuider(Node):
         guided_channels,
         start,
         end,
+        preset=AS_SET,
     ):
-        everything = guided_channels == ALL_CHANNELS
-        guidance = Guidance(text_guidance, image_guidance, everything, start, end)
+        guidance = Guidance(text_guidance, image_guidance, guided_channels == ALL_CHANNELS)
+        if preset != AS_SET:
+            guidance = guidance_of(preset_settings(preset, model, full))
+        guidance = replace(guidance, start=start, end=end)
         return io.NodeOutput(make_guider(model, full, image_only, none, guidance))
 
 
@@ -168,7 +198,7 @@ class Sample(Node):
             description="Goes from Encode to a latent in one node: guidance, schedule and sampler.",
             search_aliases=["ksampler", "sampler"],
             inputs=[
-                *guidance_inputs(),
+                *guidance_inputs(speed=FREE_GUIDANCE),
                 io.Latent.Input("latent", tooltip="From Encode. A noise mask on it is respected."),
                 io.Int.Input(
                     "seed",
@@ -181,7 +211,7 @@ class Sample(Node):
                 ),
                 steps_input(),
                 shift_input(),
-                channels_input(),
+                channels_input(speed=FREE_GUIDANCE),
                 as_set(
                     io.Combo.Input(
                         "sampler",
@@ -191,7 +221,7 @@ class Sample(Node):
                         "many model calls.",
                     )
                 ),
-                speed_input("steps, time_shift and sampler"),
+                for_new_nodes(speed_input("steps, time_shift and sampler", " and guidance"), AUTO),
             ],
             outputs=[io.Latent.Output("samples", display_name="latent")],
         )
@@ -213,9 +243,13 @@ class Sample(Node):
         sampler,
         speed=AS_SET,
     ):
-        steps, time_shift, sampler = at_speed(speed, steps, time_shift, sampler)
-        everything = guided_channels == ALL_CHANNELS
-        guidance = Guidance(text_guidance, image_guidance, everything)
+        guidance = Guidance(text_guidance, image_guidance, guided_channels == ALL_CHANNELS)
+        if speed in WHOLE:
+            chosen = preset_settings(speed, model, full)
+            steps, time_shift, guidance = chosen.steps, chosen.shift, guidance_of(chosen)
+            sampler = require_sampler(chosen, comfy.samplers.SAMPLER_NAMES)
+        else:
+            steps, time_shift, sampler = at_speed(speed, steps, time_shift, sampler)
         guider = make_guider(model, full, image_only, none, guidance)
         levels = sigmas(steps, time_shift, moved_by=model_shift(model, time_shift))
         return io.NodeOutput(run_sampler(guider, latent, levels, sampler, seed))

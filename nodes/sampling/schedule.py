@@ -7,16 +7,16 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.errors import SamplingError
 from ...pixwizard_core.generate import SampleSettings
-from ...pixwizard_core.presets import SPEEDS, with_speed
+from ...pixwizard_core.presets import with_speed
 from ...pixwizard_core.sampling import times
 from ..host.versions import schema
 from ..model.host_model import require_pixwizard
 from ..model.patches import require_flow
 from ..shared.base import Node
+from ..shared.inputs import AS_SET
 from ..shared.page_data import used_when
+from .presets import WHOLE, preset_settings, speed_input
 
-AS_SET = "as set"
-SPEED_CHOICES = (AS_SET, *SPEEDS)
 EVEN = 1e-6  # tolerance of the middle level without a shift
 
 
@@ -52,23 +52,10 @@ def shift_input():
     )
 
 
-def speed_input(replaced: str):
-    """The last input, and optional, so that older graphs still work."""
-    told = ", ".join(f"{name} {values['steps']}" for name, values in SPEEDS.items())
-    return io.Combo.Input(
-        "speed",
-        options=list(SPEED_CHOICES),
-        default=AS_SET,
-        optional=True,
-        tooltip=f"{AS_SET}: uses the widgets. Otherwise a preset replaces {replaced}, with this "
-        f"many steps: {told}.",
-    )
-
-
 def at_speed(
     speed: str, steps: int, shift: float, sampler: str = "euler"
 ) -> tuple[int, float, str]:
-    """Steps, time shift and sampler of a node, or those of the speed that was chosen."""
+    """Steps, time shift and sampler of a node, or those of the level of SPEEDS that was chosen."""
     if speed == AS_SET:
         return steps, shift, sampler
     chosen = with_speed(SampleSettings(), speed)
@@ -140,14 +127,29 @@ class Schedule(Node):
                     "model",
                     optional=True,
                     tooltip="A model with a time shift set by another node, such as "
-                    "ModelSamplingSD3. Its shift is used, and time_shift must be 1.",
+                    "ModelSamplingSD3. Its shift is used, and time_shift must be 1. Presets of "
+                    "speed that suit the model need it.",
+                ),
+                io.Conditioning.Input(
+                    "full",
+                    optional=True,
+                    tooltip="From Encode: tells presets of speed the task that is asked for.",
                 ),
             ],
             outputs=[io.Sigmas.Output("sigmas", display_name="sigmas")],
         )
 
     @classmethod
-    def run(cls, steps, time_shift, denoise, speed=AS_SET, model=None):
-        steps, time_shift, _ = at_speed(speed, steps, time_shift)
+    def run(cls, steps, time_shift, denoise, speed=AS_SET, model=None, full=None):
+        if speed in WHOLE:
+            if model is None:
+                raise SamplingError(
+                    f"speed {speed} goes by the model; connect the model too, or choose another "
+                    "speed"
+                )
+            chosen = preset_settings(speed, model, full or [])
+            steps, time_shift = chosen.steps, chosen.shift
+        else:
+            steps, time_shift, _ = at_speed(speed, steps, time_shift)
         moved_by = None if model is None else model_shift(model, time_shift)
         return io.NodeOutput(sigmas(steps, time_shift, denoise, moved_by))

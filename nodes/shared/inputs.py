@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from comfy_api.latest import io
 
 from ...pixwizard_core import canvas as canvases
 from ...pixwizard_core.decode import palette as palettes
 from ...pixwizard_core.decode.read_boxes import FORMS, READ_FORMS, XYXY
+from .page_data import for_new_nodes, used_when
 
+AS_SET, AUTO = "as set", "auto"
 SHADES = ("white", "black")
 PALETTES = tuple(palettes.BUNDLED)
 
@@ -82,15 +86,18 @@ def palette_of(name: str, text: str = ""):
 
 def centre_and_fit():
     return (
-        io.Int.Input(
-            "centre",
-            default=512,
-            min=0,
-            max=2048,
-            step=16,
-            tooltip="Area to work at, as the side in px of a square of that area, in multiples of "
-            "16: 128 for PixWizard Tiny; 512, 768 or 1024 for the released model. 0 picks the "
-            "closest aspect ratio of those three.",
+        used_when(
+            io.Int.Input(
+                "centre",
+                default=512,
+                min=0,
+                max=2048,
+                step=16,
+                tooltip="Area to work at, as the side in px of a square of that area, in multiples "
+                "of 16: 128 for PixWizard Tiny; 512, 768 or 1024 for the released model. 0 picks "
+                "the closest aspect ratio of those three.",
+            ),
+            centre_by=[AS_SET],
         ),
         io.Combo.Input(
             "fit",
@@ -103,5 +110,33 @@ def centre_and_fit():
     )
 
 
-def centres_of(centre: int) -> tuple[int, ...]:
+def centre_by_inputs():
+    """The last inputs of a node with a centre: whether it is chosen by the picture."""
+    return (
+        for_new_nodes(
+            io.Combo.Input(
+                "centre_by",
+                options=[AS_SET, AUTO],
+                default=AS_SET,
+                optional=True,
+                tooltip=f"{AS_SET}: uses centre. {AUTO}: the trained area nearest to the "
+                "picture's own, at most 1024: of the connected model, or else of the released one.",
+            ),
+            AUTO,
+        ),
+        io.Model.Input(
+            "model",
+            optional=True,
+            tooltip=f"The model that the picture is for; with {AUTO}, its trained areas are used. "
+            "Connect PixWizard Tiny here, which works at 128.",
+        ),
+    )
+
+
+def centres_of(
+    centre: int, centre_by: str = AS_SET, trained: Sequence[int] = canvases.CENTRES
+) -> tuple[int, ...]:
+    """Centres for canvas.plan(). trained: those of the model, in px, for auto."""
+    if centre_by == AUTO:
+        return canvases.centres_for(None, trained)
     return (centre,) if centre else canvases.CENTRES

@@ -17,12 +17,19 @@ PAGE_KEY = "pixwizard"  # web/task_fields.js and used_fields.js read it from the
 
 
 def for_page(socket, data: dict):
-    """The input with one more setting that only our page code reads.
+    """The input with more settings that only our page code reads.
 
     Set afterwards, because a combo of ComfyUI 0.3.64 has no argument for it.
     """
-    socket.extra_dict = {**(getattr(socket, "extra_dict", None) or {}), PAGE_KEY: data}
+    given = getattr(socket, "extra_dict", None) or {}
+    socket.extra_dict = {**given, PAGE_KEY: {**given.get(PAGE_KEY, {}), **data}}
     return socket
+
+
+def for_new_nodes(socket, value):
+    """The input, with this value on a node that a person adds. A saved workflow or prompt without
+    the input gets its default, which must be what the node did before it had the input."""
+    return for_page(socket, {"new": value})
 
 
 def used_when(socket, **choices: list):

@@ -182,6 +182,41 @@ for (const renderer of RENDERERS) {
       assert.deepEqual(saved.widgets_values.slice(0, 7), ["segmentation", ...values.slice(1)]);
     });
 
+    test("a node that is added begins with auto, a saved one as it was", async () => {
+      /** As saved before the last input was there. @type {Record<string, unknown[]>} */
+      const old = {
+        PixWizard_FitToCanvas: [640, "pad"],
+        PixWizard_PrepareOutpaint: [8, 0, 0, 0, "", "left", "white", 640, "crop"],
+        PixWizard_DualCFGGuider: [3, 1.5, "all", 0.25, 0.75],
+        PixWizard_Sample: [3, 1.5, 7, "fixed", 9, 2, "all", "heun"],
+      };
+      const stored = async () =>
+        await page.evaluate(() => globalThis.app.graph.serialize().nodes[0]?.widgets_values);
+      for (const [type, values] of Object.entries(old)) {
+        await load(page, alone(type, values));
+        assert.deepEqual(await stored(), [...values, "as set"], type);
+        await load(page, alone(type, [...values, "auto"]));
+        assert.deepEqual(await stored(), [...values, "auto"], type);
+        const added = await page.evaluate((kind) => {
+          const { app, LiteGraph } = globalThis;
+          app.graph.clear();
+          const node = LiteGraph.createNode(kind);
+          app.graph.add(node);
+          const last = app.graph.serialize().nodes[0].widgets_values.at(-1);
+          const copy = node.clone();
+          return [last, copy.serialize().widgets_values.at(-1)];
+        }, type);
+        assert.deepEqual(added, ["auto", "auto"], type);
+      }
+      // Its id is new: page 1.49 keeps the values of a node of the same id that was there before.
+      const inputs = { centre: 640, fit: "pad" };
+      await page.evaluate(async (given) => {
+        const node = { class_type: "PixWizard_FitToCanvas", inputs: given, _meta: { title: "x" } };
+        await globalThis.app.loadApiJson({ 77: node }, "prompt");
+      }, inputs);
+      assert.deepEqual(await stored(), [640, "pad", "as set"]);
+    });
+
     test("a loader without its file says what to get", async (context) => {
       if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
       await load(page, alone("PixWizard_LoadModel", ["no_such.safetensors", "default"]));

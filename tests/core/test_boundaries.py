@@ -76,7 +76,7 @@ NODES_MAY_IMPORT = {
     "model": {"host", "shared"},
     "encoders": {"model", "host", "shared"},
     "conditions": {"encoders", "model", "host", "shared"},
-    "pictures": {"host", "shared"},
+    "pictures": {"model", "host", "shared"},
     "sampling": {"model", "host", "shared"},
     "loaders": {"encoders", "model", "host", "shared"},
     "decoders": {"host", "shared"},

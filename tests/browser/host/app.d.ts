@@ -3,6 +3,7 @@
 
 export interface Extension {
   name: string;
+  setup?(): void | Promise<void>;
   nodeCreated?(node: any): void;
   afterConfigureGraph?(missing: string[]): void | Promise<void>;
   refreshComboInNodes?(definitions: Record<string, unknown>): void;
@@ -12,5 +13,6 @@ export const app: {
   registerExtension(extension: Extension): void;
   graph: { id: string; nodes: any[] };
   nodeOutputs?: Record<string, any>;
+  loadApiJson?(...args: any[]): any;
   extensionManager?: { setting?: { get(id: string): any } };
 };
