@@ -156,7 +156,16 @@ def test_fields_that_depend_on_a_choice_name_it_and_its_values(nodes):
                 found.setdefault(name, []).append(id)
     assert found == {
         "Schedule": ["steps", "time_shift"],
-        "Sample": ["steps", "time_shift", "sampler"],
+        "Sample": [
+            "text_guidance",
+            "image_guidance",
+            "steps",
+            "time_shift",
+            "guided_channels",
+            "sampler",
+        ],
+        "DualCFGGuider": ["text_guidance", "image_guidance", "guided_channels"],
+        "FitToCanvas": ["centre"],
         "DecodeDepth": ["low", "high"],
         "DecodeMask": ["threshold"],
         "Compare": [
@@ -171,5 +180,6 @@ def test_fields_that_depend_on_a_choice_name_it_and_its_values(nodes):
         ],
         "PickBox": ["index"],
         "ModelOptions": ["rope_factor", "watershed"],
-        "PrepareInpaint": ["context", "one_crop"],
+        "PrepareInpaint": ["centre", "context", "one_crop"],
+        "PrepareOutpaint": ["centre"],
     }
