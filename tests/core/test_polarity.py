@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pixwizard_core.evaluation.layouts_referring import DatasetOptions
 
 from pixwizard_core.cli import entry
 from pixwizard_core.cli import settings as cli_settings
@@ -21,6 +20,7 @@ from pixwizard_core.decode.polarity import (
 )
 from pixwizard_core.decode.segments import not_told_apart
 from pixwizard_core.errors import DecodeError, PixWizardError
+from pixwizard_core.evaluation.layouts.common import DatasetOptions
 from pixwizard_core.evaluation.protocols import score
 from pixwizard_core.evaluation.reading import depth_note, reading_notes
 from pixwizard_core.files.answers import write_answer
