@@ -10,7 +10,7 @@ from pixwizard_core.encoders import load as encoders
 from pixwizard_core.encoders import vae as vaes
 from pixwizard_core.encoders.load import load_text_encoder, load_vision_encoder, read_source
 from pixwizard_core.files.picture_files import open_picture, save_picture
-from pixwizard_core.weights.checkpoint import inspect
+from pixwizard_core.weights.examine import inspect
 from pixwizard_core.weights.weightfile import open_weights
 from tests.support import full_size
 

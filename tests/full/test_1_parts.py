@@ -3,7 +3,7 @@
 import pytest
 
 from pixwizard_core.cli import main
-from pixwizard_core.weights.checkpoint import inspect
+from pixwizard_core.weights.examine import inspect
 from tests.support.full_size import RELEASED
 
 MARGIN = 0.4e9  # bytes beside the weights: libraries, tokenizers, one tensor in work
