@@ -1,4 +1,4 @@
-"""Canvases of a batch whose pictures each show a part of their own, as one canvas."""
+"""One canvas per picture of a batch, used like a single canvas."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .fitting import Canvas, Size
 class CanvasBatch:
     """One canvas for each picture of a batch, all of one source size and one model size.
 
-    The methods are those of Canvas. A batch of as many pictures goes picture by picture; a single
-    picture goes to the place of each canvas. Raises CanvasError for other counts.
+    The methods are those of Canvas. Picture i of a batch uses canvas i; a single picture is
+    repeated for every canvas. Raises CanvasError for other counts.
     """
 
     canvases: tuple[Canvas, ...]

@@ -1,5 +1,5 @@
-"""Sizes that suit the model: all grids of 16-px cells with about the area of a centre, aspect 4:1
-at most."""
+"""Sizes that suit the model: all grids of 16-px cells with about the area of a centre and an aspect
+ratio of at most 4:1."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CELL = 16  # pixels of one token: VAE factor 8 times patch size 2
 MAX_ASPECT = 4
 MAX_CENTRE = 4096
 CENTRES = (512, 768, 1024)  # what the released model was trained with (paper C.4)
-LARGEST_AUTO = 1024  # px; auto never works at a larger centre
-BLANK_CENTRE = 768  # px, without a source: what the reference's published command uses
-SQUARE_FIRST = (512, 1024)  # the reference lists the square first for these, which settles ties
-# The reference's table for 256 is a hand-picked part of what the rule gives (11 of 49); kept for
+LARGEST_AUTO = 1024  # px; auto never picks a larger centre
+BLANK_CENTRE = 768  # px, without a source, as in the reference's published command
+SQUARE_FIRST = (512, 1024)  # the reference lists the square first for these, which breaks ties
+# The reference's table for 256 is a hand-picked subset of what the rule gives (11 of 49); kept for
 # parity.
 REFERENCE_256 = ((256, 256), (128, 512), (144, 432), (176, 368), (192, 336), (224, 288),
                  (288, 224), (336, 192), (368, 176), (432, 144), (512, 128))  # fmt: skip
@@ -30,8 +30,8 @@ class Size(NamedTuple):
 
 
 class ByArea(tuple[int, ...]):
-    """Centres of which a picture gets the one nearest to its own area; see auto_centre(). Any other
-    sequence of centres gives the closest aspect ratio among all their sizes."""
+    """Centres from which each picture gets the one nearest to its own area; see auto_centre(). Any
+    other sequence of centres gives the closest aspect ratio among all their sizes."""
 
 
 def auto_centre(width: int, height: int, centres: Sequence[int] = CENTRES) -> int:
@@ -46,12 +46,12 @@ def auto_centre(width: int, height: int, centres: Sequence[int] = CENTRES) -> in
 
 
 def blank_centre(centres: Sequence[int] = CENTRES) -> int:
-    """The centre to work at without a source picture, in px: the one nearest to 768."""
+    """The centre to use without a source picture, in px: the one nearest to 768."""
     return auto_centre(BLANK_CENTRE, BLANK_CENTRE, centres)
 
 
 def blank_size(centres: Sequence[int] = CENTRES) -> Size:
-    """The square that is made without a source picture."""
+    """The square to paint without a source picture, in px."""
     return Size(blank_centre(centres), blank_centre(centres))
 
 
@@ -65,8 +65,8 @@ def _for_auto(centres: Sequence[int]) -> list[int]:
 def bucket_table(centre: int) -> tuple[Size, ...]:
     """All sizes for a centre, widest first.
 
-    Walks along the curve width * height = (centre / 16)^2 in cells: each width comes with every
-    height from the tallest that the next wider one allowed up to its own tallest. Raises
+    Walks along the curve width * height = (centre / 16)^2 in cells: pairs each width with every
+    height from the tallest of the next wider one up to its own tallest. Raises
     CanvasError unless centre is a multiple of 16 from 16 to 4096.
     """
     if centre == 256:
@@ -96,7 +96,7 @@ def choose(width: int, height: int, centres: Sequence[int] = CENTRES) -> tuple[i
     """The size whose aspect ratio is closest to a picture's: (width, height, centre), in pixels.
 
     Compares |w/h - width/height| over all tables in the order given; the first of equals wins.
-    ByArea names several centres of which only one's table is used. Raises CanvasError for an empty
+    With ByArea only the table of the picture's own centre is used. Raises CanvasError for an empty
     list or a side below 1.
     """
     if not centres:
@@ -112,11 +112,11 @@ def choose(width: int, height: int, centres: Sequence[int] = CENTRES) -> tuple[i
 
 
 def whole_cells(width: int, height: int) -> Size:
-    """The size in multiples of 16 nearest to a picture's own, at least 16 a side: no bucket, little
-    scaling."""
+    """The multiples of 16 px nearest to a picture's own size, at least 16 a side; scales little and
+    uses no bucket."""
     return Size(*(max(CELL, (2 * side + CELL) // (2 * CELL) * CELL) for side in (width, height)))
 
 
 def centres_for(centre: int | None, trained: Sequence[int] = CENTRES) -> tuple[int, ...]:
-    """Centres for plan(): the one that was asked for, in px, or by area among the trained ones."""
+    """Centres for plan(): the requested one, in px, or the trained ones to choose from by area."""
     return ByArea(trained) if centre is None else (centre,)

@@ -51,10 +51,9 @@ class Canvas:
 
     centre: side of the square with the area the size was chosen for (0 when the size was given).
     Images are (B, C, H, W) in 0..1, masks (B, H, W), labels (B, H, W), boxes (..., 4) xyxy in
-    pixels. Every restore_* returns exactly the source's size, and takes an answer of the model's
-    size or of a larger one of the same aspect ratio, as upscalers make it: what more there is to
-    see in it is kept as far as the source's size allows. Sizes that agree are passed through
-    untouched.
+    pixels. Every restore_* returns exactly the source's size. It takes an answer of the model's
+    size, or a larger one of the same aspect ratio from an upscaler, whose extra detail is kept as
+    far as the source's size allows. Sizes that already match are not resampled.
     """
 
     source: Size
@@ -114,16 +113,16 @@ class Canvas:
         )
 
     def restore_boxes(self, boxes_xyxy: Tensor, answer: Tensor | None = None) -> Tensor:
-        """(..., 4) in pixels of the answer (..., H, W), else of the model picture, to source
+        """Boxes (..., 4) in pixels of the answer (..., H, W), or of the model picture, to source
         pixels, clipped to the source."""
         content = self.content if answer is None else self.content_of(answer)
         return _clip_boxes(_map_boxes(boxes_xyxy, content, self.view), self.source)
 
     def content_of(self, answer: Tensor) -> Rect:
-        """Where the source's view lies in an answer (..., H, W): `content` in its pixels.
+        """The rectangle `content` in the pixels of an answer (..., H, W).
 
-        Raises CanvasError, with the size to resize to, for an answer that is smaller than the
-        model picture or of another aspect ratio.
+        Raises CanvasError, with the size to resize to, for an answer smaller than the model picture
+        or of another aspect ratio.
         """
         height, width = answer.shape[-2:]
         across, down = width / self.model.width, height / self.model.height
@@ -188,13 +187,13 @@ def plan(
     fit: str = "stretch",
     model: tuple[int, int] | None = None,
 ) -> Canvas:
-    """Lay a source of width x height px on the canvas.
+    """Plan how a source of width x height px lies on the canvas.
 
-    centres: areas to choose the model size from, by closest aspect ratio, or first the nearest area
-    and then the closest aspect ratio (see centres_for()). fit: "stretch" (the
-    reference's way: the whole source, slightly distorted), "pad" (no distortion, border repeated)
-    or "crop" (no distortion, margins cut off evenly). model: a (width, height) in multiples of 16
-    to use instead of a choice. Raises CanvasError, with the numbers, for sizes that cannot be used.
+    centres: areas to choose the model size from, by closest aspect ratio; with ByArea first by
+    nearest area (see centres_for()). fit: "stretch" (as in the reference: the whole source,
+    slightly distorted), "pad" (no distortion, border repeated) or "crop" (no distortion, margins
+    cut off evenly). model: a fixed (width, height) in px, multiples of 16, instead of a choice.
+    Raises CanvasError, with the numbers, for sizes that cannot be used.
     """
     if fit not in FITS:
         raise CanvasError(f"fit must be one of {', '.join(FITS)}. Got: {fit!r}")
@@ -245,7 +244,7 @@ def _round_div(a: int, b: int) -> int:
 
 
 def _scaled(rect: Rect, across: float, down: float) -> Rect:
-    """The rectangle in px of a picture that is larger by these factors."""
+    """The same rectangle in a picture scaled by these factors."""
     left, right = (round(edge * across) for edge in (rect.left, rect.right))
     top, bottom = (round(edge * down) for edge in (rect.top, rect.bottom))
     return Rect(left, top, right, bottom)

@@ -1,6 +1,6 @@
 """Convert pictures and masks from outside to one form, and resize them.
 
-image_01 is (B, C, H, W) float in 0..1, pixels the same in -1..1, a mask is (B, H, W).
+image_01 is (B, C, H, W) float in 0..1, pixels are the same in -1..1, a mask is (B, H, W).
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ def to_image_01(pixels: Tensor) -> Tensor:
 
 
 def check_image(image: Tensor, what: str = "image") -> None:
-    """Raise CanvasError unless image is a floating (B, C, H, W) with something in it and only
-    finite values."""
+    """Raise CanvasError unless image is a non-empty float (B, C, H, W) with only finite values."""
     if image.ndim != 4:
         raise CanvasError(
             f"{what} must have four axes (batch, channel, height, width). Got: {_shape(image)}"
@@ -76,11 +75,11 @@ def ensure_rgb(image: Tensor, what: str = "image") -> tuple[Tensor, Tensor | Non
 def as_mask(
     mask: Tensor, *, size: tuple[int, int] | None = None, batch: int | None = None
 ) -> Tensor:
-    """Bring any mask to (B, H, W) in 0..1, float32 (bool stays bool).
+    """Convert any mask to (B, H, W) in 0..1, float32 (bool stays bool).
 
     mask: (H, W), (B, H, W), (B, 1, H, W) or (B, C, H, W) with equal channels. size: wanted (height,
-    width). batch: wanted B; one mask serves a whole batch. Raises CanvasError for other shapes, NaN
-    or an unfit batch.
+    width) in px. batch: wanted B; one mask serves a whole batch. Raises CanvasError for other
+    shapes, NaN or a batch that does not match.
     """
     if mask.ndim == 4:
         if mask.shape[1] != 1 and not bool((mask == mask[:, :1]).all()):
@@ -114,10 +113,10 @@ def is_no_mask(mask: Tensor) -> bool:
 
 
 def resize_image(image_01: Tensor, height: int, width: int, *, eight_bit: bool = False) -> Tensor:
-    """Lanczos resize of (..., H, W), clamped to 0..1.
+    """Resize (..., H, W) by Lanczos, clamped to 0..1.
 
     eight_bit: round to 1/255 after each pass, which reproduces Pillow's resize of an 8-bit picture,
-    the resize the released model saw. An unchanged size returns the tensor itself.
+    as in the released model's training. An unchanged size returns the tensor itself.
     """
     if tuple(image_01.shape[-2:]) == (height, width):
         return image_01
@@ -127,8 +126,8 @@ def resize_image(image_01: Tensor, height: int, width: int, *, eight_bit: bool =
 
 
 def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
-    """Resize (..., H, W) without overshoot. Bool, and floats that are all 0 or 1, stay so: covered
-    by half or more."""
+    """Resize (..., H, W) without overshoot. Bool masks, and floats that are all 0 or 1, stay
+    binary: a pixel is selected when at least half of it is covered."""
     if tuple(mask.shape[-2:]) == (height, width):
         return mask
     soft = resample(mask.float(), height, width, "triangle")
@@ -140,7 +139,7 @@ def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
 
 
 def resize_labels(labels: Tensor, height: int, width: int) -> Tensor:
-    """Nearest resize of (..., H, W), any dtype; no label appears that was not there."""
+    """Resize (..., H, W) by nearest pixel, any dtype; creates no new labels."""
     if tuple(labels.shape[-2:]) == (height, width):
         return labels
     return nearest(labels, height, width)

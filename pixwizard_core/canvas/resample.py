@@ -1,8 +1,8 @@
 """Separable resampling with antialiasing, on any device, for tensors of any leading shape.
 
 Lanczos follows Pillow's: pixel centres at half integers, a window of three lobes widened by the
-shrink factor, weights that sum to one, columns first and rows second. (Pillow 13 begins with the
-cheaper axis; the released model saw pictures from earlier ones.)
+shrink factor, weights that sum to one, columns first and rows second. (Pillow 13 starts with the
+cheaper axis; the released model was trained on pictures from earlier versions.)
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ BLOCK = 128  # outputs per dense product; the whole weight matrix would be mostl
 
 
 def lanczos3(x: Tensor) -> Tensor:
-    """Windowed sinc of three lobes: sinc(x) sinc(x/3) inside |x| < 3, else 0."""
+    """Sinc windowed to three lobes: sinc(x) sinc(x/3) inside |x| < 3, else 0."""
     return torch.where(x.abs() < 3, torch.sinc(x) * torch.sinc(x / 3), torch.zeros_like(x))
 
 
 def triangle(x: Tensor) -> Tensor:
-    """Linear interpolation when enlarging, a weighted area mean when shrinking; never
-    overshoots."""
+    """Triangle filter: linear interpolation when enlarging, a weighted area mean when shrinking;
+    never overshoots."""
     return (1 - x.abs()).clamp(min=0)
 
 

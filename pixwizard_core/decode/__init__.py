@@ -73,10 +73,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a decoder may need beside the answer. source_01: the picture that was asked about, of
-    the answer's size. colour: what a highlight or box was asked for in. palette: classes of a
+    """What a decoder may need besides the answer. source_01: the picture the task was run on, of
+    the answer's size. colour: the requested colour of a highlight or box. palette: classes of a
     segmentation. near: the shade of near things in a depth map, of polarity.NEAR_CHOICES. range_m:
-    metres of the nearest and the farthest depth, None where nobody knows."""
+    nearest and farthest depth in metres, None if unknown."""
 
     source_01: Tensor | None = None
     colour: str | Rgb = "red"

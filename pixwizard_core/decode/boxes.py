@@ -17,11 +17,11 @@ from .masks import mask_boxes
 from .morphology import grow
 
 NEAR_COLOUR = 0.30  # farthest a line's pixel may be from the colour, L2 of RGB in 0..1 over sqrt(3)
-HALF_WAY = 0.5  # with a source: how far from source to colour a pixel must have gone
+HALF_WAY = 0.5  # with a source: how far from source towards colour a pixel must be
 LINE_SHARE = 0.5  # a row or column is a side of the box when this much of it is line
 MIN_SIDE_PX = 4
-MAX_PIECES = 8  # largest connected pieces of line that are looked at
-SPECK = 0.05  # a piece with less than this share of the largest one's pixels is no part of a box
+MAX_PIECES = 8  # examine at most this many connected pieces of line, largest first
+SPECK = 0.05  # ignore a piece with less than this share of the largest one's pixels
 
 
 class Box(NamedTuple):
@@ -41,9 +41,9 @@ def decode_boxes(
     """Find outlines of a colour: (B, C, H, W) in 0..1 to a list of boxes for each picture, best
     first.
 
-    source_01: the picture before the outline was drawn; with it, things that have the colour anyway
-    are left out. A picture without outline gives an empty list. Outlines that touch each other
-    count as one.
+    source_01: the picture before the outline was drawn; with it, objects that already have the
+    colour are ignored. A picture without an outline gives an empty list. Outlines that touch each
+    other count as one. min_score: 0..1, drop boxes below it.
     """
     answer = picture(image_01)
     lines = outline(answer, colour, source_01)
@@ -51,7 +51,7 @@ def decode_boxes(
 
 
 def outline(image_01: Tensor, colour: str | Rgb, source_01: Tensor | None = None) -> Tensor:
-    """Pixels that look drawn in the colour: (B, C, H, W) to (B, H, W) bool."""
+    """Find pixels drawn in the colour: (B, C, H, W) in 0..1 to (B, H, W) bool."""
     answer = picture(image_01)
     ink = answer.new_tensor(rgb_of(colour)).view(3, 1, 1) / 255
     near = (answer - ink).norm(dim=1) <= NEAR_COLOUR * 3**0.5
@@ -64,9 +64,8 @@ def outline(image_01: Tensor, colour: str | Rgb, source_01: Tensor | None = None
 
 
 def _boxes_of(line: Tensor, min_score: float) -> list[Box]:
-    """Boxes of one picture's line pixels (H, W). An outline may have come out in pieces, so pairs
-    of pieces and all of them together are tried as well; whatever makes the better rectangle
-    wins."""
+    """Boxes of one picture's line pixels (H, W). An outline may be broken into pieces, so pairs of
+    pieces and all of them together are tried as well; the better rectangle wins."""
     labels, count = label(grow(line[None], 1)[0])  # bridges gaps of up to two pixels
     labels = labels * line
     sizes = labels.flatten().bincount(minlength=count + 1)[1:]
@@ -107,7 +106,7 @@ def _rectangle(part: Tensor) -> tuple[int, int, int, int]:
 def _span(counts: Tensor, first: int, last: int, enough: float) -> tuple[int, int]:
     sides = (counts >= enough).nonzero()[:, 0].tolist()
     if not sides or sides[-1] + 1 - sides[0] < (last - first) / 2:
-        return first, last  # a side is missing, so the pixels' own extent is the better guess
+        return first, last  # a side is missing, so the extent of the pixels is the better guess
     return sides[0], sides[-1] + 1
 
 

@@ -1,4 +1,4 @@
-"""What all decoders need of their input."""
+"""Input checks and colour parsing shared by all decoders."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def picture(image_01: Tensor, what: str = "answer picture") -> Tensor:
 
 
 def same_size(image_01: Tensor, source_01: Tensor) -> Tensor:
-    """The source as RGB, checked to belong to the answer; one source or one answer serves a batch.
-    Raises DecodeError."""
+    """The source as RGB (B, 3, H, W), checked to match the answer's size; one source or one answer
+    serves a whole batch. Raises DecodeError otherwise."""
     source = picture(source_01, "source picture")
     counts_fit = 1 in (len(source), len(image_01)) or len(source) == len(image_01)
     if source.shape[-2:] != image_01.shape[-2:] or not counts_fit:

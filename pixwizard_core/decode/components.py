@@ -1,4 +1,5 @@
-"""Connected regions of masks and distances in them, by scipy, which the host brings along."""
+"""Connected regions of masks and distances within them, computed with scipy, which the host
+already includes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Depth: from a grey answer picture to numbers, and from numbers to something to look at.
+"""Depth: from a grey answer picture to numbers, and from numbers to a picture for viewing.
 
-depth_01 is (B, H, W) float32 with white (1) near unless said otherwise, as ControlNet's users
-expect it.
+depth_01 is (B, H, W) float32 with white (1) near unless stated otherwise, as ControlNet users
+expect.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .polarity import DEFAULT_NEAR, near_is_white
 METRES = (0.0, 10.0)  # the range the paper scores indoor depth in (D.1)
 NORMALISATIONS = ("none", "image", "batch", "fixed")
 
-# Anchors of equal spacing, RGB in hexadecimal, joined by straight lines.
+# Equally spaced anchors, RGB in hexadecimal, interpolated linearly.
 _ANCHORS = {
     "grey": "000000 ffffff",
     "spectral": "9e0142 d53e4f f46d43 fdae61 fee08b ffffbf e6f598 abdda4 66c2a5 3288bd 5e4fa2",
@@ -28,7 +28,7 @@ COLOUR_MAPS = (*_ANCHORS, *(f"{name}_r" for name in _ANCHORS))
 
 
 def decode_depth(image_01: Tensor, near: str = DEFAULT_NEAR) -> Tensor:
-    """The mean of the channels: (B, C, H, W) in 0..1 to depth_01 (B, H, W), 1 = near.
+    """Average the channels: (B, C, H, W) in 0..1 to depth_01 (B, H, W), 1 = near.
 
     near: the shade of near things in the answer, "white", "black" or "auto" (see
     polarity.near_is_white). Raises DecodeError for another word.
@@ -39,9 +39,9 @@ def decode_depth(image_01: Tensor, near: str = DEFAULT_NEAR) -> Tensor:
 def to_metres(
     depth_01: Tensor, near: float = METRES[0], far: float = METRES[1], *, white_is_near: bool = True
 ) -> Tensor:
-    """Undo the linear map from metres to grey, so near..far in metres.
+    """Undo the linear map from metres to grey; returns values in near..far, in metres.
 
-    Only right for the range the picture was made with; the model's own depth is relative.
+    Correct only for the range the picture was made with; the model's own depth is relative.
     Raises DecodeError unless near < far.
     """
     _check_range(near, far, "near", "far")
@@ -59,10 +59,11 @@ def normalise(
 ) -> Tensor:
     """Stretch depth (B, H, W) to 0..1.
 
-    mode: "image" each picture by itself; "batch" all by one range, so a video does not flicker;
-    "fixed" low..high becomes 0..1; "none" leaves it. percentiles: darkest and brightest percent to
-    ignore in the first two. seen: bool (H, W) or (B, H, W), the pixels that these two look at; None
-    for all. A flat picture becomes 0. Raises DecodeError for an unknown mode or an empty range.
+    mode: "image" stretches each picture by itself; "batch" uses one range for all, so that a video
+    does not flicker; "fixed" maps low..high to 0..1; "none" changes nothing. percentiles: the two
+    that become 0 and 1 in the first two modes. seen: bool (H, W) or (B, H, W), the pixels that
+    these modes measure; None for all. A flat picture becomes 0. Raises DecodeError for an unknown
+    mode or an empty range.
     """
     if mode not in NORMALISATIONS:
         raise DecodeError(
@@ -88,8 +89,8 @@ def normalise(
 
 
 def colourise(values_01: Tensor, colour_map: str = "spectral_r") -> Tensor:
-    """(B, H, W) in 0..1 to (B, 3, H, W) in 0..1. colour_map: one of COLOUR_MAPS; "_r" runs it
-    backwards."""
+    """Colour values (B, H, W) in 0..1 as a picture (B, 3, H, W) in 0..1. colour_map: one of
+    COLOUR_MAPS; "_r" reverses it."""
     name = colour_map.lower()
     if name not in COLOUR_MAPS:
         raise DecodeError(

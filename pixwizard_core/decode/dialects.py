@@ -1,9 +1,9 @@
 """Boxes in the forms that other nodes and tools understand; read_boxes reads them again.
 
 Ours are xyxy in whole pixels, right and bottom exclusive. BBOX: [[x1, y1, x2, y2], ...], or [[x, y,
-width, height], ...] for packs that read it so. BOUNDING_BOX: [[{"x", "y", "width", "height"}, ...],
-...], a list for each picture. Florence: [{"bboxes": [...], "labels": [...]}], one entry a picture.
-SEGS: ((height, width), [SEG, ...]) for one picture, as Impact Pack has it.
+width, height], ...] for packs that expect that. BOUNDING_BOX: [[{"x", "y", "width", "height"},
+...], ...], one list per picture. Florence: [{"bboxes": [...], "labels": [...]}], one entry per
+picture. SEGS: ((height, width), [SEG, ...]) for one picture, as in Impact Pack.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def to_bbox(boxes: Sequence[Box], form: str = XYXY) -> list[list[int]]:
 
 
 def to_points(boxes: Sequence[Box]) -> list[dict[str, int]]:
-    """The pixels in the middle of the boxes of one picture, as [{"x", "y"}, ...]."""
+    """Centre pixels of the boxes of one picture, as [{"x", "y"}, ...]."""
     return [{"x": (x1 + x2) // 2, "y": (y1 + y2) // 2} for (x1, y1, x2, y2), _ in boxes]
 
 
@@ -87,8 +87,8 @@ def to_segs(
     context: float = SEGS_CONTEXT,
     masks: Sequence[Tensor] | None = None,
 ) -> tuple[tuple[int, int], list[SEG]]:
-    """Boxes of one picture as SEGS. label: one for all, or one for each. masks: the (H, W) of each
-    thing; without them the mask of each is its whole box."""
+    """Boxes of one picture as SEGS. label: one for all, or one for each. masks: one (H, W) for each
+    object; without them each object's mask is its whole box."""
     labels = [label] * len(boxes) if isinstance(label, str) else label
     found = []
     for i, ((x1, y1, x2, y2), score) in enumerate(boxes):

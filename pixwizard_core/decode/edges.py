@@ -9,7 +9,7 @@ from torch import Tensor
 from ..errors import DecodeError
 from .common import picture
 
-MAX_THINNING = 64  # rounds; each takes one pixel off both sides of a line
+MAX_THINNING = 64  # rounds; each removes one pixel from both sides of a line
 
 
 def decode_edges(
@@ -17,8 +17,9 @@ def decode_edges(
 ) -> Tensor:
     """Lines of an answer: (B, C, H, W) in 0..1 to (B, H, W) bool.
 
-    threshold: how much of the way from paper to line a pixel must be, 0..1. dark: lines are dark on
-    light paper. thinned: bring them to one pixel. Raises DecodeError.
+    threshold: 0..1 from paper to line; a pixel beyond it belongs to a line. dark: lines are dark
+    on light paper. thinned: thin them to one pixel. Raises DecodeError for a picture that cannot be
+    read.
     """
     if not 0 <= threshold <= 1:
         raise DecodeError(f"the threshold must be 0 to 1. Got: {threshold}")
@@ -28,10 +29,10 @@ def decode_edges(
 
 
 def thin(mask: Tensor, rounds: int = MAX_THINNING) -> Tensor:
-    """Thin (B, H, W) bool to lines one pixel wide that hang together as before (Zhang and Suen,
-    1984).
+    """Thin (B, H, W) bool to lines one pixel wide, connected as before. Source: Zhang and Suen,
+    1984.
 
-    rounds: at most so many; what is wider than twice that keeps a core.
+    rounds: at most this many; anything wider than twice that keeps a core.
     """
     padded = F.pad(mask, (1, 1, 1, 1))
     for _ in range(rounds):
@@ -41,11 +42,11 @@ def thin(mask: Tensor, rounds: int = MAX_THINNING) -> Tensor:
 
 
 def _take_off(padded: Tensor, first: bool) -> int:
-    """One half-round, in place on (B, H + 2, W + 2) with an empty border. Returns how many pixels
-    went."""
+    """Do half a round, in place on (B, H + 2, W + 2) with an empty border. Returns how many pixels
+    were removed."""
     middle = padded[:, 1:-1, 1:-1]
     walled = padded[:, :-2, 1:-1] & padded[:, 2:, 1:-1] & padded[:, 1:-1, :-2] & padded[:, 1:-1, 2:]
-    # Only a pixel with an open side can go, so only those are looked at closely.
+    # Only a pixel with an open side can be removed, so examine only those.
     batch, row, column = (middle & ~walled).nonzero().unbind(1)
     height, width = padded.shape[1:]
     places = (batch * height + row + 1) * width + column + 1

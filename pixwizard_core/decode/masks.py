@@ -15,9 +15,9 @@ from .components import label
 
 HIGHLIGHT_OPACITY = 0.5  # paper B.2: the tint is laid on at half opacity
 WINDOW = (
-    5  # px a side; a pixel whose own colour is nearly the tint's cannot tell, so it borrows the
+    5  # px a side; a pixel whose source colour is close to the tint is undecided, so its neighbours
 )
-BORROWING = 0.1  # answer of its neighbours, with this weight against its squared colour difference
+BORROWING = 0.1  # help to decide, with this weight against its squared colour difference
 HUE_TOLERANCE_DEG = 25.0
 MIN_SATURATION = 0.35
 MIN_VALUE = 0.2
@@ -58,9 +58,9 @@ class Objects:
 def decode_mask(image_01: Tensor, threshold: float | str = 0.5) -> Tensor:
     """White parts of a black and white answer: (B, C, H, W) to (B, H, W) bool.
 
-    threshold: grey level 0..1 above which a pixel is selected, or "otsu" for the level that parts
-    each picture's greys best (a picture of one grey falls back to 0.5). Raises DecodeError for
-    other values.
+    threshold: grey level 0..1 above which a pixel is selected, or "otsu" for the level that best
+    separates the greys of each picture (a picture of one grey falls back to 0.5). Raises
+    DecodeError for other values.
     """
     grey = picture(image_01).mean(1)
     if threshold == "otsu":
@@ -72,8 +72,8 @@ def decode_mask(image_01: Tensor, threshold: float | str = 0.5) -> Tensor:
 
 
 def otsu(grey: Tensor) -> Tensor:
-    """Otsu's level of (H, W) in 0..1 over 256 steps: the one that leaves least variance within both
-    sides."""
+    """Otsu's level of (H, W) in 0..1 over 256 steps: the one with the least variance within both
+    classes."""
     counts = (grey * 255).round().long().flatten().cpu().bincount(minlength=256).double()
     if int((counts > 0).sum()) < 2:
         return grey.new_tensor(0.5)
@@ -94,11 +94,12 @@ def decode_highlight(
     *,
     opacity: float = HIGHLIGHT_OPACITY,
 ) -> Tensor:
-    """Where the answer is the source with a tint on it: (B, C, H, W) twice to (B, H, W) bool.
+    """Find where the answer is the source with a tint on it: two (B, C, H, W) in 0..1 to (B, H, W)
+    bool.
 
-    Solves answer = (1 - a) source + a colour for a by least squares, drawn towards the solution of
-    a small window around each pixel, and selects a > opacity / 2. Raises DecodeError when the sizes
-    differ.
+    Solves answer = (1 - a) source + a colour for a by least squares, regularised towards the
+    solution of a small window around each pixel, and selects a > opacity / 2. Raises DecodeError
+    when the sizes differ.
     """
     answer = picture(image_01)
     source = same_size(answer, source_01)
@@ -119,11 +120,12 @@ def decode_highlight(
 def decode_highlight_hsv(
     image_01: Tensor, colour: str | Rgb, *, tolerance_deg: float = HUE_TOLERANCE_DEG
 ) -> Tensor:
-    """Where the answer has the tint's hue and is vivid: the paper's way (D.3), which needs no
-    source picture.
+    """Find where the answer has the tint's hue and is vivid. Source: paper D.3; needs no source
+    picture.
 
-    (B, C, H, W) to (B, H, W) bool. Objects that have the hue already are selected as well.
-    Raises DecodeError for white and greys, which have no hue.
+    (B, C, H, W) in 0..1 to (B, H, W) bool. Objects that already have the hue are selected too.
+    tolerance_deg: largest difference of hue, in degrees. Raises DecodeError for white and greys,
+    which have no hue.
     """
     wanted = picture(
         torch.tensor(rgb_of(colour), dtype=torch.float32, device="cpu").view(1, 3, 1, 1) / 255
@@ -169,10 +171,10 @@ def clean(mask: Tensor, cleanup: Cleanup) -> Tensor:
 
 
 def objects(mask: Tensor, *, min_area: int = 1, limit: int | None = None) -> Objects:
-    """Part one mask (H, W) bool into connected objects, largest first, then in reading order.
+    """Split one mask (H, W) bool into connected objects, largest first, then in reading order.
 
-    min_area: smaller ones are left out. limit: at most so many. An empty mask gives N = 0 with
-    shapes kept.
+    min_area: smallest area to keep, in square px. limit: keep at most this many. An empty mask
+    gives N = 0 with shapes kept.
     """
     labels, count = label(mask)
     areas = labels.cpu().flatten().bincount(minlength=count + 1)[1:]

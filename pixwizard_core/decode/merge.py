@@ -10,14 +10,15 @@ from torch import Tensor
 from ..errors import DecodeError
 
 ROUNDS = 8
-FIT_SIDE = 384  # scale and shift are found on a grid of about so many points a side
-OUTLIERS = 3.0  # a point this many times the typical difference away has no say in the fit
+FIT_SIDE = 384  # scale and shift are fitted on a grid of about this many points a side
+OUTLIERS = 3.0  # the fit ignores a point this many times the typical difference away
 MAD_TO_DEVIATION = 1.4826  # for a normal distribution
 
 
 class Merged(NamedTuple):
-    """depth: (H, W), the middle value of each pixel. uncertainty: (H, W), the standard deviation of
-    the runs there as their median deviation tells it, in the unit of depth. aligned: (N, H, W)."""
+    """depth: (H, W), the median of each pixel. uncertainty: (H, W), the standard deviation of the
+    runs at each pixel, estimated from their median deviation, in the unit of depth. aligned:
+    (N, H, W)."""
 
     depth: Tensor
     uncertainty: Tensor
@@ -25,12 +26,12 @@ class Merged(NamedTuple):
 
 
 def merge_depths(depths: Tensor, *, align: bool = True) -> Merged:
-    """Merge depth maps (N, H, W) of one picture, each right up to its own scale and shift.
+    """Merge depth maps (N, H, W) of one picture, each correct up to a scale and shift of its own.
 
-    Every map is fitted by scale and shift to the common median, which is computed again after each
-    round; differing points lose their say. The result keeps the mean level and spread of the input.
-    Polarity must agree. One map comes back unchanged with uncertainty 0. Raises DecodeError for an
-    empty or unfinite input.
+    Fits every map by scale and shift to the common median, recomputed after each round; outliers
+    are ignored. The result keeps the mean level and spread of the input. Polarity must agree. A
+    single map is returned unchanged with uncertainty 0. Raises DecodeError for an empty input or
+    one that is not finite.
     """
     if depths.ndim != 3 or not len(depths):
         raise DecodeError(f"depth maps must be (N, H, W), N at least 1. Got: {tuple(depths.shape)}")
@@ -44,7 +45,7 @@ def merge_depths(depths: Tensor, *, align: bool = True) -> Merged:
 
 
 def _median(maps: Tensor) -> Tensor:
-    """Middle value along the first axis, the mean of both when their number is even."""
+    """Median along the first axis; the mean of the middle two when the count is even."""
     count = len(maps)
     return maps.sort(0).values[(count - 1) // 2 : count // 2 + 1].mean(0)
 
@@ -65,14 +66,14 @@ def _aligned(depths: Tensor) -> Tensor:
         weight = (apart <= OUTLIERS * apart.median(1, keepdim=True).values + 1e-9).double()
         scale, shift = _fit(points, common, weight)
         common = (points * scale + shift).median(0).values
-        # Fits to a mean are a little flat each time; without this the maps would shrink to nothing.
+        # Each fit to a mean comes out slightly flat; without this the maps would shrink to nothing.
         if common.std(correction=0) > 0:
             common = (common - common.mean()) * (width / common.std(correction=0)) + level
     return (depths * scale[..., None] + shift[..., None]).to(depths.dtype)
 
 
 def _fit(points: Tensor, common: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale, never negative, and shift (N, 1) that bring each row to common by weighted least
+    """Scale (never negative) and shift, (N, 1) each, that fit each row to common by weighted least
     squares."""
     total = weight.sum(1, keepdim=True)
     mean_x = (weight * points).sum(1, keepdim=True) / total

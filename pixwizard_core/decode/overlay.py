@@ -1,4 +1,4 @@
-"""Masks shown on their picture."""
+"""Draw masks over their picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from .common import Rgb, picture, rgb_of
 def overlay(
     image_01: Tensor, mask: Tensor, colour: str | Rgb = "red", opacity: float = 0.5
 ) -> Tensor:
-    """(B, C, H, W) with a colour laid where mask (B, H, W), bool or 0..1, selects: (B, 3, H, W)."""
+    """Lay a colour over (B, C, H, W) in 0..1 where mask (B, H, W), bool or 0..1, selects. Returns
+    (B, 3, H, W). opacity: 0..1."""
     shown = picture(image_01)
     ink = shown.new_tensor(rgb_of(colour)).view(3, 1, 1) / 255
     weight = mask.to(shown)[:, None] * opacity

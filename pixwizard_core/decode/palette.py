@@ -1,5 +1,4 @@
-"""Palettes: which class has which colour. Entry 0 is always the background, black unless said
-otherwise."""
+"""Palettes: the colour of each class. Entry 0 is always the background, black by default."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ MOST_CLASSES = 8192  # decoding compares each pixel with each class; ADE20K in f
 @dataclass(frozen=True, slots=True)
 class Palette:
     """Class names and their colours, RGB 0..255; a class's index is its place. Raises DecodeError
-    if uneven."""
+    when there are not as many names as colours."""
 
     title: str
     names: tuple[str, ...]
@@ -74,7 +73,7 @@ class Palette:
 
 @lru_cache
 def bundled_palette(title: str) -> Palette:
-    """One of BUNDLED by its title. Raises DecodeError for another name."""
+    """One of BUNDLED by its title. Raises DecodeError for an unknown title."""
     if title not in BUNDLED:
         raise DecodeError(f"there is no palette {title!r}; choose one of: {', '.join(BUNDLED)}")
     return read_palette(Path(__file__).with_name(BUNDLED[title]).read_text(encoding="utf-8"), title)

@@ -10,7 +10,7 @@ from .boxes import Box
 from .read_boxes import FoundBox
 
 INDEX, ALL = "index", "all"
-# Of several that are equal the first is taken.
+# The first of several equal boxes wins.
 ORDERS: dict[str, Callable[[FoundBox], float]] = {
     "largest": lambda box: -_area(box),
     "smallest": lambda box: _area(box),
@@ -26,11 +26,11 @@ PICKS = (INDEX, *ORDERS, ALL)
 def pick_boxes(
     boxes: Sequence[FoundBox], pick: str = INDEX, index: int = 0, label: str = ""
 ) -> list[int]:
-    """The places in boxes of the one picked, or of all.
+    """Indices into boxes of the one picked, or of all.
 
-    label: only boxes of this name count, whatever its case; * and ? stand for any text or letter,
-    and an empty one takes every box. index: which of those, from 0, for pick "index". Raises
-    DecodeError when nothing is left to pick, with what there is.
+    label: consider only boxes with this name, ignoring case; * and ? stand for any text or letter,
+    and an empty label matches every box. index: which of those, from 0, for pick "index". Raises
+    DecodeError, listing what there is, when nothing is left to pick.
     """
     if not boxes:
         raise DecodeError("there is no box to pick; lower min_score, or look at the picture")

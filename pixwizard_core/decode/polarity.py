@@ -1,8 +1,8 @@
-"""Which shade of a painted depth map is near: said once, for every way of reading depth.
+"""Which shade of a painted depth map is near: decided here for every way of reading depth.
 
 The released model was trained on both (paper B.4): maps of natural pictures have near white,
-metric ones near black. White is the default everywhere. "auto" looks at the picture: what is low in
-it, the floor, is mostly nearer than what is high, the sky or the far wall.
+metric ones near black. White is the default everywhere. "auto" examines the picture: things low in
+it, such as the floor, are mostly nearer than things high in it, such as the sky or the far wall.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from ..errors import DecodeError
 WHITE, BLACK, AUTO = "white", "black", "auto"
 NEAR_CHOICES = (WHITE, BLACK, AUTO)
 DEFAULT_NEAR = WHITE
-CLEAR = 0.1  # correlation from which a picture says something
+CLEAR = 0.1  # smallest correlation, either way, that decides
 
 
 class Polarity(NamedTuple):
     """near: the shade taken for near, white or black. correlation: of brightness with height in the
-    picture, -1..1, positive when it gets brighter towards the bottom; None when nobody looked."""
+    picture, -1..1, positive when it gets brighter towards the bottom; None if not measured."""
 
     near: str
     correlation: float | None = None
 
     def said(self) -> str:
-        """Why, in words."""
+        """The reason, in words."""
         if self.correlation is None:
             return f"{self.near} is taken for near"
         told = f"brightness and closeness to the bottom correlate by {self.correlation:+.2f}"
@@ -38,7 +38,7 @@ class Polarity(NamedTuple):
 
 
 def brightens_downwards(grey: Tensor) -> float:
-    """Pearson's correlation of (H, W) with the number of the row, -1..1; 0 for a flat picture."""
+    """Pearson's correlation of (H, W) with the row number, -1..1; 0 for a flat picture."""
     values = grey.double()
     rows = torch.arange(len(values), dtype=torch.float64, device=values.device)[:, None]
     values, rows = values - values.mean(), (rows - rows.mean()).expand_as(values)
@@ -47,8 +47,8 @@ def brightens_downwards(grey: Tensor) -> float:
 
 
 def polarity(grey: Tensor, near: str = DEFAULT_NEAR) -> Polarity:
-    """The polarity of one painted depth map (H, W): as near says, or as the picture looks for
-    "auto", which takes white where the picture does not tell. Raises DecodeError for another
+    """The polarity of one painted depth map (H, W). near: "white", "black", or "auto" to judge by
+    the picture, which gives white when the picture does not decide. Raises DecodeError for another
     word."""
     if near not in NEAR_CHOICES:
         raise DecodeError(f"near must be one of {', '.join(NEAR_CHOICES)}. Got: {near!r}")
@@ -61,8 +61,8 @@ def polarity(grey: Tensor, near: str = DEFAULT_NEAR) -> Polarity:
 def near_is_white(
     painted: Tensor, near: str = DEFAULT_NEAR, seen: Tensor | None = None
 ) -> tuple[Tensor, list[Polarity]]:
-    """Painted depth (B, H, W) in 0..1 as depth in which 1 is near, and how each picture was read.
-    seen: bool (H, W), the rows and columns that auto looks at; None for all."""
+    """Convert painted depth (B, H, W) in 0..1 to depth in which 1 is near; also returns how each
+    picture was read. seen: bool (H, W), the rows and columns that auto examines; None for all."""
     shown = painted if seen is None else _seen(painted, seen)
     found = [polarity(one, near) for one in shown]
     black = torch.tensor([one.near == BLACK for one in found], device=painted.device)

@@ -1,8 +1,8 @@
-"""Boxes in any form that other nodes and tools give, read to x1, y1, x2, y2.
+"""Read boxes in any form that other nodes and tools produce, as x1, y1, x2, y2.
 
-Four bare numbers do not say what they are: most packs mean two corners ("xyxy"), KJNodes and
-Easy-Use a corner and a size ("xywh"). What cannot be the form that was named is refused, and "auto"
-takes a form only where the other one is impossible: neither guesses.
+Four bare numbers are ambiguous: most packs mean two corners ("xyxy"), KJNodes and Easy-Use a corner
+and a size ("xywh"). Boxes that cannot have the named form are refused, and "auto" picks a form only
+where the other one is impossible: neither guesses.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ FORMS = (XYXY, XYWH)  # what can be written
 READ_FORMS = (*FORMS, AUTO)
 NAMES = ("x", "y", "width", "height")
 SPELLED = {XYXY: "x1, y1, x2, y2", XYWH: "x, y, width, height"}
-DEEPEST = 8  # lists in lists; pictures, boxes and their numbers need three
+DEEPEST = 8  # levels of nested lists; pictures, boxes and their numbers need three
 
 
 class FoundBox(NamedTuple):
-    """A box as somebody gave it: corners in px, a score of 0..1 (1 where none was given) and a
-    name, perhaps empty."""
+    """A box as given: corners in px, a score in 0..1 (1 if none was given) and a name, which may be
+    empty."""
 
     xyxy_px: tuple[float, float, float, float]
     score: float = 1.0
@@ -44,8 +44,8 @@ class _Entry(NamedTuple):
 def read_pictures(
     value: Any, form: str = XYXY, size: tuple[int, int] | None = None
 ) -> list[Tensor]:
-    """Boxes in any form, as (N, 4) float32 xyxy for each picture. Arguments and errors: read_boxes.
-    No boxes give one (0, 4)."""
+    """Boxes in any form, as (N, 4) float32 xyxy in px for each picture. Takes the arguments and
+    raises the errors of read_boxes. No boxes give one (0, 4)."""
     pictures = read_boxes(value, form, size)
     rows = [[box.xyxy_px for box in boxes] for boxes in pictures]
     return [torch.tensor(one, dtype=torch.float32, device="cpu").view(-1, 4) for one in rows]
@@ -54,13 +54,13 @@ def read_pictures(
 def read_boxes(
     value: Any, form: str = XYXY, size: tuple[int, int] | None = None
 ) -> list[list[FoundBox]]:
-    """Boxes in any form, or their JSON text, of each picture.
+    """Boxes of each picture, from any form or its JSON text.
 
-    A list of lists of boxes, or of {bboxes: [...]}, is one of several pictures; anything else
-    belongs to one. form: what lists of four numbers are, "xyxy", "xywh" or "auto"; dictionaries say
-    it themselves. size: (width, height) of the picture, outside of which "auto" lets no box lie.
-    Raises DecodeError for what is no list of boxes, for boxes that cannot be of the form, and for
-    those that "auto" could read either way.
+    A list of lists of boxes, or of {bboxes: [...]}, means several pictures; anything else means
+    one. form: how to read lists of four numbers, "xyxy", "xywh" or "auto"; dictionaries state their
+    own. size: (width, height) of the picture in px; "auto" assumes that no box reaches outside it.
+    Raises DecodeError for anything but a list of boxes, for boxes that cannot have the form, and
+    for those that "auto" could read either way.
     """
     if isinstance(value, str):
         value = read_json(value, "the boxes are", DecodeError) if value.strip() else []
@@ -124,7 +124,7 @@ def _found(entry: _Entry, form: str) -> FoundBox:
 
 
 def _of_a_picture(value: Any) -> bool:
-    """Whether this holds the boxes of one picture, rather than being a box."""
+    """Whether this holds the boxes of one picture rather than being a single box."""
     if isinstance(value, dict):
         return "bboxes" in value
     return isinstance(value, (list, tuple)) and not any(isinstance(v, (int, float)) for v in value)

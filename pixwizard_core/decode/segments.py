@@ -17,7 +17,7 @@ from .common import Rgb, picture
 from .components import label, nearest_outside
 from .palette import Palette
 
-CHUNK_PX = 4096  # colours compared with the whole palette at a time; they stay in the CPU's cache
+CHUNK_PX = 4096  # colours compared with the whole palette at a time, to fit in the CPU's cache
 LEVELS = 256  # of each of red, green and blue
 INT32_BITS = 12  # of the class; with a squared distance below 2^18 they fit in 31 bits
 
@@ -71,8 +71,8 @@ def decode_segments(
 
 
 def _each_colour_once(image_01: Tensor, palette: Palette) -> Tensor:
-    """What nearest gives for each pixel of (3, H, W) in 0..1. Painted answers have far fewer
-    colours than pixels."""
+    """The result of nearest() for each pixel of (3, H, W) in 0..1. Looks up each colour once, since
+    painted answers have far fewer colours than pixels."""
     red, green, blue = (image_01 * (LEVELS - 1)).round_()
     # Whole numbers below 2^24, which float32 holds exactly.
     packed = red.mul_(LEVELS).add_(green).mul_(LEVELS).add_(blue).int()
@@ -84,7 +84,7 @@ def _each_colour_once(image_01: Tensor, palette: Palette) -> Tensor:
 
 
 def _present(packed: Tensor) -> Tensor:
-    """The colours that occur, rising, (N,) long: faster than sorting the pixels."""
+    """The colours that occur, ascending, (N,) long. Faster than sorting the pixels."""
     seen = torch.zeros(LEVELS**3, dtype=torch.bool, device=packed.device)
     seen[packed.flatten()] = True
     return seen.nonzero()[:, 0]
@@ -94,7 +94,7 @@ def nearest(colours: Tensor, palette: Palette) -> Tensor:
     """The nearest class of 8-bit colours (N,), packed as (red * 256 + green) * 256 + blue.
 
     Returns (N,) whole numbers: the squared distance, and in the last _bits_of(classes) bits the
-    class; so the smallest is the nearest class, and the first of those that are equally near.
+    class. The smallest number is thus the nearest class, or the first of several equally near.
     """
     bits = _bits_of(len(palette))
     # Whole numbers of this size are exact in float64, in any order of summing: no ties by rounding.
@@ -178,16 +178,16 @@ def find_classes(names: str | Sequence[str], palette: Palette) -> tuple[int, ...
 
 
 def not_told_apart(names: str | Sequence[str], palette: Palette) -> list[str]:
-    """Of the named classes, those that a picture cannot tell from a class that was not named, as
-    "road or skyscraper". Raises DecodeError as find_classes does."""
+    """The named classes that share their colour with a class that was not named, such as "road or
+    skyscraper". Raises DecodeError as find_classes does."""
     named = set(find_classes(names, palette))
     mixed = [i for i in named if not named.issuperset(palette.same_colour(i))]
     return [palette.label(i) for i in sorted(mixed)]
 
 
 def class_mask(labels: Tensor, names: str | Sequence[str], palette: Palette) -> Tensor:
-    """Where any of the named classes is: labels (B, H, W) to (B, H, W) bool. See find_classes for
-    names."""
+    """Select the pixels of any named class: labels (B, H, W) to (B, H, W) bool. See find_classes
+    for names."""
     wanted = torch.zeros(len(palette), dtype=torch.bool, device="cpu")
     for index in find_classes(names, palette):
         wanted[palette.shown_as(index)] = True
