@@ -1,7 +1,7 @@
-"""How accurate an answer is: arrays in, numbers out. NaN where nothing supports a number.
+"""How accurate an answer is: arrays in, numbers out. A number without any data is NaN.
 
-`measures` has one function for each number, `compare` all numbers of one kind of answer by name,
-`flicker` what changes between frames.
+`measures` has one function for each number, `compare` returns all numbers for one kind of answer by
+name, `flicker` measures change between frames.
 """
 
 from __future__ import annotations

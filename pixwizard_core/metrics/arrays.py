@@ -13,7 +13,7 @@ from ..errors import MetricError
 
 
 class HasArray(Protocol):
-    """NumPy arrays and what can become one."""
+    """A NumPy array or anything that converts to one."""
 
     def __array__(self) -> Any: ...
 
@@ -24,8 +24,8 @@ Array: TypeAlias = Tensor | HasArray | Sequence[Any]
 def floats(prediction: Array, truth: Array, *, unit: bool = False) -> tuple[Tensor, Tensor]:
     """Both as floats of one type on one device; whole numbers as float64, since they would wrap.
 
-    unit: the measure is about values in 0..1, so whole numbers and other ranges are refused.
-    Raises MetricError naming the shapes, types or ranges met.
+    unit: the measure needs values in 0..1, so whole numbers and other ranges are refused. Raises
+    MetricError naming the shapes, types or ranges found.
     """
     one, two = _pair(prediction, truth)
     if unit:
@@ -39,7 +39,7 @@ def floats(prediction: Array, truth: Array, *, unit: bool = False) -> tuple[Tens
 
 def labels(prediction: Array, truth: Array) -> tuple[Tensor, Tensor]:
     """Both as labels or masks of one type on one device. Raises MetricError naming the shapes
-    met."""
+    found."""
     one, two = _pair(prediction, truth)
     common = torch.promote_types(one.dtype, two.dtype)
     return one.to(common), two.to(one.device, common)
@@ -51,7 +51,7 @@ def mask(valid: Array | None, like: Tensor) -> Tensor | None:
 
 
 def tensor(value: Array, name: str) -> Tensor:
-    """A tensor of any array. Raises MetricError for what holds no numbers."""
+    """Convert any array to a tensor. Raises MetricError for anything that is not numeric."""
     if isinstance(value, Tensor):
         return value
     try:
@@ -61,8 +61,8 @@ def tensor(value: Array, name: str) -> Tensor:
 
 
 def require_unit(value: Tensor, name: str) -> None:
-    """Raise MetricError unless these are floats that could lie in 0..1; a little beyond is rounding
-    or overshoot, which counts as it is."""
+    """Raise MetricError unless these are floats in 0..1. Values slightly outside are accepted as
+    rounding or overshoot and used unchanged."""
     if not value.is_floating_point():
         raise MetricError(
             f"{name} must hold floats in 0..1; divide 8-bit values by 255. Got: {value.dtype}"
@@ -76,7 +76,7 @@ def require_unit(value: Tensor, name: str) -> None:
 
 
 def _pair(prediction: Array, truth: Array) -> tuple[Tensor, Tensor]:
-    """Both as tensors. Raises MetricError unless they have one shape."""
+    """Both as tensors. Raises MetricError unless their shapes are equal."""
     one, two = tensor(prediction, "prediction"), tensor(truth, "truth")
     if one.shape != two.shape:
         raise MetricError(

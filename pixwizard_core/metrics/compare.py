@@ -1,4 +1,4 @@
-"""All scores of one kind of answer against the truth, by name, as the paper reports them."""
+"""All scores for one kind of answer against the truth, by name, as the paper reports them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Scores = dict[str, float]
 def compare_depth(
     prediction: Tensor, truth: Tensor, valid: Tensor | None = None, *, align: bool = False
 ) -> Scores:
-    """RMSE, AbsRel and delta 1 of depth (B, H, W) in metres. align: each picture by scale and shift
-    to the truth first, for relative depth."""
+    """RMSE, AbsRel and delta 1 of depth (B, H, W) in metres. align: for relative depth, first fit
+    each picture to the truth by scale and shift."""
     if align:
         prediction = torch.stack(
             [
@@ -71,18 +71,19 @@ def compare_pictures(prediction: Tensor, truth: Tensor, valid: Tensor | None = N
 
 
 def compare_edges(prediction: Tensor, truth: Tensor, tolerance_px: int = 2) -> Scores:
-    """F1 of bool lines (B, H, W) that may lie a few pixels off."""
+    """F1 of bool lines (B, H, W), which may be off by tolerance_px."""
     return {"edge_f1": measures.edge_f1(prediction, truth, tolerance_px)}
 
 
 def compare_boxes(
     prediction_xyxy: Sequence[Tensor], truth_xyxy: Sequence[Tensor], enough: float = 0.5
 ) -> Scores:
-    """Boxes (N, 4) and (M, 4) of each picture, matched within it, best pair first.
+    """Compare boxes (N, 4) and (M, 4) of each picture, xyxy, paired within it, best pair first.
 
-    One picture's boxes serve many. box_iou: mean over the truth's boxes, 0 for one that was missed.
-    precision and recall: pairs with an IoU of at least `enough`. Without boxes on either side all
-    three are NaN. Raises DecodeError when the numbers of pictures differ.
+    The boxes of a single picture are compared with those of every picture. box_iou: mean over the
+    true boxes, 0 for a missed one. precision and recall: pairs with an IoU of at least `enough`.
+    Without boxes on either side all three are NaN. Raises DecodeError when the numbers of pictures
+    differ.
     """
     count = max(len(prediction_xyxy), len(truth_xyxy))
     if any(len(side) not in (1, count) for side in (prediction_xyxy, truth_xyxy)):
@@ -120,7 +121,7 @@ def pairwise_iou(one_xyxy: Tensor, other_xyxy: Tensor) -> Tensor:
 
 
 def _matched(overlaps: Tensor) -> Tensor:
-    """IoU of the pairs when the best overlapping boxes are paired off one after the other."""
+    """IoU of each pair, pairing greedily from the best overlap down."""
     left, found = overlaps.clone(), list[float]()
     for _ in range(min(overlaps.shape)):
         best = int(left.argmax())

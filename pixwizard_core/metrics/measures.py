@@ -1,10 +1,10 @@
 """Scores of dense predictions: arrays in, one float out. `truth` always comes second.
 
 Arrays are torch tensors, NumPy arrays or lists of numbers, of one shape; they may differ in type
-and device. Another shape, and whole numbers where a measure is about values in 0..1, raise
+and device. Different shapes, and whole numbers where a measure needs values in 0..1, raise
 MetricError.
-`valid` is a bool mask of the pixels that count; without it all count. A score that no pixel or
-class supports is NaN, never 0 or 1.
+`valid` is a bool mask of the pixels that count; without it all count. A score without any pixel or
+class is NaN, never 0 or 1.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def delta_1(prediction: Array, truth: Array, valid: Array | None = None) -> floa
 
 
 def align_scale_shift(prediction: Array, truth: Array, valid: Array | None = None) -> Tensor:
-    """The prediction after the best a * prediction + b by least squares: how relative depth is
-    compared with truth."""
+    """Fit a * prediction + b to the truth by least squares and return it; used to compare relative
+    depth with truth."""
     prediction, truth = floats(prediction, truth)
     x, y = _select(mask(valid, truth), prediction, truth)
     x, y = x.double(), y.double()
@@ -106,7 +106,7 @@ def mean_iou_of(counts: Tensor) -> float:
 
 
 def mask_iou(prediction: Array, truth: Array) -> float:
-    """Mean IoU of bool masks (B, H, W), one score a picture; two empty masks agree (1)."""
+    """IoU of bool masks (B, H, W), averaged over pictures; two empty masks agree (1)."""
     prediction, truth = labels(prediction, truth)
     both, either = _overlap(prediction, truth)
     return _mean(torch.where(either > 0, both / either.clamp(min=1), 1.0))

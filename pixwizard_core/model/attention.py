@@ -1,4 +1,4 @@
-"""Attention as a plain function, and the only place where the host can substitute its own."""
+"""Attention as a plain function, which a host may replace with its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class Attention(Protocol):
-    """Softmax attention over heads. A host passes its own to use faster or leaner kernels."""
+    """Softmax attention over heads. A host passes its own to use faster kernels or less memory."""
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
         """q (B, n, Lq, d); k, v (B, n_kv, Lk, d) with n a multiple of n_kv, query head i reads kv

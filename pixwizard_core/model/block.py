@@ -125,7 +125,7 @@ class Block(nn.Module):
         attend: Attention,
     ) -> Tensor:
         scale_a, gate_a, scale_f, gate_f = self.adaLN_modulation(c)[:, None].chunk(4, dim=-1)
-        # Products in place and fused with sums: on a CPU fresh memory costs more than arithmetic.
+        # Multiply in place and fuse with sums: on a CPU new memory costs more than arithmetic.
         attended = self.attention(
             self.attention_norm1(x).mul_(1 + scale_a), table, layer, text_mask, layout, attend
         )

@@ -1,8 +1,9 @@
 """The layers of torch.nn, with a faster product for inference in float32 on x86 processors.
 
-PyTorch takes float32 products to MKL, which on some processors that are not Intel's runs at half
-speed, on others nearly as fast as oneDNN. PyTorch carries that as well, and its own compiler calls
-it the same way. Elsewhere, in other types and in training these layers are torch.nn's.
+PyTorch computes float32 products with MKL, which runs at half speed on some non-Intel processors
+and nearly as fast as oneDNN on others. PyTorch also includes oneDNN, and its own compiler calls it
+in the same way. On other processors, in other types and in training these layers behave as
+torch.nn's.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def available() -> bool:
 
 
 def suits(x: Tensor, weight: Tensor) -> bool:
-    """Whether a product is one that oneDNN takes: plain float32 numbers on the CPU, no gradient."""
+    """Whether oneDNN can compute a product: plain float32 tensors on the CPU, no gradient."""
     return (
         x.device.type == weight.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32

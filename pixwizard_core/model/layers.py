@@ -22,7 +22,7 @@ Layer_co = TypeVar("Layer_co", bound=nn.Module, covariant=True)
 
 
 class LayerList(Protocol[Layer_co]):
-    """An nn.ModuleList as a type checker should see it: with layers of one class."""
+    """An nn.ModuleList with layers of one class, for type checkers."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Layer_co]: ...

@@ -16,7 +16,7 @@ KeyValue = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the latents of a batch lie in the token sequence; constant over a run.
+    """How the latents of a batch are laid out in the token sequence; constant over a run.
 
     tables: rotary tables for times below and from the watershed on. mask: None or (B,1,1,L) bool.
     attention_scale: factor on self-attention scores (proportional attention), 1 = plain.
@@ -30,7 +30,8 @@ class Layout:
     attention_scale: float
 
     def table(self, t: Tensor) -> Tensor:
-        """The rotary table for times t (B,); the first one speaks for all, as in the reference."""
+        """The rotary table for times t (B,); the first time decides for all, as in the
+        reference."""
         low, high = self.tables
         if low is high:
             return high
@@ -47,7 +48,7 @@ class LayerCondition:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything of the conditions that a step needs and that no step changes.
+    """What each step needs of the conditions and no step changes.
 
     constant: (B, cond_dim), the part of the condition vector that is not time.
     candidates: per layer the scores (B, N) and the keys and values of all image tokens, kept only

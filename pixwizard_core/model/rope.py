@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 THETA = 10000.0
-COMPLEX_DEVICES = ("cpu", "cuda")  # the others lack complex products, or some of them
+COMPLEX_DEVICES = ("cpu", "cuda")  # other devices lack some or all complex products
 
 
 class RopeScaling(NamedTuple):
@@ -75,8 +75,8 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
     """
     pairs = torch.unflatten(x.float(), -1, (-1, 2))
     turn = table.unsqueeze(-3)  # (B|1, L, 1|n, d/2, 2)
-    # One pass over memory instead of seven, with equal results. The compiler cannot fuse complex
-    # numbers, and makes one pass of the other form itself.
+    # Takes one pass over memory instead of seven, with equal results. The compiler cannot fuse
+    # complex numbers, but turns the other form into one pass by itself.
     if x.device.type in COMPLEX_DEVICES and not torch.compiler.is_compiling():
         turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(turn))
     else:

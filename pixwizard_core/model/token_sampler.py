@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-TEMPERATURE = 5.0  # only the gradient feels it: dividing by it does not change the order
+TEMPERATURE = 5.0  # affects only the gradient: dividing by it does not change the order
 
 
 def gumbel_noise(
@@ -29,7 +29,7 @@ def keep_indices(logits: Tensor, count: int, noise: Tensor | None = None) -> Ten
 
 
 def take(tokens: Tensor, indices: Tensor) -> Tensor:
-    """Rows of (B, N, D) at (B, K) -> (B, K, D)."""
+    """Select tokens (B, N, D) at indices (B, K): (B, K, D)."""
     return tokens.gather(1, indices[..., None].expand(-1, -1, tokens.shape[-1]))
 
 

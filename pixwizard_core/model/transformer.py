@@ -28,7 +28,7 @@ BlockHook = Callable[[int, Tensor, Callable[[Tensor], Tensor]], Tensor]
 
 
 class PixWizard(nn.Module):
-    """Predicts the velocity (image minus noise) of a latent at time t (0 = noise, 1 = image).
+    """Predict the velocity (image minus noise) of a latent at time t (0 = noise, 1 = image).
 
     ops: namespace with Linear, LayerNorm and RMSNorm: torch.nn's, those of cpu_ops, or a host's
     casting layers.
@@ -75,10 +75,10 @@ class PixWizard(nn.Module):
         rope: RopeScaling = NO_SCALING,
         base_seqlen: int | None = None,
     ) -> Prepared:
-        """Everything of a run that does not depend on time or noise.
+        """Compute what does not depend on time or noise, once for a run.
 
         gumbel: None keeps the best tokens (deterministic), (layers, B, N) noise draws them as the
-        reference does. keep: image tokens that each block keeps, at most; None takes the number of
+        reference does. keep: image tokens that each block keeps at most; None takes the number in
         the configuration. keep_candidates: allow Prepared.redraw. straight_through: training only,
         let gradients reach the token scores. base_seqlen: None is plain attention, else
         proportional attention with this base, (centre / 16)^2.
@@ -125,7 +125,7 @@ class PixWizard(nn.Module):
         indices = keep_indices(logits.detach(), keep, noise)
         kept = block.attention_input_norm(take(projected, indices))
         if soft:
-            # The norm would cancel a weight put on the tokens before it, and its gradient with it.
+            # The norm would cancel weights applied before it, and their gradient too.
             noise = torch.zeros_like(logits) if noise is None else noise
             kept = kept * straight_through_weights(logits, noise, indices)[..., None].to(kept)
         return block.attention.image_kv(kept)

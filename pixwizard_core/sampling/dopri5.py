@@ -81,10 +81,10 @@ def dopri5(
     atol: float = 1e-6,
     rtol: float = 1e-3,
 ) -> Tensor:
-    """Adaptive steps from times[0] to times[-1]; inner times only say when on_step is called.
+    """Solve adaptively from times[0] to times[-1]; inner times only decide when on_step is called.
 
     The error norm is the root mean square over all of x. Raises SamplingError when the step size
-    vanishes or the number of evaluations passes MAX_EVALUATIONS (tolerances too tight, or numbers
+    vanishes or the number of evaluations exceeds MAX_EVALUATIONS (tolerances too tight, or numbers
     that are not finite).
     """
     grid = [float(time) for time in times]

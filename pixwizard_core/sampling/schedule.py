@@ -9,7 +9,7 @@ from ..errors import SamplingError
 
 
 def times(steps: int, shift: float = 1.0) -> Tensor:
-    """Grid of steps + 1 float64 times from 0 to 1, moved towards noise by shift > 1.
+    """Grid of steps + 1 float64 times from 0 to 1; shift > 1 moves them towards noise.
 
     steps counts intervals, which are Euler's model calls. The reference's num_steps counts grid
     points: its num_steps = N is steps = N - 1 here. Raises SamplingError when steps < 1 or

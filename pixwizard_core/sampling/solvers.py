@@ -1,6 +1,6 @@
 """Solvers of dx/dt = velocity(x, t) along a given grid of times.
 
-Each takes velocity(x, t: float) -> tensor of x's shape, the state x, rising times (N+1,) and
+Each takes velocity(x, t: float) -> tensor of x's shape, the state x, ascending times (N+1,) and
 on_step(index, x), called after each interval; each returns x at times[-1]. They do not know the
 model.
 """

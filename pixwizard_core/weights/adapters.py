@@ -1,4 +1,4 @@
-"""What an adapter changes of a weight: LoRA, LoHa, LoKr, GLoRA, OFT, BOFT, plain changes, DoRA."""
+"""How adapters change a weight: LoRA, LoHa, LoKr, GLoRA, OFT, BOFT, plain changes, DoRA."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Parts = Mapping[str, Tensor]
 class Adapter:
     """One change of one weight.
 
-    target: the weight's name in the model. kind: a key of KINDS. parts: its tensors, called as in
-    lora_names. scale: factor of the change, as alpha / rank. entries: names in the file.
+    target: the weight's name in the model. kind: a key of KINDS. parts: its tensors, named as in
+    lora_names. scale: factor of the change, alpha / rank. entries: names in the file.
     """
 
     target: str
@@ -58,24 +58,25 @@ def generalized(parts: Parts, weight: Tensor) -> Tensor:
 
 
 def _like(one: Tensor, other: Tensor) -> Tensor:
-    """The other, of the same shape: torch would stretch a single row or column."""
+    """The other tensor. Raises unless the shapes match; torch would broadcast a single row or
+    column."""
     if one.shape != other.shape:
         raise ValueError(f"{tuple(one.shape)} and {tuple(other.shape)} differ")
     return other
 
 
 def _old_glora(parts: Parts, weight: Tensor) -> bool:
-    """Whether the halves are the other way round, as LyCORIS wrote them at first."""
+    """Whether the halves are swapped, as early versions of LyCORIS wrote them."""
     a1, a2, b1, b2 = (parts[name].shape for name in ("a1", "a2", "b1", "b2"))
     old = b2[1] == b1[0] == a1[0] == a2[1]
     new = b2[0] == b1[1] == a1[1] == a2[0]
-    if old and new:  # both fit where all sides are the same
+    if old and new:  # both fit when all sides are equal
         return a2[0] == weight.shape[0] == weight.shape[1]
     return old
 
 
 def _rotations(blocks: Tensor, limit: float) -> Tensor:
-    """Orthogonal matrices of (..., b, b) free ones. limit: largest norm, 0 for none."""
+    """Orthogonal matrices from unconstrained ones (..., b, b). limit: largest norm, 0 for none."""
     skew = blocks - blocks.transpose(-1, -2)
     if limit > 0 and not skew.is_meta:
         skew = skew * min(1.0, limit / (float(skew.norm()) + 1e-8))
@@ -136,12 +137,12 @@ KINDS = {
 }  # fmt: skip
 
 
-# Kinds with a strength of alpha / rank, and a part that shows the rank.
+# Kinds with a strength of alpha / rank, and a part that gives the rank.
 RANKS_IN = {"lora": "lora_down", "loha": "hada_w1_b", "lokr": "lokr_w2_b", "glora": "a1"}
 DORA = {"dora_scale", "magnitude"}
-SURE = 0.25  # of the largest number: what a trained weight never reaches by itself
-# Parts whose largest numbers, multiplied, bound the change; of a product of matrices, the parts in
-# SUMS have as many rows as terms are added.
+SURE = 0.25  # share of the dtype's largest number, which a trained weight never reaches by itself
+# Parts whose largest numbers, multiplied, bound the change. In a matrix product, the parts in SUMS
+# have as many rows as there are terms to add.
 FACTORS = {
     "lora": ("lora_up", "lora_down"),
     "loha": ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"),
@@ -156,7 +157,7 @@ def rank_of(kind: str, parts: Parts) -> int | None:
     if kind == "lokr":
         inner = parts.get("lokr_w2_b", parts.get("lokr_w1_b"))
         return None if inner is None else inner.shape[0]
-    # Of GLoRA the rank is the shorter side, whichever way round its halves are.
+    # For GLoRA the rank is the shorter side, whether or not its halves are swapped.
     return min(parts[RANKS_IN[kind]].shape) if kind == "glora" else parts[RANKS_IN[kind]].shape[0]
 
 
@@ -176,9 +177,10 @@ def change(adapter: Adapter, weight: Tensor) -> Tensor:
 
 def require_finite_change(adapter: Adapter, weight: Tensor, strength: float) -> None:
     """Raise CheckpointError when adding the adapter at this strength takes the weight out of the
-    range of its type, which would paint nothing but black.
+    range of its dtype, which would give black pictures only.
 
-    The parts' largest numbers settle it for the usual kinds; only what they leave open is computed.
+    For the usual kinds the parts' largest numbers decide; the change is computed only when they do
+    not.
     """
     limit = torch.finfo(weight.dtype).max
     bound = largest_change(adapter)
@@ -195,8 +197,8 @@ def require_finite_change(adapter: Adapter, weight: Tensor, strength: float) -> 
 
 
 def largest_change(adapter: Adapter) -> float | None:
-    """A bound on the numbers that an adapter adds at strength 1, from the largest of each part;
-    None for kinds that depend on the weight."""
+    """Upper bound of the absolute values that an adapter adds at strength 1, from the largest of
+    each part; None for kinds that depend on the weight."""
     if adapter.is_dora or adapter.kind not in FACTORS:
         return None
     bound = abs(adapter.scale)
@@ -208,11 +210,11 @@ def largest_change(adapter: Adapter) -> float | None:
 
 
 def decomposed(parts: Parts, weight: Tensor, added: Tensor) -> Tensor:
-    """DoRA: the changed weight gets the trained length in each row or column; what that adds."""
+    """What DoRA adds: it scales each row or column of the changed weight to the trained length."""
     total = weight + added
     lengths = parts.get("magnitude")
     if lengths is not None:
-        rows = True  # PEFT's are always theirs
+        rows = True  # PEFT always stores rows
     else:
         lengths = parts["dora_scale"]
         rows = lengths.numel() == lengths.shape[0] == weight.shape[0]
@@ -222,7 +224,7 @@ def decomposed(parts: Parts, weight: Tensor, added: Tensor) -> Tensor:
 
 
 def changed_shape(kind: str, parts: Parts, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of what these parts would change. parts: of the meta device. shape: of the weight.
+    """Shape of the change that these parts give. parts: on the meta device. shape: of the weight.
 
     Raises RuntimeError, ValueError or IndexError for parts that do not fit one another.
     """

@@ -52,8 +52,8 @@ class Checkpoint:
 def open_checkpoint(path: str | Path, config: ModelConfig | None = None) -> Checkpoint:
     """Open a PixWizard checkpoint and check every name and shape; no weight is read yet.
 
-    config overrides what the file says, for files that do not record sample_tokens.
-    Raises CheckpointError naming the model when it is another one, or all wrong weights at once.
+    config: overrides the file's own, for files that do not record sample_tokens. Raises
+    CheckpointError naming the model if it is another one, or listing all wrong weights at once.
     """
     file, layout, notes = locate(Path(path))
     weights = open_weights(file)
@@ -128,7 +128,7 @@ def build_model(
     device: torch.device | str = "cpu",
     ops: Ops = nn,
 ) -> PixWizard:
-    """What load_model() gives, of a checkpoint that is open already."""
+    """The same as load_model(), from a checkpoint that is already open."""
     model = PixWizard(opened.config, ops=ops, device="meta")
     state = {}
     for name in opened.shapes:
@@ -159,7 +159,7 @@ def save(
 
 
 def header(config: ModelConfig, metadata: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Metadata of a safetensors file that knows its own shape."""
+    """Metadata of a safetensors file, with the configuration in it."""
     return {**(metadata or {}), CONFIG_KEY: json.dumps(config.to_dict(), sort_keys=True)}
 
 

@@ -1,4 +1,4 @@
-"""Any accepted checkpoint to one safetensors file with its configuration in the header."""
+"""Convert any accepted checkpoint to one safetensors file with its configuration in the header."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DTYPES = {
 }
 FP8 = torch.float8_e4m3fn
 # Large matrices of attention and feed-forward only. Norms, gates, modulation, embedders and the
-# token sampler are small and decide much, so they stay bfloat16.
+# token sampler are small and matter a lot, so they stay bfloat16.
 FP8_WEIGHTS = re.compile(
     r"layers\.\d+\.(attention\.w\w+|feed_forward\.w[123]|input_image_proj)\.weight"
 )

@@ -63,7 +63,7 @@ class CheckpointInfo:
 
 
 def inspect(path: str | Path) -> CheckpointInfo:
-    """What a file or folder is, whatever model it holds. Raises CheckpointError if unreadable."""
+    """Describe a file or folder, whatever model it holds. Raises CheckpointError if unreadable."""
     file, layout, notes = locate(Path(path))
     return examine(open_weights(file), layout, notes)[0]
 
@@ -71,7 +71,7 @@ def inspect(path: str | Path) -> CheckpointInfo:
 def examine(
     weights: WeightFile, layout: str, notes: list[str]
 ) -> tuple[CheckpointInfo, dict[str, str]]:
-    """Description of an open file, and unprefixed name -> stored name of the model's weights."""
+    """Describe an open file; also returns unprefixed name -> stored name of the model's weights."""
     stored = [name for name in weights.shapes if not _is_helper(name)]
     names = _unwrapped(weights.path.name, stored)
     prefix = find_prefix(names)
@@ -132,7 +132,7 @@ def _unwrapped(source: str, stored: list[str]) -> dict[str, str]:
 
 
 def _kind(names: Iterable[str], prefix: str | None) -> str:
-    """The model that names belong to; of a PixWizard that cannot be taken as it is, why."""
+    """The model that names belong to; for a PixWizard that cannot be used as it is, the reason."""
     kind = recognise(names)
     if kind not in (None, PIXWIZARD):
         return kind

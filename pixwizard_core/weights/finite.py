@@ -1,5 +1,5 @@
-"""Whether numbers are numbers, without a copy of the tensor: weights of a file, weights in another
-type, and what the encoders and the autoencoder give out."""
+"""Check for NaN and infinity without copying the tensor: weights of a file, weights converted to
+another dtype, and the outputs of the encoders and the autoencoder."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, EncoderError
 
-# As unsigned bytes without their sign, what is infinite or no number begins here.
+# As unsigned bytes without their sign, infinity and NaN start here.
 FP8_LIMITS = {torch.float8_e4m3fn: 0x7F, torch.float8_e5m2: 0x7C}
-# The largest number of types that hold less than trained weights may reach.
+# The largest number of each dtype whose range trained weights may exceed.
 LARGEST = {torch.float8_e4m3fn: 448.0, torch.float8_e5m2: 57344.0, torch.float16: 65504.0}
 
 VAE, TEXT_ENCODER, VISION_ENCODER = "VAE", "text encoder", "vision encoder"
@@ -36,7 +36,7 @@ def all_finite(tensor: Tensor) -> bool:
         tensor = torch.view_as_real(tensor)
     limit = FP8_LIMITS.get(tensor.dtype)
     if limit is None:
-        low, high = torch.aminmax(tensor)  # both are NaN when anything is
+        low, high = torch.aminmax(tensor)  # both are NaN when any element is
         return bool(low.isfinite() and high.isfinite())
     # A positive offender is large as a signed byte, a negative one as an unsigned byte.
     positive, negative = tensor.view(torch.int8).max(), tensor.view(torch.uint8).max()
@@ -84,12 +84,12 @@ def largest(tensor: Tensor) -> float:
 def finite_output(
     values: Tensor, part: str, computed: torch.dtype | None = None, *, what: str = ""
 ) -> Tensor:
-    """The values that a part gave, any shape. Raises EncoderError, naming part and cure, when some
-    are infinite or NaN.
+    """Return the output of a part, any shape. Raises EncoderError, naming the part and the remedy,
+    when any value is infinite or NaN.
 
-    part: a key of HALF_CURES. computed: the type that the part computed in, None where unknown.
-    what: the beginning of the sentence, for values that may have come another way. One reduction
-    over the values; on a GPU it waits for them.
+    part: a key of HALF_CURES. computed: the dtype that the part computed in, None if unknown. what:
+    the start of the message, for values that may come from elsewhere. Costs one reduction over the
+    values; on a GPU it synchronises.
     """
     if values.is_meta or all_finite(values.detach()):
         return values

@@ -19,7 +19,7 @@ ARGUMENTS_NAME = "model_args.pth"
 
 
 def locate(path: Path) -> tuple[Path, str, list[str]]:
-    """Weight file for a path, how it is laid out, and what is worth telling about it."""
+    """Weight file for a path, its layout, and notes for the user."""
     if path.is_dir():
         return _in_folder(path)
     if not path.is_file():

@@ -1,9 +1,9 @@
-"""LoRA: small trained additions to a model's linear layers, in the spelling that ComfyUI reads.
+"""LoRA: small trained additions to a model's linear layers, under the names that ComfyUI reads.
 
 A file holds, per layer at <path> in the model, `diffusion_model.<path>.lora_A.weight` (rank,
 inputs), `diffusion_model.<path>.lora_B.weight` (outputs, rank) and `diffusion_model.<path>.alpha`.
-What it adds to the layer's weight is strength * alpha / rank * B A. lora_read.py reads what others
-write.
+It adds strength * alpha / rank * B A to the layer's weight. lora_read.py reads files of other
+trainers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class LoraLinear(nn.Module):
         if not 1 <= rank <= min(inputs, outputs):
             raise ValueError(f"rank must be 1..{min(inputs, outputs)} here. Got: {rank}")
         device = base.weight.device
-        # By way of "meta": layers made on the CPU would draw from the global generator.
+        # Built on "meta": layers built on the CPU would draw from the global generator.
         meta: dict[str, Any] = {"bias": False, "device": "meta", "dtype": torch.float32}
         self.base = base.requires_grad_(False)
         self.down = nn.Linear(inputs, rank, **meta).to_empty(device=device)
@@ -136,7 +136,7 @@ def trainable(model: nn.Module) -> list[Tensor]:
 
 
 def lora_state(model: nn.Module) -> dict[str, Tensor]:
-    """Additions by the names of a file."""
+    """The additions, under the names used in a file."""
     state = {}
     for name, layer in lora_layers(model).items():
         state[f"{PREFIX}{name}{DOWN}"] = layer.down.weight.detach()
@@ -154,7 +154,7 @@ def save_lora(
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write the model's additions as one safetensors file. Raises CheckpointError when there are
-    none or the disk refuses."""
+    none or writing fails."""
     state = lora_state(model)
     if not state:
         raise CheckpointError("the model has no LoRA layers to save; call add_lora first")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 WEIGHT, BIAS = ".weight", ".bias"
-# What trainers write in front of a layer's path, and in front of it with _ for every dot.
+# Prefixes of a layer's path, and those of a path with _ for every dot.
 DOTTED = (
     "", "diffusion_model.", "model.diffusion_model.", "transformer.", "unet.", "net.", "model.",
     "module.", "base_model.model.", "base_model.model.transformer.",
@@ -15,9 +15,9 @@ DOTTED = (
 )  # fmt: skip
 UNDERSCORED = ("lora_unet_", "lora_unet__", "lora_transformer_", "lora_dit_", "lycoris_")
 
-_ADAPTER = r"(?:\.default(?:_\d+)?)?"  # PEFT's name of the adapter, where it was left in
+_ADAPTER = r"(?:\.default(?:_\d+)?)?"  # PEFT's name of the adapter, if it was kept
 _MAGNITUDE = rf"\.lora_magnitude_vector{_ADAPTER}(?:\.weight)?"
-# Every part by the ends of its names. The parts are called as comfy.weight_adapter calls them.
+# Every part by the endings of its names. The parts are named as in comfy.weight_adapter.
 _ENDS = {
     "lora_up": (
         rf"\.lora_up{_ADAPTER}(?:\.weight)?", r"[._]lora\.up\.weight", r"\.lora_B",
@@ -53,9 +53,9 @@ _LONGEST = 80  # characters of an end
 
 
 def spellings(weights: Iterable[str]) -> dict[str, str]:
-    """The layer's path by every way to call it. weights: the model's names of its weights.
+    """Map every spelling of a layer's path to the path. weights: names of the model's weights.
 
-    A weight that is not called ".weight", such as a gate, is a layer of its own.
+    A weight whose name does not end in ".weight", such as a gate, is a layer of its own.
     """
     found = {}
     for weight in weights:
@@ -67,7 +67,7 @@ def spellings(weights: Iterable[str]) -> dict[str, str]:
 
 
 def split_entry(name: str) -> tuple[str, str] | None:
-    """(name of the layer as the file writes it, part) of an entry, or None for an unknown end."""
+    """(layer name as in the file, part) of an entry, or None for an unknown ending."""
     start = max(0, len(name) - _LONGEST)
     for part, pattern in _PATTERNS.items():
         match = pattern.search(name, start)
@@ -88,6 +88,6 @@ def layer_of(name: str, names: dict[str, str]) -> str | None:
 
 
 def bare(name: str) -> str:
-    """A layer's name without what trainers write in front of it."""
+    """A layer's name without a trainer's prefix."""
     prefix = max((p for p in DOTTED if name.startswith(p)), key=len)
     return name.removeprefix(prefix)

@@ -1,4 +1,5 @@
-"""Read a LoRA file of any trainer: every entry has its place in the model, or it is refused."""
+"""Read a LoRA file of any trainer. A file with an entry that has no place in the model is
+refused."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ from .lora_names import BIAS, WEIGHT, layer_of, spellings, split_entry
 from .lora_strength import Strength, said_strength
 from .weightfile import WeightFile, open_weights
 
-SHOWN = 8  # names of a list in a message
+SHOWN = 8  # names listed in a message
 Shape = tuple[int, ...]
-# Parts that make a kind: all of one row. Others of the same kind belong to it when they are there.
+# Parts that define a kind: all of one row. Other parts of the same kind are optional.
 KIND_PARTS = {
     "lora": [("lora_up", "lora_down")],
     "loha": [("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")],
@@ -42,7 +43,7 @@ DORA = {"dora_scale", "magnitude"}
 @dataclass(frozen=True)
 class LoraFile:
     """adapters: in the file's order. elsewhere: entries that fit no layer of the model.
-    guessed: the file says no strength, so that its weights were taken as they are."""
+    guessed: the file states no strength, so its weights were used unscaled."""
 
     adapters: tuple[Adapter, ...]
     elsewhere: tuple[str, ...]
@@ -58,13 +59,12 @@ def listed(names: Iterable[str]) -> str:
 def read_adapters(
     path: str | Path, shapes: Mapping[str, Shape], *, strict: bool = True
 ) -> LoraFile:
-    """The changes that a LoRA file makes to a model. shapes: of the model's weights, by name.
+    """Read the changes that a LoRA file makes to a model. shapes: of the model's weights, by name.
 
     strict: refuse a file with entries for layers that the model does not have; otherwise they are
     listed in `elsewhere`. Raises CheckpointError, naming the first wrong entries, when nothing
-    fits, a weight is of another size, a layer has entries that are not read here or only some of
-    those that belong together, or numbers are not finite. Sizes are checked before anything is
-    read.
+    fits, a weight has another size, a layer has unsupported entries or an incomplete set, or
+    numbers are not finite. Sizes are checked before any tensor is read.
     """
     file = open_weights(Path(path))
     name = file.path.name
@@ -106,7 +106,7 @@ def read_adapters(
 def _by_layer(
     file: WeightFile, shapes: Mapping[str, Shape]
 ) -> tuple[dict[str, dict[str, str]], dict[str, None]]:
-    """Per layer of the model its parts and their entries; and the entries of other layers.
+    """Parts and their entries for each layer of the model; also the entries of other layers.
 
     Raises CheckpointError when two entries are the same part of a layer.
     """
@@ -191,7 +191,7 @@ def _require_fit(file: WeightFile, draft: _Draft, wanted: Shape) -> None:
 def _adapter(
     file: WeightFile, draft: _Draft, strength: Strength | None
 ) -> tuple[Adapter, float | None]:
-    """The adapter with its tensors; and its scale as the file says it, or None."""
+    """The adapter with its tensors; also its scale as stated in the file, or None."""
     parts = {
         part: require_finite(file.fetch(entry), entry, file.path.name)
         for part, entry in draft.entries.items()
@@ -205,6 +205,6 @@ def _adapter(
         elif strength:
             scale = strength.scale(layer, rank)
         elif kind == "lokr" and rank is None:
-            scale = 1.0  # whole matrices are their own strength
+            scale = 1.0  # whole matrices need no scale
     used = 1.0 if scale is None else scale
     return Adapter(draft.target, kind, parts, used, tuple(draft.entries.values())), scale

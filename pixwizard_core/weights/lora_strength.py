@@ -1,4 +1,4 @@
-"""The strength that a LoRA file was trained with, where it is said outside the tensors."""
+"""The strength that a LoRA file was trained with, if stated outside its tensors."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .weightfile import WeightFile
 HEADER = "lora_adapter_metadata"  # of diffusers
 CONFIG = "adapter_config.json"  # of PEFT, beside adapter_model.safetensors
 PARTS = ("transformer.", "unet.", "diffusion_model.", "model.", "")  # of a pipeline, in HEADER
-OTHER_BASE = ("pissa", "olora", "corda", "loftq")  # ways to begin that change the model as well
+OTHER_BASE = ("pissa", "olora", "corda", "loftq")  # initialisations that also change the model
 LONGEST, MOST_WILD = 200, 4
-# What a name pattern may consist of; nothing in it can make a search slow.
+# Characters allowed in a name pattern; none of them can make a search slow.
 _SAFE = re.compile(r"(?:\w|\\\.|\\d\+?|\[0-9\]\+?|-|\^|\$|\((?:\?:)?[\w|]+\)|(?P<wild>\.\*)|\.)*")
 
 
@@ -25,7 +25,7 @@ _SAFE = re.compile(r"(?:\w|\\\.|\\d\+?|\[0-9\]\+?|-|\^|\$|\((?:\?:)?[\w|]+\)|(?P
 class Strength:
     """alpha and rank of every layer. source: where they were read, for messages.
 
-    alpha: None when only the rank is said. alphas, ranks: exceptions by patterns of names.
+    alpha: None when only the rank is stated. alphas, ranks: exceptions by patterns of names.
     """
 
     source: str
@@ -37,9 +37,9 @@ class Strength:
     dora: bool = False
 
     def scale(self, layer: str, rank: int | None) -> float | None:
-        """Factor of a layer's change, or None where nothing is said. rank: of its tensors.
+        """Factor of a layer's change, or None if not stated. rank: of its tensors.
 
-        Raises CheckpointError when the tensors have another rank than is said.
+        Raises CheckpointError when the tensors have another rank than stated.
         """
         alpha = _chosen(self.alphas, layer, self.alpha, self.source)
         said = _chosen(self.ranks, layer, self.rank, self.source)
@@ -56,7 +56,7 @@ class Strength:
 
 
 def said_strength(file: WeightFile) -> Strength | None:
-    """What the header of a LoRA file, or the configuration beside it, says. None: nothing.
+    """The strength in the header of a LoRA file or in the configuration beside it, None without.
 
     Raises CheckpointError for settings that are damaged, or that change more than the file holds.
     """
@@ -71,13 +71,13 @@ def said_strength(file: WeightFile) -> Strength | None:
     source = f"the header of {file.path.name}"
     for alpha in ("ss_network_alpha", "lora_alpha"):
         if alpha in file.metadata:
-            # The rank in such a header is that of most layers; the tensors know better.
+            # The rank in such a header is that of most layers; the tensors are more exact.
             return Strength(source, _number(file.metadata[alpha], alpha, source))
     return None
 
 
 def _is_peft_file(file: WeightFile) -> bool:
-    """Whether a configuration beside it is its own, not that of another file."""
+    """Whether a configuration beside the file belongs to it and not to another file."""
     if file.path.name.startswith("adapter_model."):
         return True
     if not any(name.startswith("base_model.model.") for name in file.shapes):
@@ -87,7 +87,7 @@ def _is_peft_file(file: WeightFile) -> bool:
 
 
 def _of_the_model(values: dict) -> dict:
-    """The settings of the network among those of text encoders, without their prefix."""
+    """The network's settings, picked from among those of text encoders, without their prefix."""
     for prefix in PARTS:
         chosen = {
             name.removeprefix(prefix): value
@@ -143,7 +143,7 @@ def _numbers(values: dict, name: str, source: str) -> dict[str, float]:
 
 
 def _chosen(patterns: Mapping[str, float], layer: str, usual, source: str):
-    """The value of the first pattern that is the layer's name or its end, as PEFT chooses."""
+    """The value of the first pattern that matches the layer's name or its ending, as in PEFT."""
     for pattern, value in patterns.items():
         if any(name == pattern or name.endswith(f".{pattern}") for name in _with_prefixes(layer)):
             return value

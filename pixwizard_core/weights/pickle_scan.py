@@ -1,7 +1,7 @@
-"""What a pickle would load and do, read off its opcodes before anything is unpickled.
+"""Check what a pickle would load and do, from its opcodes, before unpickling anything.
 
-PyTorch's own restricted unpickler is the second wall. This one is narrower: it lets through what
-weight files are made of and nothing that could take memory out of proportion to the file.
+PyTorch's own restricted unpickler is the second safeguard. This one is stricter: it accepts only
+what weight files consist of and nothing that could take memory out of proportion to the file.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ HUB = "https://huggingface.co"
 class Part:
     """One part of the released model.
 
-    name: how commands call it. files: what it cannot do without, first the weights, by their names
-    in the repository. others: files that are taken along if the repository has them. size: of the
-    weights in words. n_bytes: of their numbers alone. folders: below models/, those that loaders
-    search, first the one that `pixwizard get` fills; place: the folder or file in it.
-    terms: what a person must accept before downloading, "" if nothing.
+    name: its name in commands. files: required files by their names in the repository, the weights
+    first. others: optional files, fetched if the repository has them. size: of the weights, in
+    words. n_bytes: of their numbers alone. folders: those below models/ that loaders search, first
+    the one that `pixwizard get` fills; place: the folder or file in it. terms: what a person must
+    accept before downloading, "" if nothing.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Part:
 
     @property
     def page(self) -> str:
-        """The address where a person reads about it."""
+        """The address of its web page."""
         return f"{HUB}/{self.repository}"
 
     @property
@@ -46,7 +46,7 @@ class Part:
 
     @property
     def by_hand(self) -> str:
-        """Where a person puts the files, below the folder of ComfyUI."""
+        """Where to put the files by hand, below ComfyUI's folder."""
         folder = f"models/{self.folders[0]}"
         return f"{folder}/{self.place}" if self.is_folder else folder
 

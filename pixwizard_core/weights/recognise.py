@@ -1,4 +1,4 @@
-"""Which model a set of weight names belongs to. File names are never asked."""
+"""Recognise the model that a set of weight names belongs to. File names are never used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..config import TINY, ModelConfig
 
 PIXWIZARD = "PixWizard"
 
-# What trainers put around a module, anywhere in a name: sharding, checkpointing, compiling.
+# Wrappers that trainers leave anywhere in a name: sharding, checkpointing, compiling.
 WRAPPERS = ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.")
 # Where savers put the transformer: ComfyUI, pipelines, wrapped training. Several may be stacked.
 HOLDERS = ("diffusion_model.", "model.", "module.", "transformer.", "net.", "dit.")
@@ -73,15 +73,14 @@ def recognise(names: Iterable[str]) -> str | None:
 
 
 def without_wrappers(name: str) -> str:
-    """A weight's name without what trainers put around its modules."""
+    """A weight's name without the wrappers of trainers."""
     for wrapper in WRAPPERS:
         name = name.replace(wrapper, "")
     return name
 
 
 def find_prefix(names: Iterable[str]) -> str | None:
-    """Prefix under which PixWizard's weights stand, None when they are not there. Names are without
-    wrappers."""
+    """Prefix of PixWizard's weights, None when there are none. names: without wrappers."""
     known = set(names)
     found = (name.removesuffix(FIRST) for name in known if name.endswith(FIRST))
     return min((p for p in found if f"{p}{GATE}" in known), key=lambda p: (len(p), p), default=None)
@@ -98,7 +97,7 @@ def is_known_prefix(prefix: str) -> bool:
 
 
 def part_of_pixwizard(names: Iterable[str]) -> str | None:
-    """What of PixWizard is there and what is missing, of names that are a part of it; else None."""
+    """What is there and what is missing, for names that are a part of PixWizard; else None."""
     names = list(names)
     marked = [re.search(r"(?:^|\.)layers\.(\d+)\.(?:attention\.wk_ii|input_image_proj)\.", n)
               for n in names]  # fmt: skip
@@ -111,7 +110,7 @@ def part_of_pixwizard(names: Iterable[str]) -> str | None:
 
 
 def config_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> ModelConfig:
-    """The configuration read off the shapes of unprefixed weights.
+    """Derive the configuration from the shapes of unprefixed weights.
 
     The token counts and norm_eps leave no trace in the weights: they keep their defaults, unless
     all shapes are the bundled model's. in_channels is taken as 4 unless that leaves no square

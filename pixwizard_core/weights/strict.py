@@ -1,4 +1,5 @@
-"""Every weight is where it belongs: all that is wrong is said at once."""
+"""Check that every weight is present, expected and of the right shape, and report all errors at
+once."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def check_shapes(
 
 
 def fold_layers(entries: Iterable[str]) -> list[str]:
-    """Join entries that differ in the layer number only: layers.{0-2}.attention.wq.weight."""
+    """Join entries that differ only in the layer number: layers.{0-2}.attention.wq.weight."""
     groups: dict[str, list[int]] = {}
     for entry in entries:
         match = re.match(r"layers\.(\d+)\.", entry)

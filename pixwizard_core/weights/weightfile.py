@@ -1,4 +1,4 @@
-"""Weight files of every accepted container, read lazily and written whole or not at all."""
+"""Weight files in every accepted container, read lazily and written completely or not at all."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ WEIGHT_ENDINGS = (".safetensors", ".sft", ".pth", ".pt", ".bin", ".ckpt")
 FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
 MAPPED_BYTES = 2**27  # of a file, read before its mapping is renewed
 MOST_TENSORS = 30_000  # in a file
-# Training scripts wrap the weights in a dict; the first of these that holds tensors is taken.
+# Training scripts wrap the weights in a dict; the first of these keys that holds tensors is used.
 WRAPPERS = ("ema", "state_dict", "model", "module")
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """Names, shapes and dtypes of one file, and a way to fetch a tensor when it is wanted.
+    """Names, shapes and dtypes of one file, and a way to fetch a tensor on demand.
 
     container: "safetensors" or "pickle". metadata: the string header of a safetensors file.
     fetch: name -> tensor on the CPU; may share memory with the mapped file.
@@ -89,8 +89,8 @@ def open_weights(path: Path) -> WeightFile:
 
 
 def bulk(files: Iterable[WeightFile]) -> tuple[str, int]:
-    """The type that most numbers in these files have, as torch spells it, and the size of all of
-    them in bytes."""
+    """The dtype of most numbers in these files, as torch spells it, and the size of all of them in
+    bytes."""
     counts, n_bytes = {}, 0
     for file in files:
         for name, shape in file.shapes.items():
@@ -102,7 +102,7 @@ def bulk(files: Iterable[WeightFile]) -> tuple[str, int]:
 
 
 def size_in_words(n_bytes: int) -> str:
-    """Bytes as people say them."""
+    """A number of bytes in words, for a person."""
     return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
 
 
@@ -206,8 +206,8 @@ def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
 
 @contextmanager
 def _allowed(kinds: Sequence[type]) -> Iterator[None]:
-    """Let these classes through PyTorch's restricted unpickler inside the block. PyTorch has a
-    context manager for it from 2.5 on."""
+    """Let these classes pass PyTorch's restricted unpickler inside the block. PyTorch has a
+    context manager for this since 2.5."""
     if not kinds:
         yield
         return
@@ -258,7 +258,7 @@ def write_safetensors(
     fetch(name) gives the tensor of the announced shape and dtype. on_tensor(done, total, name)
     is called after each. A file that was at path is replaced; on any error it stays as it was.
     """
-    # Widest numbers first keeps every tensor aligned to its own size, as readers that map expect.
+    # Widest dtypes first keeps every tensor aligned to its own size, as mapping readers expect.
     order = sorted(shapes, key=lambda name: (-dtypes[name].itemsize, name))
     header: dict[str, object] = {"__metadata__": {"format": "pt", **metadata}}
     position = 0
