@@ -15,6 +15,7 @@ from ..version import __version__
 from . import batch as cli_batch
 from . import run as cli_run
 from .bench import add_bench
+from .data import add_data
 from .evaluate import add_evaluate
 from .get import add_get
 from .models import usable_device
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
         _add_demo, _add_run, _add_batch, add_get, _add_convert, _add_inspect, _add_verify,
-        _add_doctor, add_bench, add_evaluate, add_train,
+        _add_doctor, add_bench, add_evaluate, add_data, add_train,
     ):  # fmt: skip
         add(commands)
     return parser

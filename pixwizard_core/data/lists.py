@@ -181,9 +181,13 @@ def _csv_text(rows: Sequence[Row]) -> str:
     writer = csv.DictWriter(buffer, used, restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        words = row["instruction"]
-        several = isinstance(words, list) or str(words).startswith(LIST_MARK)
-        listed = cast("list[str]", words) if isinstance(words, list) else [words]
-        cell = json.dumps(listed, ensure_ascii=False) if several else words
-        writer.writerow({**row, "instruction": cell})
+        writer.writerow({**row, "instruction": _csv_words(row["instruction"])})
     return buffer.getvalue()
+
+
+def _csv_words(words: Any) -> str:
+    """One instruction as it is; several, and one that would look like several, as a JSON list."""
+    if isinstance(words, str) and not words.startswith(LIST_MARK):
+        return words
+    listed = [words] if isinstance(words, str) else cast("list[str]", words)
+    return json.dumps(listed, ensure_ascii=False)

@@ -1,0 +1,243 @@
+"""Build instruction pairs from a folder of photographs: pictures, lists, and what was left out.
+
+Results are files below OUT: pictures by kind, index.jsonl (one line a pair, appended as they are
+made, so that a run goes on where one ended), and lists for training. Built twice, every file has
+the same bytes, however many workers do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from ..errors import PixWizardError
+from ..files.left_out import LeftOut
+from ..fleet.index import (
+    DONE,
+    FAILED,
+    FAILURES,
+    LEFT_OUT,
+    Appender,
+    Record,
+    index_path,
+    locked,
+    read_records,
+    write_list,
+    write_or_remove,
+)
+from .build_photo import TRAIN, VALIDATION, BuildOrder, build_photo, one_thread
+from .lists import write_list as write_pairs
+from .meta import PairSource, write_meta
+from .pairs import InstructionPair
+from .photos import SourcePhoto
+
+LISTS = "lists"
+AHEAD = 4  # photographs waiting for each worker
+
+
+@dataclass(slots=True)
+class BuildResult:
+    """records: of all pairs that are there, by name. built: how many were made now; kept: how many
+    an earlier run made. failed: of pairs that could not be made. dropped: how many pairs of an
+    earlier run are not part of this one, so that no list names them any more."""
+
+    records: list[Record] = field(default_factory=list[Record])
+    failed: list[Record] = field(default_factory=list[Record])
+    built: int = 0
+    kept: int = 0
+    dropped: int = 0
+
+    def notes(self) -> list[str]:
+        """A line for each thing that was guessed or that a list cannot hold, with its count."""
+        counts: dict[str, int] = {}
+        for record in self.records:
+            if note := record.get("note"):
+                counts[note] = counts.get(note, 0) + 1
+        masked = sum("mask" in record["files"] for record in self.records)
+        lines = [f"{count} pairs: {note}" for note, count in sorted(counts.items())]
+        if self.dropped:
+            lines.append(
+                f"{self.dropped} pairs of an earlier run with other tasks or photographs are not "
+                "listed any more; their pictures stay"
+            )
+        if masked:
+            lines.append(
+                f"{masked} pairs have masks of where the truth is known, which pairs.jsonl names "
+                "and the released lists cannot"
+            )
+        return lines
+
+
+def build(
+    photos: Sequence[SourcePhoto],
+    order: BuildOrder,
+    out: str | Path,
+    *,
+    workers: int = 1,
+    left_out: LeftOut | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> BuildResult:
+    """Build all pairs of photos into the folder out, and its lists.
+
+    left_out: what finding the photographs left out; what cannot be built is added, and all of it is
+    written to left_out.jsonl. on_progress: told how many photographs are done, of how many. Raises
+    PixWizardError when another run works on out, nothing can be built, or a file cannot be written.
+    """
+    out, left_out = Path(out), left_out or LeftOut()
+    for photo in photos:
+        for reason in order.tasks_of(photo)[1]:
+            left_out.tell(photo.path, reason)
+    index = index_path(out)
+    result = BuildResult()
+    with locked(index):
+        known = {record["name"]: record for record in read_records(index)}
+        appender = Appender(index)
+        try:
+            pairs = _records(photos, order, out, known, workers)
+            for done, records in enumerate(pairs, 1):
+                for record in records:
+                    _take(record, known, appender, result)
+                on_progress(done, len(photos))
+        finally:
+            appender.close()
+        result.dropped = len(known.keys() - {r["name"] for r in result.records + result.failed})
+        result.records.sort(key=lambda record: record["name"])
+        _write_lists(result, out, left_out)
+    if not result.records:
+        reasons = left_out.lines() + [record["error"] for record in result.failed[:1]]
+        raise PixWizardError(f"no pair could be built. {' '.join(reasons)}")
+    return result
+
+
+def _take(
+    record: Record, known: Mapping[str, Record], appender: Appender, result: BuildResult
+) -> None:
+    if record["status"] != DONE:
+        result.failed.append(record)
+        return
+    result.records.append(record)
+    if known.get(record["name"]) == record:
+        result.kept += 1
+    else:
+        appender.add(record)
+        result.built += 1
+
+
+def _records(
+    photos: Sequence[SourcePhoto],
+    order: BuildOrder,
+    out: Path,
+    known: Mapping[str, Record],
+    workers: int,
+) -> Iterator[list[Record]]:
+    """The records of each photograph, in order."""
+    if workers < 1:
+        raise PixWizardError(f"workers is a number of processes, at least 1. Got: {workers}")
+    jobs = ((photo, order, out, _of_photo(photo, order, known)) for photo in photos)
+    if workers == 1:
+        for job in jobs:
+            with _alone():
+                records = list(build_photo(*job))
+            yield records
+        return
+    # A process that is forked after torch has started threads may never end.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=one_thread) as pool:
+        waiting = [pool.submit(_list_of, job) for job in islice(jobs, workers * AHEAD)]
+        try:
+            while waiting:
+                yield waiting.pop(0).result()
+                waiting += [pool.submit(_list_of, job) for job in islice(jobs, 1)]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+Work = tuple[SourcePhoto, BuildOrder, Path, dict[str, Record]]
+
+
+def _list_of(job: Work) -> list[Record]:
+    return list(build_photo(*job))
+
+
+def _of_photo(
+    photo: SourcePhoto, order: BuildOrder, known: Mapping[str, Record]
+) -> dict[str, Record]:
+    names = (f"{task}/{photo.name}" for task in order.tasks)
+    return {name: known[name] for name in names if name in known}
+
+
+@contextmanager
+def _alone() -> Generator[None]:
+    """One thread in the block."""
+    before = torch.get_num_threads()
+    one_thread()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def pair_of_record(record: Record, out: Path) -> InstructionPair:
+    """The pair that a record of the index names."""
+    files: dict[str, str] = record["files"]
+    return InstructionPair(
+        out / files["input"],
+        out / files["target"],
+        tuple(record["instruction"]),
+        record["task"],
+        out / files["mask"] if "mask" in files else None,
+        record["width"],
+        record["height"],
+        record["name"],
+    )
+
+
+def _write_lists(result: BuildResult, out: Path, left_out: LeftOut) -> None:
+    """index.jsonl in order; pairs.jsonl and validation.jsonl as ours; lists/TASK.json and meta.yaml
+    as the released ones; failures and what was left out."""
+    write_list(index_path(out), result.records)
+    failed: list[Record] = [{**record, "status": FAILED} for record in result.failed]
+    write_or_remove(out / f"{FAILURES}.jsonl", failed)
+    rows: list[Record] = [dict(row) for row in left_out.rows]
+    write_or_remove(out / LEFT_OUT, rows)
+    names = {TRAIN: "pairs", VALIDATION: "validation"}
+    for part, name in names.items():
+        records = [record for record in result.records if record["part"] == part]
+        _write_part(records, out, name, LISTS if part == TRAIN else f"{LISTS}_{VALIDATION}")
+
+
+def _write_part(records: Sequence[Record], out: Path, name: str, folder: str) -> None:
+    ours, meta = out / f"{name}.jsonl", out / ("meta.yaml" if name == "pairs" else f"{name}.yaml")
+    if not records:
+        for path in (ours, meta, *out.glob(f"{folder}/*.json")):
+            path.unlink(missing_ok=True)
+        return
+    write_pairs(ours, [pair_of_record(record, out) for record in records])
+    (out / folder).mkdir(exist_ok=True)
+    sources: list[PairSource] = []
+    for task, some in groupby(sorted(records, key=_task), key=_task):
+        path = out / folder / f"{task}.json"
+        write_pairs(path, [_without_mask(pair_of_record(record, out)) for record in some])
+        sources.append(PairSource(path))
+    for path in set(out.glob(f"{folder}/*.json")) - {source.path for source in sources}:
+        path.unlink()
+    write_meta(meta, sources)
+
+
+def _task(record: Record) -> str:
+    return record["task"]
+
+
+def _without_mask(pair: InstructionPair) -> InstructionPair:
+    return InstructionPair(
+        pair.input, pair.target, pair.instructions, pair.task, None, pair.width, pair.height,
+        pair.where,
+    )  # fmt: skip

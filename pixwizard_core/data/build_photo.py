@@ -1,0 +1,172 @@
+"""Build all pairs of one photograph. Every engine runs only this, so their files agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import PixWizardError, reason_of
+from ..files.picture_files import save_picture
+from ..fleet.index import DONE, FAILED, Record, is_kept
+from .chance import between, digest_of, generator_of, whole
+from .photos import PhotoAtWork, SourcePhoto, as_mask, open_photo
+from .recipes import RECIPES, BuiltPair, check_buildable, drawn_as, lacking
+from .sentences import sentences_for
+
+VERSION = 1  # of the recipes; raised when they make other pictures, so that all is built again
+PHOTO = "photo"  # folder of the photographs themselves, as pairs show them
+MASK = "depth_known"
+TRAIN, VALIDATION = "train", "validation"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOrder:
+    """What to build. tasks: of recipes.RECIPES. seed: of all random choices. side: pictures have at
+    most side² pixels, 0 keeps their size. each: how many of the tasks each photograph shows, drawn
+    at random; 0 for all. sentences: how many a pair has, at most. least: px of the shorter side
+    below which a photograph is left out. validation: share of photographs, 0..1, whose pairs are
+    listed apart. per_metre: units of metric depth files in one metre."""
+
+    tasks: tuple[str, ...]
+    seed: int = 0
+    side: int = 768
+    each: int = 0
+    sentences: int = 3
+    least: int = 64
+    validation: float = 0.0
+    per_metre: float = 1000.0
+
+    def __post_init__(self) -> None:
+        check_buildable(self.tasks)
+        bounds = {"side": (0, 8192), "each": (0, 1000), "sentences": (1, 100), "least": (16, 8192)}
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise PixWizardError(f"{name} is a number from {low} to {high}. Got: {value}")
+        if not 0 <= self.validation < 1:
+            raise PixWizardError(f"validation is a share below 1. Got: {self.validation}")
+        if not self.per_metre > 0:
+            raise PixWizardError(f"per_metre is a number above 0. Got: {self.per_metre}")
+
+    def part_of(self, name: str) -> str:
+        """TRAIN or VALIDATION, by the photograph's name and the seed alone."""
+        drawn = between(generator_of(self.seed, "part", name), 0, 1)
+        return VALIDATION if drawn < self.validation else TRAIN
+
+    def tasks_of(self, photo: SourcePhoto) -> tuple[list[str], list[str]]:
+        """(the tasks that a photograph shows, why it cannot show others)."""
+        reasons = {task: lacking(task, photo) for task in self.tasks}
+        able = [task for task, reason in reasons.items() if not reason]
+        generator = generator_of(self.seed, "tasks", photo.name)
+        while self.each and len(able) > self.each:
+            able.pop(whole(generator, 0, len(able) - 1))
+        return able, [reason for reason in reasons.values() if reason]
+
+    def key(self, task: str, digest: str) -> str:
+        """A name of all that decides a pair's files and words."""
+        told = {
+            name: value for name, value in asdict(self).items() if name not in ("tasks", "each")
+        }
+        return digest_of(VERSION, told, task, digest)
+
+
+def build_photo(
+    photo: SourcePhoto, order: BuildOrder, out: Path, known: Mapping[str, Record]
+) -> Iterator[Record]:
+    """The records of all pairs of a photograph, built or kept.
+
+    known: records of an earlier run by name; a pair of the same key whose files are there is kept
+    as it is. A photograph that cannot be read gives failed records, with the reason.
+    """
+    tasks = order.tasks_of(photo)[0]
+    try:
+        digest = photo.digest()
+        waiting: list[str] = []
+        for task in tasks:
+            old = known.get(_name(task, photo))
+            if old and old["key"] == order.key(task, digest) and is_kept(out, old):
+                yield old
+            else:
+                waiting.append(task)
+        if not waiting:
+            return
+        work = open_photo(photo, order.side, order.per_metre)
+        short = min(work.image.shape[2:])
+        if short < order.least:
+            raise PixWizardError(f"its shorter side has {short} px, fewer than {order.least}")
+    except (PixWizardError, OSError) as error:
+        for task in tasks:
+            yield _failed(task, photo, error)
+        return
+    writer = PictureFolder(out, photo.name)
+    for task in waiting:
+        try:
+            yield _built(task, photo, work, order, writer, order.key(task, digest))
+        except PixWizardError as error:
+            yield _failed(task, photo, error)
+
+
+class PictureFolder:
+    """Writes the pictures of one photograph, each once however many pairs share it."""
+
+    def __init__(self, out: Path, name: str) -> None:
+        self.out, self.name = out, name
+        self.written: set[str] = set()
+
+    def put(self, kind: str, picture: Tensor) -> str:
+        """Write OUT/kind/NAME.png, unless it is there already; its path below OUT."""
+        place = f"{kind}/{self.name}.png"
+        if place not in self.written:
+            path = self.out / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_picture(path, picture)
+            self.written.add(place)
+        return place
+
+
+def _built(
+    task: str,
+    photo: SourcePhoto,
+    work: PhotoAtWork,
+    order: BuildOrder,
+    writer: PictureFolder,
+    key: str,
+) -> Record:
+    pair: BuiltPair = RECIPES[task](work, generator_of(order.seed, drawn_as(task), photo.name))
+    words = generator_of(order.seed, "words", task, photo.name)
+    sentences = sentences_for(task, work.captions, order.sentences, words)
+    own = drawn_as(task)
+    files = {
+        side: writer.put(PHOTO, work.image) if picture is None else writer.put(own, picture)
+        for side, picture in (("input", pair.input), ("target", pair.target))
+    }
+    if pair.masked and work.known is not None:
+        files["mask"] = writer.put(MASK, as_mask(work.known))
+    height, width = work.image.shape[2:]
+    facts: dict[str, Any] = {"note": pair.note} if pair.note else {}
+    return {
+        **facts, "name": _name(task, photo), "key": key, "status": DONE, "task": task,
+        "path": photo.name, "part": order.part_of(photo.name), "instruction": list(sentences),
+        "width": width, "height": height, "files": files,
+    }  # fmt: skip
+
+
+def _failed(task: str, photo: SourcePhoto, error: BaseException) -> Record:
+    return {
+        "name": _name(task, photo), "key": "", "status": FAILED, "task": task,
+        "path": str(photo.path), "error": reason_of(error, 300), "files": {},
+    }  # fmt: skip
+
+
+def _name(task: str, photo: SourcePhoto) -> str:
+    return f"{task}/{photo.name}"
+
+
+def one_thread() -> None:
+    """Compute in one thread, since sums of several differ in their last bits."""
+    torch.set_num_threads(1)

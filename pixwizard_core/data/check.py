@@ -1,0 +1,204 @@
+"""Look through a list before training: what is missing, broken, unlike, tiny, doubled, or in both
+the training and the validation list. Every fault names the row it is in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import CanvasError
+from ..files.picture_files import open_picture
+from .pairs import InstructionPair
+
+MISSING, BROKEN, UNLIKE, TINY = "missing", "broken", "unlike", "tiny"
+DUPLICATE, UNCHANGED, SIZE, LEAK = "duplicate", "unchanged", "wrong size", "leak"
+FAULTS = (MISSING, BROKEN, LEAK, DUPLICATE, UNCHANGED, UNLIKE, SIZE, TINY)
+MOST_UNLIKE = 0.05  # share by which the proportions of input and target may differ
+LOOK_SIDE = 8  # px of the small picture by which a picture is known again, however it is stored
+SAME_LOOK = 1.5  # grey levels of 255, mean difference below which two of them are the same
+FLAT = 2.0  # deviation in grey levels below which a picture is too plain to be known again
+SHOWN = 5  # rows of a fault in its line
+
+
+@dataclass(frozen=True, slots=True)
+class PairFault:
+    """kind: one of FAULTS. where: the row. told: what was met."""
+
+    kind: str
+    where: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """What check keeps of a file: its size in px, its bytes' hash, and how it looks, (LOOK_SIDE²)
+    grey levels 0..255; None where it is too plain."""
+
+    width: int
+    height: int
+    sha256: str
+    look: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class PairReport:
+    """faults in the order of rows; pairs: how many were looked at."""
+
+    pairs: int
+    faults: list[PairFault]
+
+    def lines(self) -> list[str]:
+        """One line for each kind of fault, with the first rows, and one when there is none."""
+        told: list[str] = []
+        for kind in FAULTS:
+            some = [fault for fault in self.faults if fault.kind == kind]
+            if some:
+                rows = "; ".join(f"{fault.where}: {fault.told}" for fault in some[:SHOWN])
+                told.append(f"{kind}: {len(some)}: {rows}{' …' if len(some) > SHOWN else ''}")
+        return told or [f"{self.pairs} pairs, no fault found"]
+
+
+def check_pairs(
+    pairs: Sequence[InstructionPair],
+    held_out: Sequence[InstructionPair] = (),
+    *,
+    least: int = 64,
+    workers: int = 2,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> PairReport:
+    """Look at all pictures of the pairs.
+
+    held_out: pairs of the validation list; a target of pairs that one of them also shows is a
+    leak, even when it is stored in another size or kind of file. least: px of the shorter side
+    below which a target is tiny. workers: threads that read. on_progress: files done, of how many.
+    """
+    facts = _facts([*pairs, *held_out], workers, on_progress)
+    faults = [fault for pair in pairs for fault in _of_pair(pair, facts, least)]
+    faults += _duplicates(pairs, facts)
+    faults += _leaks(pairs, held_out, facts)
+    for pair in held_out:
+        faults += [fault for fault in _of_pair(pair, facts, least) if fault.kind != TINY]
+    return PairReport(len(pairs) + len(held_out), faults)
+
+
+def picture_facts(path: Path) -> PictureFacts:
+    """Facts of a picture file. Raises CanvasError when it cannot be read."""
+    image = open_picture(path)
+    grey = image.mean(1, keepdim=True) * 255
+    small = F.interpolate(grey, (LOOK_SIDE, LOOK_SIDE), mode="area").flatten()
+    look = small if float(small.std()) >= FLAT else None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return PictureFacts(image.shape[3], image.shape[2], digest, look)
+
+
+Facts = dict[Path, PictureFacts | str]  # or why there are none
+
+
+def _facts(
+    pairs: Sequence[InstructionPair], workers: int, on_progress: Callable[[int, int], None]
+) -> Facts:
+    files = list(dict.fromkeys(path for pair in pairs for path in _files(pair)))
+    found: Facts = {}
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        for done, (path, facts) in enumerate(
+            zip(files, pool.map(_looked_at, files), strict=True), 1
+        ):
+            found[path] = facts
+            on_progress(done, len(files))
+    return found
+
+
+def _looked_at(path: Path) -> PictureFacts | str:
+    try:
+        return picture_facts(path)
+    except (CanvasError, OSError) as error:
+        return str(error)
+
+
+def _files(pair: InstructionPair) -> Iterator[Path]:
+    yield from (path for path in (pair.input, pair.target, pair.mask) if path is not None)
+
+
+def _of_pair(pair: InstructionPair, facts: Facts, least: int) -> Iterator[PairFault]:
+    """The faults of one pair by itself."""
+    for path in _files(pair):
+        told = facts[path]
+        if isinstance(told, str):
+            yield PairFault(BROKEN if path.is_file() else MISSING, pair.where, told)
+    target = facts[pair.target]
+    if isinstance(target, str):
+        return
+    size = (target.width, target.height)
+    if min(size) < least:
+        yield PairFault(TINY, pair.where, f"{pair.target.name} is {size[0]} x {size[1]} px")
+    if pair.width and pair.height and size != (pair.width, pair.height):
+        listed = f"listed as {pair.width} x {pair.height} px and {size[0]} x {size[1]} px large"
+        yield PairFault(SIZE, pair.where, f"{pair.target.name} is {listed}")
+    for path in (pair.input, pair.mask):
+        other = facts[path] if path else ""
+        if isinstance(other, str):
+            continue
+        ratio = other.width * target.height / (other.height * target.width)
+        if abs(ratio - 1) > MOST_UNLIKE:
+            told = f"{other.width} x {other.height} px beside {size[0]} x {size[1]} px"
+            yield PairFault(UNLIKE, pair.where, told)
+    source = facts[pair.input] if pair.input else ""
+    if not isinstance(source, str) and source.sha256 == target.sha256:
+        yield PairFault(UNCHANGED, pair.where, "input and target are the same picture")
+
+
+def _duplicates(pairs: Sequence[InstructionPair], facts: Facts) -> Iterator[PairFault]:
+    """Pairs with an input, a target and words that an earlier one has."""
+    seen: dict[tuple[str, ...], str] = {}
+    for pair in pairs:
+        digests: list[str] = []
+        for path in (pair.input, pair.target):
+            told = facts[path] if path else ""
+            digests.append(told if isinstance(told, str) else told.sha256)
+        who = (*digests, *pair.instructions)
+        if who in seen:
+            yield PairFault(DUPLICATE, pair.where, f"the same as {seen[who]}")
+        else:
+            seen[who] = pair.where
+
+
+def _leaks(
+    pairs: Sequence[InstructionPair], held_out: Sequence[InstructionPair], facts: Facts
+) -> Iterator[PairFault]:
+    """Pairs whose target, or input, a held-out pair also shows."""
+    held = _known_pictures(held_out, facts)
+    by_bytes = {known.sha256: where for known, where in held}
+    with_look = [(known.look, where) for known, where in held if known.look is not None]
+    looks = torch.stack([look for look, _ in with_look]) if with_look else None
+    for pair in pairs:
+        for path in (pair.target, pair.input):
+            told = facts[path] if path else ""
+            if isinstance(told, str):
+                continue
+            where = "" if told.look is None else by_bytes.get(told.sha256, "")
+            if not where and looks is not None and told.look is not None:
+                apart = (looks - told.look).abs().mean(1)
+                nearest = int(apart.argmin())
+                where = with_look[nearest][1] if float(apart[nearest]) < SAME_LOOK else ""
+            if where and path is not None:
+                yield PairFault(LEAK, pair.where, f"{path.name} is also in {where}")
+                break
+
+
+def _known_pictures(
+    pairs: Sequence[InstructionPair], facts: Facts
+) -> list[tuple[PictureFacts, str]]:
+    found: list[tuple[PictureFacts, str]] = []
+    for pair in pairs:
+        for path in (pair.target, pair.input):
+            told = facts[path] if path else ""
+            if not isinstance(told, str) and told.look is not None:
+                found.append((told, pair.where))
+    return found

@@ -1,0 +1,183 @@
+"""Photographs of a folder with what lies beside them: captions, and maps that others made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..decode.palette import ade20k
+from ..decode.segments import paint
+from ..errors import CanvasError, PixWizardError
+from ..files.left_out import LeftOut
+from ..files.picture_files import open_picture, open_raw
+from ..fleet.items import safe_name
+from .folders import CAPTION, captions_of, pictures_below
+
+# Folders of maps below the folder that --maps names; each holds pictures of the photographs' names.
+METRIC = "depth_m"  # 16-bit distances, 0 = unknown
+MAPS = ("depth", METRIC, "normal", "segmentation", "hed", "sketch", "lineart", "pose", "canny")
+FARTHEST_M = 10.0  # white in a picture of distances; paper B.4
+MOST_UNLIKE = 0.02  # share by which the proportions of a map may differ from its photograph's
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePhoto:
+    """A photograph to build from. name: its path below the folder without ending, unique and fit
+    for a file. maps: file of each kind of MAPS there is."""
+
+    name: str
+    path: Path
+    captions: tuple[str, ...] = ()
+    maps: dict[str, Path] = field(default_factory=dict[str, Path])
+
+    def digest(self) -> str:
+        """A name of all that is built from: the bytes of its files and its captions."""
+        told = hashlib.sha256("\n".join((self.name, *self.captions)).encode())
+        for kind, path in (("", self.path), *sorted(self.maps.items())):
+            told.update(f"\n{kind}\n".encode())
+            told.update(hashlib.sha256(path.read_bytes()).digest())
+        return told.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoAtWork:
+    """An opened photograph. image (1, 3, H, W) in 0..1, maps painted at the same size; known
+    (H, W) bool or None: where the metric depth has a value. depth_m (1, H, W) or None."""
+
+    image: Tensor
+    captions: tuple[str, ...]
+    maps: dict[str, Tensor]
+    depth_m: Tensor | None = None
+    known: Tensor | None = None
+
+
+def find_photos(
+    folder: str | Path, left_out: LeftOut, maps: str | Path | None = None
+) -> list[SourcePhoto]:
+    """The photographs below a folder, in natural order. maps: a folder with subfolders of MAPS.
+
+    Raises PixWizardError for a folder without pictures, and for one of maps without any of MAPS.
+    Files that are no picture, maps without a photograph and subfolders of other names are told.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PixWizardError(f"there is no folder of photographs {folder.absolute()}")
+    below = _maps_of(Path(maps), left_out) if maps else {}
+    photos: list[SourcePhoto] = []
+    names: set[str] = set()
+    inside = Path(maps).absolute() if maps else None
+    for path in pictures_below(folder, left_out, (CAPTION,)):
+        if inside and path.absolute().is_relative_to(inside):
+            continue
+        stem = path.relative_to(folder).with_suffix("")
+        name = safe_name(stem)
+        if name in names:
+            left_out.tell(path, "another picture has the same name without its ending")
+            continue
+        names.add(name)
+        beside = {
+            kind: f for kind, files in below.items() if (f := files.pop(stem.as_posix(), None))
+        }
+        photos.append(SourcePhoto(name, path, tuple(captions_of(path)), beside))
+    for kind, files in below.items():
+        for path in files.values():
+            left_out.tell(path, f"a map ({kind}) without a photograph")
+    if not photos:
+        raise PixWizardError(f"there is no picture in {folder.absolute()}")
+    return photos
+
+
+def open_photo(photo: SourcePhoto, side: int, per_metre: float) -> PhotoAtWork:
+    """The photograph, at most side² pixels large, and its maps at the same size.
+
+    side: 0 keeps the size. per_metre: units of a metric depth file in one metre. Raises CanvasError
+    for a file that cannot be read, and for a map of other proportions.
+    """
+    image = fitted(open_picture(photo.path), side)
+    size = (image.shape[2], image.shape[3])
+    maps: dict[str, Tensor] = {}
+    depth_m = known = None
+    for kind, path in photo.maps.items():
+        if kind == METRIC:
+            depth_m = _resized(_metres(path, per_metre), size, path, exact=True)[:, 0]
+            known = depth_m[0] > 0
+            maps[kind] = (depth_m[:, None] / FARTHEST_M).clamp(0, 1).expand(-1, 3, -1, -1)
+        elif kind == "segmentation":
+            maps[kind] = _classes(path, size)
+        else:
+            maps[kind] = _resized(open_picture(path), size, path)
+    return PhotoAtWork(image, photo.captions, maps, depth_m, known)
+
+
+def fitted(image: Tensor, side: int) -> Tensor:
+    """(1, 3, H, W) shrunk to at most side² pixels; smaller pictures, and side 0, change nothing."""
+    height, width = image.shape[2:]
+    scale = side / (height * width) ** 0.5 if side else 1
+    if scale >= 1:
+        return image
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    return F.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def _maps_of(folder: Path, left_out: LeftOut) -> dict[str, dict[str, Path]]:
+    """kind -> path below its folder without ending -> file."""
+    if not folder.is_dir():
+        raise PixWizardError(f"there is no folder of maps {folder.absolute()}")
+    found: dict[str, dict[str, Path]] = {}
+    for below in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if below.name not in MAPS:
+            left_out.tell(below, f"a folder of maps is named one of {', '.join(MAPS)}")
+            continue
+        files = pictures_below(below, left_out)
+        found[below.name] = {f.relative_to(below).with_suffix("").as_posix(): f for f in files}
+    if not found:
+        raise PixWizardError(f"{folder.absolute()} has no subfolder of {', '.join(MAPS)}")
+    return found
+
+
+def _metres(path: Path, per_metre: float) -> Tensor:
+    values = open_raw(path)
+    if values.ndim != 2:
+        raise CanvasError(f"{path.name} holds distances in grey. Got: {values.shape[2]} channels")
+    return values.float()[None, None] / per_metre
+
+
+def _classes(path: Path, size: Sequence[int]) -> Tensor:
+    """A map of ADE20K's classes: numbers 0..150 are painted, colours are taken as they are."""
+    values = open_raw(path)
+    if values.ndim == 3:
+        return _resized(open_picture(path), size, path, exact=True)
+    numbers = _resized(values.float()[None, None], size, path, exact=True)[:, 0].long()
+    if int(numbers.max()) >= len(ade20k()):
+        raise CanvasError(
+            f"{path.name} has class {int(numbers.max())}; ADE20K's are 0 (other) to "
+            f"{len(ade20k()) - 1}"
+        )
+    return paint(numbers, ade20k())
+
+
+def _resized(values: Tensor, size: Sequence[int], path: Path, *, exact: bool = False) -> Tensor:
+    """(1, c, h, w) at size. exact: no value that the map does not hold."""
+    height, width = values.shape[2:]
+    if abs(width * size[0] / (height * size[1]) - 1) > MOST_UNLIKE:
+        raise CanvasError(
+            f"{path.name} is {width} x {height} px, of other proportions than its photograph "
+            f"({size[1]} x {size[0]} px)"
+        )
+    if (height, width) == tuple(size):
+        return values
+    if exact:
+        return F.interpolate(values, list(size), mode="nearest-exact")
+    shown = F.interpolate(values, list(size), mode="bilinear", antialias=True)
+    return shown.clamp(0, 1)
+
+
+def as_mask(known: Tensor) -> Tensor:
+    """(H, W) bool as grey (1, 3, H, W)."""
+    return known[None, None].to(torch.float32).expand(-1, 3, -1, -1)

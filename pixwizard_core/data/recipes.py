@@ -1,0 +1,182 @@
+"""What each task shows and wants of a photograph: one recipe a task.
+
+A recipe that draws on maps or captions says so in NEEDS, so that a photograph without them is left
+out of that task with a reason. A map that a recipe paints is the answer of one task and the input
+of another; both then share a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import PixWizardError
+from ..tasks import find_task
+from ..world.damage import DAMAGE, FAULTS
+from ..world.degrade import noise
+from ..world.photograph_tasks import distances, line_art, soft_edges
+from ..world.pictures import gaussian
+from .chance import between, whole
+from .drawings import canny_lines, sketch
+from .photos import FARTHEST_M, METRIC, PhotoAtWork, SourcePhoto
+from .regions import fill, hole, surroundings
+
+SMOOTH_DEPTH = "haze follows a made-up smooth distance, not the scene's"
+NEAREST_M = 1.0  # of the distances that haze is given from a map without metres
+DEPTH_KINDS = ("depth", METRIC)
+TEACHERS = ("normal", "pose", "segmentation")  # kinds of maps that only others can make
+PAINTED = ("canny", "hed", "sketch", "lineart")  # kinds that a photograph itself can give
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPair:
+    """input, target: pictures (1, 3, H, W) in 0..1, or None for the photograph itself. note: what
+    was guessed. masked: whether only the pixels of the known depth count."""
+
+    input: Tensor | None
+    target: Tensor | None
+    note: str = ""
+    masked: bool = False
+
+
+Recipe = Callable[[PhotoAtWork, torch.Generator], BuiltPair]
+
+
+def face_damage(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Blurred, shrunk, noisy, compressed and enlarged again, as faces are in old files."""
+    from kornia.enhance import jpeg_codec_differentiable
+
+    height, width = image.shape[2:]
+    blurred = gaussian(image, between(generator, 0.4, 3.0))
+    factor = between(generator, 1, 6)
+    size = [max(16, round(side / factor)) for side in (height, width)]
+    small = F.interpolate(blurred, size, mode="bilinear", antialias=True)
+    small = noise(small, generator, 0.0, 15 / 255)
+    quality = torch.tensor([between(generator, 40, 95)])
+    ragged = (-size[1] % 16, -size[0] % 16)
+    padded = F.pad(small, (0, ragged[0], 0, ragged[1]), mode="replicate")
+    coded = jpeg_codec_differentiable(padded, quality)[..., : size[0], : size[1]]
+    return F.interpolate(coded, (height, width), mode="bilinear").clamp(0, 1)
+
+
+def _damaged(task: str) -> Recipe:
+    spoil = FAULTS.get(task) or DAMAGE.get(task)
+
+    def make(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
+        if spoil is None:
+            return BuiltPair(face_damage(photo.image, generator), None)
+        far, note = _distances(photo, generator)
+        return BuiltPair(spoil(photo.image, far, generator), None, note if task == "dehaze" else "")
+
+    return make
+
+
+def _distances(photo: PhotoAtWork, generator: torch.Generator) -> tuple[Tensor, str]:
+    """Metres (1, H, W), and a note where they are made up."""
+    if photo.depth_m is not None:
+        return torch.where(photo.depth_m > 0, photo.depth_m, FARTHEST_M), ""
+    if "depth" in photo.maps:
+        near = photo.maps["depth"].mean(1)
+        return FARTHEST_M - (FARTHEST_M - NEAREST_M) * near, ""
+    return distances(photo.image, generator), SMOOTH_DEPTH
+
+
+def paint_map(kind: str, photo: PhotoAtWork, generator: torch.Generator) -> Tensor:
+    """The map of a kind (1, 3, H, W): the one beside the photograph, else painted from it. A
+    sketch is drawn from soft edges that lie beside it."""
+    if kind in photo.maps:
+        return photo.maps[kind]
+    if kind == "sketch":
+        return sketch(photo.image, generator, photo.maps.get("hed"))
+    if kind == "canny":
+        return canny_lines(photo.image, generator)
+    return soft_edges(photo.image) if kind == "hed" else line_art(photo.image)[0]
+
+
+def _map(kind: str) -> Recipe:
+    return lambda photo, generator: BuiltPair(None, paint_map(kind, photo, generator))
+
+
+def _from_map(kind: str) -> Recipe:
+    return lambda photo, generator: BuiltPair(paint_map(kind, photo, generator), None)
+
+
+def _depth_map(photo: PhotoAtWork) -> Tensor:
+    """Relative depth, white near, where it is there; else metres, white far."""
+    return photo.maps["depth" if "depth" in photo.maps else METRIC]
+
+
+def _depth(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
+    metric = "depth" not in photo.maps
+    incomplete = photo.known is not None and not bool(photo.known.all())
+    return BuiltPair(None, _depth_map(photo), masked=metric and incomplete)
+
+
+def _from_depth(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
+    return BuiltPair(_depth_map(photo), None)
+
+
+def _inpaint(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
+    height, width = photo.image.shape[2:]
+    mask = hole(height, width, generator)
+    return BuiltPair(fill(photo.image, mask, generator), None)
+
+
+def _outpaint(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
+    height, width = photo.image.shape[2:]
+    mask = surroundings(height, width, generator)
+    return BuiltPair(fill(photo.image, mask, generator), None)
+
+
+def _blank(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
+    return BuiltPair(torch.full_like(photo.image, float(whole(generator, 0, 1))), None)
+
+
+RECIPES: dict[str, Recipe] = {
+    **{task: _damaged(task) for task in (*FAULTS, "face", *DAMAGE)},
+    **{kind: _map(kind) for kind in (*PAINTED, *TEACHERS)},
+    **{f"from_{kind}": _from_map(kind) for kind in (*PAINTED, *TEACHERS)},
+    "depth": _depth,
+    "from_depth": _from_depth,
+    "inpaint": _inpaint,
+    "inpaint_face": _inpaint,
+    "outpaint": _outpaint,
+    "text2image": _blank,
+}
+FACES = ("face", "inpaint_face")  # only right for photographs of faces, so built when asked for
+ALL_TASKS = tuple(task for task in RECIPES if task not in FACES)
+# task -> the kinds of maps of which it needs one
+NEEDS: dict[str, tuple[str, ...]] = {
+    **{task: DEPTH_KINDS for task in ("depth", "from_depth")},
+    **{f"{way}{kind}": (kind,) for kind in TEACHERS for way in ("", "from_")},
+}
+
+
+def check_buildable(tasks: tuple[str, ...]) -> None:
+    """Raises PixWizardError for a task without a recipe, or none at all."""
+    unknown = [task for task in tasks if task not in RECIPES]
+    if unknown or not tasks:
+        raise PixWizardError(
+            f"photographs cannot be built into {repr(unknown[0]) if unknown else 'no task'}; the "
+            f"tasks are: {', '.join(RECIPES)}"
+        )
+
+
+def lacking(task: str, photo: SourcePhoto) -> str:
+    """Why a photograph cannot show a task, or ""."""
+    kinds = NEEDS.get(task, ())
+    if kinds and not any(kind in photo.maps for kind in kinds):
+        return f"no {' or '.join(kinds)} map for {task}"
+    row = find_task(task)
+    if "caption" in row.fields and "caption" not in row.optional and not photo.captions:
+        return f"no caption for {task}"
+    return ""
+
+
+def drawn_as(task: str) -> str:
+    """Whose random choices a task makes: a map is the same whether it is answer or input."""
+    return task.removeprefix("from_")
