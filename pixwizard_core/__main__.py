@@ -1,4 +1,4 @@
-"""python -m pixwizard_core: the same as the pixwizard command."""
+"""Run the pixwizard command: python -m pixwizard_core."""
 
 import sys
 

@@ -20,18 +20,18 @@ from .pipeline import Bundle
 from .taught import Taught, taught_by
 from .weights.checkpoint import Checkpoint, build_model, open_checkpoint
 
-# Layers of the transformer; in float32 on x86 they use a private product of PyTorch.
+# Layers of the transformer; in float32 on x86 they use a private op of PyTorch.
 LAYERS = cpu_ops
 MODEL_FILE = "dit.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a model is, for whoever runs it.
+    """What a caller needs to know of a model.
 
-    name: as people say it. demo: whether it is the bundled demonstration, which knows rendered
-    rooms only. own: its centres and the settings that suit it. palette: the classes it was trained
-    with, by the name that decode.palette knows. taught: its tasks, and how it was asked.
+    name: for display. demo: whether it is the bundled demonstration, which knows only rendered
+    rooms. own: its centres and recommended settings. palette: the classes it was trained with, by
+    their title in decode.palette. taught: its tasks, and how it was asked.
     """
 
     name: str
@@ -42,7 +42,7 @@ class About:
 
 
 def about(opened: Checkpoint) -> About:
-    """What the model in an opened transformer's file is. Raises CheckpointError for a damaged
+    """Describe the model in an open transformer file. Raises CheckpointError for a damaged
     header."""
     config, demo = opened.config, opened.config == TINY
     preset = opened.info.preset
@@ -79,7 +79,7 @@ def load_tiny(folder: str | Path = BUNDLE, device: torch.device | str = "cpu") -
 
 def require_all_parts(given: Mapping[str, object]) -> None:
     """Raise PixWizardError naming the parts of the released model that are not given. given: the
-    place of each, by its name as the caller spells it."""
+    path of each, by the name that the caller uses."""
     missing = [name for name, place in given.items() if not place]
     if missing:
         raise PixWizardError(
@@ -97,7 +97,8 @@ def load_released(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.bfloat16,
 ) -> Bundle:
-    """The released model from its folder or file, with Gemma-2B, CLIP-L/14-336 and the SDXL VAE.
+    """Load the released model from its folder or file, with Gemma-2B, CLIP-L/14-336 and the SDXL
+    VAE.
 
     The VAE runs in float32, whose range it needs. Raises CheckpointError or EncoderError, naming
     what was found, for a missing or wrong part.

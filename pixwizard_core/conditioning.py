@@ -35,7 +35,7 @@ class Condition:
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Condition:
-        """Same condition on another device; dtype changes the float tensors only."""
+        """The same condition on another device; dtype changes only the float tensors."""
 
         def move(value: Tensor) -> Tensor:
             return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
@@ -65,8 +65,8 @@ class Condition:
         return replace(self, text=empty.text, text_mask=empty.text_mask, pooled=empty.pooled)
 
     def without_part(self, part: str, noise: Latents) -> Condition:
-        """One of the two ways a picture is seen, switched off: its image_tokens, or its
-        image_latent, which noise replaces."""
+        """Switch off one of the two inputs of a picture: its image_tokens, or its image_latent,
+        which noise replaces."""
         return replace(self.without_image(noise), **{
             name: getattr(self, name)
             for name in (("image_latent",) if part == "image_tokens"
@@ -74,7 +74,7 @@ class Condition:
         })  # fmt: skip
 
     def without_image(self, noise: Latents) -> Condition:
-        """No image tokens, and the run's initial noise in the place of the image latent."""
+        """Drop the image tokens and use the run's initial noise instead of the image latent."""
         return replace(
             self,
             image_tokens=torch.zeros_like(self.image_tokens),
@@ -107,7 +107,7 @@ def concatenate(conditions: Sequence[Condition]) -> Condition:
 
 
 def trim_text(text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Cut padding that no row uses; the mask becomes None when nothing is padded any more.
+    """Cut padding that no row uses; the mask becomes None when no padding is left.
 
     Raises ValueError when a row has no token at all (softmax over nothing is undefined).
     """

@@ -1,4 +1,4 @@
-"""Shape of a PixWizard transformer: one frozen dataclass, checked when it is made."""
+"""Shape of a PixWizard transformer: one frozen dataclass, checked on creation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .errors import CheckpointError
 
 RELEASED_PARTS = ("model", "gemma", "clip", "vae")  # what the released model is loaded from
 
-# Far beyond any model of this kind; a file that says more is damaged or means harm.
+# Far beyond any model of this kind; a file with larger numbers is damaged or malicious.
 LARGEST, LARGEST_OF = 1 << 17, {"n_layers": 1024, "patch_size": 64, "in_channels": 1024}
 MAX_COND_DIM = 1024  # the reference caps the width of its timestep, task and image embeddings
 
@@ -23,7 +23,8 @@ def swiglu_width(dim: int, multiple_of: int = 256) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Numbers that fix every weight shape of the transformer, and two token counts, which fix none.
+    """Numbers that determine every weight shape of the transformer, and two token counts that
+    determine none.
 
     ffn_dim: SwiGLU hidden width. cap_feat_dim: width of the text features (Gemma).
     cap_clip_feat_dim: width of the pooled text (CLIP). image_feat_dim: width of the image tokens

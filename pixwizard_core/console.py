@@ -1,5 +1,5 @@
-"""Output that cannot end a run: what a console cannot show is written in escapes, and what nobody
-reads any more is dropped."""
+"""Output that cannot end a run: characters that a console cannot show are escaped, and output that
+nobody reads any more is dropped."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Generator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, TextIO
 
-CLOSED = (errno.EPIPE, errno.EBADF)  # the reader has gone, which is no fault
+CLOSED = (errno.EPIPE, errno.EBADF)  # the reader has gone, which is not an error
 
 
 class Output:
-    """A text stream that raises nothing. lost: why what was written since is lost, if it is.
+    """A text stream that never raises. lost: why later output was lost, if it was.
 
-    stream: None drops everything, as where a program has no console at all.
+    stream: None drops everything, for a program without a console.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -53,7 +53,7 @@ class Output:
 
     def _lose(self, error: Exception) -> None:
         self.lost = error
-        # What is still in the buffer is written once more as Python ends, and must not complain.
+        # Python flushes the buffer again on exit, which must not raise.
         if self.stream is None:
             return
         with suppress(OSError, ValueError, AttributeError):
@@ -67,7 +67,7 @@ class Output:
 
 @contextmanager
 def patient_output() -> Generator[Output]:
-    """Let everything in the block print to an Output; gives the one for stdout."""
+    """Redirect stdout and stderr to an Output each inside the block; yields the one for stdout."""
     out, err = Output(sys.stdout), Output(sys.stderr)
     with redirect_stdout(out), redirect_stderr(err):
         try:
@@ -78,5 +78,5 @@ def patient_output() -> Generator[Output]:
 
 
 def was_cut_off(out: Output) -> bool:
-    """Whether results were lost that somebody waited for: the disk is full, say."""
+    """Whether expected results were lost, for example because the disk is full."""
     return out.lost is not None and getattr(out.lost, "errno", None) not in CLOSED

@@ -10,7 +10,7 @@ LONGEST_MESSAGE = 1000  # characters; names in a file may be of any number and l
 class PixWizardError(Exception):
     """Base of every error that user input or a user's file can cause.
 
-    Its text is one printable line of at most LONGEST_MESSAGE characters, whatever it quotes.
+    Its text is always one printable line of at most LONGEST_MESSAGE characters.
     """
 
     def __str__(self) -> str:
@@ -30,7 +30,7 @@ class EncoderError(PixWizardError):
 
 
 class MissingPartsError(CheckpointError):
-    """Parts of the released model that are not there. Its text is a checklist, a line for each."""
+    """Missing parts of the released model. Its text is a checklist, one line for each part."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__("\n".join(lines))
@@ -41,11 +41,11 @@ class MissingPartsError(CheckpointError):
 
 
 class DownloadError(PixWizardError):
-    """A file that a person asked for and that cannot be fetched."""
+    """A requested file that cannot be downloaded."""
 
 
 class SamplingError(PixWizardError):
-    """Settings or numbers that a sampling run cannot go on with."""
+    """Settings or numbers with which a sampling run cannot continue."""
 
 
 class MetricError(PixWizardError):
@@ -57,22 +57,22 @@ class DecodeError(PixWizardError):
 
 
 class InstructionError(PixWizardError):
-    """An instruction with an unknown task or a field missing."""
+    """An instruction with an unknown task or a missing field."""
 
 
 def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """Text as one printable line; of a long one the middle is left out."""
+    """Text as one printable line; a long one is shortened in the middle."""
     text = "".join(_printable(c) for c in _clipped(text, longest))
     return _clipped(text, longest)
 
 
 def reason_of(error: BaseException, longest: int = LONGEST_MESSAGE) -> str:
-    """What an error says, as one printable line; of one that says nothing, its kind."""
+    """An error's text as one printable line, or its type's name if it has no text."""
     return one_line(str(error).strip(), longest) or type(error).__name__
 
 
 def kind_and_reason(error: BaseException, longest: int = LONGEST_MESSAGE) -> str:
-    """The kind of an error and what it says, as one printable line."""
+    """An error's type and text as one printable line."""
     return one_line(f"{type(error).__name__}: {str(error).strip()}", longest)
 
 

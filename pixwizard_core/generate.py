@@ -34,8 +34,8 @@ class SampleSettings:
     "topk" keeps the best image tokens, deterministic; "gumbel" draws them again at each evaluation,
     from the seed, as the reference does. proportional: scale self-attention with the number of
     tokens, relative to centre (px). rope: extrapolation beyond the trained size. kept: image tokens
-    that each block keeps; None takes the model's own number. without: of PARTS, what of the
-    picture's conditions is left out, for studies; the latent is replaced by the run's noise.
+    that each block keeps; None takes the model's own number. without: for studies, which of PARTS
+    of the picture's conditions to leave out; the run's noise replaces the latent.
     """
 
     steps: int = REFERENCE_STEPS
@@ -69,7 +69,7 @@ class SampleSettings:
 
     @property
     def base_seqlen(self) -> int | None:
-        """Token count at which proportional attention is plain, or None when it is off."""
+        """Token count at which proportional attention equals plain attention, None when off."""
         return (self.centre // PIXELS_PER_TOKEN_SIDE) ** 2 if self.proportional else None
 
 
@@ -82,7 +82,7 @@ def trained_centre(tokens: int, centres: Sequence[int]) -> int:
 
 def extrapolation(tokens: int, centres: Sequence[int]) -> RopeScaling:
     """Scaling of positions for a picture of this many tokens: none up to the largest trained size;
-    beyond it, the factor by which the sides of a square of that area are longer."""
+    beyond it, the ratio of the sides of squares of both areas."""
     beyond = math.sqrt(tokens) * PIXELS_PER_TOKEN_SIDE / max(centres)
     return RopeScaling(beyond, WATERSHED) if beyond > 1 else NO_SCALING
 
@@ -118,9 +118,9 @@ def guides(settings: SampleSettings, t: float) -> bool:
 
 
 def evaluations(settings: SampleSettings) -> int:
-    """How often the model runs for one picture: each branch of each point that the solver visits.
+    """How often the model runs for one picture: each branch at each point that the solver visits.
 
-    Raises ValueError for dopri5, which chooses its points from the model's answers.
+    Raises ValueError for dopri5, which chooses its points from the model's output.
     """
     if settings.solver == "dopri5":
         raise ValueError("dopri5 chooses its own steps, so they cannot be counted beforehand")
@@ -142,7 +142,7 @@ def evaluations(settings: SampleSettings) -> int:
 
 
 class GuidedVelocity:
-    """velocity(x, t) for a solver: each needed branch, prepared once, combined by guidance.
+    """velocity(x, t) for a solver: prepares each needed branch once and combines them by guidance.
 
     Branches run one after another, so that none is padded to another's length.
     """
@@ -196,7 +196,7 @@ class GuidedVelocity:
 
 
 class Start(NamedTuple):
-    """Where sampling begins if not at the noise: at a time in 0..1 (1 excluded) on the straight
+    """Where sampling starts other than at the noise: at a time in 0..1 (1 excluded) on the straight
     line from the noise to an earlier latent (B, 4, h, w)."""
 
     time: float
@@ -218,10 +218,10 @@ def sample(
     """Solve from noise (B, 4, h, w) to latents of the same shape, float32, in model space.
 
     full: conditions with the instruction; empty: conditions whose text is the empty caption. seeds:
-    one per row, for drawing image tokens when settings ask for it. start: begin later, with as many
-    steps as the remaining time takes at the usual step length. on_step(index, latents): called
-    after each interval; what it raises stops the run. Raises SamplingError when the result is not
-    finite.
+    one per row, for drawing image tokens when settings ask for it. start: start later, with as many
+    steps as the remaining time needs at the usual step length. on_step(index, latents): called
+    after each interval; an exception from it stops the run. Raises SamplingError when the result is
+    not finite.
     """
     velocity = GuidedVelocity(model, full, empty, noise, settings, seeds)
     grid, begin = times(settings.steps, settings.shift), noise

@@ -34,7 +34,7 @@ from .tasks import TASKS, TRAINED, find_task, instruction, not_taught
 
 TEXT_TO_IMAGE = "text2image"
 MASKS = ("mask", "highlight")
-DRAWN, DRAWN_COLOUR = ("highlight", "box"), "red"  # answers drawn over the picture, and in what
+DRAWN, DRAWN_COLOUR = ("highlight", "box"), "red"  # answers drawn over the picture, and the colour
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Answer:
 
     @property
     def depth(self) -> Tensor:
-        """(B, H, W) float32 in 0..1, 1 = near. Relative: it has no metres."""
+        """(B, H, W) float32 in 0..1, 1 = near. Relative, not in metres."""
         return self._decoded("depth", "depth")
 
     @property
@@ -84,13 +84,13 @@ class Answer:
 
     @property
     def mask(self) -> Tensor:
-        """(B, H, W) bool, True = what was asked for; all False where nothing was found."""
+        """(B, H, W) bool, True = the requested object; all False when nothing was found."""
         return self._decoded("mask", *MASKS)
 
     @property
     def boxes(self) -> list[list[Box]]:
-        """Boxes of each picture, xyxy in px, right and bottom exclusive. Of a mask: one around
-        all of it; none where nothing was found."""
+        """Boxes of each picture, xyxy in px, right and bottom exclusive. A mask gives one box
+        around all of it; no boxes when nothing was found."""
         kind = find_task(self.task).decoder
         if kind in MASKS:
             return [_around(mask) for mask in self.mask]
@@ -115,7 +115,7 @@ def _around(mask: Tensor) -> list[Box]:
 
 
 class Pipeline:
-    """A model that is asked by calling it.
+    """A model that you call with a task and a picture.
 
     bundle: the transformer with its encoders and the settings that suit it (see bundle.load_tiny,
     bundle.load_released).
@@ -211,11 +211,10 @@ def load(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.bfloat16,
 ) -> Pipeline:
-    """The bundled model, or the released one from its four parts (folders or files).
+    """Load the bundled model, or the released one from its four parts (folders or files).
 
-    dtype: what the released model's transformer and encoders are kept in; the bundled one runs in
-    float32. Raises PixWizardError when only some parts are given, CheckpointError or EncoderError
-    for a wrong one.
+    dtype: of the released model's transformer and encoders; the bundled one runs in float32. Raises
+    PixWizardError when only some parts are given, CheckpointError or EncoderError for a wrong part.
     """
     if model and gemma and clip and vae:
         return Pipeline(load_released(model, gemma, clip, vae, device=device, dtype=dtype))

@@ -1,4 +1,4 @@
-"""JSON: read what others wrote, and write what people read."""
+"""Read JSON from outside, and write JSON for people to read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from .errors import PixWizardError
 
 
 def read_text(path: Path, error: type[PixWizardError]) -> str:
-    """A text file in UTF-8, with or without a byte order mark. Raises error when it is none."""
+    """Read a UTF-8 text file, with or without a byte order mark. Raises error for any other
+    file."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -21,8 +22,8 @@ def read_text(path: Path, error: type[PixWizardError]) -> str:
 
 
 def read_json(text: str | bytes, what: str, error: type[PixWizardError]) -> Any:
-    """What the text holds. Raises error, beginning with what, also for lists nested so deeply and
-    numbers so long that Python gives up on them."""
+    """Parse JSON text. Raises error, starting with what, for invalid JSON and also for lists nested
+    too deeply and numbers too long for Python."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as problem:
@@ -30,21 +31,21 @@ def read_json(text: str | bytes, what: str, error: type[PixWizardError]) -> Any:
 
 
 def read_json_file(path: Path, error: type[PixWizardError]) -> Any:
-    """What a file of JSON holds. Raises error naming it."""
+    """Parse a JSON file. Raises error naming the file."""
     return read_json(read_text(path, error), f"{path.name} is", error)
 
 
 def json_lines(path: Path, error: type[PixWizardError]) -> Iterator[tuple[int, str, Any]]:
     """(number, text, value) of each line that is not empty. Raises error naming a broken one."""
-    # Not splitlines(): JSON texts may hold other signs that Unicode takes for ends of lines.
+    # Not splitlines(): JSON texts may hold other characters that Unicode counts as line ends.
     for number, line in enumerate(read_text(path, error).split("\n"), 1):
         if line.strip():
             yield number, line, read_json(line, f"{path.name}, line {number} is", error)
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON for a file that people read: indented, in UTF-8, with a line's end. Names of files that
-    are no text are written in escapes."""
+    """JSON for a file that people read: indented, in UTF-8, with a final newline. File names that
+    are not valid text are escaped."""
     try:
         return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:

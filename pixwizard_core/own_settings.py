@@ -1,8 +1,8 @@
-"""What a model says of itself: the centres it was trained at, and the settings that suit it.
+"""A model's own data: the centres it was trained at, and its recommended settings.
 
-It stands as JSON in the header of the transformer's file:
-{"centres": [128], "settings": {"steps": 4}, "tasks": {"depth": {"steps": 1}}}; what is left out is
-as in SampleSettings, or as in settings for a task.
+They are JSON in the header of the transformer's file:
+{"centres": [128], "settings": {"steps": 4}, "tasks": {"depth": {"steps": 1}}}. Missing values are
+those of SampleSettings, or for a task those of settings.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ MOST_STEPS = 1000
 
 @dataclass(frozen=True, slots=True)
 class OwnSettings:
-    """centres: sides in px of the squares whose areas the model was trained at. settings: those
-    that suit it in general; task_settings: better ones for single tasks, by task id."""
+    """centres: sides in px of the squares whose areas the model was trained at. settings:
+    recommended in general; task_settings: better ones for single tasks, by task id."""
 
     centres: tuple[int, ...] = CENTRES
     settings: SampleSettings = field(default_factory=SampleSettings)
     task_settings: Mapping[str, SampleSettings] = field(default_factory=dict)
 
     def of(self, task_id: str) -> SampleSettings:
-        """Settings that suit a task."""
+        """Recommended settings for a task."""
         return self.task_settings.get(task_id, self.settings)
 
 
@@ -44,30 +44,30 @@ RELEASED = OwnSettings()
 
 
 def own_settings(metadata: Mapping[str, str], otherwise: OwnSettings) -> OwnSettings:
-    """What a file's header says, or otherwise where it says nothing. Raises CheckpointError for a
-    header that cannot be used."""
+    """Read a file's header; returns otherwise when it has no such entry. Raises CheckpointError for
+    a header that cannot be used."""
     return read_settings(metadata[SETTINGS_KEY]) if SETTINGS_KEY in metadata else otherwise
 
 
 def of_shape(config: ModelConfig) -> OwnSettings:
-    """What is taken for the settings of a file that says nothing: the bundled model's for its
-    shape, else the released model's."""
+    """Settings for a file without such a header: the bundled model's if it has that shape, else the
+    released model's."""
     return bundled_settings() if config == TINY else RELEASED
 
 
 @cache
 def bundled_settings() -> OwnSettings:
-    """Those of PixWizard Tiny."""
+    """The settings of PixWizard Tiny."""
     return read_settings(bundled_text())
 
 
 def bundled_text() -> str:
-    """Those of PixWizard Tiny as JSON; training writes it into the header of what it makes."""
+    """The settings of PixWizard Tiny as JSON; training writes them into the header of its files."""
     return read_text(BUNDLE / SETTINGS_FILE, CheckpointError)
 
 
 def read_settings(text: str) -> OwnSettings:
-    """OwnSettings of JSON text. Raises CheckpointError naming what is wrong."""
+    """Parse OwnSettings from JSON text. Raises CheckpointError naming what is wrong."""
     found = read_json(text, "the settings in the model's header are", CheckpointError)
     if not isinstance(found, dict) or set(found) - {"centres", "settings", "tasks"}:
         raise CheckpointError(
@@ -109,7 +109,7 @@ def _changed(settings: SampleSettings, changes: Any) -> SampleSettings:
 
 
 def _like(usual: Any, value: Any) -> Any:
-    """A value of the kind that is usual for its field; TypeError for another."""
+    """Convert a value to its field's usual type. Raises TypeError for another type."""
     if type(usual) is int and type(value) is int and 1 <= value <= MOST_STEPS:
         return value
     if type(usual) is float and type(value) in (int, float) and math.isfinite(value):

@@ -39,12 +39,12 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Bundle:
-    """A transformer with the encoders it was trained with, and the settings that suit it.
+    """A transformer with the encoders it was trained with, and its recommended settings.
 
-    centres: sides in px of the squares whose areas the model was trained at. settings: those that
-    suit it in general; task_settings: better ones for single tasks, by task id. palette: title of
-    the classes and colours that it paints segmentations with (decode.palette). taught: the tasks
-    it knows and the sentences it was asked in.
+    centres: sides in px of the squares whose areas the model was trained at. settings: recommended
+    in general; task_settings: better ones for single tasks, by task id. palette: title of the
+    classes and colours that it paints segmentations with (decode.palette). taught: the tasks it
+    knows and the sentences it was asked in.
     """
 
     model: PixWizard
@@ -60,7 +60,7 @@ class Bundle:
     taught: Taught = UNKNOWN
 
     def settings_of(self, task_id: str) -> SampleSettings:
-        """Settings that suit a task."""
+        """Recommended settings for a task."""
         return self.task_settings.get(task_id, self.settings)
 
     @property
@@ -76,8 +76,7 @@ class Request:
     seeds: one number (picture i gets seed + i) or one per picture; a result depends on its own seed
     only. settings: None uses the bundle's. fit: how to fit the source's shape to the canvas.
     centre: side in px of a square with the area to work at; None takes the trained one nearest in
-    area to the source (canvas.auto_centre).
-    Beyond the largest of them, positions are scaled.
+    area to the source (canvas.auto_centre). Beyond the largest trained one, positions are scaled.
     """
 
     image_01: Tensor
@@ -152,10 +151,10 @@ def answer(
     start: Start | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What run() does between fitting and restoring, for pictures (B, 3, H, W) in 0..1 of the
+    """The part of run() between fitting and restoring, for pictures (B, 3, H, W) in 0..1 of the
     model's size. Returns latents (B, 4, h, w) and the painted pictures (B, 3, H, W) on the CPU.
 
-    instructions, seeds: one for each. settings: as settings_for() gives them. start: see sample().
+    instructions, seeds: one for each. settings: from settings_for(). start: see sample().
     Raises SamplingError when sampling breaks down.
     """
     pixels = to_pixels(fitted_01).to(bundle.device)
@@ -175,9 +174,8 @@ def solve(
     start: Start | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Turn conditions, as encode_conditions makes them, into latents (B, 4, h, w) in model space
-    and the pictures (B, 3, H, W) in 0..1 that they show. seeds: one for each. start: see
-    sample()."""
+    """Turn conditions from encode_conditions() into latents (B, 4, h, w) in model space and their
+    pictures (B, 3, H, W) in 0..1. seeds: one for each. start: see sample()."""
     if not isinstance(full.image_latent, Tensor):
         raise ValueError("solve() takes conditions of pictures of one size")
     noise = initial_noise(full.image_latent.shape[1:], seeds).to(bundle.device)
@@ -190,8 +188,8 @@ def solve(
 def settings_for(
     canvas: Canvas, trained: Sequence[int], settings: SampleSettings
 ) -> SampleSettings:
-    """Settings with the attention base that belongs to a canvas and, beyond the largest trained
-    size, its position scaling. A scaling set by the caller is kept."""
+    """Settings with a canvas's attention base and, beyond the largest trained size, its position
+    scaling. A scaling set by the caller is kept."""
     width, height = canvas.model
     tokens = width * height // PIXELS_PER_TOKEN_SIDE**2
     rope = extrapolation(tokens, trained) if settings.rope == NO_SCALING else settings.rope

@@ -21,8 +21,8 @@ SPEED_FIELDS = ("solver", "steps", "shift")
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """changes: fields of SampleSettings; the others stay as the model has them for the task.
-    purpose, source: what for, and who says so. tasks: ids it is meant for; empty means all."""
+    """changes: fields of SampleSettings; the others keep the model's values for the task. purpose,
+    source: what it is for, and where it comes from. tasks: ids it is meant for; empty means all."""
 
     name: str
     changes: Mapping[str, Any]
@@ -74,7 +74,7 @@ SPEEDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of a name; auto is the model's own. Raises SamplingError for another name."""
+    """The preset of this name; auto is the model's own. Raises SamplingError for another name."""
     if name == AUTO:
         return PRESETS[OWN]
     if name not in PRESETS:
@@ -85,8 +85,8 @@ def find_preset(name: str) -> Preset:
 
 
 def with_preset(own: SampleSettings, name: str = AUTO) -> SampleSettings:
-    """A preset's settings. own: those that the model has for the task, of which the preset keeps
-    what it does not change. Raises SamplingError for an unknown name."""
+    """Apply a preset. own: the model's settings for the task, which the preset changes in part.
+    Raises SamplingError for an unknown name."""
     return replace(own, **find_preset(name).changes)
 
 
@@ -98,7 +98,7 @@ def with_speed(settings: SampleSettings, name: str) -> SampleSettings:
 
 
 def misses(name: str, task_id: str) -> str:
-    """A sentence for a preset that is meant for other tasks than this one, else nothing."""
+    """A warning if a preset is meant for other tasks than this one, else ""."""
     preset = find_preset(name)
     if not preset.tasks or task_id in preset.tasks:
         return ""

@@ -12,7 +12,7 @@ LARGEST_SEED = (1 << 64) - 1
 
 
 def as_seed(value: Any, what: str = "the seed") -> int:
-    """A seed from a number or its digits. Raises PixWizardError, beginning with what, for anything
+    """A seed from a number or its digits. Raises PixWizardError, starting with what, for anything
     but a whole number from 0 to LARGEST_SEED."""
     text = str(value).strip()
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,20}", text, re.ASCII):
@@ -23,7 +23,7 @@ def as_seed(value: Any, what: str = "the seed") -> int:
 
 
 def later_seed(seed: int, steps: int) -> int:
-    """The seed that many steps on; behind the largest comes 0."""
+    """The seed this many steps later; 0 follows the largest."""
     return (seed + steps) % (LARGEST_SEED + 1)
 
 

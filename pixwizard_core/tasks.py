@@ -1,4 +1,4 @@
-"""What can be asked of the model, in one table shared by nodes, page, command line and training.
+"""The tasks of the model, in one table shared by nodes, page, command line and training.
 
 A task is asked for in a form that the model was trained on, or by a numbered phrasing of the table.
 The numbers and sentences of phrasings never change, since saved workflows hold them.
@@ -17,11 +17,10 @@ from .taught import Taught, released
 
 HELD_OUT_COUNT = 2  # the last phrasings of each row; training never shows them
 FREE_TEXT = "custom"
-TRAINED = "trained"  # the phrasing that names no number: as the model was asked in training
+TRAINED = "trained"  # the phrasing without a number: as the model was asked in training
 SEED_MARK = "seed:"  # before a seed that picks the phrasing
 
-# Colours a highlight or a box may be asked for in; RGB 0..255, far apart so that decoding can tell
-# them.
+# Colours for highlights and boxes; RGB 0..255, far apart so that decoding can distinguish them.
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
     "green": (0, 255, 0),
@@ -41,7 +40,7 @@ _ARTICLE = re.compile(r"\b([Aa]) \{(\w+)\}")
 
 
 class Fields(TypedDict, total=False):
-    """The words that the fields of a task take, by field."""
+    """The words for a task's fields, by field."""
 
     caption: str
     colour: str
@@ -75,8 +74,8 @@ class Task:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The trained forms, the preferred one first: how the released model was asked in training.
-        None for a task that has none of its own."""
+        """The trained forms, in which the released model was asked, the preferred one first. Empty
+        for a task without any."""
         return forms_of(self.id)
 
     def trained(self, taught: Taught | None = None) -> str:
@@ -97,7 +96,7 @@ def _task(id: str, title: str, family: str, fields: Names, decoder: str, phrasin
 
 TASKS: dict[str, Task] = {row[0]: _task(*row) for row in ROWS}
 CUSTOM = Task(FREE_TEXT, "Free text", EDIT, ("{caption}",), (), ("caption",))
-# Every id in the order of nodes: later tasks follow the free text, so that no place changes.
+# Every id in the order of nodes: later tasks follow the free text, so that no position changes.
 TASK_IDS = tuple(
     [row[0] for row in FIRST_ROWS] + [FREE_TEXT] + [row[0] for row in ROWS[len(FIRST_ROWS) :]]
 )
@@ -130,8 +129,8 @@ def instruction(
 ) -> str:
     """The sentence that asks for a task.
 
-    phrasing: "trained", or an index into the task's phrasings. seed, when given, picks among those
-    that training uses instead (seed modulo their number, so consecutive seeds walk through all).
+    phrasing: "trained", or an index into the task's phrasings. seed: if given, picks among those
+    that training uses instead (seed modulo their number, so consecutive seeds go through all).
     taught: what the model was taught, which decides the trained form; None for the released model.
     Fields that the task does not use are ignored. Raises InstructionError for an unknown task, a
     phrasing out of range or a missing field.
@@ -160,7 +159,7 @@ def instruction(
 
 
 def not_taught(task_id: str, taught: Taught) -> str:
-    """A sentence that warns of a task which a model was not taught, or ""."""
+    """A warning if a model was not taught this task, else ""."""
     if taught.knows(task_id):
         return ""
     return (
@@ -170,7 +169,7 @@ def not_taught(task_id: str, taught: Taught) -> str:
 
 
 def read_phrasing(text: str) -> dict[str, Any]:
-    """What "trained", a number or "seed:N" means, as arguments of instruction(). Raises
+    """Parse "trained", a number or "seed:N" into arguments of instruction(). Raises
     InstructionError for anything else."""
     plain = text.strip().casefold()
     if plain == TRAINED:
@@ -213,8 +212,8 @@ def _fill(template: str, given: dict[str, str]) -> str:
 
 
 def fill_fields(text: str, words: dict[str, str]) -> str:
-    """Text with its {fields} filled in; "a" right before one becomes "an" where its words ask for
-    it, by their first letter."""
+    """Fill in the {fields} of a text; "a" right before a field becomes "an" if the first letter of
+    its words requires it."""
 
     def article(found: re.Match[str]) -> str:
         vowel = words[found[2]].lower().startswith(VOWELS)

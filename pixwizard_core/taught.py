@@ -1,4 +1,4 @@
-"""What a model was taught: its tasks and the sentences it was asked in, by its file's header."""
+"""What a model was taught: its tasks and the sentences it was asked in, from its file's header."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .task_table.forms import form_rows, forms_of, released_tasks
 # Entries in the header of a transformer's file.
 TASKS_KEY = "tasks"  # ids of tasks, with commas between them
 FORMS_KEY = "forms"  # JSON: task id -> list of trained forms, as trained_forms.csv has them
-PHOTOGRAPHS_KEY = "photographs"  # ids of those tasks that were trained on photographs as well
+PHOTOGRAPHS_KEY = "photographs"  # ids of the tasks that were also trained on photographs
 
 
 @dataclass(frozen=True)
 class Taught:
-    """tasks: ids, None where nobody knows. forms: the trained forms by task id. photographs: the
-    tasks that were trained on photographs as well as on rendered rooms, None where nobody knows."""
+    """tasks: ids, None if unknown. forms: the trained forms by task id. photographs: the tasks that
+    were trained on photographs as well as on rendered rooms, None if unknown."""
 
     tasks: frozenset[str] | None = None
     forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     photographs: frozenset[str] | None = None
 
     def knows(self, task_id: str) -> bool:
-        """Whether a task was taught; True where nobody knows, and for words of the user's own."""
+        """Whether a task was taught; True if unknown, and for the user's own words."""
         return self.tasks is None or task_id in self.tasks or not is_listed(task_id)
 
     def form(self, task_id: str) -> str | None:
@@ -38,7 +38,7 @@ class Taught:
         return next((form for form in forms_of(task_id) if form in own), None)
 
 
-UNKNOWN = Taught()  # a model that says nothing of itself
+UNKNOWN = Taught()  # a model whose header does not say
 
 
 @cache
@@ -57,8 +57,8 @@ def released() -> Taught:
 def taught_by(header: Mapping[str, str], config: ModelConfig, source: str) -> Taught:
     """What a transformer was taught, from the header of its file.
 
-    A file of the released layout without such a header is the released model; any other says
-    nothing. source: the file's name, for errors. Raises CheckpointError for a damaged header.
+    A file of the released layout without such a header is the released model; any other gives
+    UNKNOWN. source: the file's name, for errors. Raises CheckpointError for a damaged header.
     """
     if TASKS_KEY not in header and FORMS_KEY not in header:
         return released() if config in PRESETS.values() else UNKNOWN
@@ -73,7 +73,7 @@ def taught_header(
     forms: Mapping[str, Collection[str]] | None = None,
     photographs: Iterable[str] | None = None,
 ) -> dict[str, str]:
-    """The header entries from which taught_by() reads the same."""
+    """The header entries that taught_by() reads back."""
     header = {TASKS_KEY: ",".join(dict.fromkeys(tasks))}
     if forms:
         header[FORMS_KEY] = json.dumps({task: list(known) for task, known in forms.items()})
@@ -100,5 +100,5 @@ def _forms(text: str, source: str) -> dict[str, tuple[str, ...]]:
 
 
 def is_texts(value: Any) -> bool:
-    """Whether a value of JSON is a list of texts."""
+    """Whether a JSON value is a list of strings."""
     return isinstance(value, list) and all(isinstance(one, str) for one in cast(list[Any], value))

@@ -1,4 +1,4 @@
-"""Write files completely or not at all, whatever happens meanwhile."""
+"""Write files completely or not at all, even if a write is interrupted."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import BinaryIO
 
 from .errors import PixWizardError
 
-NAME_SHOWN = 100  # characters of the name in the name of the part
+NAME_SHOWN = 100  # characters of the file's name kept in the name of its .part file
 
 
 @contextmanager
 def whole_file(path: Path, error: type[PixWizardError]) -> Generator[BinaryIO]:
-    """A file to write bytes to, which takes path's place when the block ends without an exception.
+    """Open a file for writing bytes that replaces path when the block ends without an exception.
 
     It is written beside path (.NAME.PROCESS.THREAD.part), flushed to the disk and renamed, so that
-    a reader, a crash or a full disk meets the old file or the new one, never half of it. Raises
-    error, saying why, when the system refuses; what was at path then stays.
+    a reader, a crash or a full disk leaves the old file or the new one, never half of it. Raises
+    error, saying why, when the system refuses; the file at path is then kept.
     """
     mark = f"{os.getpid()}.{threading.get_native_id()}"
     beside = path.with_name(f".{path.name[:NAME_SHOWN]}.{mark}.part")
@@ -42,7 +42,7 @@ def whole_file(path: Path, error: type[PixWizardError]) -> Generator[BinaryIO]:
 
 
 def _settle(folder: Path) -> None:
-    """Make a rename last through a power cut, where the system lets folders be flushed."""
+    """Make a rename survive a power cut, if the system can flush folders."""
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:

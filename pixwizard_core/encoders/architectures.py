@@ -1,6 +1,6 @@
 """The three encoders by kind: their published settings, building, and strict filling.
 
-Everything is checked by the names and shapes of the weights; a file's own name means nothing.
+Everything is checked by the names and shapes of the weights, never by a file's name.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ GEMMA_2B = {
     "eos_token_id": 1,
     "bos_token_id": 2,
 }
-# openai/clip-vit-large-patch14-336. eos_token_id is the true id: the published config says 2,
-# which stands for the largest id of a text, the same token.
+# openai/clip-vit-large-patch14-336. eos_token_id is the true id: the published config has 2, which
+# means the largest id of a text, the same token.
 CLIP_L_TEXT = {
     "vocab_size": 49408,
     "hidden_size": 768,
@@ -71,7 +71,7 @@ KINDS: dict[str, tuple[type[Any], type[Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Named tensors of one model, fetched when wanted. source: what to call them in messages."""
+    """Named tensors of one model, fetched on demand. source: their name in messages."""
 
     source: str
     shapes: dict[str, tuple[int, ...]]
@@ -88,7 +88,7 @@ def build(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Encoder:
-    """An encoder whose weights are still to be filled or drawn.
+    """Build an encoder whose weights are not yet filled or drawn.
 
     kind: "gemma", "clip_text" or "clip_vision". settings: under their published names. Raises
     ValueError or KeyError for sizes and activations that no such model can have.
@@ -109,14 +109,14 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def own_name(kind: str, published: str) -> str:
-    """The name that a published tensor has here: language models are saved with or without a
-    leading "model."."""
+    """Our name of a published tensor: language models are saved with or without a leading
+    "model."."""
     return published.removeprefix("model.") if kind == "gemma" else published
 
 
 def require_fit(wanted: Mapping[str, tuple[int, ...]], met: Mapping, source: str) -> None:
-    """Raise EncoderError unless met holds exactly the names and shapes that are wanted, counting
-    the missing, unknown and misshapen tensors and naming the first ones."""
+    """Raise EncoderError unless met holds exactly the wanted names and shapes. The error counts
+    the missing, unknown and misshapen tensors and names the first ones."""
     problems = [f"missing {name}" for name in wanted if name not in met]
     problems += [f"unknown {name}" for name in met if name not in wanted]
     problems += [
@@ -145,8 +145,8 @@ def filled(
 ) -> Encoder:
     """A model with exactly these weights, in eval mode and frozen.
 
-    Built without memory first, so that it never exists twice. Raises EncoderError when settings
-    make no model, or the weights do not fit it (see require_fit).
+    Built on the meta device first, so that it is never in memory twice. Raises EncoderError when
+    the settings do not define a model, or the weights do not fit it (see require_fit).
     """
     try:
         model = build(kind, settings, device="meta", dtype=dtype)

@@ -17,7 +17,7 @@ from ..model.attention import split_heads
 from .gemma import causal_mask
 from .settings import ClipTextConfig, ClipVisionConfig, activation
 
-# Early published configs carry this wrong end id; there the largest id of a text is its end.
+# Early published configs have this wrong end id; with them the largest id of a text is its end.
 LEGACY_EOS = 2
 
 
@@ -205,7 +205,7 @@ class ClipVision(nn.Module):
 
     def states(self, pixels: Tensor) -> list[Tensor]:
         """pixels (B,3,side,side), normalised → the state (B,1+N,D) after each layer, class token
-        first, none of them through the closing norm."""
+        first, before the final norm."""
         return self.vision_model(pixels, self.attend)
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -213,6 +213,6 @@ class ClipVision(nn.Module):
         return self.states(pixels)[-1][:, 1:]
 
     def pooled(self, state: Tensor) -> Tensor:
-        """The class token of the last state through the closing norm, projected where the model
-        has a projection: (B,D) or (B,P)."""
+        """The class token of the last state after the final norm, projected if the model has a
+        projection: (B,D) or (B,P)."""
         return self.visual_projection(self.vision_model.post_layernorm(state[:, 0]))

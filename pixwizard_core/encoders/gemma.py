@@ -1,7 +1,7 @@
-"""Gemma of the first generation, as far as PixWizard reads it: to the next-to-last hidden states.
+"""First-generation Gemma, up to the next-to-last hidden states, which PixWizard reads.
 
 Built from `ops` and an `attention` function like the transformer, so that a host can stream its
-weights and no library's release can change its numbers. Parameter names are those of the published
+weights and no library update can change its output. Parameter names are those of the published
 files without the leading "model.". Source: Gemma Team, "Gemma: Open Models Based on Gemini Research
 and Technology", section 2; the numbers are held by recorded vectors (`pixwizard verify`).
 """
@@ -20,9 +20,9 @@ from .settings import GemmaConfig, activation
 
 
 class GemmaNorm(nn.Module):
-    """RMS norm that multiplies by 1 + weight, computed in float32 whatever the input is in.
+    """RMS norm that multiplies by 1 + weight, computed in float32 for any input dtype.
 
-    Kept apart from `ops`: adding 1 in low precision would round the weight away.
+    Not taken from `ops`: adding 1 in low precision would round the weight away.
     """
 
     def __init__(self, width: int, eps: float, **factory: Any) -> None:
@@ -92,7 +92,7 @@ class Gemma(nn.Module):
     """Token ids to the hidden states that PixWizard was trained on.
 
     ops: namespace with Linear and Embedding, torch.nn's or a host's casting layers. The last layer
-    and the closing norm are held, so that files and LoRAs fit, and never run.
+    and the final norm exist so that files and LoRAs fit; they never run.
     """
 
     def __init__(
@@ -116,11 +116,11 @@ class Gemma(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
         """ids (B,T) int64; mask (B,T) bool or 0/1, true on tokens, None = all are.
 
-        Returns the output (B,T,D) of the next-to-last layer, in the type of the embedding. Padded
-        places hold finite numbers that mean nothing.
+        Returns the output (B,T,D) of the next-to-last layer, in the embedding's dtype. Padded
+        positions hold finite but meaningless numbers.
         """
         x = self.embed_tokens(ids)
-        # Rounded to the type of the states first, as the published model does.
+        # Round to the dtype of the states first, as the published model does.
         x = x * torch.tensor(self.config.hidden_size**0.5, dtype=x.dtype, device=x.device)
         config, length = self.config, ids.shape[1]
         rotary = rotary_table(length, config.head_dim, config.rope_theta, ids.device)
@@ -131,9 +131,9 @@ class Gemma(nn.Module):
 
 
 def causal_mask(ids: Tensor, mask: Tensor | None) -> Tensor:
-    """What each token may look at: (1 or B,1,T,T) bool, True = use.
+    """What each token may attend to: (1 or B,1,T,T) bool, True = use.
 
-    Every place sees itself, padded ones as well, so that no row of the softmax is empty.
+    Every position attends to itself, padded ones too, so that no row of the softmax is empty.
     """
     length = ids.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()[None, None]
@@ -156,7 +156,7 @@ def rotary_table(
 
 
 def rotate_halves(x: Tensor, table: Tensor) -> Tensor:
-    """Rotate feature i against feature i + d/2 by its position. x: (B,n,T,d), table: (2,T,d)."""
+    """Rotate features i and i + d/2 as pairs, by position. x: (B,n,T,d), table: (2,T,d)."""
     cosines, sines = table
     first, second = x.float().chunk(2, -1)
     turned = torch.cat([-second, first], -1)

@@ -15,10 +15,10 @@ CLIP_SPREAD = 0.02  # of CLIP's embeddings
 
 @torch.no_grad()
 def draw_weights(model: Gemma | ClipText | ClipVision, generator: torch.Generator) -> None:
-    """Draw all weights of an encoder, in the order of its modules; norms begin neutral.
+    """Draw all weights of an encoder, in the order of its modules; norms start neutral.
 
-    Gemma: one spread, its config's initializer_range, and a padding row of zeros. CLIP: by width
-    and depth, as its paper's authors do.
+    Gemma: one spread, its config's initializer_range, and a padding row of zeros. CLIP: spreads by
+    width and depth, as its authors do.
     """
     spreads = gemma_spreads(model) if isinstance(model, Gemma) else clip_spreads(model)
     for name, module in model.named_modules():
@@ -40,7 +40,7 @@ def draw_weights(model: Gemma | ClipText | ClipVision, generator: torch.Generato
 
 
 def draw(weight: Tensor, spread: float, generator: torch.Generator) -> None:
-    """Fill a weight with normal numbers of this standard deviation, drawn on the CPU."""
+    """Fill a weight with normal noise of this standard deviation, drawn on the CPU."""
     values = torch.randn(weight.shape, generator=generator, dtype=torch.float32, device="cpu")
     weight.copy_(values * spread)
 

@@ -1,8 +1,8 @@
 """Find, recognise and load text and vision encoders from folders or single files.
 
-A file is recognised by the names and shapes of its tensors. One that carries its configuration in
-the header (the bundled encoders, or ones trained like them) may have any size; all others must be
-the models the released PixWizard was trained with.
+A file is recognised by the names and shapes of its tensors. One with its configuration in the
+header (the bundled encoders, or ones trained like them) may have any size; all others must be the
+models the released PixWizard was trained with.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ ROOTS = {
 }
 OPTIONAL = ("initializer_range",)
 ACTIVATIONS = ("gelu_pytorch_tanh", "gelu", "quick_gelu")
-LARGEST = 1 << 19  # the largest number allowed in settings: a vocabulary of twice Gemma's
+LARGEST = 1 << 19  # the largest number allowed in settings: twice Gemma's vocabulary
 LARGEST_OF = {"num_hidden_layers": 1024}
 LEFT_OUT = ("lm_head.weight", "position_ids", "rotary_emb.inv_freq")  # computed, or never used
 
@@ -62,7 +62,7 @@ LEFT_OUT = ("lm_head.weight", "position_ids", "rotary_emb.inv_freq")  # computed
 @dataclass(frozen=True, slots=True)
 class Source:
     """A recognised encoder: its settings and weights. own: the settings came with the file. files:
-    those that the weights are in."""
+    those that hold the weights."""
 
     config: dict
     weights: Weights
@@ -74,7 +74,7 @@ class Source:
 def read_source(kind: str, path: str | Path) -> Source:
     """Recognise an encoder by its content. kind: "gemma", "clip_text" or "clip_vision".
 
-    Raises EncoderError that says what the file is, what is needed and where to get it.
+    Raises EncoderError saying what the file is, what is needed and where to get it.
     """
     files = weight_files(path)
     owner = {own_name(kind, name): (file, name) for file in files for name in file.shapes}
@@ -109,7 +109,7 @@ def read_source(kind: str, path: str | Path) -> Source:
 
 
 def projected(settings: dict, shapes: Mapping[str, tuple[int, ...]]) -> dict:
-    """An encoder's settings with the width of the picture's projection, when its file has one."""
+    """An encoder's settings with the width of the image projection, if its file has one."""
     shape = shapes.get("visual_projection.weight", ())
     return settings | ({"projection_dim": shape[0]} if len(shape) == 2 else {})
 
@@ -161,18 +161,18 @@ def mismatch(kind: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
 
 
 def layer_count(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """How many numbered layers the names contain."""
+    """Number of layers, from the numbers in the names."""
     found = (re.search(r"layers\.(\d+)\.", name) for name in shapes)
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
 
 def is_gemma_2(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Later Gemma generations have a norm on both sides of the feed-forward part."""
+    """Whether this is a later Gemma, which has a norm on both sides of the feed-forward part."""
     return any("pre_feedforward_layernorm" in name for name in shapes)
 
 
 def describe(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """A model in words, from its tensors' names and shapes."""
+    """Describe a model in words, from its tensors' names and shapes."""
     shapes = {name.removeprefix("model."): shape for name, shape in shapes.items()}
     embedding = shapes.get("embed_tokens.weight")
     if embedding:
@@ -205,7 +205,7 @@ def load_text_encoder(
 ) -> TextEncoder:
     """Load Gemma and CLIP text from folders or files.
 
-    Each tokenizer.json is looked for beside its weights unless its place is given. Raises
+    Each tokenizer.json is expected beside its weights unless its path is given. Raises
     EncoderError for wrong models, missing files and vocabularies that do not match.
     """
     parts: dict[str, Encoder] = {}

@@ -1,8 +1,9 @@
-"""Answers stored in the headers of the bundled encoders and autoencoder, to check whether the
+"""Reference outputs in the headers of the bundled encoders and autoencoder, to check that the
 layers they run on compute correctly.
 
-A wrong layer does not fail: it paints a wrong picture. So an exported bundle stores what one
-sentence and one picture give, and a host's layers are compared with that before anything loads.
+A wrong layer does not fail: it paints a wrong picture. An exported bundle therefore stores the
+outputs for one sentence and one picture, and a host's layers are compared with them before
+anything loads.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .vision import bicubic, normalise
 REFERENCE_KEY = "pixwizard.reference"
 SENTENCE = "Mark the red ball to the left of the cube, please."
 PICTURE_SIDE = 64  # px
-STORED = 64  # numbers of each output
+STORED = 64  # numbers stored of each output
 DIGITS = 7
 FILES = {  # in a bundle's folder, and what is stored of each
     TEXT_FILE: ("gemma",),

@@ -14,8 +14,8 @@ MOST_SHARDS = 1000
 
 
 def weight_files(path: str | Path) -> list[WeightFile]:
-    """The weight files of a model: the file itself, with its other parts if it is a shard, or a
-    folder's shards, safetensors preferred."""
+    """The weight files of a model: the file itself, with the other parts if it is a shard, or the
+    shards in a folder. Prefers safetensors. Raises EncoderError when there are none."""
     path = Path(path)
     if path.is_dir():
         paths = folder_files(path)
@@ -30,8 +30,7 @@ def weight_files(path: str | Path) -> list[WeightFile]:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """The files to read in a Hugging Face folder: the shards of its index, or else the weight
-    files."""
+    """The files to read in a Hugging Face folder: the shards in its index, or its weight files."""
     for kind, names in (("safetensors", "model*.safetensors"), ("bin", "pytorch_model*.bin")):
         for index in sorted(folder.glob(f"*.{kind}.index.json")):
             shards = shard_names(index)
@@ -48,7 +47,7 @@ def folder_files(folder: Path) -> list[Path]:
 
 
 def shards_of(file: Path) -> list[Path]:
-    """A shard and the others of its model beside it, or the file alone. Raises EncoderError when
+    """A shard and its model's other shards beside it, or the file alone. Raises EncoderError when
     some are missing."""
     shard = SHARD.search(file.name)
     count = int(shard[2]) if shard else 1
@@ -68,7 +67,8 @@ def shards_of(file: Path) -> list[Path]:
 
 
 def shard_names(index: Path) -> list[str]:
-    """Names of the files an index lists, all in its own folder. Raises EncoderError."""
+    """Names of the files that an index lists, all in its own folder. Raises EncoderError for an
+    index that is damaged or names other places."""
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         plain = all(name and Path(name).name == name and "\\" not in name for name in names)

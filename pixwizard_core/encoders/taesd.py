@@ -1,7 +1,7 @@
 """A tiny convolutional autoencoder in the TAESD layout (https://github.com/madebyollin/taesd).
 
-The layout is kept key for key because hosts recognise it: a file saved from an Autoencoder loads in
-ComfyUI's stock VAE loader. The raw network works on pictures in 0..1; `encode` and `decode` speak
+Every key of the layout is kept because hosts recognise it: a file saved from an Autoencoder loads
+in ComfyUI's stock VAE loader. The raw network works on pictures in 0..1; `encode` and `decode` use
 -1..1 like every LatentCoder.
 """
 
@@ -45,9 +45,10 @@ class Clamp(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Three convolutions beside a skip connection.
+    """Three convolutions and a skip connection.
 
-    The last convolution starts small, so that a fresh net is nearly its skips and trains at once.
+    The last convolution starts small, so that a new net is nearly the identity and trains well
+    from the start.
     """
 
     def __init__(self, inputs: int, outputs: int):
@@ -89,7 +90,7 @@ def decoder(latent_channels: int = 4) -> nn.Sequential:
     for _ in range(3):
         layers += [*blocks(3), nn.Upsample(scale_factor=2), conv3(WIDTH, WIDTH, bias=False)]
     picture = conv3(WIDTH, 3)
-    with torch.no_grad():  # a fresh decoder paints mid grey, not noise around black
+    with torch.no_grad():  # a new decoder paints mid-grey, not noise around black
         picture.weight.mul_(0.1)
         bias_of(picture).fill_(0.5)
     return nn.Sequential(*layers, *blocks(1), picture)
@@ -126,7 +127,7 @@ class Autoencoder(nn.Module):
 
 @torch.no_grad()
 def fold_normalisation(last: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
-    """Make `last` put out (y - mean) / std of what it put out before. mean, std: (channels,)."""
+    """Change `last` in place to output (y - mean) / std instead of y. mean, std: (channels,)."""
     if bool((std <= 0).any()):
         raise ValueError(f"standard deviations must be positive, got {std.tolist()}")
     mean, std = mean.to(last.weight), std.to(last.weight)
@@ -146,7 +147,7 @@ def save_autoencoder(model: Autoencoder, path: str | Path, notes: dict | None = 
     """Write a float16 file that a host's VAE loader reads. notes: JSON values for its header."""
     from safetensors.torch import save
 
-    scalars = ("vae_scale", "vae_shift")  # float32: rounding them would bend every latent
+    scalars = ("vae_scale", "vae_shift")  # float32: rounding them would shift every latent
     tensors = {
         name: value.detach()
         .to("cpu", torch.float32 if name in scalars else torch.float16)

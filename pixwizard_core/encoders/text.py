@@ -50,7 +50,7 @@ class Tokenizers:
 class TextEncoder(nn.Module):
     """Gemma and CLIP text with their tokenizers.
 
-    Neither method switches gradients off; training runs through `features`.
+    No method turns gradients off; training uses `features`.
     """
 
     def __init__(self, gemma: Gemma, clip: ClipText, tokenizers: Tokenizers):
@@ -74,7 +74,7 @@ class TextEncoder(nn.Module):
     def features(self, ids: Tensor, mask: Tensor, clip_ids: Tensor) -> TextFeatures:
         """Features of tokenised text; all three on the encoder's device. Differentiable.
 
-        CLIP's text is causal and read off at its first end token, so it needs no mask.
+        CLIP text is causal and read at its first end token, so it needs no mask.
         """
         return TextFeatures(self.gemma(ids, mask), mask.bool(), self.clip(clip_ids))
 

@@ -1,4 +1,4 @@
-"""The bundled encoders: their sizes, fresh ones for training, and their three files."""
+"""The bundled encoders: their sizes, untrained ones for training, and their three files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TINY_GEMMA = {
     "initializer_range": 0.06,  # about 1/sqrt(fan-in); Gemma's 0.02 suits wide layers
     **SPECIAL_IDS,
 }
-# eos_token_id must not be 2, which stands for "the largest id ends the text".
+# eos_token_id must not be 2, which means "the largest id ends the text".
 TINY_CLIP_TEXT = {
     "hidden_size": 96,
     "intermediate_size": 384,
@@ -59,14 +59,14 @@ TINY_CLIP_VISION = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "image_size": 336,
-    "patch_size": 28,  # 144 tokens: a quarter of CLIP-L's, for a CPU's sake
+    "patch_size": 28,  # 144 tokens: a quarter of CLIP-L's, to be fast on a CPU
     "num_channels": 3,
     "hidden_act": "quick_gelu",
 }
 
 
 def load_tokenizer_only(folder: str | Path = BUNDLE) -> Tokenizers:
-    """The bundled tokenizer in both its roles, without any weights."""
+    """The bundled tokenizer in both roles, without any weights."""
     tokenizer = load_tokenizer(folder)
     return Tokenizers(tokenizer, tokenizer, TINY_CLIP_TEXT["max_position_embeddings"])
 
@@ -78,7 +78,7 @@ def build_tiny_encoders(
     tokenizers = load_tokenizer_only(tokenizer)
     words = {"vocab_size": tokenizers.gemma.size}
     generator = torch.Generator().manual_seed(seed)
-    # Through "meta", since layers made on the CPU draw from the global generator.
+    # Built on "meta": layers built on the CPU would draw from the global generator.
     meta: dict[str, Any] = {"device": "meta", "dtype": torch.float32}
     gemma = fresh(Gemma(config_from(GemmaConfig, {**TINY_GEMMA, **words}), **meta), generator)
     clip_text = fresh(
@@ -93,7 +93,7 @@ def build_tiny_encoders(
 
 
 def fresh(model: AnyEncoder, generator: torch.Generator) -> AnyEncoder:
-    """An encoder built on "meta", untrained, on the CPU."""
+    """Move an encoder from "meta" to the CPU, with untrained weights from the generator."""
     model = model.to_empty(device="cpu")
     draw_weights(model, generator)
     return model
@@ -111,8 +111,8 @@ def spread_positions(clip_vision: ClipVision, strength: float = 0.3) -> None:
 def save_encoders(text: TextEncoder, vision: VisionEncoder, folder: str | Path) -> None:
     """Write text.safetensors (Gemma) and clip.safetensors (CLIP text and vision), float16.
 
-    Names are Hugging Face's and the configurations stand in the headers, so a host can read them.
-    The tokenizer is not written: it never changes with the weights.
+    Names are Hugging Face's and the configurations are in the headers, so a host can read them. The
+    tokenizer is not written: it never changes with the weights.
     """
     from safetensors.torch import save
 
@@ -132,7 +132,7 @@ def save_encoders(text: TextEncoder, vision: VisionEncoder, folder: str | Path) 
 
 
 def tiny_config(kind: str, model: Encoder) -> dict[str, object]:
-    """The settings a model of ours was built with, read back from it."""
+    """The settings that one of our models was built with, read from the model."""
     tiny = {"gemma": TINY_GEMMA, "clip_text": TINY_CLIP_TEXT, "clip_vision": TINY_CLIP_VISION}
     return {**tiny[kind], **{k: v for k, v in asdict(model.config).items() if k in OFFICIAL[kind]}}
 

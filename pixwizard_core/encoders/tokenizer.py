@@ -19,10 +19,10 @@ from ..errors import EncoderError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-MAX_TOKENS = 256  # of an instruction, begin token included; what lies beyond is cut off
+MAX_TOKENS = 256  # of an instruction, begin token included; the rest is cut off
 PAD_MULTIPLE = 8
 
-# CLIP's splitting rule, used when only vocab.json and merges.txt are at hand.
+# CLIP's splitting rule, used when there are only vocab.json and merges.txt.
 CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
@@ -40,7 +40,7 @@ CLIP_TOKENS = SpecialTokens("<|endoftext|>", "<|startoftext|>", "<|endoftext|>")
 
 
 class TextTokenizer:
-    """Sentences to ids with the special tokens' ids beside."""
+    """Convert sentences to ids; also holds the ids of the special tokens."""
 
     def __init__(self, tokenizer: Tokenizer, tokens: SpecialTokens, name: str = "tokenizer"):
         """Raises EncoderError when the vocabulary lacks one of the special tokens."""
@@ -95,7 +95,7 @@ def clip_batch(
 
 
 def padded(rows: list[list[int]], length: int, pad: int) -> tuple[Tensor, Tensor]:
-    """Rows of ids as one tensor, and a bool mask of what is not padding: (len(rows),length)."""
+    """Rows of ids as one tensor (len(rows),length), and a bool mask of it, False on padding."""
     ids = torch.full((len(rows), length), pad, dtype=torch.long, device="cpu")
     mask = torch.zeros(len(rows), length, dtype=torch.bool, device="cpu")
     for index, row in enumerate(rows):
@@ -105,9 +105,9 @@ def padded(rows: list[list[int]], length: int, pad: int) -> tuple[Tensor, Tensor
 
 
 def load_tokenizer(path: str | Path, tokens: SpecialTokens = GEMMA_TOKENS) -> TextTokenizer:
-    """Read tokenizer.json from its path or folder; for CLIP, vocab.json + merges.txt serve too.
+    """Read tokenizer.json from its path or folder; for CLIP, vocab.json + merges.txt also work.
 
-    Raises EncoderError for a missing, damaged or foreign file.
+    Raises EncoderError for a missing or damaged file, or one of another model.
     """
     from tokenizers import Tokenizer
 
@@ -128,7 +128,7 @@ def load_tokenizer(path: str | Path, tokens: SpecialTokens = GEMMA_TOKENS) -> Te
         text = file.read_text(encoding="utf-8")
         try:
             tokenizer = Tokenizer.from_str(text)
-        except Exception:  # before 0.20 the library read merges in the older spelling only
+        except Exception:  # before 0.20 the library read only the older form of merges
             tokenizer = Tokenizer.from_str(with_joined_merges(text))
     except Exception as problem:  # the library raises bare Exception for whatever it cannot read
         raise EncoderError(f"{file.name}: not a readable tokenizer file ({problem})") from problem
@@ -136,8 +136,8 @@ def load_tokenizer(path: str | Path, tokens: SpecialTokens = GEMMA_TOKENS) -> Te
 
 
 def with_joined_merges(text: str) -> str:
-    """A tokenizer.json whose merges are spelt "a b", as all versions of the library read it, for
-    ["a", "b"]."""
+    """Rewrite the merges of a tokenizer.json from ["a", "b"] to "a b", which all versions of the
+    library read."""
     content = json.loads(text)
     merges = content["model"]["merges"]
     if any(" " in part for pair in merges if isinstance(pair, list) for part in pair):

@@ -17,7 +17,7 @@ from ..weights.published import VAE_WANTED
 from ..weights.weightfile import WeightFile, open_weights
 from .taesd import LATENT_SCALE, Autoencoder, autoencoder_from
 
-# diffusers' AutoencoderKL as SDXL has it.
+# SDXL's settings of diffusers' AutoencoderKL.
 SDXL_VAE = {
     "in_channels": 3,
     "out_channels": 3,
@@ -31,8 +31,8 @@ SDXL_VAE = {
     "sample_size": 1024,
     "scaling_factor": LATENT_SCALE,
 }
-# Weights that tell the VAE of Stable Diffusion 1, 2 or XL from others, by diffusers' names as well
-# as by the original ones.
+# Weights that distinguish the VAE of Stable Diffusion 1, 2 or XL from others, by diffusers' names
+# and by the original ones.
 SD_VAE_MARKS = {
     "encoder.conv_in.weight": (128, 3, 3, 3),
     "quant_conv.weight": (8, 8, 1, 1),
@@ -42,8 +42,8 @@ XL = re.compile(r"sd[-_ ]?xl|(?<![a-z])xl(?![a-z])", re.IGNORECASE)
 
 
 class LatentCoder(Protocol):
-    """The border between pictures and the model's latent space. Those here raise EncoderError when
-    the autoencoder gives numbers that are not finite."""
+    """Converts between pictures and the model's latent space. The implementations here raise
+    EncoderError when the autoencoder's output is not finite."""
 
     def encode(self, pixels: Tensor) -> Tensor:
         """pixels (B,3,H,W) in -1..1, sides multiples of 8 → latent (B,4,H/8,W/8)."""
@@ -62,7 +62,7 @@ class TaesdCoder:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the layers compute in."""
+        """The dtype that the layers compute in."""
         return next(self.model.taesd_encoder.parameters()).dtype
 
     def encode(self, pixels: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class TaesdCoder:
 class DiffusersCoder:
     """diffusers' AutoencoderKL. posterior: None takes the mode, a generator draws a sample.
 
-    The reference draws; the mode makes a result depend on the picture and the run's seed alone.
+    The reference draws; with the mode a result depends only on the picture and the run's seed.
     """
 
     vae: Any
@@ -137,11 +137,11 @@ def _coder_of(weights: WeightFile, *, device, dtype, posterior) -> LatentCoder:
 
 
 def sd_vae_family(file: WeightFile) -> str | None:
-    """Whose VAE it is: "SDXL", "Stable Diffusion 1 or 2", or "unknown" where nothing tells these
-    two apart; None for any other model.
+    """The model that a VAE belongs to: "SDXL", "Stable Diffusion 1 or 2", or "unknown" when these
+    two cannot be told apart; None for any other model.
 
-    Only how latents are scaled differs between them. So the config.json beside the file decides,
-    else what its header or its name says.
+    They differ only in the scale of latents. The config.json beside the file decides, else its
+    header or its name.
     """
     shapes = {name.removeprefix("first_stage_model."): s for name, s in file.shapes.items()}
     # Older files keep a 1×1 convolution as a matrix.
@@ -157,8 +157,8 @@ def sd_vae_family(file: WeightFile) -> str | None:
 
 
 def _vae_folder(file: Path) -> str:
-    """The name of the folder of one VAE, in the hub's cache that of its repository; "" where the
-    folder may hold others too."""
+    """The folder's name if the folder belongs to one VAE (in the hub's cache, its repository's
+    name); "" if it may hold others too."""
     folder = file.parent
     if folder.parent.name == "snapshots":
         folder = folder.parent.parent
@@ -192,7 +192,7 @@ def sdxl_vae(tensors: dict[str, Tensor], name: str) -> Any:
             f"{name} is not a 4-channel Stable Diffusion VAE ({found}). {VAE_WANTED}"
         )
     try:
-        # Optional, and PyTorch-style lazy exports: neither is there for a type checker.
+        # Optional, with lazy exports, so a type checker finds neither.
         from diffusers import (  # pyright: ignore[reportMissingImports]
             AutoencoderKL,  # pyright: ignore[reportPrivateImportUsage]
         )

@@ -18,7 +18,8 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def preprocess(pixels: Tensor, size: int = CLIP_SIDE) -> Tensor:
-    """CLIP input as the released model saw it: squashed to a square, bicubic, not antialiased.
+    """CLIP input as in the released model's training: stretched to a square by bicubic resizing
+    without antialiasing.
 
     pixels: (B,3,H,W) float in -1..1. Returns (B,3,size,size), normalised by CLIP's mean and spread.
     """
@@ -34,7 +35,7 @@ def normalise(image_01: Tensor) -> Tensor:
 
 @cache
 def resizer() -> Callable[[Tensor, int], Tensor]:
-    """kornia's resize where kornia is installed, else the torch call it stands for."""
+    """kornia's resize if kornia is installed, else the equivalent torch call."""
     try:
         from kornia.geometry.transform import resize
     except ImportError:
@@ -55,7 +56,7 @@ def bicubic(pixels: Tensor, size: int) -> Tensor:
 
 
 class VisionEncoder(nn.Module):
-    """CLIP vision that takes pictures as they are and yields patch tokens."""
+    """CLIP vision: pictures of any size to patch tokens."""
 
     def __init__(self, model: ClipVision):
         super().__init__()
@@ -69,9 +70,9 @@ class VisionEncoder(nn.Module):
     def encode(self, pixels: Tensor) -> Tensor:
         """pixels (B,3,H,W) in -1..1 → tokens (B,N,width); 576 for 336 px and 14 px patches.
 
-        The last layer's states without the class token and without the closing LayerNorm.
-        Differentiable; wrap it in torch.no_grad() where that is not wanted. Raises EncoderError
-        when they are not finite.
+        The last layer's states without the class token and before the final LayerNorm.
+        Differentiable; wrap it in torch.no_grad() if you do not need gradients. Raises EncoderError
+        when the tokens are not finite.
         """
         values = preprocess(pixels.float(), self.model.config.image_size)
         computed = next(self.model.parameters()).dtype
@@ -84,8 +85,8 @@ class VisionEncoder(nn.Module):
 def sinusoid_positions(side: int, width: int) -> Tensor:
     """Row and column sinusoids of a side x side grid, (side*side, width), each value in -1..1.
 
-    A start for learned positions: image tokens meet their keys without rotation, so a fresh encoder
-    must tell places apart by itself. width: a multiple of 4.
+    Initialises learned positions: image tokens have no rotary positions, so a new encoder must
+    encode positions itself. width: a multiple of 4.
     """
     if width % 4:
         raise ValueError(f"width must be a multiple of 4, got {width}")
