@@ -51,7 +51,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Options of who does the work; none of them changes a result."""
+    """Add options for the engine; none of them changes a result."""
     work = parser.add_argument_group("who does it")
     work.add_argument("--engine", default="local", choices=("local", "ray"))
     work.add_argument("--workers", type=int, help="default: one per GPU, or per core up to 4")
@@ -66,7 +66,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 
 def batch(arguments: argparse.Namespace) -> int:
-    """Do what is left to do, and say what failed."""
+    """Process what is left, and report what failed. Returns the exit status."""
     from ..files.left_out import LeftOut
     from ..fleet.plan import identify
     from ..fleet.runner import collect
@@ -151,7 +151,7 @@ def _check_counts(arguments: argparse.Namespace) -> None:
 
 
 def carry_out(arguments: argparse.Namespace, job, items, failures, left_out=()):
-    """Run the job with the engine asked for; the runner's Report."""
+    """Run the job with the chosen engine. Returns the runner's Report."""
     from ..fleet.runner import run_fleet
 
     workers = arguments.workers or default_workers(arguments.device)
@@ -178,7 +178,7 @@ def default_workers(device: str) -> int:
 
 
 def engine_of(arguments: argparse.Namespace, workers: int):
-    """A function from job and chains to records."""
+    """The chosen engine: a function from job and chains to records."""
     retries = max(0, arguments.retries)
     if arguments.engine == "local":
         if arguments.ray_address is not None or arguments.object_store_mb is not None:
@@ -206,7 +206,7 @@ def shard_of(text: str) -> tuple[int, int]:
 
 
 def finish(report) -> int:
-    """Print what a run did; the exit status."""
+    """Print what a run did. Returns the exit status."""
     counts = f"{report.done} done, {report.skipped} done before, {len(report.failures)} failed"
     beside = " and index.parquet" if report.parquet else ""
     print(f"{counts}; the list is {report.index}{beside}")

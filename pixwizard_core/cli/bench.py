@@ -52,7 +52,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    """Measure, print a table, and write the same as JSON when asked."""
+    """Measure, print a table, and write it as JSON if asked."""
     from ..bench.machine import load, machine, told
     from ..files.data_files import write_json
 
@@ -67,7 +67,7 @@ def bench(arguments: argparse.Namespace) -> int:
 
 
 def _steps(arguments: argparse.Namespace) -> dict:
-    """Time and memory of a guided step: in the reference's order of work, and in ours."""
+    """Time and memory of a guided step, in the reference's order of operations and in ours."""
     from ..bench.steps import compare
 
     model = _model(arguments)
@@ -93,7 +93,7 @@ def _steps(arguments: argparse.Namespace) -> dict:
 
 
 def _model(arguments: argparse.Namespace):
-    """A random model of the asked shape, type and place."""
+    """A random model of the requested shape, dtype and device."""
     import torch
 
     from ..bench.steps import CPU_CONFIG, random_model
@@ -113,7 +113,7 @@ def _model(arguments: argparse.Namespace):
 
 
 def _kernels(arguments: argparse.Namespace) -> dict:
-    """One evaluation by attention kernel, and compiled."""
+    """Time of one evaluation with each attention kernel, and compiled."""
     from ..bench.kernels import compare, table
 
     peak, found = compare(

@@ -28,9 +28,10 @@ EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line; returns the exit status. A user's mistake is one line on stderr.
+    """Run one command line. Returns the exit status. A user's mistake prints one line on stderr.
 
-    No console, closed pipe or full disk behind stdout ends the work; the last is told at the end.
+    A missing console, a closed pipe or a full disk behind stdout does not stop the work; a full
+    disk is reported at the end.
     """
     with patient_output() as out:
         status = _carried_out(argv)

@@ -104,7 +104,7 @@ def add_data(commands) -> None:
 
 
 def add_measure_options(parser) -> None:
-    """What measures of pictures need."""
+    """Add the options that measures of pictures need."""
     parser.add_argument(
         "--weights", type=Path, metavar="DIR",
         help="weight files of networks that measure (list: pixwizard evaluate weights)",
@@ -129,7 +129,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.pair is not None:
         given["pair"] = tuple(arguments.pair)
     if arguments.root is None:
-        given.pop("count", None)  # it has been written so
+        given.pop("count", None)  # the files were written with this count
     names = arguments.metrics.split(",") if arguments.metrics else None
     plan = SetPlan(
         arguments.data, _root(arguments),
@@ -146,7 +146,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def run_set(arguments: argparse.Namespace, plan, job):
-    """Evaluate one dataset with the engine asked for, showing how far it is."""
+    """Evaluate one dataset with the chosen engine, showing progress."""
     from ..evaluation.evaluate_set import evaluate_set
 
     def tell(tasks) -> None:
@@ -165,7 +165,7 @@ def run_set(arguments: argparse.Namespace, plan, job):
 
 
 def _when_called(bars: ExitStack, label: str):
-    """A callback whose line or bar begins with its first call, so that bars do not overlap."""
+    """A callback that starts its line or bar on the first call, so that bars do not overlap."""
     begun: list = []
 
     def advance(done: int, total: int, failed: int = 0) -> None:
@@ -177,7 +177,7 @@ def _when_called(bars: ExitStack, label: str):
 
 
 def _refuse_unused(arguments: argparse.Namespace) -> None:
-    """Raises PixWizardError for an option that the dataset does not use."""
+    """Raise PixWizardError for an option that the dataset does not use."""
     for name, users in USED_BY.items():
         if getattr(arguments, name) is not None and arguments.data not in users:
             raise PixWizardError(
@@ -209,7 +209,7 @@ def _root(arguments: argparse.Namespace) -> Path:
 
 
 def _show(arguments: argparse.Namespace, plan, job, result) -> None:
-    """Print the table with its protocol and write it, and the same as JSON, beside the index."""
+    """Print the table with its protocol, and write both as text and JSON beside the index."""
     from ..evaluation.protocol_lines import protocol_lines
     from ..evaluation.tables import table
     from ..files.data_files import write_json
@@ -240,7 +240,7 @@ def _show(arguments: argparse.Namespace, plan, job, result) -> None:
 
 
 def finite(rows: list[dict]) -> list[dict]:
-    """Rows for JSON, which knows no NaN."""
+    """Rows for JSON, which has no NaN."""
 
     def clean(value):
         return None if isinstance(value, float) and math.isnan(value) else value

@@ -24,7 +24,7 @@ def add_embedding(commands) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Print the separation, and write places and plots where asked."""
+    """Print the separation, and write coordinates and plots if asked."""
     from ..evaluation import task_embedding as study
     from ..files.data_files import write_json
     from ..tasks import TASKS, find_task

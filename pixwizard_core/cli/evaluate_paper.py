@@ -1,4 +1,4 @@
-"""pixwizard evaluate paper: every number of the paper's tables, by one command."""
+"""pixwizard evaluate paper: every number of the paper's tables with one command."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _told(line: str) -> None:
 
 
 def _ablated(job, name: str | None):
-    """The job with a part switched off. Raises PixWizardError where --tokens contradicts."""
+    """The job with a part switched off. Raises PixWizardError when --tokens contradicts it."""
     from ..evaluation.ablations import ABLATIONS
 
     if name is None:
@@ -129,7 +129,7 @@ def _wordings(arguments: argparse.Namespace, job, results) -> list[str]:
 
 
 def _head(arguments: argparse.Namespace, job, results) -> str:
-    """Which model, which settings, how many cells."""
+    """The table's head: model, settings and number of cells."""
     from ..evaluation.ablations import ABLATIONS, RETRAINED
     from ..evaluation.paper import MEASURED
 

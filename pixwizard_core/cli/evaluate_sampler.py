@@ -36,7 +36,7 @@ def add_sampler(commands: Any) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Print the scores by way of sampling and task, and write them where asked."""
+    """Print the scores by variation and task, and write them if asked."""
     from ..bench.machine import load, machine, told
     from ..evaluation import sampler_study
     from ..evaluation.score_report import tasks_of
@@ -59,7 +59,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     with progress("sampling", "task") as advance:
         for rows in sampler_study.study(bundle, plan, tasks, kinds, advance):
             found += rows
-            if arguments.json:  # hours of work: what there is so far
+            if arguments.json:  # a run takes hours, so save the results so far
                 _write(arguments.json, facts, found)
     print(sampler_study.study_table(found))
     facts["load_after"] = load()

@@ -1,4 +1,4 @@
-"""pixwizard evaluate weights: the weight files that measures need, and which are there."""
+"""pixwizard evaluate weights: the weight files that measures need, and which are present."""
 
 from __future__ import annotations
 

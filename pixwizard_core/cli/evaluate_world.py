@@ -57,7 +57,7 @@ def add_world(commands) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Score, print the tables, and write them where asked."""
+    """Score, print the tables, and write them if asked."""
     from ..evaluation.score_report import goal_table, table, tasks_of, wording_line
     from ..evaluation.scoring import score_world
     from ..files.picture_files import replace_file
@@ -95,7 +95,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _about(bundle, plan) -> dict:
-    """What scores depend on, besides the task."""
+    """Everything that scores depend on besides the task."""
     import hashlib
 
     weights = hashlib.sha256()
@@ -115,7 +115,7 @@ def _about(bundle, plan) -> dict:
 
 
 def _scored(folder: Path | None, about: dict) -> dict:
-    """Tasks that a folder has scores of, made in the same way by the same weights."""
+    """Scores in a folder by task, from the same settings and the same weights."""
     from ..errors import PixWizardError
     from ..evaluation.score_report import from_json
     from ..json_text import read_json, read_text

@@ -1,4 +1,4 @@
-"""pixwizard get: fetch the files of the released model, or list which are there."""
+"""pixwizard get: fetch the released model's files, or list which are present."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXIT_MISSING = 1
 
 
 def add_get(commands) -> None:
-    """The sub-command and its options."""
+    """Add `pixwizard get` to the subparsers."""
     parser = commands.add_parser(
         "get",
         help=TEXT,
@@ -48,7 +48,7 @@ def add_get(commands) -> None:
 
 
 def get(arguments: argparse.Namespace) -> int:
-    """Fetch or list; 0 when every part is there in the end, else 1."""
+    """Fetch or list. Returns 0 if every part is present at the end, else 1."""
     from ..get.parts import get_parts, repositories_from
     from ..released.checklist import lines_of, missing, survey
     from ..released.places import model_folders, models_folder

@@ -1,4 +1,4 @@
-"""Options that name a model, for every command that runs one."""
+"""Options that select a model, for every command that runs one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DTYPES = ("bfloat16", "float16", "float32")
 
 
 def add_model_options(parser: argparse.ArgumentParser):
-    """Which model, and where it runs; the group of these options."""
+    """Add options for the model and its device. Returns their group."""
     models = parser.add_argument_group("models (default: the bundled small one)")
     models.add_argument("--bundle", type=Path, help="folder of another small model")
     models.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
@@ -21,7 +21,7 @@ def add_model_options(parser: argparse.ArgumentParser):
 
 
 def add_released_options(models) -> None:
-    """The four parts of the released model."""
+    """Add options for the four parts of the released model."""
     models.add_argument("--model", type=Path, help="released folder, .pth or .safetensors")
     models.add_argument("--gemma", type=Path, help="gemma-2b folder or file")
     models.add_argument("--clip", type=Path, help="clip-vit-large-patch14-336 folder or file")
@@ -46,7 +46,7 @@ def usable_device(name: str):
 
 
 def load_small(folder: Path | None, device: str):
-    """The bundled model, or one laid out like it."""
+    """Load the bundled model, or one in a folder of the same layout."""
     from ..bundle import load_tiny
 
     place = usable_device(device)
@@ -54,7 +54,7 @@ def load_small(folder: Path | None, device: str):
 
 
 def released_parts(arguments: argparse.Namespace) -> list[Path]:
-    """The four parts of the released model, or nothing for a small one. Raises PixWizardError when
+    """The four parts of the released model, or none for a small one. Raises PixWizardError when
     only some are given."""
     from ..bundle import require_all_parts
 
@@ -70,7 +70,7 @@ def released_parts(arguments: argparse.Namespace) -> list[Path]:
 
 
 def load_asked(arguments: argparse.Namespace):
-    """The pipeline.Bundle that add_model_options() asks for."""
+    """Load the pipeline.Bundle that the options of add_model_options() select."""
     import torch
 
     from ..bundle import load_released

@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-SECONDS_PER_LINE = 10.0  # where a bar cannot be drawn
+SECONDS_PER_LINE = 10.0  # when a bar cannot be drawn
 
 
 class OnProgress(Protocol):
-    """Called as work goes on: what is done and what failed, of a total; 0 where it is not known."""
+    """Called during work with the counts done and failed, and the total, 0 if unknown."""
 
     def __call__(self, done: int, total: int, failed: int = 0) -> None: ...
 
 
 @contextmanager
 def progress(label: str, unit: str = "step") -> Iterator[OnProgress]:
-    """A callback that shows on stderr how far the work is, how fast it goes and how long it takes:
-    a bar with tqdm on a terminal, else a line now and then."""
+    """Yield a callback that shows progress, speed and remaining time on stderr: a bar with tqdm on
+    a terminal, else a line now and then."""
     try:
         from tqdm import tqdm
     except ImportError:

@@ -39,7 +39,7 @@ def add_demo_options(parser: argparse.ArgumentParser) -> None:
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Run the demonstration and print its scores and where the files are."""
+    """Run the demonstration; print its scores and the paths of its files."""
     from ..demo.show import show
 
     bundle = load_small(arguments.bundle, arguments.device)
@@ -77,7 +77,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def let_pixels(arguments: argparse.Namespace) -> None:
-    """Take --max-pixels for this process. Raises PixWizardError for a wrong number."""
+    """Apply --max-pixels to this process. Raises PixWizardError for an invalid number."""
     from ..files.picture_files import allow_pixels
 
     if arguments.max_pixels is None:
@@ -88,7 +88,7 @@ def let_pixels(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do the task on each picture, write what it decodes to, and print the files."""
+    """Run the task on each picture, write the decoded results, and print the files."""
     if arguments.tasks:
         print("\n".join(task_lines(model_files(arguments).taught)))
         return 0
@@ -135,12 +135,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _canvas_report(canvas) -> dict[str, object]:
-    """The size that the model worked at, in px, for the report."""
+    """The size that the model worked at, in px, as entries of the report."""
     return {"centre": canvas.centre, "size": list(canvas.model), "fit": canvas.fit}
 
 
 def _add_loras(arguments: argparse.Namespace, bundle) -> dict[str, list[str]]:
-    """Add the LoRA files to the model; what the report says of them."""
+    """Add the LoRA files to the model. Returns their entries of the report."""
     from ..weights.lora import add_adapters, shapes_of
     from ..weights.lora_read import read_adapters
 
@@ -174,7 +174,7 @@ def _sentence(arguments: argparse.Namespace, taught: Taught) -> str:
 
 
 def _pictures(arguments: argparse.Namespace) -> list[tuple[str, Tensor]]:
-    """(name for the files, picture) of all inputs; equal names get a number. None for text to
+    """(name for the files, picture) of all inputs; equal names get a number. Empty for text to
     image, which needs no picture."""
     from ..files.picture_files import open_picture
 
@@ -182,7 +182,7 @@ def _pictures(arguments: argparse.Namespace) -> list[tuple[str, Tensor]]:
     if not arguments.pictures:
         if arguments.task != TEXT_TO_IMAGE:
             raise CanvasError(f"give at least one picture (only --task {TEXT_TO_IMAGE} needs none)")
-        _size(arguments.size or "1x1")  # a wrong one is said before anything is loaded
+        _size(arguments.size or "1x1")  # refuse an invalid size before loading anything
         return []
     named, used = [], set()
     for number, path in enumerate(arguments.pictures):
@@ -196,7 +196,7 @@ def _pictures(arguments: argparse.Namespace) -> list[tuple[str, Tensor]]:
 
 
 def _blank(arguments: argparse.Namespace, centres: Sequence[int]) -> tuple[str, Tensor]:
-    """(name, picture) to make from words alone."""
+    """(name, blank picture) for painting from words alone."""
     import torch
 
     from ..canvas import blank_size
@@ -206,7 +206,7 @@ def _blank(arguments: argparse.Namespace, centres: Sequence[int]) -> tuple[str, 
 
 
 def _refuse_many(path: Path) -> None:
-    """Raise CanvasError for a folder or film, and say when a picture has further frames."""
+    """Raise CanvasError for a folder or film, and warn when a picture has more than one frame."""
     from ..files.film_pages import page_count
     from ..files.kinds import PAGED, ending, is_film
 

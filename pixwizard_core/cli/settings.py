@@ -1,4 +1,4 @@
-"""Options of how pictures are sampled, which run, batch and evaluate share."""
+"""Sampling options shared by run, batch and evaluate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHANNELS = {"first-3": False, "all": True}
 
 
 def add_setting_options(parser: argparse.ArgumentParser) -> None:
-    """Where results go and how they are sampled."""
+    """Add options for the output and for sampling."""
     how = parser.add_argument_group("how")
     how.add_argument("--out", type=Path, default=Path("pixwizard_out"), help="folder to write")
     how.add_argument(
@@ -34,7 +34,7 @@ def add_setting_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sampling_options(how) -> None:
-    """Settings of the sampler and the canvas."""
+    """Add settings of the sampler and the canvas."""
     add_preset_options(how)
     how.add_argument("--solver", help="euler, midpoint, heun, rk4 or dopri5")
     how.add_argument("--shift", type=float, help="time shift; 1 is none")
@@ -54,7 +54,7 @@ def add_sampling_options(how) -> None:
 
 
 def add_preset_options(how) -> None:
-    """The settings that every command has that runs a model on given tasks."""
+    """Add the settings shared by every command that runs a model on given tasks."""
     how.add_argument(
         "--preset", metavar="NAME",
         help=f"{', '.join(PRESET_CHOICES)} (default auto: the model's own for the task); what "
@@ -67,7 +67,7 @@ def add_preset_options(how) -> None:
 
 
 def add_depth_options(group, range_help: str) -> None:
-    """How painted depth is read."""
+    """Add options for reading painted depth."""
     group.add_argument(
         "--near", choices=NEAR_CHOICES,
         help="depth: shade of near things in the answer (default white); auto looks at the picture",
@@ -78,15 +78,14 @@ def add_depth_options(group, range_help: str) -> None:
 
 
 def near_of(arguments: argparse.Namespace) -> str:
-    """--near, or the default of all ways of reading depth."""
+    """--near, or the default polarity."""
     from ..decode.polarity import DEFAULT_NEAR
 
     return arguments.near or DEFAULT_NEAR
 
 
 def range_of(arguments: argparse.Namespace) -> tuple[float, float] | None:
-    """--range in metres, if it was given. Raises PixWizardError unless the first is below the
-    second and none below 0."""
+    """--range in metres, if given. Raises PixWizardError unless 0 <= first < second."""
     if arguments.range is None:
         return None
     near, far = arguments.range
@@ -96,7 +95,7 @@ def range_of(arguments: argparse.Namespace) -> tuple[float, float] | None:
 
 
 def centre_argument(text: str) -> int | None:
-    """--centre for argparse: None for auto, else the side in px."""
+    """Parse --centre for argparse: None for auto, else the side in px."""
     from ..canvas import bucket_table
 
     if text == AUTO:
@@ -111,27 +110,27 @@ def centre_argument(text: str) -> int | None:
 
 
 def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Fields of SampleSettings that the command line sets by themselves."""
+    """Fields of SampleSettings that the command line sets directly."""
     given = {name: getattr(arguments, name, None) for name in SETTINGS}
     given["all_channels"] = CHANNELS.get(arguments.channels)
     return {name: value for name, value in given.items() if value is not None}
 
 
 def chosen_settings(arguments: argparse.Namespace, own):
-    """The preset's settings, with what else the command line says. own: SampleSettings that the
-    model has for the task. Raises SamplingError for an unknown preset or a wrong value."""
+    """The preset's settings with the command line's changes. own: the model's SampleSettings for
+    the task. Raises SamplingError for an unknown preset or an invalid value."""
     from ..presets import with_preset
 
     return replace(with_preset(own, arguments.preset or AUTO), **given_settings(arguments))
 
 
 def settings_report(settings) -> dict[str, Any]:
-    """SampleSettings that were used, for a report, by the names of the options."""
+    """The SampleSettings used, for a report, by the names of the options."""
     return {"settings": {name: getattr(settings, name) for name in (*SETTINGS, "all_channels")}}
 
 
 def tell_settings(arguments: argparse.Namespace) -> None:
-    """Say on stderr what a preset sets, and which options come before it."""
+    """Print to stderr what a preset sets, and which options override it."""
     from ..presets import find_preset, misses
 
     if arguments.preset is None:

@@ -61,7 +61,7 @@ def add_train(commands) -> None:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train, with a line of progress now and then, and say what was written."""
+    """Train, printing progress now and then, and print what was written."""
     return _train_lora(arguments) if arguments.lora else _train_bundle(arguments)
 
 
@@ -88,7 +88,7 @@ def _train_bundle(arguments: argparse.Namespace) -> int:
 
 
 def _changes(arguments: argparse.Namespace) -> dict:
-    """What the command line says otherwise than the settings file."""
+    """The command line's changes to the settings file."""
 
     def given(*names: str) -> dict:
         values = {name: getattr(arguments, name) for name in names}

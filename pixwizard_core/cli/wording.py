@@ -10,7 +10,7 @@ from ..taught import Taught, released
 
 
 def add_phrasing_option(group) -> None:
-    """--phrasing, for each command that words a task."""
+    """Add --phrasing, for each command that words a task."""
     group.add_argument(
         "--phrasing", metavar="P", default="",
         help=f"{TRAINED} (default: as the model was asked in training), a number, or {SEED_MARK}N",
@@ -18,7 +18,7 @@ def add_phrasing_option(group) -> None:
 
 
 def warn_of_untaught(taught: Taught, tasks: Iterable[str]) -> list[str]:
-    """Say on stderr which of these tasks the model was not taught; the same lines."""
+    """Warn on stderr of tasks that the model was not taught. Returns the same lines."""
     lines = [note for task in dict.fromkeys(tasks) if (note := not_taught(task, taught))]
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)
@@ -26,8 +26,8 @@ def warn_of_untaught(taught: Taught, tasks: Iterable[str]) -> list[str]:
 
 
 def wordings_of(tasks: Iterable[str], taught: Taught, phrasing: str) -> dict[str, str]:
-    """How each of these tasks is asked: the sentence with its {fields}, or that a seed picks
-    it. Rows of a list may say otherwise of themselves."""
+    """How each of these tasks is asked: the sentence with its {fields}, or a note that a seed picks
+    it. Rows of a list may override it."""
     chosen = read_phrasing(phrasing or TRAINED)
     number = chosen.get("phrasing", TRAINED)
 
@@ -40,8 +40,8 @@ def wordings_of(tasks: Iterable[str], taught: Taught, phrasing: str) -> dict[str
 
 
 def task_lines(taught: Taught) -> list[str]:
-    """The tasks with their fields; under each its trained forms, and what `trained` sends to a
-    model where that is none of them."""
+    """The tasks with their fields; under each its trained forms, and what `trained` sends to the
+    model if that is none of them."""
     lines = []
     for task in TASKS.values():
         fields = " ".join(f"--{name}" for name in task.fields)

@@ -3,10 +3,9 @@
     python -m pixwizard_core.training.autoencoder --minutes 5 --device cuda --out DIR
 
 writes DIR/vae.safetensors (float16, statistics in its header), DIR/train_vae.json (settings,
-progress, PSNR per picture kind) and DIR/checkpoint.pt, from which the same command goes on when it
-was stopped. `--start FILE` goes on from a finished autoencoder, and `--photographs 0.3` takes that
-share of the pictures from the photographs of world/photographs.csv (pip install scikit-image
-matplotlib).
+progress, PSNR per picture kind) and DIR/checkpoint.pt, from which the same command resumes after a
+stop. `--start FILE` continues from a finished autoencoder, and `--photographs 0.3` takes that share
+of the pictures from the photographs of world/photographs.csv (pip install scikit-image matplotlib).
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ from ..seeds import seed_argument
 from .vae_pictures import CropSource, Pictures, generator_for
 from .vae_trainer import VaeSettings, VaeTrainer, channel_moments, settings_for
 
-HELD_OUT = 0x5EED  # mixed into the seed of every picture that is only looked at, never trained on
+HELD_OUT = 0x5EED  # mixed into the seed of every picture that is only evaluated, never trained on
 
 
 def psnr(painted: Tensor, wanted: Tensor) -> float:
-    """Peak signal to noise ratio in dB of pictures in 0..1, over all of them at once."""
+    """Peak signal-to-noise ratio in dB of pictures in 0..1, over all of them at once."""
     return -10 * math.log10(max(1e-10, (painted.clamp(0, 1) - wanted).square().mean().item()))
 
 
@@ -76,10 +75,10 @@ def train_vae(
 ) -> dict:
     """Train, then write vae.safetensors, train_vae.json and checkpoint.pt into out_dir.
 
-    Ends after `minutes` of this run and its predecessors together, or after `steps`, whichever
-    comes first. pictures and kinds default to the demo world's mix. start: a finished model to go
-    on from; a checkpoint in out_dir comes first. Returns what the JSON holds.
-    Raises FloatingPointError when the loss stops being a number.
+    Ends after `minutes` of this run and those it resumes together, or after `steps`, whichever
+    comes first. pictures and kinds default to the demo world's mix. start: a finished model to
+    continue from; a checkpoint in out_dir takes precedence. Returns the content of the JSON file.
+    Raises FloatingPointError when the loss is no longer finite.
     """
     if minutes is None and steps is None:
         raise ValueError("give minutes, steps or both")
@@ -141,12 +140,12 @@ def train_vae(
 
 
 def calibration_crops(source: CropSource, batches: int) -> list[Tensor]:
-    """Crops of every size to measure the latent's statistics on."""
+    """Crops of every size, on which to measure the latent's statistics."""
     return [source.cut(generator_for(source.seed, 3, index)) for index in range(batches)]
 
 
 def log_entry(trainer: VaeTrainer, loss: float, seconds: float) -> dict:
-    """One line of the history. Raises FloatingPointError when the loss is no number any more."""
+    """One line of the history. Raises FloatingPointError when the loss is no longer finite."""
     if not math.isfinite(loss):
         raise FloatingPointError(
             f"loss is {loss} at step {trainer.step}; resume with a lower learning rate"
@@ -168,7 +167,7 @@ def world_pictures() -> Pictures:
 
 
 def finished_autoencoder(path: str | Path) -> Autoencoder:
-    """The autoencoder of a file, to go on from. Raises EncoderError for one of another shape."""
+    """The autoencoder in a file, to continue from. Raises EncoderError for another shape."""
     coder = load_latent_coder(path)
     if not isinstance(coder, TaesdCoder):
         raise EncoderError(
@@ -199,7 +198,7 @@ def with_photographs(share: float) -> Pictures:
 def photograph_kinds(
     count: int, height: int, width: int, generator: torch.Generator, device: torch.device
 ) -> dict[str, Tensor]:
-    """`count` pieces of each photograph that is never trained on, by its name."""
+    """`count` pieces of each photograph held out from training, by its name."""
     from ..world.photographs import HOLD_OUT, photographs, pieces
 
     names = [photograph.name for photograph in photographs(HOLD_OUT)]

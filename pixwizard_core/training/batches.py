@@ -1,4 +1,4 @@
-"""What a training step is fed: its settings, a batch, and the sampler that draws batches."""
+"""Input of a training step: its settings, a batch, and the sampler that draws batches."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ SPECIAL_TOKENS = 3  # padding, end and start come first in the bundled tokenizer
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Settings of one training run; they travel with its checkpoint.
+    """Settings of one training run; saved in its checkpoint.
 
-    minutes: wall-clock budget, which also drives the schedules. steps: a budget of steps in its
-    place, 0 for none. boost_until: share of the run in which small tasks are drawn more often (the
-    paper's first stage). text2image_share: share of samples that paint from words alone in the
-    second stage; the paper's is 0.5, 0 keeps the world's. drop_*: share of samples that lose the
-    text, the image, or both. focus: how much more the places count that a task changes, until that
-    share of the run; all places alike then take away the bias of it. shares: task -> how often it
-    is drawn, in the place of the world's own share. freeze_vision: leave the image encoder as it
-    is, so that each picture goes through it once in the whole run.
-    photographs: share of the steps that are of photographs, where there are samples of them.
-    garble_words: largest share of a sentence's words that are replaced by random ones, so that
-    sentences never seen are understood by the words they share with seen ones.
+    minutes: wall-clock budget, which also drives the schedules. steps: a budget of steps instead,
+    0 for none. boost_until: share of the run in which small tasks are drawn more often (the paper's
+    first stage). text2image_share: share of samples that paint from words alone in the second
+    stage; the paper's is 0.5, 0 keeps the world's. drop_*: share of samples that lose the text, the
+    image, or both. focus: extra weight of the places that a task changes, until that share of the
+    run; then all places weigh the same, which removes the bias. shares: task -> how often it is
+    drawn, instead of the world's own share. freeze_vision: keep the image encoder fixed, so that
+    each picture passes through it only once in the run.
+    photographs: share of the steps on photographs, if there are samples of them.
+    garble_words: largest share of a sentence's words to replace by random ones, so that the model
+    understands new sentences by the words they share with known ones.
     """
 
     minutes: float = 90.0
@@ -60,8 +60,8 @@ class TrainSettings:
 
 @dataclass
 class TrainingBatch:
-    """Tensors of one step. drop_image: (B,) bool. pictures: (B, 3, H, W) -1..1, or image_tokens:
-    (B, N, D) where the image encoder has seen them already; the other one is None."""
+    """Tensors of one step. drop_image: (B,) bool. pictures: (B, 3, H, W) in -1..1, or image_tokens:
+    (B, N, D) if the image encoder has already run; the other one is None."""
 
     pictures: Tensor | None
     source: Tensor
@@ -75,7 +75,7 @@ class TrainingBatch:
 
 
 def in_range(pictures: Tensor) -> Tensor:
-    """8-bit pictures as the image encoder takes them, -1..1."""
+    """Convert 8-bit pictures to -1..1, the image encoder's input."""
     return pictures.float() / 127.5 - 1
 
 
@@ -89,7 +89,7 @@ class KnownTokens:
         rows: dict[bytes, int] = {}
         places, first = [], []
         for index, latent in enumerate(data.source.cpu().numpy()):
-            key = latent.tobytes()  # equal pictures have equal latents, which are smaller
+            key = latent.tobytes()  # equal pictures have equal latents, which take less memory
             if key not in rows:
                 rows[key] = len(rows)
                 first.append(index)
@@ -123,8 +123,8 @@ def task_weights(settings: TrainSettings, progress: float) -> Tensor:
 
 
 class Sampler:
-    """Draws batches of one group at a time, of rooms or of photographs as settings say, groups by
-    their samples, tasks by their weights."""
+    """Draws batches of one group at a time: rooms or photographs by the settings, groups by their
+    number of samples, tasks by their weights."""
 
     def __init__(
         self,
@@ -147,8 +147,8 @@ class Sampler:
             self.counts[group] = torch.tensor([len(row) for row in rows])
 
     def shares(self, photographs: float) -> Tensor:
-        """How often each group is drawn when that share of the steps is of photographs. Where only
-        one kind has samples, it has all steps."""
+        """How often to draw each group when this share of the steps uses photographs. If only one
+        kind has samples, it gets all steps."""
         totals = [(self.sizes * kind).sum() for kind in (self.of_photographs, ~self.of_photographs)]
         if not min(totals):
             return self.sizes
@@ -179,9 +179,9 @@ def assemble(
     empty: tuple[Tensor, Tensor, Tensor],
     tokens: Tensor | None = None,
 ) -> TrainingBatch:
-    """The samples at index (B,) as a batch: one of their sentences each, words and picture dropped
-    as often as settings say. empty: ids, mask and CLIP ids of the empty caption, in the place of
-    dropped words. tokens: of the pictures, when they are known."""
+    """Make a batch of the samples at index (B,): one of the sentences of each, words and picture
+    dropped as often as settings say. empty: ids, mask and CLIP ids of the empty caption, which
+    replaces dropped words. tokens: of the pictures, if known."""
     device = data.task.device
     fate = torch.rand(len(index), generator=generator).to(device)
     drop_text = fate < settings.drop_text + settings.drop_both
@@ -213,8 +213,8 @@ def assemble(
 
 
 def garble(ids: Tensor, most: float, generator: torch.Generator) -> Tensor:
-    """Token ids (B, T) with some replaced by others of the batch; each row has its own share, up
-    to most. Special tokens, which are the lowest ids, keep their places."""
+    """Replace some token ids (B, T) by others of the batch; each row draws its own share, up to
+    most. Special tokens, which are the lowest ids, stay in place."""
     shares = most * torch.rand(len(ids), 1, generator=generator)
     hit = (torch.rand(ids.shape, generator=generator) < shares).to(ids.device)
     words = ids[ids >= SPECIAL_TOKENS]

@@ -1,10 +1,10 @@
-"""A bundle's trained weights as one file, to be carried from one training run to the next.
+"""Pack a bundle's trained weights into one file, to carry them from one training run to the next.
 
     python -m pixwizard_core.training.carry pack DIR FILE
     python -m pixwizard_core.training.carry unpack FILE DIR
 
-The file holds half-precision weights only, no state of an optimiser. Unpacking gives a whole
-bundle: `pixwizard train --start DIR --autoencoder DIR/vae.safetensors` goes on from it, and
+The file holds only half-precision weights, no optimiser state. Unpacking gives a complete bundle:
+`pixwizard train --start DIR --autoencoder DIR/vae.safetensors` continues from it, and
 `pixwizard evaluate world --bundle DIR` scores it.
 """
 
@@ -25,7 +25,7 @@ from ..weights.weightfile import open_weights
 from ..whole_file import whole_file
 
 PARTS = ("dit", "text", "clip", "vae")  # names of the bundle's files, .safetensors
-TOKENIZER_FILE = "tokenizer.json"  # never trained on, so it stays the extension's
+TOKENIZER_FILE = "tokenizer.json"  # never changed by training, so the extension's is used
 HEADERS_KEY = "headers"  # JSON: part -> the header of its file
 
 
@@ -46,8 +46,7 @@ def pack(folder: Path, file: Path) -> None:
 
 
 def unpack(file: Path, folder: Path) -> None:
-    """Write the bundle whose weights pack() put into a file. Raises CheckpointError for any other
-    file."""
+    """Write the bundle from a file made by pack(). Raises CheckpointError for any other file."""
     opened = open_weights(file)
     text = opened.metadata.get(HEADERS_KEY, "{}")
     headers = read_json(text, f"{file.name}: the header entry {HEADERS_KEY} is", CheckpointError)

@@ -17,11 +17,11 @@ BUNDLED = Path(__file__).with_name("tiny.toml")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run. seed: of scenes, first weights and noise. device: "auto" takes a GPU where there is
-    one. compile: compile the blocks, which pays on a GPU. with_setup: the minutes include making
-    the samples. workers: processes that make them. start: where the weights come from: "" draws
+    """One run. seed: of scenes, initial weights and noise. device: "auto" uses a GPU if there is
+    one. compile: compile the blocks, which pays off on a GPU. with_setup: the minutes include
+    making the samples. workers: processes that make them. start: source of the weights: "" draws
     them, "bundled" takes the extension's, a folder its dit, text and clip files, and another
-    settings file trains that first. data: the samples. train: the schedule.
+    settings file is trained first. data: the samples. train: the schedule.
     """
 
     seed: int = 0
@@ -35,7 +35,7 @@ class TrainConfig:
 
     def with_values(self, values: Mapping[str, Any], where: str = "settings") -> TrainConfig:
         """A copy with some values changed: plain ones by name, those of data and train as nested
-        mappings. Raises PixWizardError for an unknown name or a value of another kind."""
+        mappings. Raises PixWizardError for an unknown name or a value of the wrong type."""
         changed: dict[str, Any] = {}
         for name, value in values.items():
             if name in ("data", "train"):
@@ -53,7 +53,7 @@ class TrainConfig:
 
 
 def read_config(path: str | Path = BUNDLED) -> TrainConfig:
-    """Settings of a file on top of the defaults. Raises PixWizardError naming what is wrong."""
+    """Read a settings file on top of the defaults. Raises PixWizardError naming what is wrong."""
     path = Path(path)
     if not path.is_file():
         raise PixWizardError(f"there is no settings file {path.name} in {path.parent.absolute()}")
@@ -83,7 +83,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _checked(part: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Values that fit the fields of a dataclass, numbers and lists in the fields' own types."""
+    """Check values against the fields of a dataclass; converts numbers and lists to their types."""
     known = {f.name: getattr(part, f.name) for f in fields(part)}
     result = {}
     for name, value in values.items():

@@ -1,8 +1,8 @@
-"""Training samples of the demo world, encoded once and stored where training reads them.
+"""Training samples of the demo world, encoded once and stored for training.
 
-A sample is what a step needs and nothing else: the input picture (for the image encoder), the
-latents of input and target, and the token ids of a few instructions that ask for the same. Samples
-of rooms and samples of photographs are kept apart, so that training decides how often it sees each.
+A sample holds only what a step needs: the input picture (for the image encoder), the latents of
+input and target, and the token ids of a few equivalent instructions. Samples of rooms and samples
+of photographs are kept separate, so that training decides how often it sees each.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..world.photographs import pieces
 from ..world.wordings import ask
 from .fast_ops import channels_last
 
-# Sides around the 128 px centre, so that the canvas and the rotary positions are exercised.
+# Sizes around the 128 px centre, to exercise the canvas and the rotary positions.
 BUCKETS = ((128, 128), (112, 144), (144, 112), (96, 160), (160, 96))
 BUCKET_SHARES = (0.5, 0.15, 0.15, 0.1, 0.1)
 TASK_IDS = tuple(TASKS)
@@ -39,7 +39,7 @@ ROOMS, PHOTOGRAPHS = "rooms", "photographs"
 
 
 class Group(NamedTuple):
-    """Samples that one step can draw together: of one size, of rooms or of photographs."""
+    """Samples that one step can draw together: of one size, and all rooms or all photographs."""
 
     height: int
     width: int
@@ -48,7 +48,7 @@ class Group(NamedTuple):
 
 @dataclass
 class EncodedExamples:
-    """Encoded examples of one picture size, before they are asked for in sentences.
+    """Encoded examples of one picture size, without sentences yet.
 
     pictures: (n, 3, H, W) uint8; source, target: (n, 4, h, w) float16 latents; task: (n,) index
     into TASK_IDS; words: the fields of each instruction.
@@ -104,7 +104,7 @@ class Samples:
 def asked(
     drawn: EncodedExamples, sentences: list[list[str]], text: Tokenizers | TextEncoder
 ) -> Samples:
-    """Samples from examples and the sentences, equally many for each, that ask for them."""
+    """Make samples of examples and their sentences, the same number for each example."""
     count, each = len(sentences), len(sentences[0])
     ids, mask, clip_ids, _ = text.tokenize([s for some in sentences for s in some])
     return Samples(
@@ -121,8 +121,8 @@ def asked(
 def draw_tasks(
     count: int, generator: torch.Generator, among: Sequence[str] = tuple(WORLD_TASKS)
 ) -> list[str]:
-    """Task ids for the scenes of a chunk. Drawn flatter than the training weights (their square
-    root), so that rare tasks have enough different samples; training draws by the true weights."""
+    """Draw task ids for the scenes of a chunk, by the square root of the training weights, so that
+    rare tasks have enough different samples; training draws by the weights themselves."""
     weights = torch.tensor([WORLD_TASKS[task][0] for task in among]).sqrt()
     picks: list[int] = torch.multinomial(
         weights, count, replacement=True, generator=generator
@@ -131,7 +131,7 @@ def draw_tasks(
 
 
 class Encoder:
-    """Pictures to float16 latents on the CPU; pictures that came before are not encoded again."""
+    """Encode pictures to float16 latents on the CPU, each different picture once."""
 
     def __init__(self, vae: LatentCoder) -> None:
         self.vae = vae
@@ -165,9 +165,9 @@ def produce(
     vae: LatentCoder,
     device,
 ) -> EncodedExamples:
-    """One example of each task for each of some scenes, all of one (height, width), by their seed.
+    """Make one example of each task for each scene, all of one (height, width), from a seed.
 
-    The pictures of a scene serve all its tasks, and are encoded once. Result is on the CPU.
+    The pictures of a scene are encoded once for all its tasks. The result is on the CPU.
     """
     generator = torch.Generator().manual_seed(seed)
     rooms = sample_scenes(scenes, generator)
@@ -184,7 +184,7 @@ def produce(
 def produce_photographs(
     bucket: tuple[int, int], count: int, tasks: Sequence[str], seed: int, vae: LatentCoder, device
 ) -> EncodedExamples:
-    """One example of each task for each of some pieces of photographs, like produce()."""
+    """Make one example of each task for each piece of a photograph, like produce()."""
     generator = torch.Generator().manual_seed(seed)
     shown = pieces(count, *bucket, generator).to(device)
     local = device_generator(generator, device)
@@ -199,7 +199,7 @@ def produce_photographs(
 def encoded(
     task: str, inputs: Tensor, targets: Tensor, words: list[dict[str, str]], encode: Encoder
 ) -> EncodedExamples:
-    """Examples of one task, pictures (n, 3, H, W) in 0..1, as they are stored."""
+    """Convert examples of one task, pictures (n, 3, H, W) in 0..1, to their stored form."""
     return EncodedExamples(
         pictures=(inputs * 255).round().byte().cpu(),
         source=encode(inputs),
@@ -211,7 +211,7 @@ def encoded(
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What is made at a time: a number of scenes, or of pieces of photographs, of one group."""
+    """A unit of work: a number of scenes, or of pieces of photographs, of one group."""
 
     index: int
     group: Group
@@ -219,7 +219,7 @@ class Chunk:
 
 
 def plan(scenes: int, chunk: int, photographs: int = 0) -> list[Chunk]:
-    """The chunks that make a number of scenes and of pieces of photographs."""
+    """Split a number of scenes and of pieces of photographs into chunks."""
     chunks: list[Chunk] = []
     for source, total in ((ROOMS, scenes), (PHOTOGRAPHS, photographs)):
         for bucket, share in zip(BUCKETS, BUCKET_SHARES, strict=True):
@@ -232,8 +232,8 @@ def plan(scenes: int, chunk: int, photographs: int = 0) -> list[Chunk]:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to make. photographs: pieces of photographs beside the scenes. tasks: the tasks of every
-    scene; empty draws tasks_per_scene for each chunk. chunk: scenes made at a time. sentences:
+    """What to make. photographs: pieces of photographs to add to the scenes. tasks: the tasks of
+    every scene; empty draws tasks_per_scene for each chunk. chunk: scenes at a time. sentences:
     instructions kept for each example. autoencoder: the file that encodes, "" for the bundled
     one."""
 
@@ -248,7 +248,7 @@ class Order:
 
 
 def tasks_of_chunk(order: Order, source: str, seed: int) -> Sequence[str]:
-    """The tasks of every scene or piece of a chunk: those ordered, or some drawn by the seed; of
+    """The tasks of every scene or piece of a chunk: those ordered, or some drawn by the seed; for
     photographs only those that they can show."""
     able = [*WORLD_TASKS] if source == ROOMS else [t for t in WORLD_TASKS if t in PHOTOGRAPH_TASKS]
     if order.tasks:
@@ -279,7 +279,8 @@ def _worker(worker: int, *arguments) -> None:
 
 
 def _same_order(order: Order, folder: Path) -> None:
-    """Note what a folder's samples are, so that another run does not take them for its own."""
+    """Record the order of a folder's samples, so that a run with another order does not use them.
+    Raises PixWizardError for a folder with another order."""
     note = folder / "order.json"
     text = json.dumps(asdict(order))
     if note.exists() and note.read_text(encoding="utf-8") != text:
@@ -291,7 +292,7 @@ def _same_order(order: Order, folder: Path) -> None:
 
 
 def build(order: Order, folder: Path, device: str, workers: int = 1) -> dict[Group, Samples]:
-    """Samples per group, produced by several processes into folder (finished chunks are kept).
+    """Make the samples of each group with several processes in folder (finished chunks are kept).
 
     Raises PixWizardError when the folder has samples of another order.
     """

@@ -1,7 +1,7 @@
 """Layers and attention that train faster on a CPU, with the same weights and results.
 
-Mixed precision hands norms a bfloat16 input and float32 weights, which misses the fused kernels;
-and the backward pass of PyTorch's attention is slow on a CPU for such short sequences.
+Mixed precision gives norms a bfloat16 input and float32 weights, for which there are no fused
+kernels, and the backward pass of PyTorch's attention is slow on a CPU for such short sequences.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def channels_last(net: Net) -> Net:
-    """The net with its convolutions' weights in the order that convolutions compute fastest in."""
-    # PyTorch's own types leave this option out.
+    """Convert the net's weights to channels-last memory order, the fastest for convolutions."""
+    # PyTorch's own type stubs lack this option.
     return net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 class LayerNorm(nn.LayerNorm):
-    """LayerNorm in the type of its input."""
+    """LayerNorm in the dtype of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -33,7 +33,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class RMSNorm(nn.RMSNorm):
-    """RMSNorm in the type of its input."""
+    """RMSNorm in the dtype of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):

@@ -1,4 +1,4 @@
-"""Trains the bundled model: flow matching on the demo world, with its encoders along.
+"""Train the bundled model and its encoders: flow matching on the demo world.
 
 Objective: x_t = t x1 + (1 - t) x0 with x0 noise and x1 the target's latent; the model learns
 x1 - x0. Conditions are dropped so that guidance works; image tokens are drawn with straight-through
@@ -31,7 +31,7 @@ CHANGE_SCALE = 0.5  # difference of latents that counts as a change; their sprea
 
 
 class Trainee(nn.Module):
-    """All that is trained together: the transformer and its text and image encoders."""
+    """Everything that is trained together: the transformer and its text and image encoders."""
 
     def __init__(self, model: PixWizard, text: TextEncoder, vision: VisionEncoder) -> None:
         super().__init__()
@@ -39,10 +39,10 @@ class Trainee(nn.Module):
 
 
 def initialise(model: PixWizard, generator: torch.Generator) -> None:
-    """Start values for training from nothing.
+    """Initialise weights for training from scratch.
 
     Norms start at one and biases at zero; residual gates start half open and the velocity at zero.
-    Differs from the reference, which starts its new gates at zero because it begins from a trained
+    Differs from the reference, whose new gates start at zero because it starts from a trained
     text-to-image model.
     """
     for name, parameter in model.named_parameters():
@@ -66,7 +66,7 @@ def initialise(model: PixWizard, generator: torch.Generator) -> None:
 
 
 def draw_times(count: int, settings: TrainSettings, generator: torch.Generator, device) -> Tensor:
-    """Times in [0, 1): logit-normal leaning to noise, where dense tasks are decided."""
+    """Draw times in [0, 1): logit-normal, skewed towards noise, where dense tasks are decided."""
     normal = torch.randn(count, generator=generator, device=generator.device)
     return torch.sigmoid(normal * settings.time_spread + settings.time_mean).to(device)
 
@@ -86,10 +86,10 @@ def conditions(trainee: Trainee, batch: TrainingBatch, noise: Tensor) -> Conditi
 
 
 def change_weights(source: Tensor, target: Tensor, focus: float) -> Tensor:
-    """Weights (B, 1, h, w) of a loss, of mean 1 in every sample: places where the target differs
-    from the source, latents (B, 4, h, w), count up to 1 + focus times as much as others.
+    """Weights (B, 1, h, w) of a loss, with mean 1 in every sample: places where the target differs
+    from the source, latents (B, 4, h, w), weigh up to 1 + focus times as much as others.
 
-    An edit changes few places, and learns slowly while all the others count alike.
+    An edit changes few places, and is learned slowly when all places weigh the same.
     """
     change = (target - source).abs().mean(1, keepdim=True)
     weights = 1 + focus * torch.tanh(change / CHANGE_SCALE)
@@ -121,7 +121,7 @@ def flow_loss(
 
 
 def learning_rate(settings: TrainSettings, step: int, progress: float) -> float:
-    """Warm-up by steps, flat, then a cosine to a hundredth by progress in [0, 1]."""
+    """Learning rate: warm-up by steps, then flat, then a cosine to 1 % by progress in [0, 1]."""
     if progress <= settings.flat_until:
         decay = 1.0
     else:
@@ -131,7 +131,7 @@ def learning_rate(settings: TrainSettings, step: int, progress: float) -> float:
 
 
 class Run:
-    """A training run that can stop and go on: weights, averages, optimiser, generators, clock."""
+    """A resumable training run: weights, averages, optimiser, generators, clock."""
 
     def __init__(self, trainee: Trainee, settings: TrainSettings) -> None:
         self.trainee, self.settings = trainee, settings
@@ -151,13 +151,13 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used; 1 and more ends the run."""
+        """Share of the budget used so far; 1 or more ends the run."""
         if self.settings.steps:
             return self.step / self.settings.steps
         return self.seconds / 60 / self.settings.minutes
 
     def train_step(self, batch: TrainingBatch) -> Tensor:
-        """One update; returns the loss per sample, detached."""
+        """Do one update. Returns the loss per sample (B,), detached."""
         device = batch.target.device
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, self.step, self.progress)
@@ -188,7 +188,7 @@ class Run:
         }
 
     def load(self, state: dict) -> None:
-        """Go on exactly where state() was taken. The settings of this run stay as they are."""
+        """Resume exactly where state() was taken. The settings of this run stay as they are."""
         self.trainee.load_state_dict(state["trainee"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -203,7 +203,7 @@ class Run:
 
 
 def compile_blocks(model: PixWizard) -> None:
-    """Compile what dominates a step; the small outer code stays as it is."""
+    """Compile the blocks, which dominate a step; the small outer code stays as it is."""
     for block in model.layers:
         block.forward = torch.compile(block.forward, dynamic=True)
         block.score = torch.compile(block.score, dynamic=True)
@@ -212,7 +212,7 @@ def compile_blocks(model: PixWizard) -> None:
 def train(
     run: Run, sampler: Sampler, *, checkpoint: Path | None = None, log: Path | None = None
 ) -> Iterator[dict]:
-    """Step until the run's minutes are used; yields a log row now and then.
+    """Train until the run's budget is used; yields a log row now and then.
 
     A row has step, minutes, samples, loss, and the mean loss of each task since the last row.
     """

@@ -1,7 +1,7 @@
-"""Train a LoRA of any PixWizard: on the demo world, or on pictures of one's own.
+"""Train a LoRA for any PixWizard: on the demo world, or on your own pictures.
 
-One's own examples are listed in a JSONL file, one object a line: "input" and "target", picture
-files (relative to the list), and "instruction". Leave "input" out for text to image.
+List your own examples in a JSONL file, one object per line: "input" and "target", picture files
+(relative to the list), and "instruction". Leave out "input" for text to image.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ENCODED_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Triple:
-    """One example: a picture or None, what it should become, and how that is asked for."""
+    """One example: the input picture or None, the target picture and the instruction."""
 
     input: Path | None
     target: Path
@@ -42,7 +42,7 @@ class Triple:
 
 
 def read_triples(path: str | Path) -> list[Triple]:
-    """Examples of a JSONL list. Raises PixWizardError naming the line that is wrong."""
+    """Read the examples of a JSONL list. Raises PixWizardError naming the line that is wrong."""
     path = Path(path)
     if not path.is_file():
         raise PixWizardError(
@@ -74,7 +74,7 @@ def _is_example(row) -> bool:
 
 @torch.no_grad()
 def encode_triples(bundle: Bundle, triples: list[Triple]) -> dict[tuple[int, int], Samples]:
-    """Examples as training reads them, by (height, width), on the bundle's device.
+    """Encode examples for training, by (height, width) in px, on the bundle's device.
 
     Both pictures are stretched to the canvas of the target, at the centre nearest to its area; a
     missing input is black.
@@ -103,7 +103,8 @@ def encode_triples(bundle: Bundle, triples: list[Triple]) -> dict[tuple[int, int
 def world_samples(
     bundle: Bundle, tasks: list[str], count: int, seed: int = 0
 ) -> dict[tuple[int, int], Samples]:
-    """count examples of each task from the demo world, of the bundle's smallest trained size."""
+    """Make count examples of each task from the demo world, at the bundle's smallest trained
+    size."""
     side, parts = min(bundle.centres), []
     for number, task in enumerate(check_tasks(tasks)):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
@@ -131,7 +132,7 @@ def _encode(bundle: Bundle, given: Tensor, target: Tensor, instructions: list[st
 
 
 class PlainSampler:
-    """Draws batches of one size at a time, every example as often as any other."""
+    """Draws batches of one size at a time, every example equally often."""
 
     def __init__(
         self,
@@ -150,7 +151,7 @@ class PlainSampler:
 
 
 def empty_caption(bundle: Bundle) -> tuple[Tensor, Tensor, Tensor]:
-    """What a sampler puts in the place of dropped words."""
+    """Ids, mask and CLIP ids of the empty caption, which replaces dropped words."""
     ids, mask, clip_ids, _ = bundle.text.tokenize([""])
     return ids, mask, clip_ids
 
@@ -165,7 +166,7 @@ def train_lora(
 ) -> Iterator[float]:
     """Add a LoRA to the bundle's model and train it for some steps; yields each step's loss.
 
-    The encoders stay as they are. Afterwards save_lora writes the result.
+    The encoders are not changed. Write the result with save_lora().
     """
     add_lora(bundle.model, lora)
     parameters = trainable(bundle.model)
@@ -189,6 +190,6 @@ def train_lora(
 
 
 def rate(settings: TrainSettings, step: int, steps: int) -> float:
-    """Warm-up, then a half cosine to nothing."""
+    """Learning rate: warm-up, then a half cosine to zero."""
     warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
     return settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / steps))

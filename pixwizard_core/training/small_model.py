@@ -1,8 +1,8 @@
 """Train the bundled transformer and its encoders on the demo world.
 
-Needs a trained autoencoder (`autoencoder`) and the tokenizer. Samples are made first, by several
-processes, into a work folder; then training runs for the budgeted time or steps. The work folder
-also keeps a checkpoint, from which the same run goes on when it was stopped.
+Needs a trained autoencoder (`autoencoder`) and the tokenizer. Several processes first make samples
+in a work folder; then training runs for the budgeted time or steps. The work folder also keeps a
+checkpoint, from which the same run resumes after a stop.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from .loop import Run, Sampler, Trainee, compile_blocks, initialise, train
 TOKENIZER_FILE = "tokenizer.json"
 EXPORT_SECONDS = 120.0
 CONFIG_ENDINGS = (".toml", ".json")
-OnRow = Callable[[dict, Run], None]  # a row of the log, and the run it is of
+OnRow = Callable[[dict, Run], None]  # a row of the log, and its run
 STATE_FILE, LOG_FILE = "training.pt", "train.jsonl"
 
 
@@ -61,8 +61,8 @@ def new_trainee(seed: int, device: str) -> Trainee:
 
 
 def start_from(trainee: Trainee, folder: Path) -> None:
-    """Take over the weights of a trained bundle. Raises CheckpointError or EncoderError when a file
-    is missing or of another shape."""
+    """Load the weights of a trained bundle. Raises CheckpointError or EncoderError when a file is
+    missing or has another shape."""
     text, vision = load_encoders(folder)
     model = checkpoint.load_model(folder / MODEL_FILE)
     for part, trained in ((trainee.model, model), (trainee.text, text), (trainee.vision, vision)):
@@ -70,8 +70,8 @@ def start_from(trainee: Trainee, folder: Path) -> None:
 
 
 def weights_to_start_from(config: TrainConfig, work: Path, on_row: OnRow) -> Path:
-    """The folder that a configuration's start names. A first stage that it names is trained, in a
-    folder of its own in work, on the same machine, and goes on from there when it was stopped."""
+    """The folder that a configuration's start names. If it names a first stage, that is trained
+    on the same machine in a folder of its own in work, and resumes there after a stop."""
     if config.start == "bundled":
         return BUNDLE
     named = Path(config.start)
@@ -86,7 +86,7 @@ def weights_to_start_from(config: TrainConfig, work: Path, on_row: OnRow) -> Pat
 
 @torch.no_grad()
 def look(trainee: Trainee, pictures: Tensor) -> Tensor:
-    """Image tokens of pictures (B, 3, H, W) in -1..1, with no gradient."""
+    """Image tokens of pictures (B, 3, H, W) in -1..1, without gradients."""
     with torch.autocast(pictures.device.type, torch.bfloat16):
         return trainee.vision.encode(pictures)
 
@@ -99,11 +99,11 @@ def export(
     photographs: Sequence[str] | None = None,
     autoencoder: str | Path = "",
 ) -> None:
-    """Write the averaged weights, float16, as the extension ships them, and beside them the files
-    that training leaves alone, so that the folder is a whole bundle. tasks: what was learned.
-    forms: the trained forms of tasks that were among the sentences. photographs: the tasks that
-    were learned on photographs as well. taught.taught_by() reads all three. autoencoder: the file
-    of the latents, "" for the bundled one."""
+    """Write the averaged weights as float16, as the extension ships them, and copy the files that
+    training does not change, so that the folder is a complete bundle. tasks: those learned. forms:
+    the trained forms of tasks that were among the sentences. photographs: the tasks that were also
+    learned on photographs. taught.taught_by() reads all three. autoencoder: the file that made the
+    latents, "" for the bundled one."""
     average, settings = run.average, run.settings
     notes = {
         "steps": str(run.step),
@@ -123,8 +123,8 @@ def export(
 
 
 def learned(config: TrainConfig) -> dict[str, Any]:
-    """What export() notes of a run: its tasks, their trained forms, the tasks of photographs, and
-    whose latents it was trained in."""
+    """A run's data for export(): its tasks, their trained forms, the tasks learned on photographs,
+    and the autoencoder of its latents."""
     data, tasks = config.data, tuple(dict.fromkeys(config.data.tasks or WORLD_TASKS))
     with_photographs = data.photographs > 0 and config.train.photographs > 0
     return {
@@ -143,8 +143,8 @@ def train_bundle(
 ) -> Run:
     """Make the samples, train, and write dit, text and clip.safetensors and train.jsonl into out.
 
-    Goes on from the checkpoint in work where there is one. on_row(row, run) gets each row of the
-    log. Raises PixWizardError when the set-up has used up the time.
+    Resumes from the checkpoint in work if there is one. on_row(row, run) gets each row of the log.
+    Raises PixWizardError when the set-up has used up the time.
     """
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)

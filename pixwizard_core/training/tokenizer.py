@@ -1,8 +1,8 @@
-"""Train the bundled tokenizer on the sentences the demo world can ask and tell.
+"""Train the bundled tokenizer on the instructions and captions of the demo world.
 
     python -m pixwizard_core.training.tokenizer --out tokenizer.json
 
-The same code and seed give the same file. Held-out phrasings are left out, as in all training.
+The same code and seed give the same file. Held-out phrasings are excluded, as in all training.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 VOCABULARY = 1024
 SPECIALS = (GEMMA_TOKENS.pad, GEMMA_TOKENS.eos, GEMMA_TOKENS.bos, "<unk>")  # ids 0 to 3, as Gemma's
-PER_TASK, ROUND = 160, 8  # sentences of each task, made so many at a time
+PER_TASK, ROUND = 160, 8  # sentences for each task, and how many to make at a time
 SIDE_PX = 64  # of the pictures that decide which objects are seen and named
 
 
 def train_tokenizer(sentences: Iterable[str], vocabulary: int = VOCABULARY) -> Tokenizer:
-    """Lower-case byte-level BPE: every text survives, since the 256 bytes are tokens too."""
+    """Train a lower-case byte-level BPE; it can encode any text, since the 256 bytes are tokens
+    too."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -48,7 +49,7 @@ def train_tokenizer(sentences: Iterable[str], vocabulary: int = VOCABULARY) -> T
 
 
 def world_sentences(per_task: int, seed: int) -> list[str]:
-    """Instructions as training will see them, `per_task` of each task of the demo world."""
+    """Instructions as in training, `per_task` for each task of the demo world."""
     from ..world.examples import WORLD_TASKS, make_examples
     from ..world.scenes import sample_scenes
 
@@ -63,8 +64,8 @@ def world_sentences(per_task: int, seed: int) -> list[str]:
 
 
 def table_sentences() -> list[str]:
-    """Every phrasing of the table that training uses, once, for the tasks that the world cannot
-    show."""
+    """Every phrasing of the table that training uses, once, for the tasks that the demo world
+    cannot show."""
     words: Fields = {
         "caption": "a room", "colour": "red", "target": "the ball", "question": "What rolls?",
     }  # fmt: skip

@@ -1,7 +1,7 @@
-"""An endless supply of training crops: rendered into pools that are refreshed, cut from them.
+"""An endless supply of training crops, cut from pools of rendered pictures that are refreshed.
 
-Everything is a function of (seed, chunk number) or (seed, step), never of a running generator: a
-resumed run rebuilds the same pools and cuts the same crops as one that was never stopped.
+Everything depends on (seed, chunk number) or (seed, step) only, never on a generator's state: a
+resumed run rebuilds the same pools and cuts the same crops as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Pictures = Callable[[int, int, int, torch.Generator, torch.device], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class PoolSpec:
-    """One picture size: how many are kept, rendered how many at a time, in what share of steps."""
+    """One picture size: how many to keep, how many to render at a time, and its share of steps."""
 
     height: int
     width: int
@@ -37,7 +37,7 @@ SMALL_POOLS = (PoolSpec(128, 128, 256, 32, 1.0),)  # for a CPU
 
 
 def generator_for(seed: int, *position: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator that depends on the seed and a position (step, chunk, ...) only."""
+    """A generator that depends only on the seed and a position (step, chunk, ...)."""
     state = seed & 0xFFFFFFFF
     for number in position:
         state = (
@@ -52,7 +52,7 @@ class Pool:
     def __init__(
         self, spec: PoolSpec, pictures: Pictures, *, seed: int, refreshed: int, device: torch.device
     ):
-        """refreshed: how many chunks the run has rendered beyond its first filling."""
+        """refreshed: how many chunks the run has rendered after the first filling."""
         self.spec, self.pictures, self.seed = spec, pictures, seed
         self.slots = max(1, spec.pictures // spec.chunk)
         self.rendered = refreshed
@@ -73,7 +73,7 @@ class Pool:
 
 
 def crops(images: Tensor, count: int, side: int, generator: torch.Generator) -> Tensor:
-    """Cut `count` random squares, half of them mirrored each way.
+    """Cut `count` random squares, half of them mirrored in each direction.
 
     images: (N,3,H,W) uint8; side: at most H and W; generator: on the CPU.
     Returns (count,3,side,side) float in 0..1.
@@ -116,7 +116,7 @@ class CropSource:
         refresh_every: int,
         start_step: int = 0,
     ):
-        """batch_size counts crops of the smallest side; a step of larger ones has fewer of them."""
+        """batch_size: in crops of the smallest side; a step with larger crops has fewer."""
         self.sides, self.batch_size, self.seed, self.refresh_every = (
             sides,
             batch_size,
@@ -143,7 +143,7 @@ class CropSource:
     def batch(self, step: int) -> Tensor:
         """The crops of a step, (B,3,side,side) in 0..1.
 
-        Steps must be asked for in order, because the pools are refreshed on the way.
+        Ask for steps in order, because the pools are refreshed on the way.
         """
         if step and step % self.refresh_every == 0:
             self.pools[(step // self.refresh_every - 1) % len(self.pools)].refresh()

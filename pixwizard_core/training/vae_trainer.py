@@ -1,4 +1,4 @@
-"""One optimiser step of the autoencoder, and all the state it needs to be stopped and resumed."""
+"""One optimiser step of the autoencoder, and all the state needed to stop and resume it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .vae_pictures import POOLS, SMALL_POOLS, PoolSpec, generator_for
 @dataclass(frozen=True, slots=True)
 class VaeSettings:
     """How to train. Sides in pixels; noise in units of the latent's standard deviation.
-    decoder_only: leave the encoder, and so every latent, as the start has it; a transformer that
-    was trained in these latents stays right."""
+    decoder_only: do not change the encoder, so that every latent stays the same and a transformer
+    trained on these latents stays valid."""
 
     batch_size: int = 512  # crops of the smallest side
     sides: tuple[int, ...] = (64, 96, 128)
@@ -30,7 +30,7 @@ class VaeSettings:
     warm_up_steps: int = 150
     noise: float = 0.1
     freeze_at: float = (
-        0.6  # share of the run after which the normalisation stands still and weights are averaged
+        0.6  # share of the run after which the normalisation is fixed and weights are averaged
     )
     average: float = 0.997
     bf16: bool = True
@@ -54,7 +54,7 @@ def settings_for(device: torch.device, batch_size: int | None = None) -> VaeSett
 class LatentNorm(nn.Module):
     """Per-channel normalisation of the raw latent over the whole mix of pictures.
 
-    With batch statistics first; frozen ones later, so that they can be folded into the encoder.
+    Uses batch statistics at first and frozen ones later, to fold them into the encoder.
     """
 
     def __init__(self, channels: int = 4, momentum: float = 0.02):
@@ -85,7 +85,7 @@ def channel_moments(latent: Tensor) -> tuple[Tensor, Tensor]:
 def picture_loss(painted: Tensor, wanted: Tensor) -> Tensor:
     """L1 plus L2, weighted by local contrast.
 
-    Thin edges and outlines are few pixels, but they are what a mask or box is read from.
+    Thin edges and outlines are few pixels, but masks and boxes are read from them.
     """
     contrast = F.max_pool2d(wanted, 3, 1, 1) + F.max_pool2d(
         -wanted, 3, 1, 1
@@ -126,11 +126,11 @@ class VaeTrainer:
         self.encode, self.decode = wrap(self.net.taesd_encoder), wrap(self.net.taesd_decoder)
 
     def autocast(self) -> torch.autocast:
-        """Convolutions in bf16; statistics, losses and weights stay float32."""
+        """Run convolutions in bf16; statistics, losses and weights stay float32."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bf16)
 
     def train_step(self, wanted: Tensor, progress: float) -> Tensor:
-        """One optimiser step on crops (B,3,s,s) in 0..1. progress: 0..1 of the run.
+        """Do one optimiser step on crops (B,3,s,s) in 0..1. progress: 0..1 of the run.
 
         Returns the loss, a scalar that stays on the device.
         """
@@ -167,8 +167,8 @@ class VaeTrainer:
 
     @torch.no_grad()
     def start_from(self, model: Autoencoder) -> None:
-        """Go on from a finished model. Its normalisation is folded into its weights and stays as it
-        is, so that its latents keep their meaning; averaging begins at once."""
+        """Continue from a finished model. Its normalisation, folded into its weights, stays as it
+        is, so that its latents keep their meaning; averaging starts at once."""
         self.net.load_state_dict(model.state_dict())
         self.norm.mean.zero_()
         self.norm.std.fill_(1)
@@ -183,7 +183,7 @@ class VaeTrainer:
 
     @torch.no_grad()
     def freeze(self, batches: list[Tensor]) -> None:
-        """Fix the statistics to those of these crops and begin averaging weights from here."""
+        """Fix the statistics to those of these crops and start averaging weights."""
         means = squares = torch.zeros((), dtype=torch.float64, device=self.device)
         pixels = 0
         for batch in batches:
@@ -208,7 +208,7 @@ class VaeTrainer:
             return
         own = self.net.state_dict()
         averages = [self.average[name] for name in own]
-        # A function that PyTorch does not list: one launch on a GPU for all weights.
+        # Not in PyTorch's public API: one launch on a GPU for all weights.
         torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
             averages, list(own.values()), 1 - self.settings.average
         )
@@ -252,6 +252,6 @@ class VaeTrainer:
         self.step, self.average = state["step"], state["average"]
         self.net.load_state_dict(state["net"])
         self.norm.load_state_dict(state["norm"])
-        self.norm.frozen = self.average is not None  # both begin together
+        self.norm.frozen = self.average is not None  # both start together
         self.optimiser.load_state_dict(state["optimiser"])
         return state["elapsed"], state["history"]
