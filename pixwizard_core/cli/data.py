@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..errors import PixWizardError
 from ..seeds import seed_argument
 from .progress import progress
 
@@ -114,7 +115,10 @@ def _add_list(inner) -> None:
     text = "list the pairs of a folder, or rewrite a list as another kind"
     parser = _command(inner, "list", _list, text)
     parser.add_argument(
-        "source", type=Path, help="folder of pairs; list (.jsonl, .json, .csv); META (.yaml)"
+        "source",
+        type=Path,
+        help="folder of pairs; list (.jsonl, .json, .csv); META "
+        "(.yaml); edit set (.parquet, or a folder of them), whose pictures go beside --out",
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="list to write: .jsonl, .csv, .json (released)"
@@ -127,22 +131,25 @@ def _add_list(inner) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
+    from ..data.edit_sets import parquet_files, unpack
     from ..data.folders import Wording, pairs_in
     from ..data.lists import write_list
     from ..data.meta import read_pairs
     from ..data.sizes import measured
-    from ..errors import PixWizardError
 
-    if arguments.source.is_dir():
+    if packed := parquet_files(arguments.source):
+        _refuse(arguments, "inputs", "targets", "instruction", "task", "seed")
+        pairs, left = unpack(packed, arguments.out.with_suffix(""))
+        notes = left.lines()
+    elif arguments.source.is_dir():
+        _refuse(arguments, "seed")
         found = pairs_in(
             arguments.source, inputs=arguments.inputs, targets=arguments.targets,
             wording=Wording(arguments.instruction, arguments.task),
         )  # fmt: skip
         pairs, notes = found.pairs, found.left_out.lines()
     else:
-        given = [n for n in ("inputs", "targets", "instruction", "task") if getattr(arguments, n)]
-        if given:
-            raise PixWizardError(f"--{given[0]} is for a folder; {arguments.source.name} is none")
+        _refuse(arguments, "inputs", "targets", "instruction", "task")
         listed = read_pairs(arguments.source, arguments.seed)
         pairs, notes = list(listed.pairs), list(listed.notes)
     pairs, unread = measured(pairs)
@@ -155,6 +162,13 @@ def _list(arguments: argparse.Namespace) -> int:
     lost = f", {len(unread)} left out since their target cannot be read" if unread else ""
     print(f"{arguments.out}: {len(pairs)} pairs{lost}")
     return EXIT_FOUND if unread else 0
+
+
+def _refuse(arguments: argparse.Namespace, *names: str) -> None:
+    """Raise PixWizardError for an option that the source has no use for."""
+    given = [name for name in names if getattr(arguments, name)]
+    if given:
+        raise PixWizardError(f"--{given[0]} does nothing for {arguments.source.name}; leave it out")
 
 
 def _add_check(inner) -> None:

@@ -85,7 +85,7 @@ def test_list_refuses_options_that_do_nothing(tmp_path, capsys):
     (tmp_path / "a.csv").write_text("target,instruction\na.png,x\n")
     command = ["data", "list", str(tmp_path / "a.csv"), "--out", str(tmp_path / "b.jsonl")]
     assert main([*command, "--task", "derain"]) == 2
-    assert "--task is for a folder; a.csv is none" in capsys.readouterr().err
+    assert "--task does nothing for a.csv; leave it out" in capsys.readouterr().err
 
 
 def test_check_finds_a_leak_into_the_validation_list(photographs, tmp_path, capsys):
