@@ -30,7 +30,7 @@ SENTENCE = "Mark the red ball to the left of the cube, please."
 PICTURE_SIDE = 64  # px
 STORED = 64  # numbers stored of each output
 DIGITS = 7
-FILES = {  # in a bundle's folder, and what is stored of each
+FILES = {  # files in a bundle's folder, and the outputs stored in each
     TEXT_FILE: ("gemma",),
     CLIP_FILE: ("clip_text", "clip_vision"),
     VAE_FILE: ("latent", "decoded"),
@@ -48,7 +48,7 @@ def reference_latent() -> Tensor:
 
 
 def waves(channels: int, side: int) -> Tensor:
-    """(1,channels,side,side) float32 on the CPU in -1..1: waves of one period and more."""
+    """(1,channels,side,side) float32 on the CPU in -1..1: waves of one or more periods."""
     places = torch.arange(side, dtype=torch.float32, device="cpu") * (2 * torch.pi / side)
     rows, columns = places[:, None], places[None]
     made = [(columns + n * rows).sin() * (n * columns + 1).cos() for n in range(1, channels + 1)]
@@ -56,7 +56,7 @@ def waves(channels: int, side: int) -> Tensor:
 
 
 def few(values: Tensor) -> Tensor:
-    """Up to STORED numbers, evenly spaced over a tensor: (n,) float32 on the CPU."""
+    """Up to STORED numbers of a tensor, evenly spaced: (n,) float32 on the CPU."""
     flat = values.detach().float().cpu().flatten()
     places = torch.linspace(
         0, len(flat) - 1, min(STORED, len(flat)), dtype=torch.float64, device="cpu"
@@ -65,39 +65,40 @@ def few(values: Tensor) -> Tensor:
 
 
 def relative_rms(found: Tensor, wanted: Tensor) -> float:
-    """Root mean square of the difference over that of what is wanted; infinite for NaN."""
+    """Root mean square of the difference, divided by that of wanted; infinite for NaN."""
     apart = (found.double() - wanted.double()).square().mean() / wanted.double().square().mean()
     return float(apart.sqrt().nan_to_num(nan=float("inf")))
 
 
 def text_answer(gemma, tokenizers: Tokenizers, device: torch.device | str = "cpu") -> Tensor:
-    """What is stored of Gemma: features of the sentence's tokens, padding left out."""
+    """Gemma's stored output: features of the sentence's tokens without padding."""
     batch = tokenizers.tokenize([SENTENCE])
     text = gemma(batch.ids.to(device), batch.mask.to(device))
     return few(text[batch.mask.to(device)])
 
 
 def pooled_answer(clip_text, tokenizers: Tokenizers, device: torch.device | str = "cpu") -> Tensor:
-    """What is stored of CLIP text: the sentence's vector."""
+    """CLIP text's stored output: the sentence's vector."""
     return few(clip_text(tokenizers.tokenize([SENTENCE]).clip_ids.to(device)))
 
 
 def vision_answer(clip_vision, device: torch.device | str = "cpu") -> Tensor:
-    """What is stored of CLIP vision: patch tokens of the picture."""
+    """CLIP vision's stored output: patch tokens of the picture."""
     return few(clip_vision(vision_input(clip_vision).to(device)))
 
 
 def vision_input(clip_vision) -> Tensor:
-    """The picture as CLIP vision takes it: (1,3,side,side) float32, normalised.
+    """The picture as input of CLIP vision: (1,3,side,side) float32, normalised.
 
-    By the plain torch call, so that a check at the first load does not wait for kornia.
+    Uses the plain torch call, so that the check at the first load does not wait for kornia.
     """
     square = bicubic(reference_picture(), clip_vision.config.image_size)
     return normalise(square / 2 + 0.5)
 
 
 def stored_answers(folder: Path) -> dict[str, Tensor]:
-    """The answers in the headers of a bundle's files. Raises EncoderError for a file without."""
+    """Read the outputs in the headers of a bundle's files. Raises EncoderError if any is
+    missing."""
     found = {}
     for name, kinds in FILES.items():
         text = open_weights(folder / name).metadata.get(REFERENCE_KEY)
@@ -112,7 +113,7 @@ def stored_answers(folder: Path) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def computed_answers(folder: Path) -> dict[str, Tensor]:
-    """The same, computed by the core in float32 on the CPU."""
+    """The same outputs, computed by the core in float32 on the CPU."""
     tokenizers = tokenizers_of(folder)
     coder = load_latent_coder(folder / VAE_FILE)
     return {
@@ -125,7 +126,7 @@ def computed_answers(folder: Path) -> dict[str, Tensor]:
 
 
 def tokenizers_of(folder: Path) -> Tokenizers:
-    """Both tokenizers of a bundle, as its files say."""
+    """Both tokenizers of a bundle, set up from its files."""
     clip = read_source("clip_text", folder / CLIP_FILE)
     gemma = read_source("gemma", folder / TEXT_FILE)
     return Tokenizers(
@@ -141,7 +142,7 @@ def _model(kind: str, path: Path):
 
 
 def write_answers(folder: Path) -> None:
-    """Store the answers in the headers of a bundle's files; their tensors stay as they are."""
+    """Store the outputs in the headers of a bundle's files; does not change the tensors."""
     from safetensors.torch import save
 
     answers = computed_answers(folder)

@@ -29,7 +29,7 @@ class GemmaConfig:
     rms_norm_eps: float = 1e-6
     rope_theta: float = 10000.0
     pad_token_id: int = 0
-    initializer_range: float = 0.02  # spread of fresh weights; trained ones do not need it
+    initializer_range: float = 0.02  # spread of untrained weights; not used once trained
 
     def __post_init__(self) -> None:
         require_divisible("num_attention_heads", self.num_attention_heads, self.num_key_value_heads)
@@ -58,7 +58,7 @@ class ClipTextConfig:
 @dataclass(frozen=True, slots=True)
 class ClipVisionConfig:
     """CLIP vision; the defaults are openai/clip-vit-large-patch14-336's. projection_dim: width of
-    the projected picture, 0 for a model without that projection; patch tokens never need it."""
+    the image projection, 0 for a model without one; patch tokens do not use it."""
 
     hidden_size: int = 1024
     intermediate_size: int = 4096
@@ -76,14 +76,14 @@ class ClipVisionConfig:
 
 
 def require_divisible(name: str, value: int, by: int) -> None:
-    """Raise ValueError unless a size can be shared out evenly."""
+    """Raise ValueError unless a size is divisible by `by`."""
     if value % by:
         raise ValueError(f"{name} {value} is not a multiple of {by}")
 
 
 def config_from(kind: type[Config], values: Mapping[str, Any]) -> Config:
-    """A config from published settings. What does not change a number, such as dropout, is left
-    out."""
+    """Make a config from published settings. Ignores those that do not affect the output, such as
+    dropout."""
     known = {item.name for item in fields(kind)}
     return kind(**{name: value for name, value in values.items() if name in known})
 

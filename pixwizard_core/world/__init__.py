@@ -1,7 +1,7 @@
-"""The procedural world: rooms with exact truth, drawn, spoiled, edited and put into words.
+"""The procedural world: rooms with exact truth, rendered, degraded, edited and described.
 
-`scenes` holds what is in a room, `render` draws it, `pictures`, `edges`, `degrade`, `holes` and
-`edits` make the pictures of tasks, `phrases` and `wordings` the words; `examples` joins them.
+`scenes` holds the contents of a room, `render` draws it, `pictures`, `edges`, `degrade`, `holes`
+and `edits` make the pictures of tasks, `phrases` and `wordings` the words; `examples` joins them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Damage that is more than one fault: a flash in glass, faded colours, several faults at once.
+"""Damage with more than one flaw: a flash in glass, faded colours, several flaws at once.
 
-Like degrade: pictures (n, 3, H, W) in 0..1 and a generator of their device; each picture of the
-batch is damaged in its own way.
+As in degrade: takes pictures (n, 3, H, W) in 0..1 and a generator on their device; damages each
+picture of the batch in its own way.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .degrade import grid, uniform
 from .pictures import grey
 
 FLASHES = 2  # at most, in one picture
-FIRST = ("dehaze", "lowlight", "deblur", "superres")  # what happens in front of and in the camera …
-THEN = ("denoise", "derain", "desnow", "demoire")  # … and what lies over its picture
+FIRST = ("dehaze", "lowlight", "deblur", "superres")  # flaws in front of and in the camera …
+THEN = ("denoise", "derain", "desnow", "demoire")  # … and those that lie over its picture
 
-# task -> how its input is made of pictures and their depth in metres (n, H, W)
+# task -> how to make its input from pictures and their depth in metres (n, H, W)
 Spoil = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 FAULTS: dict[str, Spoil] = {
     "denoise": lambda x, depth, g: degrade.noise(x, g),
@@ -36,7 +36,7 @@ FAULTS: dict[str, Spoil] = {
 
 
 def flash(x: Tensor, generator: torch.Generator) -> Tensor:
-    """One or two bright spots with a wide glow, as a flash leaves in glass, and a thin veil."""
+    """Add one or two bright spots with a wide glow, like a flash in glass, and a thin veil."""
     y, xs = grid(x)
     height, width = float(y[-1, 0] + y[0, 0]), float(xs[0, -1] + xs[0, 0])
     result = x
@@ -58,8 +58,8 @@ def flash(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def faded(x: Tensor, generator: torch.Generator) -> Tensor:
-    """An old print: colours gone partly or, at times, wholly; low contrast, lifted blacks, yellow
-    paper."""
+    """Imitate an old print: partly or sometimes fully lost colours, low contrast, lifted blacks,
+    yellow paper."""
     plain = grey(x)[:, None]
     left = uniform(x, generator, -0.12, 0.5).clamp(min=0)
     pale = plain + (x - plain) * left
@@ -69,7 +69,7 @@ def faded(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def mixed(x: Tensor, depth_m: Tensor, generator: torch.Generator) -> Tensor:
-    """Two faults, one after the other. depth_m: (n, H, W)."""
+    """Apply two flaws in sequence. depth_m: (n, H, W), metres."""
     return _one_of(THEN, _one_of(FIRST, x, depth_m, generator), depth_m, generator)
 
 

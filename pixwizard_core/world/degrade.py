@@ -1,6 +1,6 @@
-"""Ways to spoil a picture, for restoration tasks. Each takes pictures (n, 3, H, W) 0..1 and a
-generator of the pictures' device and returns spoiled pictures of the same shape, clamped to 0..1.
-Every picture of the batch is spoiled in its own way.
+"""Ways to degrade a picture, for restoration tasks. Each takes pictures (n, 3, H, W) in 0..1 and a
+generator on the pictures' device and returns degraded pictures of the same shape, clamped to 0..1.
+Every picture of the batch is degraded in its own way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 from .pictures import unit
 
 MARGIN = 16  # pixels mirrored around a picture before blurring, so that opposite borders do not mix
-# 5 x 5 letters, rows from the top, one bit a pixel.
+# 5 x 5 letters, rows from the top, one bit per pixel.
 LETTERS = {
     "A": (14, 17, 31, 17, 17),
     "C": (15, 16, 16, 16, 15),
@@ -53,8 +53,8 @@ def grid(picture: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def field(picture: Tensor, generator: torch.Generator, cells: int) -> Tensor:
-    """Smooth random relief (n, 1, H, W), mean 0, deviation about 1, with features of 1/cells of the
-    picture.
+    """Smooth random field (n, 1, H, W), mean 0, standard deviation about 1, with features of
+    1/cells of the picture.
     """
     coarse = torch.randn(
         picture.shape[0],
@@ -99,13 +99,13 @@ def motion_response(length: Tensor, angle: Tensor):
 def noise(
     x: Tensor, generator: torch.Generator, low: float = 15 / 255, high: float = 50 / 255
 ) -> Tensor:
-    """White Gaussian noise of a deviation between low and high."""
+    """Add white Gaussian noise with a standard deviation between low and high."""
     return (x + uniform(x, generator, low, high) * normal(x, generator)).clamp(0, 1)
 
 
 def blur(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Out of focus (deviation 1.5..3.5 px at 128) or, every other time, moved (8..16 px in any
-    direction).
+    """Blur by defocus (standard deviation 1.5..3.5 px at 128) or, half of the time, by motion
+    (8..16 px in any direction).
     """
     scale = unit(x)
     focus = gaussian_response(uniform(x, generator, 1.5, 3.5) * scale)
@@ -129,7 +129,7 @@ def _drops(x: Tensor, generator: torch.Generator, density: Tensor) -> Tensor:
 
 
 def rain(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Bright streaks, all of one slant, and a little veil."""
+    """Add bright streaks of one slant and a light veil."""
     scale = unit(x)
     length, slant = (
         uniform(x, generator, 9, 18) * scale,
@@ -148,7 +148,7 @@ def rain(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def snow(x: Tensor, generator: torch.Generator) -> Tensor:
-    """White flakes of two sizes."""
+    """Add white flakes of two sizes."""
     result = x
     for low, high, density in ((0.7, 1.1, 0.010), (1.4, 2.2, 0.003)):
         sigma = uniform(x, generator, low, high) * unit(x)
@@ -160,32 +160,33 @@ def snow(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def haze(x: Tensor, depth_m: Tensor, generator: torch.Generator) -> Tensor:
-    """Koschmieder's law: x e^(-b depth) + airlight (1 - e^(-b depth)). depth_m: (n, H, W)."""
+    """Add haze by Koschmieder's law: x e^(-b depth) + airlight (1 - e^(-b depth)). depth_m:
+    (n, H, W), metres."""
     clear = torch.exp(-uniform(x, generator, 0.09, 0.28) * depth_m[:, None])
     airlight = uniform(x, generator, 0.78, 0.96)
     return (x * clear + airlight * (1 - clear)).clamp(0, 1)
 
 
 def shadow(x: Tensor, generator: torch.Generator) -> Tensor:
-    """A large cast shadow with soft edges over about a third of the picture."""
+    """Add a large cast shadow with soft edges over about a third of the picture."""
     relief = field(x, generator, 4)
     cover = torch.sigmoid((relief - uniform(x, generator, 0.1, 0.7)) * uniform(x, generator, 8, 25))
     tint = x.new_tensor((1.0, 0.97, 0.9))[
         :, None, None
-    ]  # shadows are lit by the sky, so less red goes missing last
+    ]  # the sky lights shadows, so they are bluish
     loss = cover * uniform(x, generator, 0.4, 0.7) * tint
     return (x * (1 - loss)).clamp(0, 1)
 
 
 def low_light(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Too dark (gamma 1.1..1.6, gain 0.2..0.45) with sensor noise."""
+    """Darken (gamma 1.1..1.6, gain 0.2..0.45) and add sensor noise."""
     dark = x.clamp(min=1e-4) ** uniform(x, generator, 1.1, 1.6) * uniform(x, generator, 0.2, 0.45)
     return (dark + uniform(x, generator, 0.004, 0.015) * normal(x, generator)).clamp(0, 1)
 
 
 def moire(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Coloured ripples: the beat of two fine gratings, bent a little, at another phase in every
-    channel.
+    """Add coloured ripples: the beat of two fine gratings, slightly bent, with a different phase in
+    each channel.
     """
     y, xs = grid(x)
     angle, period = uniform(x, generator, 0, torch.pi), uniform(x, generator, 6, 14)
@@ -201,7 +202,7 @@ def moire(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def watermark(x: Tensor, generator: torch.Generator) -> Tensor:
-    """A word repeated over the picture at a slant, half clear, white or black."""
+    """Repeat a word over the picture at a slant, translucent white or black."""
     tile = torch.zeros(len(STAMPS), 9, 42, device=x.device, dtype=torch.float32)
     for i, word in enumerate(STAMPS):
         for j, letter in enumerate(word):
@@ -214,7 +215,7 @@ def watermark(x: Tensor, generator: torch.Generator) -> Tensor:
     u = (xs * angle.cos() + y * angle.sin()) / size + uniform(x, generator, 0, 42)
     v = (y * angle.cos() - xs * angle.sin()) / size + uniform(x, generator, 0, 12)
     row = v.div(12, rounding_mode="floor")
-    u = (u + 17 * row) % 42  # neighbouring lines are set off, so that letters do not pile up
+    u = (u + 17 * row) % 42  # offset neighbouring lines, so that letters do not line up
     v = v % 12
     word = torch.randint(
         0,
@@ -231,7 +232,7 @@ def watermark(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def low_resolution(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Made 2, 3 or 4 times smaller by averaging and enlarged again, bicubic."""
+    """Shrink 2, 3 or 4 times by averaging and enlarge again by bicubic interpolation."""
     result = torch.empty_like(x)
     factor = torch.randint(
         2, 5, (x.shape[0],), generator=generator, device=x.device, dtype=torch.int64

@@ -10,21 +10,21 @@ from .pictures import as_rgb, dilate, gaussian, grey, unit
 from .render import CLASSES, Views
 
 CANNY_LOW, CANNY_HIGH = 0.08, 0.18  # gradient thresholds, in grey levels of 0..1
-HYSTERESIS_ROUNDS = 16  # how far, in pixels, a strong edge wakes weak neighbours
+HYSTERESIS_ROUNDS = 16  # how far, in pixels, a strong edge extends into weak neighbours
 CREASE = 0.88  # cosine between neighbouring normals below which the surface has an edge
 DEPTH_STEP = 0.06  # relative depth jump between neighbours that counts as an outline
 SMOOTH = (
     "ball",
     "cone",
     "person",
-)  # neighbouring normals differ near their rims, yet there is no crease
+)  # neighbouring normals differ near their rims although there is no crease
 
 
 def canny(rgb: Tensor) -> Tensor:
     """Canny edges of pictures (n, 3, H, W) 0..1, one pixel wide: (n, H, W) bool.
 
-    The gradient of the channel that changes most is used, so that two colours of one brightness
-    still have an edge.
+    Uses the gradient of the channel that changes most, so that there is an edge between two colours
+    of equal brightness.
     """
     smooth = gaussian(rgb, 0.8 * max(1.0, unit(rgb)))
     padded = F.pad(smooth, (1, 1, 1, 1), mode="replicate")
@@ -64,8 +64,7 @@ def _is_ridge(strength: Tensor, gx: Tensor, gy: Tensor) -> Tensor:
 
 
 def outlines(views: Views) -> Tensor:
-    """Edges of the geometry alone, textures and shadows ignored: (n, H, W) bool, one to two pixels
-    wide.
+    """Edges of the geometry, without textures and shadows: (n, H, W) bool, one to two pixels wide.
     """
     result = torch.zeros_like(views.instances, dtype=torch.bool)
     for axis in (1, 2):
@@ -114,8 +113,8 @@ def lineart_picture(views: Views) -> Tensor:
 
 
 def sketch_picture(views: Views) -> Tensor:
-    """Pencil: the picture's grey divided by its blurred self, with soft strokes along outlines, on
-    white.
+    """Pencil on white: the grey picture divided by a blurred copy, with soft strokes along
+    outlines.
     """
     tone = grey(views.rgb)
     pencil = (tone / gaussian(tone[:, None], 4 * unit(tone))[:, 0].clamp(min=0.05)).clamp(

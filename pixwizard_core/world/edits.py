@@ -1,4 +1,4 @@
-"""Edits of a scene: the picture before and after, what changed, and how it is asked for."""
+"""Edits of a scene: the pictures before and after, what changed, and the words that ask for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .render import Views, render
 from .scenes import COLOUR_NAMES, FLOOR_NAMES, SHAPES, SOLIDS, WALL_NAMES, Scenes
 from .task_batch import Batch
 
-POSITION_SHARE = 0.7  # of additions that say where
+POSITION_SHARE = 0.7  # of additions that name a position
 STYLES = {
     "grey": ("a black and white photo", "a greyscale picture", "an old film in black and white"),
     "sepia": ("a sepia photo", "a brown old photograph"),
@@ -37,8 +37,8 @@ class Change:
     inputs: Tensor  # (n, 3, H, W) before
     targets: Tensor  # (n, 3, H, W) after
     words: list[Words]
-    mask: Tensor  # (n, H, W) bool, the thing edited: before and after together
-    colour: Tensor | None = None  # (n,) index of the colour it turns into
+    mask: Tensor  # (n, H, W) bool, the edited object, before and after together
+    colour: Tensor | None = None  # (n,) index of its new colour
 
 
 def _again(batch: Batch, scenes: Scenes) -> Views:
@@ -76,7 +76,7 @@ def remove(batch: Batch) -> Change:
 
 
 def add(batch: Batch) -> Change:
-    """The picture without the named object is the input, the whole picture the answer."""
+    """Add an object: the input is the picture without the named object, the answer has it."""
     before = _again(batch, batch.scenes.without(batch.objects))
     aspect = batch.views.rgb.shape[-1] / min(batch.views.rgb.shape[-2:])
     words = []
@@ -101,7 +101,7 @@ def add(batch: Batch) -> Change:
 
 
 def replace_object(batch: Batch) -> Change:
-    """Another shape in the same place; the colour changes as well in two of three."""
+    """Put another shape in the same place; in two of three cases the colour changes too."""
     shape = _other(batch, _current(batch, "shape") % len(SOLIDS), len(SOLIDS))
     own = _current(batch, "colour")
     keep = torch.tensor(
@@ -118,7 +118,7 @@ def replace_object(batch: Batch) -> Change:
 
 
 def background(batch: Batch) -> Change:
-    """Another wall, another floor, or both."""
+    """Change the wall, the floor, or both."""
     scenes = batch.scenes
     kind = torch.tensor(
         [batch.rng.randrange(3) for _ in range(len(batch))], device=scenes.device, dtype=torch.int64

@@ -1,5 +1,5 @@
-"""How each task of the table is made from scenes: its input picture, its answer and the words of
-its instruction.
+"""Make each task of the table from scenes: its input picture, its answer and the words of its
+instruction.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _captioned(batch: Batch, share: float = 1.0) -> list[dict[str, str]]:
 
 
 def draw_map(kind: str, scenes: Scenes, views: Views) -> tuple[Tensor, Tensor | None]:
-    """The picture of a map by task id, and for maps of lines where they are, (n, H, W) bool."""
+    """Draw a map by task id; for maps of lines also returns where the lines are, (n, H, W) bool."""
     if kind == "canny":
         lines = edges.canny(views.rgb)
         return edges.canny_picture(lines), lines
@@ -83,7 +83,7 @@ def restore_captioned(batch: Batch) -> Pairs:
 
 
 def from_any(batch: Batch) -> Pairs:
-    """A map of any kind, another for each scene, which the sentence does not name."""
+    """A map of any kind, drawn for each scene, which the sentence does not name."""
     kinds = [batch.rng.choice(MAPS) for _ in range(len(batch))]
     rgb = batch.views.rgb
     given, lines = torch.empty_like(rgb), torch.zeros_like(rgb[:, 0], dtype=torch.bool)
@@ -172,7 +172,7 @@ def edit(kind: str):
 
 
 def free_edit(batch: Batch) -> Pairs:
-    """Any of the edits, asked for in a sentence of its own."""
+    """Any of the edits, in a free sentence."""
     kinds = [batch.rng.choice(list(EDITS)) for _ in range(len(batch))]
     rgb = batch.views.rgb
     nothing = torch.full((len(batch),), -1, device=rgb.device, dtype=torch.int64)

@@ -20,8 +20,8 @@ from .render import render
 from .scenes import Scenes
 from .task_batch import Batch, Pairs
 
-# task -> (share in training, factor on it during the first stage, which favours what is learned
-# slowly)
+# task -> (share in training, its factor during the first stage, which favours tasks that are
+# learned slowly)
 WORLD_TASKS: dict[str, tuple[float, float]] = {
     "depth": (3.0, 1.0),
     "normal": (3.0, 1.0),
@@ -105,12 +105,12 @@ def make_examples(
     device,
     held_out: bool = False,
 ) -> Examples:
-    """One example of task_ids[i] from scene i, each at height x width.
+    """Make one example of task_ids[i] from scene i, each at height x width px.
 
     generator: a CPU generator that decides all choices. held_out: use only the phrasings that
-    training never sees, instead of only those it does. A scene in which no object can be named
-    takes the place of its neighbour's for tasks that name one. Raises ValueError for a task the
-    world cannot show, or when lengths differ.
+    training never sees, instead of only those it does. For tasks that name an object, a scene in
+    which no object can be named is replaced by another one of the batch. Raises ValueError for a
+    task the world cannot show, when lengths differ, or when no scene has an object to name.
     """
     if len(task_ids) != len(scenes):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Held-out scenes of the demo world as a folder: pictures, exact truth files, items.jsonl."""
+"""Write held-out scenes of the demo world to a folder: pictures, exact truth, items.jsonl."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SIXTEEN_BIT = 65535
 def write_world(
     folder: Path, tasks: Sequence[str], count: int, size: tuple[int, int] = SQUARE
 ) -> Path:
-    """Write count scenes for each task, of (height, width); the folder itself.
+    """Write count scenes for each task, of (height, width) in px. Returns the folder.
 
-    Tasks: depth, normal, segmentation, mask, and all that restore a picture. The same scenes each
-    time; files that are there already stay. Raises PixWizardError for a task the world has not.
+    Tasks: depth, normal, segmentation, mask, and all restorations. The scenes are the same each
+    time; existing files are kept. Raises PixWizardError for a task that the world does not have.
     """
     rows = []
     for task in check_tasks([task.strip() for task in tasks]):
@@ -67,7 +67,7 @@ def _normal(path: Path, number: int, examples: Examples) -> dict[str, Any]:
 
 
 def _segmentation(path: Path, number: int, examples: Examples) -> dict[str, Any]:
-    labels = examples.truth["classes"][number] + 1  # 0 is no class
+    labels = examples.truth["classes"][number] + 1  # 0 means no class
     save_picture(path, labels.to(torch.float32) / 255)
     return {"protocol": "segmentation", "kind": "labels"}
 

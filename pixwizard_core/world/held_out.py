@@ -1,4 +1,4 @@
-"""Scenes and photographs that training never sees, as examples to score by."""
+"""Scenes and photographs that training never sees, as examples for scoring."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .photograph_tasks import PHOTOGRAPH_TASKS, show
 from .photographs import HOLD_OUT, pieces
 from .scenes import sample_scenes
 
-HELD_OUT_SEED = 2**31  # training run s draws its scenes from seeds s million on, far below
+HELD_OUT_SEED = 2**31  # far above training: run s draws its scenes from seed s million upwards
 SQUARE = (128, 128)
 WIDE = ((96, 160), (160, 96))  # height, width
 
@@ -32,15 +32,15 @@ def check_tasks(tasks: Sequence[str]) -> list[str]:
 def examples_of(
     task: str, count: int, size: tuple[int, int], seed: int, held_out: bool
 ) -> Examples:
-    """count examples of a task at (height, width); the scenes are the same for either phrasing and
-    do not depend on which other tasks are scored."""
+    """count examples of a task at (height, width) in px; the scenes are the same for both kinds of
+    phrasing and do not depend on which other tasks are scored."""
     generator = torch.Generator().manual_seed(seed + list(WORLD_TASKS).index(task))
     scenes = sample_scenes(count, generator)
     return make_examples([task] * count, scenes, *size, generator, "cpu", held_out)
 
 
 def check_photograph_tasks(tasks: Sequence[str]) -> list[str]:
-    """The tasks themselves. Raises PixWizardError for one whose truth photographs do not hold."""
+    """The tasks themselves. Raises PixWizardError for one without truth from photographs."""
     unknown = [task for task in tasks if task not in PHOTOGRAPH_TASKS]
     if unknown:
         raise PixWizardError(
@@ -54,9 +54,9 @@ def check_photograph_tasks(tasks: Sequence[str]) -> list[str]:
 def photographs_of(
     task: str, count: int, size: tuple[int, int], seed: int, held_out: bool
 ) -> Examples:
-    """count examples of a task at (height, width) on photographs that training never sees; like
-    examples_of. truth has "rgb", "mask" (the hole), "edges" and what is unknown of a photograph:
-    "colour" and "object" -1, "caption" and "target" empty."""
+    """Like examples_of(), on photographs that training never sees. truth has "rgb", "mask" (the
+    hole), "edges" and, since they are unknown for a photograph, "colour" and "object" -1, "caption"
+    and "target" empty."""
     generator = torch.Generator().manual_seed(seed + list(WORLD_TASKS).index(task))
     given = pieces(count, *size, generator, use=HOLD_OUT)
     shown = show(task, given, generator)

@@ -1,4 +1,4 @@
-"""Holes for inpainting, margins for outpainting: masks (n, H, W) bool, True = to be painted."""
+"""Holes for inpainting, margins for outpainting: masks (n, H, W) bool, True = paint here."""
 
 from __future__ import annotations
 
@@ -60,6 +60,6 @@ def random_margin(picture: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def punch(rgb: Tensor, hole: Tensor, generator: torch.Generator) -> Tensor:
-    """The picture with the hole filled black or white, at random per picture."""
+    """Fill the hole with black or white, at random per picture."""
     fill = (uniform(rgb, generator, 0, 1) < 0.5).float()
     return torch.where(hole[:, None], fill, rgb)

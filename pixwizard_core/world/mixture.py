@@ -1,4 +1,4 @@
-"""Random pictures of every kind the tasks read or paint, for the autoencoder to learn from."""
+"""Random pictures of every kind that tasks read or paint, to train the autoencoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PEOPLE_SHARE = 0.06  # of the pictures
 
 
 def device_generator(generator: torch.Generator, device) -> torch.Generator:
-    """The generator itself on its own device, or a child of it elsewhere, seeded by its next
+    """The generator itself if it is on the device; otherwise a new one there, seeded by its next
     number.
     """
     device = torch.device(device)
@@ -152,9 +152,9 @@ def picture_mix(
 ) -> Tensor:
     """n pictures (n, 3, H, W) in 0..1 on device, of kinds drawn by weight, or of the n kinds given.
 
-    generator: a CPU generator; scenes and kinds follow from it on every machine (noise drawn on a
-    GPU differs from a CPU's). scenes: n of them, to be used instead of fresh ones. Raises
-    ValueError when kinds has another length or an unknown name.
+    generator: a CPU generator; it gives the same scenes and kinds on every machine (noise drawn on
+    a GPU differs from a CPU's). scenes: n of them, instead of new ones. Raises ValueError when
+    kinds has another length or an unknown name.
     """
     if kinds is None:
         weights = torch.tensor(
@@ -172,7 +172,7 @@ def picture_mix(
             [list(PICTURE_KINDS).index(kind) for kind in kinds], dtype=torch.int64, device="cpu"
         )
     scenes = scenes or sample_scenes(n, generator)
-    # Now and then a person, so that the autoencoder knows them too.
+    # Include some people, so that the autoencoder learns them too.
     people = torch.rand(n, generator=generator, dtype=torch.float32, device="cpu") < PEOPLE_SHARE
     people |= chosen == list(PICTURE_KINDS).index("pose")
     scenes = scenes.with_people(people)

@@ -1,5 +1,5 @@
-"""A simple person of capsules: joints from angles, the ray's hit, and the skeleton picture of a
-pose.
+"""A simple person made of capsules: joints from angles, ray intersection, and the skeleton picture
+of a pose.
 
 Lengths are in units of the object's radius, so a small person is about 1.4 m and a large one 2.1 m
 tall.
@@ -106,8 +106,8 @@ def capsule(
     b: Iterable[Tensor],
     radius: Tensor,
 ) -> shapes.Hit:
-    """All points within radius of the segment a-b: two balls and the tube between. a, b: triples of
-    (m, 1, 1).
+    """A capsule: all points within radius of the segment a-b, two balls and the tube between. a, b:
+    triples of (m, 1, 1).
     """
     a, b = [*a], [*b]
     d, axis = (dx, dy, dz), [q - p for p, q in zip(a, b, strict=True)]
@@ -138,7 +138,7 @@ def dot(u: Sequence[Tensor], v: Sequence[Tensor]) -> Tensor:
 
 
 def skeleton(pixels: Tensor, shown: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Coloured bones on black. pixels: (n, K, 14, 2) joint positions x, y; shown: (n, K) bool.
+    """Draw coloured bones on black. pixels: (n, K, 14, 2) joint positions x, y; shown: (n, K) bool.
 
     Returns the picture (n, 3, H, W) 0..1 and where a bone is (n, H, W) bool.
     """

@@ -1,4 +1,4 @@
-"""Tasks whose right answer can be computed from a photograph itself: restoration, lines, holes."""
+"""Tasks whose correct answer can be computed from a photograph: restoration, lines, holes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .degrade import field, grid
 from .photographs import pieces
 from .pictures import as_rgb, dilate, gaussian, grey, unit
 
-NEAR_M, FAR_M = 2.0, 11.0  # of the distances that haze is given, from the bottom to the top
-LINE_LEVEL = 0.16  # gradient of the smoothed picture, in grey levels, that line art draws
-SOFT_SCALES = (1.0, 2.0)  # radii in pixels at 128 px at which soft edges are looked for
+NEAR_M, FAR_M = 2.0, 11.0  # distances assumed for haze, at the bottom and the top
+LINE_LEVEL = 0.16  # gradient of the smoothed picture, in grey levels, from which line art draws
+SOFT_SCALES = (1.0, 2.0)  # radii, in pixels at 128 px, at which soft edges are detected
 SOFT_GAIN = 5.0
 LEAST_TONE = 0.05
 LINE_TASKS = ("canny", "hed", "sketch", "lineart")
-PLAIN_SHARE = 0.7  # of the pictures that the autoencoder sees of photographs; the rest are tasks'
+PLAIN_SHARE = 0.7  # of the autoencoder's photographs; the rest are inputs and answers of tasks
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Shown:
 
 
 def distances(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Made-up distances in metres (n, H, W), farther towards the top, for haze to follow."""
+    """Invent distances in metres (n, H, W) for haze, farther towards the top."""
     y, _ = grid(pictures)
     up = 1 - y / (y[-1, 0] + y[0, 0])
     relief = field(pictures, generator, 4)[:, 0]
@@ -53,7 +53,7 @@ def slope(pictures: Tensor, radius: float) -> Tensor:
 
 
 def soft_edges(pictures: Tensor) -> Tensor:
-    """Soft bright boundaries on black, strongest where they last over several scales."""
+    """Soft bright boundaries on black, strongest where they persist over several scales."""
     scale = unit(pictures)
     steep = [slope(pictures, radius * scale) * radius**0.5 for radius in SOFT_SCALES]
     strength = (torch.stack(steep).prod(0) ** (1 / len(steep)) * SOFT_GAIN).clamp(0, 1)
@@ -61,13 +61,14 @@ def soft_edges(pictures: Tensor) -> Tensor:
 
 
 def dilate_soft(strength: Tensor, like: Tensor) -> Tensor:
-    """Lines of (n, H, W) as wide as the autoencoder keeps, (n, 1, H, W)."""
+    """Widen lines (n, H, W) so that the autoencoder keeps them: (n, 1, H, W)."""
     width = edges.line_width(like) | 1
     return F.max_pool2d(strength[:, None], width, 1, width // 2)
 
 
 def line_art(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """Clean dark lines on white, where the smoothed picture changes much, and where they are."""
+    """Clean dark lines on white where the smoothed picture has a steep gradient; also returns where
+    they are."""
     scale = unit(pictures)
     lines = edges.canny(gaussian(pictures, 1.2 * scale)) & (
         slope(pictures, 1.2 * scale) > LINE_LEVEL
@@ -77,7 +78,7 @@ def line_art(pictures: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pencil(pictures: Tensor) -> Tensor:
-    """Pencil: the grey divided by its blurred self, with soft strokes along strong edges."""
+    """Pencil: the grey picture divided by a blurred copy, with soft strokes along strong edges."""
     tone = grey(pictures)
     scale = unit(pictures)
     around = gaussian(tone[:, None], 4 * scale)[:, 0]
@@ -112,7 +113,7 @@ def _spoiled(spoil):
     return make
 
 
-# task -> what it shows of pictures (n, 3, H, W), with a generator of their device
+# task -> how to make it from pictures (n, 3, H, W) with a generator on their device
 PHOTOGRAPH_TASKS: dict[str, Callable[[Tensor, torch.Generator], Shown]] = {
     **{task: _spoiled(spoil) for task, spoil in {**FAULTS, **DAMAGE}.items()},
     "canny": _canny,
@@ -126,9 +127,9 @@ PHOTOGRAPH_TASKS: dict[str, Callable[[Tensor, torch.Generator], Shown]] = {
 
 @torch.no_grad()
 def show(task: str, pictures: Tensor, generator: torch.Generator) -> Shown:
-    """One example of the task for each picture (n, 3, H, W) in 0..1.
+    """Make one example of the task from each picture (n, 3, H, W) in 0..1.
 
-    Raises ValueError for a task whose truth a photograph does not hold.
+    Raises ValueError for a task whose truth cannot be computed from a photograph.
     """
     if task not in PHOTOGRAPH_TASKS:
         raise ValueError(
@@ -141,8 +142,8 @@ def show(task: str, pictures: Tensor, generator: torch.Generator) -> Shown:
 def photograph_mix(
     count: int, height: int, width: int, generator: torch.Generator, device
 ) -> Tensor:
-    """Pictures of every kind that photographs bring into training, (count, 3, height, width) in
-    0..1: most as they are, others spoiled, with holes, or as lines. generator: on the CPU."""
+    """Random pictures for training made from photographs, (count, 3, height, width) in 0..1: most
+    unchanged, others degraded, with holes, or as lines. generator: on the CPU."""
     result = pieces(count, height, width, generator)
     tasks = list(PHOTOGRAPH_TASKS)
     kept = torch.rand(count, generator=generator) < PLAIN_SHARE

@@ -1,7 +1,7 @@
-"""Photographs that packages bring, in pieces: to train on, and others that are only scored.
+"""Pieces of photographs that packages include: some for training, others only for scoring.
 
-photographs.csv fixes which, by name and content, with the licence of each; all are in the public
-domain or under CC0. They come inside scikit-image and matplotlib, so nothing is downloaded and
+photographs.csv lists them by name and content, with the licence of each; all are in the public
+domain or under CC0. They are part of scikit-image and matplotlib, so nothing is downloaded and
 nothing is copied into this repository.
 """
 
@@ -27,7 +27,7 @@ LIST = Path(__file__).with_name("photographs.csv")
 TRAIN, HOLD_OUT = "train", "hold out"
 INSTALL = "pip install scikit-image matplotlib"
 SMALLEST = 112  # side in pixels of the smallest square that is cut from a photograph
-LARGEST = 512  # of the largest one: more pixels to one of the piece are lost in shrinking
+LARGEST = 512  # of the largest one; shrinking would lose the detail of more pixels
 TINTED, TURNED = 0.5, 0.3  # share of training pieces with other colours, with channels exchanged
 
 
@@ -55,7 +55,7 @@ def photographs(use: str | None = None) -> tuple[Photograph, ...]:
 def load(photograph: Photograph) -> Tensor:
     """The photograph, (1, 3, H, W) in 0..1.
 
-    Raises PixWizardError when its package is missing, or brings another picture by that name.
+    Raises PixWizardError when its package is missing or has another picture of that name.
     """
     package = importlib.util.find_spec(photograph.package)
     if package is None or package.origin is None:
@@ -84,9 +84,9 @@ def pieces(
 ) -> Tensor:
     """Random pieces of photographs, (count, 3, height, width) in 0..1 on the CPU.
 
-    Each is a window of the wanted shape, up to LARGEST pixels, shrunk or enlarged to the wanted
-    size. Those to train on are also mirrored at random and take other colours now and then;
-    held-out ones are as they were taken, and each photograph comes equally often.
+    Each is a window of the wanted aspect ratio, up to LARGEST pixels, resized to the wanted size.
+    Training pieces are also mirrored at random and recoloured now and then; held-out pieces are
+    unchanged, and each photograph is used equally often.
     """
     stock = _loaded(use)
     result = []
@@ -106,8 +106,8 @@ def pieces(
 
 
 def window(picture: Tensor, shape: float, place: tuple[float, float, float]) -> Tensor:
-    """A part of a picture (1, 3, H, W) of height = shape x width. place: how large it is, and where
-    from the top and from the left, each from 0 to below 1."""
+    """A part of a picture (1, 3, H, W), with height = shape x width. place: its size and its
+    position from the top and from the left, each from 0 to below 1."""
     scale, row, column = place
     height, width = picture.shape[-2:]
     most = min(height, width * shape, LARGEST)
@@ -119,9 +119,9 @@ def window(picture: Tensor, shape: float, place: tuple[float, float, float]) -> 
 
 
 def other_colours(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Some pictures (n, 3, H, W) in other colours: more or less colourful, tinted, brighter or
-    darker, channels exchanged. Half of the photographs are grey, and a picture that is scored may
-    have any colour.
+    """Change the colours of some pictures (n, 3, H, W): more or less saturated, tinted, brighter or
+    darker, channels exchanged. Needed because half of the photographs are grey, while a scored
+    picture may have any colour.
     """
     n = len(pictures)
     luma = (pictures * pictures.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)

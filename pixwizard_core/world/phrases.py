@@ -1,5 +1,5 @@
-"""The procedural world in words: what is in a picture, and phrases that name exactly one object of
-it.
+"""Describe the procedural world: the contents of a picture, and phrases that name exactly one
+object in it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from .pictures import unit, visible
 from .render import Views
 from .scenes import COLOUR_NAMES, FLOOR_NAMES, SHAPES, SIZES, WALL_NAMES, Scenes
 
-SIDE_GAP = 0.10  # share of the picture's shorter side by which "left" must be left
+SIDE_GAP = 0.10  # share of the picture's shorter side by which "left" must be farther left
 DEPTH_GAP = 0.4  # metres by which "closest" must be closer
-# How often each kind of phrase is chosen among those that fit.
+# Weight of each kind of phrase among those that fit.
 WEIGHTS = {
     "colour shape": 6,
     "colour": 2,
@@ -138,8 +138,8 @@ def _superlatives(thing: Thing, rivals: list[Thing], noun: str) -> list[tuple[st
 
 
 def _relations(thing: Thing, anchor: Thing, found: list[Thing]) -> list[tuple[str, str]]:
-    """ "the ball left of the red cube": the anchor must be named uniquely and no other candidate be
-    on, or nearly on, that side.
+    """ "the ball left of the red cube": the anchor must have a unique name, and no other candidate
+    may be on that side or nearly so.
     """
     if sum(name(o) == name(anchor) for o in found) > 1:
         return []
@@ -158,7 +158,7 @@ def _relations(thing: Thing, anchor: Thing, found: list[Thing]) -> list[tuple[st
 
 
 def pick_phrase(found: list[Thing], thing: Thing, rng: random.Random) -> str | None:
-    """One of the phrases that name this thing alone, or None where there is none."""
+    """A random phrase that names only this thing, or None if there is none."""
     choices = phrases(found, thing)
     if not choices:
         return None

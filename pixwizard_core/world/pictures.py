@@ -54,18 +54,18 @@ def mask_picture(mask: Tensor) -> Tensor:
 
 
 def highlight_picture(rgb: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
-    """The picture with mask (n, H, W) tinted half-way to colour (n, 3)."""
+    """Tint mask (n, H, W) of the picture half-way to colour (n, 3)."""
     tint = HIGHLIGHT_OPACITY * colour[:, :, None, None] + (1 - HIGHLIGHT_OPACITY) * rgb
     return torch.where(mask[:, None], tint, rgb)
 
 
 def visible_pixels(instances: Tensor, count: int = MAX_OBJECTS) -> Tensor:
-    """(n, count) pixels of each object that can be seen, of instance maps (n, H, W)."""
+    """Number of visible pixels of each object, (n, count), in instance maps (n, H, W)."""
     return torch.stack([(instances == k).flatten(1).sum(1) for k in range(count)], 1)
 
 
 def visible(instances: Tensor, count: int = MAX_OBJECTS) -> Tensor:
-    """(n, count) bool: objects with enough pixels in view to be spoken of."""
+    """(n, count) bool: objects with enough visible pixels to be mentioned."""
     return visible_pixels(instances, count) >= VISIBLE_PX * unit(instances) ** 2
 
 
@@ -81,7 +81,7 @@ def box_of(mask: Tensor) -> Tensor:
 
 
 def box_picture(rgb: Tensor, boxes: Tensor, colour: Tensor) -> Tensor:
-    """The picture with a rectangle drawn just inside each box (n, 4), in colour (n, 3)."""
+    """Draw a rectangle just inside each box (n, 4), in colour (n, 3)."""
     height, width = rgb.shape[-2:]
     line = max(1, round(BOX_LINE_PX * unit(rgb)))
     y = torch.arange(height, device=rgb.device, dtype=torch.int64)[None, :, None]
@@ -112,7 +112,7 @@ def gaussian(x: Tensor, sigma: float) -> Tensor:
 
 
 def dilate(mask: Tensor, size: int) -> Tensor:
-    """(n, H, W) bool grown by a size x size square."""
+    """Dilate (n, H, W) bool by a size x size square."""
     before = (size - 1) // 2
     padded = F.pad(mask.float()[:, None], (before, size - 1 - before, before, size - 1 - before))
     return F.max_pool2d(padded, size, stride=1)[:, 0] > 0.5

@@ -1,5 +1,5 @@
-"""The procedural world's renderer: rays against closed-form solids, with exact depth, normals,
-classes and instances.
+"""Renderer of the procedural world: intersects rays with closed-form solids and gives exact depth,
+normals, classes and instances.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CHUNK = {"cpu": 8, "cuda": 512}  # scenes at once: cache-sized on a CPU, memory-
 
 @dataclass(frozen=True)
 class Views:
-    """What a camera sees of n scenes, exactly."""
+    """The exact view of n scenes through their cameras."""
 
     rgb: Tensor  # (n, 3, H, W) 0..1
     depth_m: Tensor  # (n, H, W) metres along the optical axis
@@ -44,9 +44,9 @@ class Views:
 def render(scenes: Scenes, height: int, width: int) -> Views:
     """Pictures and ground truth of every scene, on the scenes' device.
 
-    The focal length in pixels is FOCAL * min(height, width) / 2, so a wider or higher picture shows
-    more of the room, not a stretched one. Raises ValueError for an empty batch or a picture without
-    pixels.
+    The focal length in pixels is FOCAL * min(height, width) / 2, so a wider or taller picture shows
+    more of the room and does not stretch it. Raises ValueError for an empty batch or a picture
+    without pixels.
     """
     if len(scenes) == 0 or min(height, width) < 1:
         raise ValueError(
@@ -209,10 +209,11 @@ def _albedo(scenes: Scenes, points: Tensor, classes: Tensor, instances: Tensor) 
 
 
 def _shadow(scenes: Scenes, points: Tensor, light: Tensor, instances: Tensor) -> Tensor:
-    """How much of the light each point loses to other objects, (n, H, W) 0..0.75, with a penumbra.
+    """Share of the light that other objects block at each point, (n, H, W) in 0..0.75, with a
+    penumbra.
 
-    An object's shadow is that of the ball that fills it best: distance from the ball's centre to
-    the ray towards the light.
+    Approximates each object by the ball that fills it best; depends on the distance from the ball's
+    centre to the ray towards the light.
     """
     shade = torch.zeros_like(points[:, 0])
     lx, ly, lz = (_wide(v) for v in light.unbind(1))

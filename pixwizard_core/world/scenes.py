@@ -1,4 +1,4 @@
-"""The procedural world's scenes as tensors: what they hold and how they are drawn at random.
+"""Scenes of the procedural world as tensors, and how to draw them at random.
 
 Right-handed room, metres: x to the right, y up from the floor, z away from the camera, which stands
 at (0, camera_height, 0) and looks along +z, tilted down by `pitch` radians. Every object stands on
@@ -15,7 +15,7 @@ from torch import Tensor
 from .person import ANGLE_RANGES, joints
 
 SHAPES = ("ball", "cube", "cylinder", "cone", "person")
-SOLIDS = SHAPES[:4]  # what a random scene holds; people are put in by `with_people`
+SOLIDS = SHAPES[:4]  # shapes in a random scene; `with_people` adds people
 PERSON = SHAPES.index("person")
 COLOUR_NAMES = (
     "red",
@@ -52,11 +52,11 @@ FLOORS = {
 }
 WALL_NAMES, FLOOR_NAMES = tuple(WALLS), tuple(FLOORS)
 TEXTURES = 3  # floor: plain, checks, planks; wall: plain, stripes, panels
-PERSON_RADIUS = 0.76  # metres, at least; makes people of 1.9 m, whose limbs are 3 px wide at 128 px
+PERSON_RADIUS = 0.76  # metres, at least; gives people of 1.9 m with limbs 3 px wide at 128 px
 SIZES = ("small", "large")
-RADII = (0.56, 0.86)  # metres; far enough apart that the size can be told in a picture
+RADII = (0.56, 0.86)  # metres; far enough apart to distinguish the sizes in a picture
 MAX_OBJECTS = 4
-TRIES = 40  # places tried for one object before it is left out
+TRIES = 40  # positions to try for one object before it is left out
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,7 @@ class Scenes:
         return self.with_objects(k, alive=False)
 
     def with_people(self, rows: Tensor) -> Scenes:
-        """A copy in which the first object of the scenes in rows (n,) bool is a person, and a tall
-        one.
-        """
+        """A copy in which the first object of the scenes in rows (n,) bool is a tall person."""
         rows = rows.to(self.device)[:, None] & (
             torch.arange(self.alive.shape[1], device=self.device, dtype=torch.int64) == 0
         )
@@ -144,14 +142,14 @@ class Scenes:
         )
 
     def joints(self, k: int) -> Tensor:
-        """(n, 14, 3) joints that object k has, or would have as a person: metres from the point
+        """(n, 14, 3) joints that object k has, or would have as a person, in metres from the point
         where it stands.
         """
         return joints(self.pose[:, k], self.yaw[:, k] - torch.pi / 4, self.radius[:, k])
 
     def joints_on_screen(self, height: int, width: int, focal: float) -> Tensor:
-        """(n, K, 14, 2) pixel positions x, y of `joints`; focal: over half the picture's shorter
-        side.
+        """(n, K, 14, 2) pixel positions x, y of `joints`; focal: focal length divided by half the
+        picture's shorter side.
         """
         count = self.alive.shape[1]
         stands = torch.stack([self.x, -self.camera_height[:, None].expand(-1, count), self.z], 2)
@@ -189,8 +187,8 @@ def sample_scenes(n: int, generator: torch.Generator, *, max_objects: int = MAX_
         0.95, 1.05, n, k
     )
     x, z, alive = place(radius, large, wanted, uniform)
-    # Mostly different colours, so that colour alone often names an object; sometimes repeats, so
-    # that it does not always.
+    # Mostly different colours, so that colour alone often identifies an object; sometimes repeated
+    # ones, so that it does not always.
     colour = torch.rand(
         n, len(COLOUR_NAMES), generator=generator, dtype=torch.float32, device="cpu"
     ).argsort(1)[:, :k]
@@ -230,7 +228,8 @@ def sample_scenes(n: int, generator: torch.Generator, *, max_objects: int = MAX_
 
 
 def place(radius: Tensor, large: Tensor, wanted: Tensor, uniform) -> tuple[Tensor, Tensor, Tensor]:
-    """Floor positions by rejection, vectorised over scenes. radius, large: (n, K); wanted: (n,).
+    """Draw floor positions by rejection, vectorised over scenes. radius, large: (n, K); wanted:
+    (n,) numbers of objects.
     Returns x, z, alive: (n, K).
     """
     n, count = radius.shape
@@ -241,7 +240,7 @@ def place(radius: Tensor, large: Tensor, wanted: Tensor, uniform) -> tuple[Tenso
     alive = torch.zeros(n, count, dtype=torch.bool, device="cpu")
     for k in range(count):
         r = radius[:, k : k + 1]
-        # Small ones stay near, so that at 128 px nearly every object is at least 28 px high.
+        # Keep small objects near, so that at 128 px nearly every object is at least 28 px high.
         far = torch.where(large[:, k : k + 1] == 1, r.new_tensor(5.9), r.new_tensor(4.3))
         zs = 3.3 + r * 0.5 + (far - 3.3 - r * 0.5) * uniform(0.0, 1.0, n, TRIES)
         tangents = uniform(-1.0, 1.0, n, TRIES) * (0.54 - 0.9 * r / zs).clamp(min=0.2)
@@ -252,7 +251,7 @@ def place(radius: Tensor, large: Tensor, wanted: Tensor, uniform) -> tuple[Tenso
             apart = (xs - xj).hypot(zs - zj) > 1.2 * (r + other)
             seen = (xs / zs - xj / zj).abs() > 0.5 * (r / zs + other / zj)
             fits &= (apart & seen) | ~alive[:, j : j + 1]
-        first = fits.float().argmax(1, keepdim=True)  # the first place that fits
+        first = fits.float().argmax(1, keepdim=True)  # the first position that fits
         x[:, k : k + 1], z[:, k : k + 1] = xs.gather(1, first), zs.gather(1, first)
         alive[:, k] = fits.any(1) & (k < wanted)
     return x, z, alive

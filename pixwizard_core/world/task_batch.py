@@ -1,4 +1,4 @@
-"""What a task's examples are made from, and what comes out."""
+"""Input and output of making a task's examples."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .scenes import Scenes
 
 @dataclass(frozen=True)
 class Batch:
-    """Scenes of one task with all that is known of them. picks: (object number, phrase) per scene,
-    for tasks that name one.
+    """Scenes of one task with everything known about them. picks: (object number, phrase) per
+    scene, for tasks that name an object.
     """
 
     scenes: Scenes

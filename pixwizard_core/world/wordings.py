@@ -1,7 +1,7 @@
-"""Many ways to ask for the same, for training: besides the table's own phrasings, sentences put
-together from verbs, nouns and frames, so that the model learns which words matter.
+"""Many ways to ask for the same task, for training: besides the table's own phrasings, sentences
+composed of verbs, nouns and frames, so that the model learns which words matter.
 
-In a pattern, (a|b|c) is one of its parts, and [x] is x or nothing. Braces take the fields of a
+In a pattern, (a|b|c) is one of its parts, and [x] is x or nothing. Braces hold the fields of a
 task. A sentence that the table keeps out of training is never made.
 """
 
@@ -14,11 +14,11 @@ from typing import cast
 from ..tasks import TASKS, Fields, fill_fields, instruction
 from ..taught import Taught
 
-FORM_SHARE = 0.5  # of sentences that are the trained forms, in tasks that have any
+FORM_SHARE = 0.5  # of sentences that are trained forms, for tasks that have any
 TABLE_SHARE = 0.4  # of the other sentences that are the table's own phrasings
-BARE_TARGET_SHARE = 0.12  # of those that say "red ball" and not "the red ball"
+BARE_TARGET_SHARE = 0.12  # of sentences with "red ball" instead of "the red ball"
 POLITE_SHARE = 0.15
-PLAIN_END_SHARE = 0.3  # of those that lose their full stop
+PLAIN_END_SHARE = 0.3  # of sentences without their full stop
 
 _GROUP = re.compile(r"\(([^()\[\]]*)\)|\[([^()\[\]]*)\]")
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -45,8 +45,8 @@ def _maps(noun: str, tail: str = "") -> tuple[str, ...]:
 
 
 def _spoiled(noun: str, word: str, clear: str) -> tuple[str, ...]:
-    """Ways to ask that a flaw be taken away. noun: of the flaw; word: what the picture is; clear:
-    a verb of its own."""
+    """Ways to ask for the removal of a flaw. noun: of the flaw; word: an adjective for the picture;
+    clear: a verb for this flaw."""
     return (
         "(remove|take away|clear away|erase|delete|clean off|take out|get rid of) [all][ the] "
         f"{noun}[ (from|in|of) {PICTURE}].",
@@ -267,7 +267,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
 
 
 def expand(pattern: str, rng: random.Random) -> str:
-    """One sentence of a pattern; its fields stay as they are."""
+    """Draw one sentence from a pattern; leaves its fields unfilled."""
     pattern = pattern.replace("{PICTURE}", PICTURE)
 
     def choose(group: re.Match) -> str:
@@ -283,7 +283,7 @@ def expand(pattern: str, rng: random.Random) -> str:
 
 
 def composed(task_id: str, words: dict[str, str], rng: random.Random) -> str:
-    """A sentence of the task's patterns with these words in it."""
+    """A sentence from the task's patterns, filled with these words."""
     fits = [pattern for pattern in PATTERNS[task_id] if set(_required(pattern)) <= set(words)]
     pattern = rng.choice(fits)
     if "caption" not in words:
@@ -304,18 +304,18 @@ def _required(pattern: str) -> list[str]:
 
 
 def same(a: str, b: str) -> bool:
-    """Whether two sentences are the same words, whatever their capitals and stops."""
+    """Whether two sentences have the same words, ignoring capitals and full stops."""
     return re.findall(r"\w+", a.lower()) == re.findall(r"\w+", b.lower())
 
 
 def form_sentence(task_id: str, form: str, words: dict[str, str]) -> str:
-    """One of the task's trained forms with these words in it."""
+    """One of the task's trained forms, filled with these words."""
     return instruction(task_id, taught=Taught(forms={task_id: (form,)}), **cast(Fields, words))
 
 
 def ask(task_id: str, words: dict[str, str], rng: random.Random) -> str:
     """An instruction for training: a trained form, one of the table's phrasings, or a composed one;
-    never one that the table keeps out. words: the task's fields, as `Examples.words` has them."""
+    never one that the table keeps out. words: the task's fields, as in `Examples.words`."""
     task = TASKS[task_id]
     if task.forms and rng.random() < FORM_SHARE:
         return form_sentence(task_id, rng.choice(task.forms), words)
