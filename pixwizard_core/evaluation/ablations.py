@@ -1,7 +1,8 @@
-"""Parts of the model switched off without training it anew, beside the ablations of table 4.
+"""Switch off parts of the model without retraining, for comparison with the ablations of table 4.
 
-The paper trained each of its variants for 40,000 steps. A switch on a model that was trained with
-the part shows how much it relies on it, which is another question; the lines here say so.
+The paper trained each variant for 40,000 steps. Switching off a part of a model that was trained
+with it shows how much the model relies on that part, which is a different question; the texts here
+say so.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ ALL_TOKENS = 1 << 30  # more than any picture has
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """overrides: of SampleSettings. told: what it does and how table 4 differs."""
+    """overrides: of SampleSettings. told: text on what it does and how table 4 differs."""
 
     overrides: Mapping[str, Any]
     told: str

@@ -1,4 +1,4 @@
-"""An answer on disk with what it is compared with, opened when a measure asks for it."""
+"""An answer on disk and what to compare it with, opened on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .networks.squares import resized
 
 @dataclass(frozen=True)
 class AnswerFiles:
-    """name, key: of the answer's record. answer, source: files. truth: of its item, see Item."""
+    """name, key: of the answer's record. answer, source: files. truth: of its item; see Item."""
 
     name: str
     key: str
@@ -28,8 +28,8 @@ class AnswerFiles:
 
     @cached_property
     def answer(self) -> Tensor:
-        """(1, 3, H, W) in 0..1. Where the truth names a hole, everything outside it is the true
-        picture's."""
+        """(1, 3, H, W) in 0..1. If the truth names a hole, everything outside it comes from the
+        true picture."""
         picture = open_picture(self.answer_file)
         if "hole" not in self.truth:
             return picture
@@ -38,28 +38,28 @@ class AnswerFiles:
 
     @cached_property
     def source(self) -> Tensor:
-        """The picture that was given."""
+        """The input picture, (1, 3, H, W) in 0..1."""
         return open_picture(self.source_file)
 
     @cached_property
     def true(self) -> Tensor:
-        """The picture that was wanted. Raises PixWizardError where none is known."""
+        """The true picture, (1, 3, H, W) in 0..1. Raises PixWizardError if there is none."""
         if not self.has("file"):
             raise PixWizardError(f"{self.name} has no true picture")
         return open_picture(self.truth["file"])
 
     @cached_property
     def depth(self) -> Tensor:
-        """The depth map that was given, (H, W)."""
+        """The input depth map, (H, W)."""
         values = open_raw(self.truth["depth"])
         return values if values.ndim == 2 else values[..., :3].float().mean(-1)
 
     def has(self, what: str) -> bool:
-        """Whether the truth holds something: file, caption, source_caption, depth, hole."""
+        """Whether the truth has an entry: file, caption, source_caption, depth, hole."""
         return bool(self.truth.get(what))
 
     def as_large_as(self, other: Tensor) -> Tensor:
-        """The answer in the size of another picture, by the bicubic filter."""
+        """The answer resized to another picture's size, by bicubic filter."""
         return self._of_size(self.answer, other)
 
     @staticmethod
@@ -71,7 +71,7 @@ class AnswerFiles:
 def answers_of(
     records: list[Record], truths: dict[str, dict[str, Any]], out: Path
 ) -> list[AnswerFiles]:
-    """The answers of records that have a picture, in order of their names. truths: by name."""
+    """The answers of records that have a picture, sorted by name. truths: by name."""
     return [
         AnswerFiles(record["name"], record["key"], out / record["files"]["answer"],
               Path(record["path"]), truths[record["name"]])

@@ -15,7 +15,7 @@ from .scorers import LINES, MAPS, colours_of
 
 
 def trivial_answer(task: str, examples: Examples) -> Tensor:
-    """A picture (n, 3, H, W) in 0..1 for each example of one task, made without any model."""
+    """A picture for each example of one task, (n, 3, H, W) in 0..1, made without any model."""
     if task in ("depth", "normal"):
         return examples.targets.mean(0, keepdim=True).expand_as(examples.targets)
     if task == "segmentation":
@@ -31,7 +31,7 @@ def trivial_answer(task: str, examples: Examples) -> Tensor:
 
 
 def _of_another_scene(task: str, examples: Examples) -> Tensor:
-    """The object of the scene before, drawn on this one: as good as not looking."""
+    """The object of the previous scene, drawn on this one: an answer that ignores the picture."""
     mask = examples.truth["mask"].roll(1, 0)
     if task == "mask":
         return mask_picture(mask)

@@ -1,4 +1,4 @@
-"""The 58 numbers that the paper gives for the released model, and where each comes from."""
+"""The 58 numbers that the paper reports for the released model, and the source of each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ TABLES = (1, 2, 3, 5, 6)
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """number: in the paper's order. part, column: as the table's heads say. data, split, task,
-    score: what is measured. scale: of the measured number to the paper's. better: "lower" or
-    "higher". paper: as printed, so that its digits are known. note: what to know of it."""
+    """number: in the paper's order. part, column: headings in the table. data, split, task, score:
+    what is measured. scale: factor from the measured number to the paper's. better: "lower" or
+    "higher". paper: as printed, to keep its digits. note: a remark for the reader."""
 
     number: int
     table: int
@@ -33,7 +33,7 @@ class Cell:
 
     @property
     def digits(self) -> int:
-        """Decimals that the paper gives."""
+        """Number of decimals in the paper."""
         return len(self.paper.partition(".")[2])
 
 
@@ -53,8 +53,8 @@ def paper_cells() -> tuple[Cell, ...]:
 
 
 def paper_scores(data: str, split: str, task: str) -> dict[str, float]:
-    """What the paper reports of a set, by score, in our units; of two numbers for one, the one of
-    the later table, which says how it was measured."""
+    """The paper's numbers for a set, by score, in our units. If there are two for one score, takes
+    the later table's, which says how it was measured."""
     return {
         cell.score: round(float(cell.paper) / cell.scale, 6)
         for cell in paper_cells()
@@ -71,5 +71,5 @@ def chosen_cells(only: Sequence[str] = ()) -> list[Cell]:
 
 
 def names_of_cells() -> list[str]:
-    """What chosen_cells() knows."""
+    """Names that chosen_cells() accepts."""
     return [*(f"table{n}" for n in TABLES), *dict.fromkeys(c.data for c in paper_cells())]

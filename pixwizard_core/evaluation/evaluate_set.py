@@ -1,4 +1,4 @@
-"""Evaluate one dataset: find its pictures, let an engine paint answers, and take the measures."""
+"""Evaluate one dataset: find its pictures, let an engine paint answers, and measure them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ Engine = Callable[[Job, list[Item], list[Failure]], Report]
 
 @dataclass(frozen=True)
 class SetPlan:
-    """What is evaluated. metrics: of measuring, None takes the layout's. phrasing: of the task's
-    words, "" as the model was asked in training. device: of the networks that measure."""
+    """What to evaluate. metrics: names of measures, None for the layout's. phrasing: of the task,
+    "" as the model was asked in training. device: of the networks that measure."""
 
     data: str
     root: Path
@@ -52,8 +52,8 @@ class SetPlan:
 
 @dataclass
 class SetResult:
-    """rows: of tables. measured: what was taken from the answers' files. reports: of the engine,
-    one for each turn. tasks: that were asked, each once. notes: how answers were read."""
+    """rows: of tables. measured: scores of the answers' files. reports: the engine's, one for each
+    turn. tasks: each task asked, once. notes: how answers were read."""
 
     rows: list[dict[str, Any]]
     measured: SetScores
@@ -75,10 +75,10 @@ def evaluate_set(
     on_tasks: Callable[[Sequence[str]], None] = lambda tasks: None,
     on_measured: OnProgress = lambda done, total: None,
 ) -> SetResult:
-    """Answers below job.out, and their scores. engine: does the work, see fleet.runner. on_seen:
-    told how many pictures were looked at. on_tasks: told the tasks before anything is painted.
+    """Paint answers below job.out and score them. engine: does the work; see fleet.runner. on_seen:
+    called with the number of pictures examined. on_tasks: called with the tasks before painting.
 
-    Raises PixWizardError for data that is not there or is something else.
+    Raises PixWizardError for data that is missing or of another kind.
     """
     out = Path(job.out)
     options = plan.options
@@ -121,8 +121,8 @@ def evaluate_set(
 
 
 def _turn_by_turn(found: list[SourcePicture], job: Job, paint) -> list[AnswerFiles]:
-    """Each session's last answer, after its turns were asked one after another, each of the answer
-    to the one before. Answers of turn N are below turnN."""
+    """Ask the turns of each session in sequence, each on the previous answer. Returns the last
+    answer of each session. Answers to turn N are below turnN."""
     last: dict[str, AnswerFiles] = {}
     for number, turn in enumerate(chained(found), 1):
         if number > 1:
@@ -139,7 +139,7 @@ def _rows(plan: SetPlan, records, truths) -> list[dict[str, Any]]:
 
 
 def _add_measured(result: SetResult, plan: SetPlan, shown: list[AnswerFiles], records) -> None:
-    """The measured scores as a row, or in the row of the same task."""
+    """Add the measured scores to the row of the same task, or as a new row."""
     tasks = sorted({record["task"] for record in records})
     task = tasks[0] if len(tasks) == 1 else "all"
     split = plan.split + (" multi-turn" if plan.options.turns == "multi" else "")

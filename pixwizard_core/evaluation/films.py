@@ -25,8 +25,7 @@ WAYS = {"independent": None, "shared noise": 0.0, "warm 0.3": 0.3, "warm 0.5": 0
 
 
 def frame_error(task: str, answers_01: Tensor, views: Views) -> float:
-    """How wrong answers (T, 3, H, W) are: rmse of depth, degrees of normals, share of wrong
-    classes."""
+    """Error of answers (T, 3, H, W): RMSE of depth, degrees of normals, share of wrong classes."""
     if task == "depth":
         return metrics.rmse(decode_depth(answers_01), views.depth_01)
     if task == "normal":
@@ -42,8 +41,8 @@ def measure(
     frames: int,
     phrasing: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[dict]:
-    """Rows of task, instruction, steps, way, flicker (grey steps of 255) and error, the last two as
-    means over scenes. phrasing: as tasks.read_phrasing() gives it; nothing asks as the model was
+    """Rows of task, instruction, steps, way, flicker (grey levels of 255) and error, the last two
+    averaged over scenes. phrasing: from tasks.read_phrasing(); empty asks as the model was
     trained."""
     rows = []
     films = [moving_scene(number, frames) for number in range(scenes)]
@@ -71,9 +70,9 @@ def _one(
 def paint_film(
     bundle, task: str, sentence: str, frames_01: Tensor, start: float | None, seed: int
 ) -> list[Tensor]:
-    """Answers (1, 3, H, W) to the frames (T, 3, H, W) of a film, all asked by one sentence. start:
-    None gives each frame noise of its own; otherwise all share it, and begin so far towards the
-    previous result."""
+    """Answers (1, 3, H, W) to the frames (T, 3, H, W) of a film, all with one sentence. start: None
+    gives each frame its own noise; otherwise all share the noise, and start this far (0..1) towards
+    the previous result."""
     settings = bundle.settings_of(task)
     canvas = plan(frames_01.shape[-1], frames_01.shape[-2], centres_for(None, bundle.centres))
     answers, before = [], None

@@ -1,5 +1,5 @@
-"""Fréchet distance and Inception Score from running sums, so that memory does not grow with the
-number of pictures. Sums are kept in float64."""
+"""Fréchet distance and Inception Score from running sums in float64, so that memory use does not
+grow with the number of pictures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FeatureSums:
         return cls(0, zeros, torch.zeros(size, size, dtype=torch.float64, device="cpu"))
 
     def add(self, features: Tensor) -> None:
-        """Count in vectors (B, D)."""
+        """Add vectors (B, D)."""
         rows = features.detach().to(device="cpu", dtype=torch.float64)
         self.count += len(rows)
         self.total += rows.sum(0)
@@ -72,7 +72,7 @@ class ScoreSums:
         return cls(zeros, many, zeros.clone())
 
     def add(self, logits: Tensor, part: Tensor) -> None:
-        """Count in logits (B, C) of pictures that belong to parts (B,) long."""
+        """Add logits (B, C) of pictures that belong to parts (B,) long."""
         logs = logits.detach().to(device="cpu", dtype=torch.float64).log_softmax(1)
         shares = logs.exp()
         self.counts.index_add_(0, part, torch.ones_like(part, dtype=torch.float64))
@@ -80,7 +80,7 @@ class ScoreSums:
         self.entropies.index_add_(0, part, (shares * logs).sum(1))
 
     def score(self) -> tuple[float, float]:
-        """(mean, standard deviation over the parts that hold pictures); NaN for none. Source:
+        """(mean, standard deviation) over the parts that have pictures; NaN without any. Source:
         Salimans et al. 2016."""
         used = self.counts > 0
         if not bool(used.any()):

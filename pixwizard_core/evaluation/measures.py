@@ -1,7 +1,7 @@
-"""Measures of single answers: what each needs, how it is taken, and how a set's value follows.
+"""Measures of single answers: what each needs, how to compute it, and the total for a set.
 
-FID and IS are of sets and in set_measures. A picture that lacks what a value needs (a caption, a
-true picture) gets no such value.
+FID and IS apply to sets; see set_measures. A picture without the data that a value needs (a
+caption, a true picture) gets no such value.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from .. import metrics
 from .answer_files import AnswerFiles
 from .layouts.prepare import canny_lines
 
-Values = dict[str, Any]  # numbers, and a text that groups them
+Values = dict[str, Any]  # numbers, and a text to group them by
 Take = Callable[[Sequence[AnswerFiles]], list[Values]]
-HPS_PART = 80  # pictures; the benchmark's spread is over parts of this many
+HPS_PART = 80  # pictures; the benchmark computes its spread over parts of this size
 BEST_DB = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """weight: of networks.weight_files, "" for none. build: from its file (None without) and a
-    device to a function of answers. total: of the values by picture, in order, to a set's scores.
-    method: raised when values of earlier runs no longer hold. at_once: answers taken together."""
+    """weight: a name in networks.weight_files, "" for none. build: makes a function of answers from
+    the weight's file (None without) and a device. total: turns the values by picture, in order,
+    into a set's scores. method: a version; raise it when values of earlier runs become invalid.
+    at_once: answers in one batch."""
 
     weight: str
     build: Callable[[Path, str], Take]
@@ -166,7 +167,7 @@ def _canny(path: Path, device: str) -> Take:
 
 
 def _canny_total(rows: Sequence[Values]) -> Values:
-    """F1 over all answers to one question, then its mean; 0 where neither side has an edge."""
+    """F1 over all answers to one question, then the mean; 0 if neither side has an edge."""
     sums: dict[object, Tensor] = {}
     for row in rows:
         if "both" in row:
@@ -212,7 +213,7 @@ def _hps(version: str) -> Callable[[Path, str], Take]:
 
 
 def hps_total(version: str) -> Callable[[Sequence[Values]], Values]:
-    """The mean over parts of HPS_PART pictures, and the spread of their means."""
+    """Make a total: the mean over parts of HPS_PART pictures, and the spread of their means."""
 
     def total(rows: Sequence[Values]) -> Values:
         values = [row[version] for row in rows if version in row]

@@ -1,5 +1,5 @@
-"""Take the measures of a set of answers on disk: what is taken already is read back, what cannot be
-taken is named, and the others are."""
+"""Measure a set of answers on disk: read back measures already taken, name those that cannot be
+taken, and take the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass
 class SetScores:
-    """scores: by name. missing: measure -> why it was left out. notes: what to know of them."""
+    """scores: by name. missing: measure -> why it was left out. notes: remarks on the scores."""
 
     scores: dict[str, float] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class SetScores:
 
 
 def check_measures(names: Sequence[str]) -> tuple[str, ...]:
-    """The names. Raises PixWizardError for one that is unknown."""
+    """Return the names. Raises PixWizardError for an unknown one."""
     known = (*MEASURES, *SETS)
     for name in names:
         if name not in known:
@@ -49,8 +49,8 @@ def measure(
     device: str = "cpu",
     on_progress: OnProgress = lambda done, total: None,
 ) -> SetScores:
-    """Scores of answers. reference: FID's real pictures; None takes the true ones of the answers.
-    on_progress(done, total): called with answers of one measure, total 0 where it is not known.
+    """Scores of answers. reference: FID's real pictures; None takes the answers' true pictures.
+    on_progress(done, total): called with counts of answers for one measure; total is 0 if unknown.
     """
     found = SetScores()
     names = check_measures(names)
@@ -82,8 +82,8 @@ def _each(
     shown: Sequence[AnswerFiles], name: str, weights: WeightFolder, out: Path, device: str,
     on_progress: OnProgress,
 ) -> list[Values]:  # fmt: skip
-    """Values by picture, in order; a batch is taken again as a whole when one of it is not known,
-    so that values do not depend on where a run was stopped."""
+    """Values by picture, in order. If one value of a batch is missing, the whole batch is computed
+    again, so that values do not depend on where a run was stopped."""
     one = MEASURES[name]
     mark = [weights.mark(one.weight) if one.weight else "", one.method, device.split(":")[0]]
     path = out / f"{name}.jsonl"
@@ -100,7 +100,7 @@ def _each(
             else:
                 take = take or one.build(_weight(one, weights), device)
                 journal = journal or Appender(path)
-                # Copies, which are dropped with the pictures that they have opened.
+                # Copies, which are freed together with the pictures that they opened.
                 values = take([replace(picture) for picture in batch])
                 for picture, row in zip(batch, values, strict=True):
                     journal.add({"key": picture.key, "mark": mark, "values": row})

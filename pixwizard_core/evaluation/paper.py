@@ -1,4 +1,4 @@
-"""Every number of the paper's tables beside what is measured here, or what is missing for it."""
+"""Compare every number of the paper's tables with our measurement, or say what is missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .networks.weight_files import MissingPart, WeightFolder
 KEPT = "scores.json"
 METRES = DatasetOptions().range_m
 MEASURED, NO_DATA, NO_WEIGHT, NO_MODEL, FAILED = "measured", "data", "weight", "model", "failed"
-# Score -> the measure that it comes from, where their names differ.
+# Score -> its measure, if their names differ.
 COMES_FROM = {
     **dict.fromkeys(("clip_dir", "clip_source", "clip_out", "clip_image"), "clip"),
     **dict.fromkeys(("dino_source", "dino"), "dino"),
@@ -35,8 +35,8 @@ COMES_FROM = {
 
 @dataclass(frozen=True)
 class CellResult:
-    """state: MEASURED, or what is missing. value: in the paper's unit. why: what was looked for and
-    where it comes from, or what to know of a value."""
+    """state: MEASURED, or what is missing. value: in the paper's unit. why: what is missing and
+    where to get it, or a remark on the value."""
 
     cell: Cell
     state: str
@@ -52,7 +52,7 @@ class CellResult:
 
 @dataclass(frozen=True)
 class SetRun:
-    """The cells that one evaluation of one dataset gives."""
+    """The cells measured by one evaluation of one dataset."""
 
     data: str
     split: str
@@ -77,8 +77,8 @@ class SetRun:
 
 @dataclass
 class PaperRun:
-    """What all cells share. root: the folder of datasets. count: of pictures of each, 0 for all.
-    evaluate: carries out one plan, see evaluate_set. tell: told what is done."""
+    """What all cells share. root: the folder of datasets. count: pictures of each, 0 for all.
+    evaluate: runs one plan; see evaluate_set. tell: called with lines on progress."""
 
     root: Path
     job: Job
@@ -102,7 +102,7 @@ def runs_of(cells: Sequence[Cell]) -> list[SetRun]:
 
 
 def dataset_folder(root: Path, layout: DatasetLayout) -> Path:
-    """The dataset's folder below root. Raises PixWizardError saying which names were looked for."""
+    """The dataset's folder below root. Raises PixWizardError saying which names were tried."""
     for name in layout.folders:
         if (root / name).is_dir():
             return root / name
@@ -112,7 +112,7 @@ def dataset_folder(root: Path, layout: DatasetLayout) -> Path:
 
 
 def carry_out(run: PaperRun, cells: Sequence[Cell]) -> list[CellResult]:
-    """Results of all cells, in their order. What an earlier call has written is not done again."""
+    """Results of all cells, in their order. Reuses what earlier calls have written."""
     found: dict[int, CellResult] = {}
     for one in runs_of(cells):
         for result in _of_run(run, one):
@@ -154,7 +154,7 @@ def _cell(cell: Cell, scores: dict[str, Any]) -> CellResult:
 
 
 def _scores(run: PaperRun, one: SetRun, folder: Path) -> dict[str, Any]:
-    """rows, missing, notes, failed of a run; read back where nothing that matters has changed."""
+    """rows, missing, notes, failed of a run; read back if nothing relevant has changed."""
     out = Path(run.job.out) / one.name
     options = replace(
         one.options, count=run.count, seed=run.job.seed, near=run.near, range_m=run.range_m
@@ -187,7 +187,8 @@ def _kept(path: Path, mark: str) -> dict[str, Any] | None:
 
 
 def _mark(one: SetRun, plan: SetPlan, job: Job) -> str:
-    """Names everything that the scores of a plan depend on, and the state of its data's folders."""
+    """A digest of everything that the scores of a plan depend on, and of its data folders' state.
+    """
     marks = {}
     for name in plan.wanted:
         weight = "inception" if name in SETS else MEASURES[name].weight

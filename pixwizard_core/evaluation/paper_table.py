@@ -39,7 +39,7 @@ def _difference(result: CellResult) -> str:
 
 
 def missing_lines(results: Sequence[CellResult]) -> list[str]:
-    """What is missing, each thing once, with the cells that wait for it."""
+    """What is missing, each item once, with the cells that need it."""
     waiting: dict[tuple[str, str], list[int]] = {}
     for result in results:
         if result.state != MEASURED:
@@ -62,7 +62,7 @@ def _cells(numbers: Sequence[int]) -> str:
 
 
 def note_lines(results: Sequence[CellResult]) -> list[str]:
-    """What to know of measured cells, and of the paper's own numbers."""
+    """Remarks on measured cells and on the paper's own numbers."""
     notes: dict[str, list[int]] = {}
     for result in results:
         text = result.why if result.state == MEASURED else result.cell.note
@@ -72,7 +72,7 @@ def note_lines(results: Sequence[CellResult]) -> list[str]:
 
 
 def choice_lines(results: Sequence[CellResult]) -> list[str]:
-    """How each dataset is measured, where the paper leaves it open."""
+    """How each dataset is measured where the paper leaves a choice."""
     names = dict.fromkeys(result.cell.data for result in results)
     return [f"{name}: {LAYOUTS[name].choices}" for name in names if LAYOUTS[name].choices]
 

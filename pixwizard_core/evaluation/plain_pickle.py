@@ -1,5 +1,5 @@
-"""Read pickles of plain values, as older datasets use them: numbers, strings, lists,
-dictionaries."""
+"""Read pickles of plain values (numbers, strings, lists, dictionaries), which older datasets
+use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PlainUnpickler(pickle.Unpickler):
 
 
 def read_plain_pickle(data: bytes) -> Any:
-    """The plain values of a pickle. Raises PixWizardError for anything else in it."""
+    """Read the plain values of a pickle. Raises PixWizardError if it holds anything else."""
     try:
         _scan(data)
         return PlainUnpickler(io.BytesIO(data), encoding="latin1").load()
@@ -48,8 +48,8 @@ def read_plain_pickle(data: bytes) -> Any:
 
 
 def _scan(data: bytes) -> None:
-    """Raise unless the opcodes are those of plain values, and no value is stored under a higher
-    number than there are bytes so far: the reader makes room up to that number at once."""
+    """Raise unless the opcodes are those of plain values and no memo index is larger than the
+    number of bytes so far: the reader allocates memory up to that index at once."""
     for opcode, argument, position in pickletools.genops(data):
         if opcode.name not in PLAIN:
             raise _refused(argument if opcode.name == "GLOBAL" else opcode.name)

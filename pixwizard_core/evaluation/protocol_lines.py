@@ -1,4 +1,4 @@
-"""What a set's numbers depend on, in lines for a person: the paper leaves most of it open."""
+"""Lines that say what a set's numbers depend on; the paper leaves most of it open."""
 
 from __future__ import annotations
 

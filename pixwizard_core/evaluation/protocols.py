@@ -1,7 +1,7 @@
-"""Scores of one answer against a dataset's truth, and of a whole set from those of its pictures.
+"""Score one answer against a dataset's truth, and a whole set from its pictures' scores.
 
-The values listed for a picture can be summed, so it does not matter which worker scored it. The
-protocols are the paper's (appendix D.1 to D.3); where it leaves a choice, the comment says ours.
+The values for a picture can be summed, so it does not matter which worker scored it. The protocols
+are the paper's (appendix D.1 to D.3); comments state our choice where the paper leaves one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LUMA_BLACK = 16 / 255
 
 
 def score(truth: Metrics, answer_01: Tensor, source_01: Tensor, palette: Palette | None) -> Metrics:
-    """Numbers of one picture. truth: its protocol and where the truth is (see the layouts).
+    """Numbers for one picture. truth: its protocol and the place of its truth (see the layouts).
 
     answer_01, source_01: (1, 3, H, W) of the source's size. Raises CanvasError for a truth file
     that cannot be read.
@@ -38,7 +38,7 @@ def score(truth: Metrics, answer_01: Tensor, source_01: Tensor, palette: Palette
 
 
 def total(protocol: str, rows: Sequence[Metrics]) -> dict[str, float]:
-    """Scores of a set, by name. NaN where nothing supports one."""
+    """Scores of a set, by name; NaN for a score without data."""
     return TOTALS[protocol](rows)
 
 
@@ -76,7 +76,7 @@ def _depth(truth: Metrics, answer_01: Tensor, source_01: Tensor, palette: Palett
 
 
 def _depth_total(rows: Sequence[Metrics]) -> dict[str, float]:
-    # The field's habit is the mean of each picture's RMSE; the one over all pixels stands beside.
+    # The usual score is the mean of each picture's RMSE; the one over all pixels is given too.
     pixels = sum(row["pixels"] for row in rows)
     squares = sum(row["squares"] for row in rows)
     return {
@@ -172,7 +172,7 @@ def _picture_total(rows: Sequence[Metrics]) -> dict[str, float]:
 
 
 def _measured(truth: Metrics, answer_01: Tensor, source_01: Tensor, palette: Palette) -> Metrics:
-    """Nothing yet: such answers are measured together, from their files (see measuring)."""
+    """No numbers yet: such answers are measured together, from their files (see measuring)."""
     return {}
 
 
@@ -186,7 +186,7 @@ def _luma(picture_01: Tensor) -> Tensor:
 
 
 def _sized(picture_01: Tensor, truth: Tensor) -> Tensor:
-    """A picture in the truth's size, which some datasets keep apart from the picture's."""
+    """A picture resized to the truth's size, which differs from the picture's in some datasets."""
     height, width = truth.shape[-2:]
     if picture_01.shape[-2:] == (height, width):
         return picture_01[:, :3].float()

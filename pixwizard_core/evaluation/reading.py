@@ -1,5 +1,5 @@
-"""What a reader of scores must know of how the answers were read: the shade of near things, and
-classes of one colour."""
+"""Notes for readers of scores on how the answers were read: the shade of near things, and classes
+that share a colour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..fleet.index import Record
 
 
 def reading_notes(records: Sequence[Record], palette: Palette) -> list[str]:
-    """One sentence for each thing to know; records with metrics, palette of the segmentations."""
+    """One sentence for each note. records: with metrics; palette: of the segmentations."""
     depths = [r["metrics"] for r in records if "near_is_white" in r["metrics"]]
     notes = [depth_note(depths)] if depths else []
     mixed = palette.of_one_colour()
@@ -23,8 +23,8 @@ def reading_notes(records: Sequence[Record], palette: Palette) -> list[str]:
 
 
 def depth_note(metrics: Sequence[dict]) -> str:
-    """Which shade was taken for near, and how clearly the pictures said so where they were asked.
-    metrics: those of each depth map."""
+    """Which shade was taken for near, and for "auto" how clearly the pictures showed it. metrics:
+    those of each depth map."""
     white, count = sum(one["near_is_white"] for one in metrics), len(metrics)
     found = [one["correlation"] for one in metrics if one["correlation"] is not None]
     if not found:

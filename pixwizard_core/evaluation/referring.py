@@ -1,4 +1,4 @@
-"""Where masks fail: their scores by the number of objects in view and by how one is named."""
+"""Where masks fail: scores by the number of visible objects and by how the object is named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .scoring import ScoringPlan, paint, precision
 
 TASK = "mask"
 _COLOUR, _SHAPE, _SIZE = ("|".join(words) for words in (COLOUR_NAMES, SHAPES, SIZES))
-# What it is called in the table -> what such a phrase looks like; the first that fits.
+# Name in the table -> pattern of such phrases; the first match wins.
 KINDS = {
     "beside another (“the cube left of the red ball”)": r"\b(left|right) of\b",
     "by place (“the leftmost object”)": r"\b(leftmost|rightmost|closest|farthest)\b",

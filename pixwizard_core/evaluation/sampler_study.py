@@ -1,6 +1,6 @@
-"""What each setting of the sampler costs and does, task by task: steps, solver, guidance, tokens.
+"""The cost and effect of each sampler setting, task by task: steps, solver, guidance, tokens.
 
-An evaluation is one branch of one step for one picture. The reference's way is 59 even Euler steps.
+An evaluation is one branch of one step for one picture. The reference uses 59 even Euler steps.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .scorers import SCORERS
 from .scoring import OnProgress, ScoringPlan, precision
 from .variations import KINDS, OWN, Variation, variations
 
-TASKS = ("depth", "segmentation", "mask", "text2image")  # those that the study takes by itself
-# The score that tells most of a task; of the others it is the first of their scores.
+TASKS = ("depth", "segmentation", "mask", "text2image")  # tasks of the study by default
+# The most informative score of a task; for other tasks, the first of their scores.
 SCORES = {"depth": "rmse", "segmentation": "miou", "mask": "iou", "text2image": "named"} | {
     task: "region_psnr" for task in ("edit", "remove", "replace", "background", "style")
 }
@@ -36,9 +36,9 @@ SMALL_LOSS = 2.0  # percent
 class StudyRow:
     """One way to sample in one task.
 
-    kind, change, base: see variations.Variation. value: the task's score of that name. loss: by
-    how many percent it is worse than the base's; negative = better. evaluations: for a picture;
-    None where the solver chooses them. seconds: for a picture.
+    kind, change, base: see variations.Variation. value: the task's score of that name. loss: how
+    many percent worse than the base; negative = better. evaluations: per picture; None if the
+    solver chooses them. seconds: per picture.
     """
 
     task: str
@@ -70,7 +70,7 @@ def study(
 def _study(
     bundle: Bundle, plan: ScoringPlan, task: str, examples: Examples, chosen: Sequence[Variation]
 ) -> list[StudyRow]:
-    """One task. Its conditions are the same for almost every way, so they are encoded once."""
+    """Study one task. Almost all variations share its conditions, so they are encoded once."""
     own = bundle.settings_of(task)
     words = examples.instructions
     asked = _encoded(bundle, plan, examples, words)
@@ -111,12 +111,12 @@ def _encoded(
 
 
 def counted(settings: SampleSettings) -> int | None:
-    """Evaluations for a picture, or None for a solver that chooses them."""
+    """Evaluations per picture, or None for a solver that chooses them."""
     return None if settings.solver == "dopri5" else evaluations(settings)
 
 
 def loss_percent(score: str, value: float, base: float) -> float:
-    """Percent by which a score is worse than the base's; negative if it is better."""
+    """How many percent a score is worse than the base's; negative if better."""
     if not base:
         return 0.0
     worse = value - base if score in LESS_IS_BETTER else base - value
@@ -124,8 +124,8 @@ def loss_percent(score: str, value: float, base: float) -> float:
 
 
 def study_table(rows: Sequence[StudyRow]) -> str:
-    """Markdown: tasks against ways, the more numerous of them downwards. A cell is the score, and
-    for all but the bases the percent lost; then evaluations and seconds of a picture."""
+    """Markdown: tasks against variations, with the more numerous of them as rows. A cell is the
+    score, and for all but the bases the percent lost; then evaluations and seconds per picture."""
     tasks, changes = _names(rows, "task"), _names(rows, "change")
     of = {(row.task, row.change): row for row in rows}
     if len(changes) >= len(tasks):
@@ -173,13 +173,13 @@ def _seconds(rows: Sequence[StudyRow]) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The one value, or the least and the most of several."""
+    """The one value, or the smallest and the largest of several."""
     low, high = min(values), max(values)
     return f"{low:.3g}" if low == high else f"{low:.3g}–{high:.3g}"
 
 
 def verdict(rows: Sequence[StudyRow], change: str) -> str:
-    """In which tasks a level of speed stays within SMALL_LOSS of its base; "" for other ways."""
+    """In which tasks a speed level stays within SMALL_LOSS of its base; "" for other variations."""
     mine = [row for row in rows if row.change == change and row.change != row.base]
     if not mine or mine[0].kind not in ("speed", "guided"):
         return ""
@@ -200,8 +200,8 @@ def as_rows(rows: Sequence[StudyRow]) -> list[dict[str, Any]]:
 
 
 def plot_study(rows: Sequence[StudyRow], path: str | Path) -> None:
-    """Each task's score along each kind of change, one panel a kind; the dashed line is the task's
-    own setting. Needs matplotlib; raises ImportError without it."""
+    """Plot each task's score along each kind of change, one panel per kind; the dashed line is the
+    task's own setting. Raises ImportError without matplotlib."""
     from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
     tasks = _names(rows, "task")

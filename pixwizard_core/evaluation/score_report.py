@@ -1,4 +1,4 @@
-"""Scores as a Markdown table, as JSON and as plots, beside what the bundled model should reach."""
+"""Scores as a Markdown table, as JSON and as plots, with the bundled model's goals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..world.examples import WORLD_TASKS
 from ..world.held_out import check_tasks
 from .scoring import TaskScore, trained_tasks
 
-# Who answered -> heading of the column.
+# Source of the answer -> heading of the column.
 COLUMNS = {
     "trained": "as trained",
     "seen": "seen words",
@@ -32,7 +32,7 @@ PLOT_COLOURS = ("#1b4f72", "#2f6f9f", "#7fb3d5", "#b7d7e8", "#c9c9c9", "#e0a458"
 
 @dataclass(frozen=True)
 class Goal:
-    """A score the bundled model should reach: trained on a CPU for hours, or on a large GPU for
+    """A score that the bundled model should reach, trained on a CPU for hours or on a large GPU for
     minutes."""
 
     task: str
@@ -45,7 +45,7 @@ class Goal:
         return value <= wanted if self.less_is_better else value >= wanted
 
     def level(self, value: float) -> str:
-        """The hardest of the two goals that a value meets, or "no"."""
+        """The harder of the two goals that a value meets, or "no"."""
         levels = (("GPU", self.gpu), ("CPU", self.cpu))
         return next((name for name, wanted in levels if self.met(value, wanted)), "no")
 
@@ -71,7 +71,7 @@ HEADLINE = tuple(dict.fromkeys(goal.task for goal in GOALS))
 
 
 def shown(value: float) -> str:
-    """A number as tables show it; a dash where nothing supports one."""
+    """Format a number for tables; a dash for NaN."""
     if math.isnan(value):
         return "–"
     return f"{value:.2f}" if abs(value) >= 1.5 else f"{value:.3f}"
@@ -107,8 +107,8 @@ def table(results: Sequence[TaskScore]) -> str:
 
 
 def goal_table(results: Sequence[TaskScore]) -> str:
-    """Markdown: the goals that these results answer, and which the model meets with each kind of
-    words."""
+    """Markdown: the goals that these results cover, and which of them the model meets with each
+    kind of wording."""
     by_task = {result.task: result for result in results}
     own = [name for name in ("trained", "seen", "held_out") if name in columns_of(results)]
     heads = ["task", "score", *(COLUMNS[name] for name in own), "CPU goal", "GPU goal", "met"]
@@ -127,7 +127,7 @@ def goal_table(results: Sequence[TaskScore]) -> str:
 
 
 def as_values(results: Sequence[TaskScore], **about: Any) -> dict[str, Any]:
-    """The scores as JSON values; numbers that nothing supports are null."""
+    """The scores as JSON values; NaN becomes null."""
 
     def clean(value: float) -> float | None:
         return None if math.isnan(value) else round(value, 5)
@@ -147,7 +147,7 @@ def as_values(results: Sequence[TaskScore], **about: Any) -> dict[str, Any]:
 
 
 def from_json(text: str) -> list[TaskScore]:
-    """What as_values gave, as JSON text, without what it says about the run."""
+    """Read the scores from the JSON text of as_values(), without the data about the run."""
     results = []
     for task, row in json.loads(text)["tasks"].items():
         answers = {
@@ -160,8 +160,8 @@ def from_json(text: str) -> list[TaskScore]:
 
 
 def plot(results: Sequence[TaskScore], path: str | Path) -> None:
-    """Bars of each task's first score, by who answered, one panel a task. Needs matplotlib; raises
-    ImportError without it."""
+    """Plot bars of each task's first score by source of the answer, one panel per task. Raises
+    ImportError without matplotlib."""
     from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
     columns = columns_of(results)
@@ -184,9 +184,9 @@ def plot(results: Sequence[TaskScore], path: str | Path) -> None:
 
 
 def tasks_of(text: str, bundle: Path | None = None) -> list[str]:
-    """Tasks by a word for a set of them, or listed with commas. text: "trained" (what the model in
-    the folder bundle, or the bundled one, has learned), "all", "headline", or "depth,mask,…".
-    Raises PixWizardError for a task that the world cannot score."""
+    """Tasks from the name of a set or a list with commas. text: "trained" (those learned by the
+    model in the folder bundle, or by the bundled one), "all", "headline", or "depth,mask,…". Raises
+    PixWizardError for a task that the world cannot score."""
     if text == "trained":
         return trained_tasks(bundle or BUNDLE)
     sets = {"all": list(WORLD_TASKS), "headline": list(HEADLINE)}

@@ -1,6 +1,6 @@
-"""How accurate painted answers are, task by task: each scorer takes (n, 3, H, W) in 0..1 and the
-examples they answer, and gives numbers by name. The right answer itself scores best, a copy of the
-input gains nothing.
+"""How accurate painted answers are, task by task: each scorer takes answers (n, 3, H, W) in 0..1
+and their examples, and returns numbers by name. The correct answer scores best; a copy of the input
+gains nothing.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from ..world.scenes import COLOUR_NAMES, PAINTS
 FOUND = 0.5  # IoU from which a referred object counts as found
 LINE_TOLERANCE_PX = 2
 SOFT_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6)
-CHANGED = 0.03  # difference from which a pixel counts as edited, a little beyond rounding
-DULL_DB = 20.0  # restoration is also scored on inputs at most this good: there is much to gain
-BEST_DB = 60.0  # finer than a picture of 8 bits can show, so that equal pictures have a number
-PATCH_PX = 12  # pixels at 128 x 128 whose 3 x 3 neighbours all show a colour: a thing, not noise
+CHANGED = 0.03  # difference from which a pixel counts as edited, slightly above rounding
+DULL_DB = 20.0  # restoration is also scored on inputs at most this good, which can gain most
+BEST_DB = 60.0  # finer than 8 bits can show, so that equal pictures have a finite score
+PATCH_PX = 12  # pixels at 128 x 128 whose 3 x 3 neighbours all have a colour: an object, not noise
 
 Scores = dict[str, float]
 Scorer = Callable[[Tensor, Examples], Scores]
@@ -47,13 +47,13 @@ def bone_palette() -> Palette:
 
 
 def mean(values: list[float]) -> float:
-    """Average without the values that no pixel supports; NaN when none is left."""
+    """Average, ignoring NaN; NaN when no value is left."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
 
 
 def psnr(painted: Tensor, wanted: Tensor, region: Tensor | None = None) -> float:
-    """In dB, at most BEST_DB; NaN for an empty region."""
+    """Peak signal-to-noise ratio in dB, at most BEST_DB; NaN for an empty region."""
     return min(metrics.psnr(painted, wanted, region), BEST_DB) if _any(region) else math.nan
 
 
@@ -123,15 +123,15 @@ def lines_of(pictures: Tensor, dark: bool) -> Tensor:
 
 
 def score_lines(painted: Tensor, examples: Examples) -> Scores:
-    """Against the lines of the right answer picture, drawn in its own way."""
+    """Score against the lines of the correct answer picture."""
     dark = bool(examples.targets.mean() > 0.5)
     wanted = lines_of(examples.targets, dark)
     return {"f1": metrics.edge_f1(lines_of(painted, dark), wanted, LINE_TOLERANCE_PX)}
 
 
 def score_soft_lines(painted: Tensor, examples: Examples) -> Scores:
-    """Against the lines of the right answer, at the one threshold for all pictures that suits the
-    painted ones best, as is usual for soft edges (ODS)."""
+    """Score against the lines of the correct answer, at the single best threshold for all painted
+    pictures, as is usual for soft edges (ODS)."""
     wanted = lines_of(examples.targets, dark=False)
     grey = painted.mean(1)
     return {
@@ -140,7 +140,7 @@ def score_soft_lines(painted: Tensor, examples: Examples) -> Scores:
 
 
 def score_pose(painted: Tensor, examples: Examples) -> Scores:
-    """f1: bones as lines; limbs: share of bones found where they are and in their own colour."""
+    """f1: bones as lines; limbs: share of bones found in the right place and colour."""
     labels = decode_segments(painted, bone_palette()).labels
     truth = decode_segments(examples.targets, bone_palette()).labels
     limbs = []
@@ -156,7 +156,7 @@ def score_pose(painted: Tensor, examples: Examples) -> Scores:
 
 
 def score_restored(painted: Tensor, examples: Examples) -> Scores:
-    """gain: dB won over the input; gain_20db: over inputs of at most 20 dB."""
+    """gain: dB gained over the input; gain_20db: the same for inputs of at most 20 dB."""
     rows = range(len(painted))
     after = [psnr(painted[i], examples.targets[i]) for i in rows]
     before = [psnr(examples.inputs[i], examples.targets[i]) for i in rows]
@@ -179,7 +179,7 @@ def score_hole(painted: Tensor, examples: Examples) -> Scores:
 
 
 def score_edit(painted: Tensor, examples: Examples) -> Scores:
-    """closer: share of pictures whose changed part is nearer to the wanted one than the input's."""
+    """closer: share of pictures whose changed part is closer to the wanted one than the input's."""
     region = (examples.targets - examples.inputs).abs().amax(1) > CHANGED
     error, before = (
         [float((p - t).abs().mean(0)[r].mean()) for p, t, r in zip(*triple, strict=True)]
@@ -199,14 +199,14 @@ def score_edit(painted: Tensor, examples: Examples) -> Scores:
 
 
 def nearest_paint(colour: Tensor) -> int:
-    """Index of the object colour that (3,) is a shade of."""
+    """Index of the object colour of which (3,) is a shade."""
     paints = torch.tensor(PAINTS)
-    paints = paints / paints.norm(dim=1, keepdim=True)  # shading scales a colour, not its direction
+    paints = paints / paints.norm(dim=1, keepdim=True)  # shading changes only a colour's length
     return int((paints @ (colour / colour.norm().clamp(min=1e-6))).argmax())
 
 
 def score_recolour(painted: Tensor, examples: Examples) -> Scores:
-    """correct: share of objects whose mean colour is nearest to the asked object colour."""
+    """correct: share of objects whose mean colour is nearest to the requested object colour."""
     correct = [
         float(nearest_paint(picture[:, mask].mean(1)) == wanted)
         for picture, mask, wanted in zip(
@@ -221,7 +221,7 @@ def shows_colour(picture: Tensor, name: str) -> Tensor:
     """Pixels (H, W) of a picture (3, H, W) that look painted in an object colour."""
     paint = picture.new_tensor(PAINTS[COLOUR_NAMES.index(name)])[:, None, None]
     spread = picture.amax(0) - picture.amin(0)
-    if name == "white":  # walls are greyish as well, but darker, and pale floors not quite grey
+    if name == "white":  # walls are greyish too, but darker, and pale floors are not quite grey
         return (picture.amin(0) > 0.72) & (spread < 0.045)
     alike = torch.nn.functional.cosine_similarity(picture, paint, dim=0) > 0.97
     return alike & (spread > 0.25)
@@ -234,13 +234,13 @@ def named_colours(text: str) -> list[str]:
 
 
 def has_patch(where: Tensor) -> bool:
-    """Whether pixels (H, W) bool hold together as the smallest named object's do."""
+    """Whether pixels (H, W) bool contain a patch as large as the smallest named object's."""
     whole = torch.nn.functional.avg_pool2d(where.float()[None], 3, 1)[0] > 0.99
     return float(whole.sum()) >= PATCH_PX * min(where.shape) ** 2 / 128**2
 
 
 def score_added(painted: Tensor, examples: Examples) -> Scores:
-    """appeared: share of pictures with a new patch of the asked colour, wherever it is."""
+    """appeared: share of pictures with a new patch of the requested colour anywhere."""
     hits = []
     for picture, given, words in zip(
         painted, examples.inputs, examples.truth["target"], strict=True
@@ -253,7 +253,7 @@ def score_added(painted: Tensor, examples: Examples) -> Scores:
 
 def score_named_colours(painted: Tensor, examples: Examples) -> Scores:
     """named: share of the caption's object colours that the picture shows; all: share of pictures
-    that show every one of them; extra: share of the other object colours that are shown as well.
+    that show every one of them; extra: share of the other object colours that are also shown.
     """
     named, complete, extra = [], [], []
     for picture, caption in zip(painted, examples.truth["caption"], strict=True):
@@ -266,7 +266,7 @@ def score_named_colours(painted: Tensor, examples: Examples) -> Scores:
 
 
 def score_controlled(painted: Tensor, examples: Examples) -> Scores:
-    """Colours as the caption says, and edges (f1) where the real picture has them."""
+    """Score the colours against the caption, and edges (f1) against the real picture."""
     lines = metrics.edge_f1(canny(painted), canny(examples.targets), LINE_TOLERANCE_PX)
     return {"f1": lines, **score_named_colours(painted, examples)}
 

@@ -1,8 +1,8 @@
 """Scores of a bundle on held-out scenes of the demo world, task by task.
 
-Each task is read from the painted pictures by the same decoders that users have, and scored against
-the world's exact truth. Beside each score stand a trivial answer's (what is worth beating) and the
-autoencoder's ceiling (the right answer, encoded and decoded).
+Each task is decoded from the painted pictures with the users' decoders and scored against the
+world's exact truth. For comparison, each score comes with that of a trivial answer (a lower bound)
+and the autoencoder's ceiling (the correct answer, encoded and decoded).
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """What is scored for a task. count: scenes of 128 x 128; wide: scenes of other shapes, 0 skips
-    them; ceiling: scenes that also go through the autoencoder alone. phrasings: "trained",
-    the form that the model's header lists; "seen", any sentence of its training; "held_out", ones
-    that training never uses. The wide scenes have the first of them. settings: for all tasks, None
-    takes what the bundle has for each; on them come a preset and then single overrides. half:
-    compute in bfloat16 where it is safe, which is faster on many CPUs. photographs: score on
-    photographs that were never trained on, in the place of scenes."""
+    """What to score for a task. count: scenes of 128 x 128 px; wide: scenes of other shapes, 0
+    skips them; ceiling: scenes that also pass through the autoencoder alone. phrasings: "trained",
+    the form in the model's header; "seen", any sentence of its training; "held_out", sentences that
+    training never uses. The wide scenes use the first of them. settings: for all tasks, None takes
+    the bundle's for each; a preset and then single overrides are applied on top. half: compute in
+    bfloat16 where it is safe, which is faster on many CPUs. photographs: score on photographs held
+    out from training instead of scenes."""
 
     count: int = 96
     wide: int = 32
@@ -66,7 +66,7 @@ class ScoringPlan:
     photographs: bool = False
 
     def settings_of(self, bundle: Bundle, task: str) -> SampleSettings:
-        """Settings that a task is painted with."""
+        """Settings used to paint a task."""
         own = self.settings or bundle.settings_of(task)
         return replace(with_preset(own, self.preset), **self.overrides)
 
@@ -78,9 +78,9 @@ class ScoringPlan:
 
 @dataclass(frozen=True)
 class TaskScore:
-    """Scores of one task by who answered: "trained", "seen" and "held_out" are the model with each
-    kind of sentence, "wide" the model on other picture shapes, "trivial" an answer that costs
-    nothing, "ceiling" the right answer through the autoencoder."""
+    """Scores of one task by source of the answer: "trained", "seen" and "held_out" are the model
+    with each kind of sentence, "wide" the model on other picture shapes, "trivial" an answer made
+    without a model, "ceiling" the correct answer passed through the autoencoder."""
 
     task: str
     steps: int
@@ -93,7 +93,7 @@ class TaskScore:
 
 
 def trained_tasks(folder: str | Path) -> list[str]:
-    """The tasks that the model in a bundle's folder has learned: all, unless its file says which.
+    """The tasks learned by the model in a bundle's folder: all, unless its file lists them.
 
     Raises CheckpointError when there is no such file.
     """
@@ -123,7 +123,7 @@ def paint(
 
 @torch.no_grad()
 def round_trip(bundle: Bundle, pictures: Tensor) -> Tensor:
-    """(n, 3, H, W) in 0..1 through the autoencoder and back."""
+    """Encode and decode (n, 3, H, W) in 0..1 with the autoencoder."""
     parts = [
         to_image_01(bundle.vae.decode(bundle.vae.encode(to_pixels(part).to(bundle.device))))
         for part in pictures.split(32)
@@ -133,7 +133,7 @@ def round_trip(bundle: Bundle, pictures: Tensor) -> Tensor:
 
 @contextmanager
 def precision(half: bool, device: torch.device) -> Iterator[None]:
-    """bfloat16 where autocast allows it, or the types as they are."""
+    """Compute in bfloat16 where autocast allows it, or leave the dtypes unchanged."""
     with torch.autocast(device.type, torch.bfloat16, enabled=half):
         yield
 
@@ -144,7 +144,8 @@ def score_task(
     plan: ScoringPlan,
     on_batch: Callable[[int], None] = lambda count: None,
 ) -> TaskScore:
-    """Score one task as planned. on_batch(count) is called after each batch of painted pictures."""
+    """Score one task by the plan. on_batch(count) is called after each batch of painted pictures.
+    """
     settings = plan.settings_of(bundle, task)
     scorer, answers = SCORERS[task], {}
 
@@ -173,7 +174,7 @@ def score_task(
 
 
 def as_trained(examples: Examples, taught: Taught) -> Examples:
-    """The same examples, asked for as a model was in training."""
+    """The same examples with the sentences of the model's training."""
     sentences = [
         instruction(task, **cast(Fields, words), taught=taught)
         for task, words in zip(examples.tasks, examples.words, strict=True)

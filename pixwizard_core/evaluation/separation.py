@@ -1,4 +1,4 @@
-"""How well labelled vectors lie apart: points (N, D) and labels (N,) in, one number out."""
+"""How well labelled vectors are separated: points (N, D) and labels (N,) in, one number out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from torch import Tensor
 
 
 def silhouette(points: Tensor, labels: Tensor) -> float:
-    """Mean silhouette by Euclidean distance, -1 to 1: 1 for labels far apart, 0 for mixed ones. A
-    point alone with its label counts 0. NaN for fewer than two labels. Source: Rousseeuw 1987."""
+    """Mean silhouette by Euclidean distance, -1 to 1: 1 for well separated labels, 0 for mixed
+    ones. A point that is alone with its label counts 0. NaN for fewer than two labels. Source:
+    Rousseeuw 1987."""
     names = labels.unique()
     if len(names) < 2:
         return math.nan
@@ -30,8 +31,8 @@ def silhouette(points: Tensor, labels: Tensor) -> float:
 
 
 def neighbour_accuracy(points: Tensor, labels: Tensor, neighbours: int = 5) -> float:
-    """Share of points whose nearest neighbours, without the point itself, are mostly of its label;
-    ties go to the label that is nearer. NaN for fewer points than neighbours + 1."""
+    """Share of points whose nearest neighbours mostly have their label; ties go to the nearer
+    label. NaN for fewer points than neighbours + 1."""
     if len(points) <= neighbours:
         return math.nan
     distances = torch.cdist(points.double(), points.double())
@@ -43,7 +44,7 @@ def neighbour_accuracy(points: Tensor, labels: Tensor, neighbours: int = 5) -> f
 
 
 def principal_plane(points: Tensor) -> Tensor:
-    """(N, 2): the coordinates along the two directions of largest spread, of fixed sign."""
+    """(N, 2): coordinates along the first two principal components, with fixed signs."""
     centred = points.double() - points.double().mean(0)
     directions = torch.linalg.svd(centred, full_matrices=False)[2]
     two = directions[:2]

@@ -1,5 +1,5 @@
-"""FID and Inception Score of a set of answers, by running sums that are kept on disk, so that an
-interrupted run goes on and memory stays the same for any number of pictures."""
+"""FID and Inception Score of a set of answers, from running sums kept on disk, so that an
+interrupted run can resume and memory use does not grow with the number of pictures."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from .networks.squares import resized
 
 AT_ONCE = 16  # pictures; part of the method, since the sums depend on it in the last bits
 KEEP_EVERY = 64  # batches between two writes of the sums
-PARTS = 10  # of a set, over which the Inception Score is averaged
+PARTS = 10  # of a set; the Inception Score is their mean
 METHOD = 1
-FEW = 2 * FEATURES  # pictures below which FID is said to be of few
+FEW = 2 * FEATURES  # a note warns that FID uses fewer pictures than this
 
 Open = Callable[[], Tensor]  # a picture (1, 3, H, W) in 0..1
 OnProgress = Callable[[int], None]
 
 
 def eight_bit(picture_01: Tensor, crop: int = 0) -> Tensor:
-    """(1, 3, H, W) uint8; crop: px of the middle square, after its shorter side was brought to
-    that, 0 for the whole picture."""
+    """Convert to (1, 3, H, W) uint8. crop: side in px of the middle square, cut after resizing the
+    shorter side to it; 0 for the whole picture."""
     if crop:
         height, width = picture_01.shape[-2:]
         scale = crop / min(height, width)
@@ -42,8 +42,8 @@ def eight_bit(picture_01: Tensor, crop: int = 0) -> Tensor:
 
 
 class SetSums:
-    """Sums of one set of pictures, in a file. mark: names the set, its pictures in their order, and
-    how they are looked at; a file with another mark is not used."""
+    """Sums of one set of pictures, in a file. mark: identifies the set, its pictures in order, and
+    how they are processed; a file with another mark is not used."""
 
     def __init__(self, path: Path, names: Sequence[str], mark: object) -> None:
         self.path = path.with_name(f"{path.name}-{digest([mark, METHOD, list(names)])[:16]}.sums")
@@ -60,7 +60,7 @@ class SetSums:
             features = FeatureSums(int(stored["count"]), stored["total"], stored["outer"])
             scores = ScoreSums(stored["counts"], stored["probabilities"], stored["entropies"])
         except (SafetensorError, KeyError, OSError):
-            return  # cut off or damaged: begun anew
+            return  # truncated or damaged: start over
         self.features, self.scores = features, scores
 
     def _write(self) -> None:
@@ -75,7 +75,7 @@ class SetSums:
 
     def complete(self, pictures: Sequence[Open], network: Callable[[], Inception],
                  on_progress: OnProgress) -> None:  # fmt: skip
-        """Count in the pictures that are not counted yet. network: asked for when there are any."""
+        """Add the pictures that are not counted yet. network: loaded only if there are any."""
         begin = self.features.count
         on_progress(begin)
         if begin >= self.total:
@@ -105,8 +105,9 @@ def measure_set(
     crop: int = 0,
     on_progress: OnProgress = lambda count: None,
 ) -> dict[str, float]:
-    """FID against reference pictures, and the Inception Score. With several draws of one question,
-    the mean over the draws. reference: files; without any there is no FID. mark: names the weight.
+    """FID against reference pictures, and the Inception Score. With several draws for one question,
+    the mean over the draws. reference: files; without any there is no FID. mark: identifies the
+    weight.
     """
     loaded: list[Inception] = []
 

@@ -18,8 +18,8 @@ ROUNDED = 5  # digits
 def rows_of(
     data: str, split: str, records: Sequence[Record], truths: Truths
 ) -> list[dict[str, Any]]:
-    """One row for each task and protocol that was scored: data, split, task, count, scores by name,
-    and what the paper reports of them. truths: of the items, by name."""
+    """One row for each scored task and protocol: data, split, task, count, scores by name, and the
+    paper's numbers. truths: of the items, by name."""
     groups: dict[tuple[str, str], list[dict]] = {}
     for record in records:
         protocol = truths[record["name"]]["protocol"]

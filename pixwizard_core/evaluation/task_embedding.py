@@ -1,5 +1,5 @@
-"""Instructions before and after the task embedder, as figure 11 of the paper shows them: how well
-sentences of one task keep together, and how far tasks are apart."""
+"""Instructions before and after the task embedder, as in figure 11 of the paper: how well sentences
+of one task cluster, and how far tasks are apart."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORDS: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Sentences:
-    """texts with the task that each asks for, in one order."""
+    """texts and the task that each asks for, in the same order."""
 
     texts: list[str]
     tasks: list[str]
@@ -44,7 +44,7 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Separation:
-    """One kind of vector (N, D) for all sentences, and how well tasks are apart in it."""
+    """One kind of vector (N, D) for all sentences, and how well it separates tasks."""
 
     kind: str
     points: Tensor
@@ -53,8 +53,8 @@ class Separation:
 
 
 def sentences_of(tasks: Sequence[str], each: int) -> Sentences:
-    """Different sentences of each task, `each` at most: its phrasings and trained forms with
-    changing words."""
+    """Different sentences for each task, at most `each`: its phrasings and trained forms with
+    varying words."""
     texts, names = [], []
     for task_id in tasks:
         task, mine = TASKS[task_id], dict[str, None]()
@@ -89,7 +89,7 @@ def separations(bundle: Bundle, sentences: Sentences) -> list[Separation]:
 
 
 def planes(one: Separation) -> dict[str, Tensor]:
-    """Points in a plane (N, 2) by the way they got there: PCA, and t-SNE with scikit-learn."""
+    """Points in a plane (N, 2) by method: PCA, and t-SNE if scikit-learn is installed."""
     found = {"PCA": principal_plane(one.points)}
     try:
         from sklearn.manifold import TSNE  # pyright: ignore[reportMissingImports]
@@ -112,7 +112,7 @@ def separation_table(found: Sequence[Separation]) -> str:
 
 
 def as_json(found: Sequence[Separation], sentences: Sentences) -> dict[str, Any]:
-    """Scores, and each sentence with its places in the planes."""
+    """Scores, and each sentence with its coordinates in the planes."""
     drawn = {one.kind: planes(one) for one in found}
     return {
         "scores": [
@@ -132,8 +132,8 @@ def as_json(found: Sequence[Separation], sentences: Sentences) -> dict[str, Any]
 
 
 def plot(content: Mapping[str, Any], path: Path) -> None:
-    """One panel for each kind of vector and each plane. Needs matplotlib; raises ImportError
-    without it."""
+    """Plot one panel for each kind of vector and each plane. Raises ImportError without
+    matplotlib."""
     from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
     rows = content["sentences"]

@@ -1,4 +1,5 @@
-"""Truth files of datasets as tensors. What a file means is stated beside its path, in its item."""
+"""Read truth files of datasets as tensors. Each item states the meaning of its file beside the
+path."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from ..files.picture_files import open_picture, open_raw
 
 
 def read_truth(truth: dict[str, Any]) -> Tensor:
-    """The truth of one picture, without batch axis; see READERS for what each kind gives.
+    """The truth of one picture, without batch axis; see READERS for the result of each kind.
 
     Raises CanvasError for a file that is missing or damaged.
     """
@@ -29,7 +30,7 @@ def _metres(truth: dict[str, Any]) -> Tensor:
 
 
 def _rotated_metres(truth: dict[str, Any]) -> Tensor:
-    """SUN RGB-D turns each 16-bit millimetre value by three bits."""
+    """Depth of SUN RGB-D, which rotates each 16-bit millimetre value by three bits."""
     values = open_raw(truth["file"])
     return ((values >> 3) | ((values << 13) & 0xFFFF)).double() / truth["per_metre"]
 
@@ -52,7 +53,7 @@ def _array(truth: dict[str, Any]) -> Tensor:
 
 
 def _coco_mask(truth: dict[str, Any]) -> Tensor:
-    """COCO polygons or run lengths; several objects are one mask, none an empty one."""
+    """Mask from COCO polygons or run lengths; several objects give one mask, none an empty one."""
     height, width = truth["size"]
     mask = torch.zeros(height, width, dtype=torch.bool)
     coding = _pycocotools()
@@ -84,8 +85,8 @@ def _picture(truth: dict[str, Any]) -> Tensor:
 
 @lru_cache(maxsize=2)
 def matlab_values(path: str):
-    """The arrays of a MATLAB file by name. Raises PixWizardError without SciPy, and for a file that
-    is none."""
+    """The arrays of a MATLAB file by name. Raises PixWizardError without SciPy and for any other
+    file."""
     try:
         from scipy.io import loadmat
     except ImportError:

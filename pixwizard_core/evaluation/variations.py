@@ -1,4 +1,4 @@
-"""Ways to sample that the study compares: each one change against a task's own settings."""
+"""Variations that the sampler study compares: each changes a task's own settings in one way."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..generate import REFERENCE_STEPS, SampleSettings
 from ..presets import SPEEDS, with_speed
 
 STEPS = (1, 2, 4, 8, 16, 32)
-# Solvers at eight evaluations of the model, but dopri5, which chooses its own.
+# Solvers at eight evaluations of the model, except dopri5, which chooses its own.
 SOLVER_STEPS = {"euler": 8, "midpoint": 4, "heun": 4, "rk4": 2, "dopri5": 1}
 SHIFTS, SHIFTED_STEPS = (0.5, 2.0, 4.0), 8
 INTERVALS = ((0.0, 0.5), (0.2, 0.8), (0.5, 1.0))
 TEXT_SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 IMAGE_SCALES = (1.0, 1.5, 2.0, 3.0)
 KEPT_SHARES = (1 / 9, 2 / 9, 4 / 9, 1.0)  # of all image tokens; 4/9 is the released model's 256
-GUIDED = 3.0  # text scale of the guided variations: a second branch to save
+GUIDED = 3.0  # text scale of the guided variations, which need a second branch
 OWN, REFERENCE, GUIDED_REFERENCE = "own settings", "reference", "guided, reference"
 LEVELS = ("speed", "guided")  # the kinds about levels of speed
 KINDS = (*LEVELS, "steps", "solver", "shift", "interval", "words", "w_text", "w_image", "tokens")
@@ -29,8 +29,9 @@ Change = Callable[[SampleSettings], SampleSettings]
 
 @dataclass(frozen=True)
 class Variation:
-    """One way to sample. kind: one of KINDS, or "own" for no change. base: label of the way it is
-    compared with; its own for those. other_words: each picture gets the instruction of another."""
+    """One way to sample. kind: one of KINDS, or "own" for no change. base: label of the variation
+    to compare with, its own label for "own". other_words: give each picture another picture's
+    instruction."""
 
     kind: str
     label: str
@@ -40,7 +41,7 @@ class Variation:
 
 
 def variations(kinds: Sequence[str] = KINDS, image_tokens: int = 576) -> list[Variation]:
-    """All of these kinds, after the task's own settings and what they are compared with.
+    """All variations of these kinds, preceded by the task's own settings and their bases.
 
     image_tokens: how many a picture has. Raises PixWizardError for an unknown kind.
     """
@@ -98,7 +99,7 @@ def _of_kind(kind: str, image_tokens: int) -> list[Variation]:
 
 
 def _reference() -> dict[str, Any]:
-    """The reference's way to sample. A task's guidance stays."""
+    """The reference's sampler settings; keeps a task's guidance."""
     return {"steps": REFERENCE_STEPS, "solver": "euler", "shift": 1.0}
 
 

@@ -1,2 +1,2 @@
-"""Networks that measure pictures. Each is loaded from a file or folder that a person has put below
---weights; the packages behind them are the extra `metrics`."""
+"""Networks that measure pictures. Each is loaded from a file or folder that the user has put below
+--weights; the extra `metrics` installs their packages."""

@@ -1,4 +1,4 @@
-"""CLIP's picture and text embeddings, from a local folder by transformers."""
+"""CLIP's image and text embeddings, loaded from a local folder with transformers."""
 
 from __future__ import annotations
 
@@ -45,14 +45,13 @@ class Clip:
 
 
 def cosine(one: Tensor, other: Tensor) -> list[float]:
-    """Of vectors (B, D), row by row; 0 where a side has no length."""
+    """Cosine similarity of vectors (B, D), row by row; 0 if a vector is zero."""
     return F.cosine_similarity(one.double(), other.double(), dim=-1).tolist()
 
 
 def direction(
     before: Tensor, after: Tensor, text_before: Tensor, text_after: Tensor
 ) -> list[float]:
-    """CLIP direction: how far the picture changes in the direction in which the caption does. Unit
-    embeddings (B, D); equal captions give 0. Source: Gal et al. 2021, as InstructPix2Pix measures
-    it."""
+    """CLIP direction: cosine between the change of the picture and the change of the caption. Unit
+    embeddings (B, D); equal captions give 0. Source: Gal et al. 2021, as in InstructPix2Pix."""
     return cosine(after - before, text_after - text_before)

@@ -1,4 +1,4 @@
-"""DINO's class token, from a local folder by transformers."""
+"""DINO's class token, loaded from a local folder with transformers."""
 
 from __future__ import annotations
 

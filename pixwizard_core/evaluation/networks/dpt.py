@@ -1,5 +1,5 @@
-"""Depth estimated anew from a painted picture by DPT, and compared with a map, as ControlNet++
-does it, which D.1 follows."""
+"""Estimate depth from a painted picture with DPT and compare it with a map, as in ControlNet++,
+which D.1 follows."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def depth_error(estimate: Tensor, label: Tensor, side: int) -> float:
 
 
 def _levels(values_01: Tensor, side: int, how: int) -> Tensor:
-    """Values (H, W) as grey levels of a square, cut off to 8 bits before they are resized."""
+    """Values (H, W) as grey levels of a square, truncated to 8 bits before resizing."""
     cut = (values_01.clamp(0, 1) * MOST).floor() / MOST
     square = as_pil(cut.expand(3, -1, -1)).resize((side, side), how)
     return (to_tensor(square, "depth")[0, 0] * MOST).round()

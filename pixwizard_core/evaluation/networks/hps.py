@@ -16,8 +16,8 @@ ARCHITECTURE = "ViT-H-14"
 
 
 class Hps:
-    """How well pictures suit their prompts, as people would say. Raises MissingPart without
-    open_clip, PixWizardError for another network's file."""
+    """Scores how well pictures match their prompts, trained on human preferences. Raises
+    MissingPart without open_clip, PixWizardError for another network's file."""
 
     def __init__(self, path: Path, device: str = "cpu", architecture: str = ARCHITECTURE) -> None:
         def bring():
@@ -36,7 +36,7 @@ class Hps:
 
     @torch.no_grad()
     def __call__(self, pictures_01: Sequence[Tensor], prompts: Sequence[str]) -> list[float]:
-        """Cosines of pictures (1, 3, H, W) in 0..1 with their prompts, times 100."""
+        """Cosine similarity of pictures (1, 3, H, W) in 0..1 with their prompts, times 100."""
         pixels = clip_input(pictures_01, self.side).to(self.device)
         tokens = self.tokenizer(list(prompts)).to(self.device)
         seen = F.normalize(self.network.encode_image(pixels), dim=-1)

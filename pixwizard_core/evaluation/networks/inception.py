@@ -1,6 +1,6 @@
 """Inception v3 as FID and the Inception Score use it: the extractor of torch-fidelity.
 
-Papers resize pictures to its 299 px in three ways, which differ by whole points of FID; RESIZES has
+Papers resize pictures to its 299 px in three ways, whose FID differs by whole points; RESIZES has
 them by name.
 """
 
@@ -38,7 +38,7 @@ def _clean(pictures: Tensor) -> Tensor:
     return resized.clamp(0, 255)
 
 
-# "tf": the first FID's, which torch-fidelity and pytorch-fid keep. "antialias": torchmetrics since
+# "tf": as in the first FID, torch-fidelity and pytorch-fid. "antialias": as in torchmetrics since
 # 1.8. "clean": clean-fid's bicubic without rounding.
 RESIZES: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
     {"tf": _tf, "antialias": _antialias, "clean": _clean}
@@ -58,7 +58,7 @@ class Inception:
             return library.FeatureExtractorInceptionV3
 
         kind = with_packages("FID and IS", bring)
-        stored = io.BytesIO()  # the library unpickles what it is given, so it gets our own copy
+        stored = io.BytesIO()  # the library unpickles its input, so pass it our own copy
         torch.save(_checked(read_state(path), path), stored)
         stored.seek(0)
         self.network = kind("inception-v3-compat", [str(FEATURES)], stored).to(device).eval()
@@ -79,7 +79,7 @@ class Inception:
 
 
 def _checked(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The state. Raises PixWizardError when it is of another network."""
+    """Return the state. Raises PixWizardError when it belongs to another network."""
     for name, shape in MARKS.items():
         got = tuple(state[name].shape) if name in state else "nothing"
         if got != shape:

@@ -1,4 +1,4 @@
-"""LPIPS by VGG or AlexNet: the network of torchmetrics, its backbone from a local file."""
+"""LPIPS with VGG or AlexNet: the network of torchmetrics, with its backbone from a local file."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Lpips:
 
     @torch.no_grad()
     def __call__(self, one_01: Tensor, other_01: Tensor) -> float:
-        """Of pictures (1, 3, H, W) in 0..1; the network itself takes -1..1."""
+        """Distance of two pictures (1, 3, H, W) in 0..1; the network itself takes -1..1."""
         pair = [picture.to(self.device) * 2 - 1 for picture in (one_01, other_01)]
         return float(self.network(*pair))
 
 
 def _plain(name: str) -> str:
-    """slice2.3.weight -> features.3.weight: the library cuts the backbone into slices, and keeps
-    the numbers that its layers have in torchvision."""
+    """slice2.3.weight -> features.3.weight: the library splits the backbone into slices but keeps
+    torchvision's layer numbers."""
     return f"features.{name.split('.', 1)[1]}"

@@ -1,4 +1,4 @@
-"""Pictures as the networks want them: 8-bit, resized as Pillow does it, cut, and normalised."""
+"""Prepare pictures for the networks: 8-bit, resized as in Pillow, cropped, and normalised."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HALF = (0.5, 0.5, 0.5)
 
 
 def resized(picture_01: Tensor, width: int, height: int, how: int = BICUBIC) -> Tensor:
-    """(1, 3, H, W) in 0..1, through 8 bits, in another size."""
+    """Round (1, 3, H, W) in 0..1 to 8 bits and resize it to width x height px."""
     picture = as_pil(picture_01[0])
     if tuple(picture_01.shape[-2:]) != (height, width):
         picture = picture.resize((width, height), how)
@@ -24,7 +24,7 @@ def resized(picture_01: Tensor, width: int, height: int, how: int = BICUBIC) -> 
 
 
 def middle(picture_01: Tensor, short: int, side: int) -> Tensor:
-    """The middle square (1, 3, side, side) after the shorter side was brought to `short` px."""
+    """The middle square (1, 3, side, side) after resizing the shorter side to `short` px."""
     height, width = picture_01.shape[-2:]
     least = min(height, width)
     wide, high = (short if one == least else int(short * one / least) for one in (width, height))
@@ -34,7 +34,7 @@ def middle(picture_01: Tensor, short: int, side: int) -> Tensor:
 
 
 def normalised(pictures_01: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(B, 3, H, W) with mean and spread taken off each channel."""
+    """Normalise (B, 3, H, W) by the mean and standard deviation of each channel."""
     shift, scale = (pictures_01.new_tensor(list(v))[:, None, None] for v in (mean, std))
     return (pictures_01 - shift) / scale
 

@@ -1,5 +1,5 @@
-"""Weight files of the networks that measure pictures: which there are, and where a person puts
-them. Nothing here loads from the network."""
+"""Weight files of the networks that measure pictures: which there are, and where to put them.
+Nothing here uses the internet."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ EXTRA = "pip install 'pixwizard[metrics]'"
 
 
 class MissingPart(PixWizardError):
-    """A measure cannot be taken: a weight file or a package is not there."""
+    """A measure cannot be taken because a weight file or a package is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightEntry:
-    """files: names that are looked for, a folder's with a slash. size: about, for a person.
-    used_by: measures. source: where a person gets it."""
+    """files: accepted names, a folder's with a slash. size: approximate, for display. used_by:
+    measures. source: where to get it."""
 
     name: str
     files: tuple[str, ...]
@@ -37,7 +37,7 @@ class WeightEntry:
 
 @lru_cache(maxsize=1)
 def weight_entries() -> dict[str, WeightEntry]:
-    """All weights that measures use, by name."""
+    """All weights used by measures, by name."""
     path = Path(__file__).with_name("weight_files.csv")
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -56,8 +56,8 @@ class WeightFolder:
     path: Path | None
 
     def find(self, name: str) -> Path:
-        """The file or folder of a weight. Raises MissingPart saying what was looked for and where
-        it comes from."""
+        """The file or folder of a weight. Raises MissingPart saying which names were tried and
+        where to get it."""
         entry = weight_entries()[name]
         for file in entry.files if self.path else ():
             found = Path(self.path or "") / file
@@ -70,7 +70,7 @@ class WeightFolder:
         )
 
     def mark(self, name: str) -> str:
-        """Names the content of a weight by its files' names, sizes and times."""
+        """Identify the content of a weight by its files' names, sizes and times."""
         found = self.find(name)
         files = sorted(found.rglob("*")) if found.is_dir() else [found]
         facts = [(one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files]
@@ -78,13 +78,13 @@ class WeightFolder:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """All tensors of a weight file. Raises CheckpointError for a file that is none."""
+    """All tensors of a weight file. Raises CheckpointError for any other file."""
     weights = open_weights(path)
     return {name: weights.fetch(name) for name in weights.shapes}
 
 
 def load_state(network: Any, state: dict[str, Tensor], path: Path) -> None:
-    """Put tensors into a network. Raises PixWizardError when the file is of another network."""
+    """Load tensors into a network. Raises PixWizardError when they belong to another network."""
     try:
         missing, _ = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -98,8 +98,8 @@ def load_state(network: Any, state: dict[str, Tensor], path: Path) -> None:
 
 
 def with_packages(what: str, bring: Callable[[], Any]) -> Any:
-    """What bring() imports. Raises MissingPart when a package is not there or does not start: a
-    torchvision of another torch, for example."""
+    """Return what bring() imports. Raises MissingPart when a package is missing or fails to import,
+    for example a torchvision built for another torch."""
     try:
         return bring()
     except (ImportError, RuntimeError, OSError) as error:
@@ -107,8 +107,8 @@ def with_packages(what: str, bring: Callable[[], Any]) -> Any:
 
 
 def read_folder(loader: Any, folder: Path) -> Any:
-    """A transformers model or tokenizer from a local folder. Raises PixWizardError when the folder
-    holds no such thing."""
+    """Load a transformers model or tokenizer from a local folder. Raises PixWizardError when the
+    folder does not contain one."""
     try:
         return loader.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
