@@ -101,7 +101,7 @@ def planes(one: Separation) -> dict[str, Tensor]:
 
 
 def separation_table(found: Sequence[Separation]) -> str:
-    """Markdown."""
+    """Markdown: a row for each kind of vector."""
     heads = ("vectors", "numbers each", "silhouette", "nearest are of its task")
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     lines += [

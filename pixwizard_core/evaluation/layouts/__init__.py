@@ -1,7 +1,7 @@
 """Datasets as unpacked on disk: which pictures, what to ask, where the truth is.
 
-`common` has what all share, the others one function for each set: the folder and DatasetOptions
-in, pictures with `truth` filled in out.
+`common` has what all layouts share; the other files have one function per dataset, which takes the
+folder and DatasetOptions and returns pictures with `truth` filled in.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LAYOUTS: dict[str, DatasetLayout] = {
 
 def find_data(name: str, root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """The pictures of a dataset. Raises PixWizardError for a folder without any, saying what was
-    looked for and what is there, and for lists that hold something else."""
+    expected and what is there, and for lists with other content."""
     layout = LAYOUTS[name]
     split = options.split or layout.splits[0]
     if not root.is_dir():

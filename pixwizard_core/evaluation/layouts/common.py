@@ -1,4 +1,4 @@
-"""What all dataset layouts share: options, finding folders and partners, and saying what is
+"""Shared by all dataset layouts: options, finding folders and partners, and reporting what is
 missing."""
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from ...files.walk import is_hidden, natural, walk
 from ...fleet.items import safe_name
 from ...fleet.sources import SourcePicture
 
-SHOWN = 6  # names in a message
-DEPTH = 4  # levels of folders below the root that are searched for a known folder
+SHOWN = 6  # names listed in a message
+DEPTH = 4  # levels of folders below the root to search for a known folder
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetOptions:
-    """split: "" is the layout's first. method: of referring.METHODS. range_m: metres of the two
-    ends of a depth map, nearer first; near: its shade of near things. sign: of a normal map's axes
-    against ours. listed: a file of names. count: of pictures, 0 for all. task, instruction: asked
-    instead of what the layout asks. pair: two folders that hold input and truth. turns: "single"
-    edits each true picture, "multi" edits on from the answer to the turn before. prepared: folder
-    for pictures that have to be made first. side: px of the squares that are cut, or of the blank
-    canvas; 0 takes the layout's. seed: of what a layout chooses at random. seeds: answers to each
-    question, None takes the layout's."""
+    """split: "" for the layout's first. method: a key of referring.METHODS. range_m: metres at the
+    two ends of a depth map, nearer first; near: its shade of near things. sign: of a normal map's
+    axes relative to ours. listed: a file of names. count: of pictures, 0 for all. task,
+    instruction: replace those of the layout. pair: the folders with input and truth. turns:
+    "single" edits each true picture, "multi" edits the answer to the previous turn. prepared:
+    folder for pictures that must be made first. side: px of the squares to cut or of the blank
+    canvas; 0 takes the layout's. seed: for random choices of a layout. seeds: number of answers to
+    each question, None takes the layout's."""
 
     split: str = ""
     method: str = "mask"
@@ -54,15 +54,15 @@ Find = Callable[[Path, DatasetOptions], list[SourcePicture]]
 
 @dataclass(frozen=True, slots=True)
 class DatasetLayout:
-    """How a dataset lies on disk and what is measured on it.
+    """A dataset's layout on disk and its measures.
 
-    protocol: of protocols.SCORERS; the scores that a worker takes. find: pictures with truth.
-    splits: names --split may have, the first by default. note: what the folder must hold. folders:
-    names it has below a folder of several datasets. source: where people get it. metrics: names of
-    measures.MEASURES taken of the answers on disk. fid: how pictures are resized for FID and IS, of
-    networks.inception.RESIZES. crop: px of the middle square that FID is taken of, 0 for none.
-    reference: the real pictures of FID, where they are not the truths. choices: what the protocol
-    leaves open and is decided here, in a sentence.
+    protocol: a key of protocols.SCORERS; the scores that a worker computes. find: returns pictures
+    with truth. splits: valid names for --split, the default first. note: what the folder must
+    contain. folders: its names below a folder of several datasets. source: where to get it.
+    metrics: names in measures.MEASURES, taken of the answers on disk. fid: how to resize pictures
+    for FID and IS, a key of networks.inception.RESIZES. crop: px of the middle square used for FID,
+    0 for none. reference: FID's real pictures, if they are not the truths. choices: our decisions
+    where the protocol leaves a choice, in a sentence.
     """
 
     protocol: str
@@ -79,26 +79,26 @@ class DatasetLayout:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Picture files right in a folder, in natural order; none where there is no folder."""
+    """Picture files directly in a folder, in natural order; none if there is no folder."""
     found = folder.iterdir() if folder.is_dir() else ()
     return sorted((p for p in found if is_picture(p) and not is_hidden(p.name)), key=natural)
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder by name without ending."""
+    """The pictures of a folder by name without extension."""
     return {path.stem: path for path in pictures_in(folder)}
 
 
 def source_picture(
     root: Path, path: Path, truth: dict[str, Any], words: dict[str, str]
 ) -> SourcePicture:
-    """A picture named by its place below root."""
+    """A picture named by its path below root."""
     inside = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
     return SourcePicture(safe_name(inside.with_suffix("")), path, words=words, truth=truth)
 
 
 def asked(options: DatasetOptions, task: str, **words: str) -> dict[str, str]:
-    """The words of a question: those of the options, or else a task with its words."""
+    """The words of a question: those of the options, or else the task with its words."""
     if options.instruction:
         own = {"instruction": options.instruction}
         return {"task": options.task, **own} if options.task else own
@@ -125,7 +125,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def partner(path: Path, others: dict[str, Path], stem: str, where: str) -> Path:
-    """The truth of a picture. Raises PixWizardError saying which was looked for."""
+    """The truth of a picture. Raises PixWizardError saying which file was expected."""
     if stem not in others:
         near = ", ".join(list(others)[:SHOWN]) or "no picture"
         raise PixWizardError(
@@ -136,7 +136,7 @@ def partner(path: Path, others: dict[str, Path], stem: str, where: str) -> Path:
 
 
 def contents(root: Path) -> str:
-    """What lies right in a folder, in a few words, for a message about what does not."""
+    """A short list of what a folder contains, for a message about missing files."""
     if not root.is_dir():
         return "no such folder"
     entries = sorted((e for e in root.iterdir() if not is_hidden(e.name)), key=natural)
@@ -148,11 +148,11 @@ def contents(root: Path) -> str:
 
 
 def first(values: Iterable[Any], count: int) -> list[Any]:
-    """The first count of values, or all for 0."""
+    """The first count values, or all for 0."""
     values = list(values)
     return values[:count] if count else values
 
 
 def below(root: Path, names: Sequence[str]) -> list[Path]:
-    """Picture files anywhere below root that lie in a folder of one of these names."""
+    """Picture files anywhere below root in a folder with one of these names."""
     return [path for path in walk(root) if is_picture(path) and path.parent.name in names]

@@ -1,6 +1,6 @@
 """Depth, normals and classes: NYUv2, SUN RGB-D and ADE20K as unpacked on disk.
 
-Each function takes the folder and DatasetOptions and gives pictures with `truth` filled in.
+Each function takes the folder and DatasetOptions and returns pictures with `truth` filled in.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SPLIT_FILES = (
     "allsplit.mat", "traintestSUNRGBD/allsplit.mat",
     "SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat",
 )  # fmt: skip
-INDOOR_M = (1e-3, 10.0)  # depths that count; D.1 has depth in 0..10 m
+INDOOR_M = (1e-3, 10.0)  # depths to score; D.1 has depth in 0..10 m
 MILLIMETRES = 1000.0
 
 
@@ -70,8 +70,8 @@ def _rgb_files(root: Path, split: str) -> list[Path]:
 
 
 def sunrgbd(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """ROOT/<sensor>/…/image/*.jpg and depth_bfx/*.png. Which of them belong to a split stands in
-    the toolbox's allsplit.mat, or in --list: that file, or a text of folders, one a line."""
+    """ROOT/<sensor>/…/image/*.jpg and depth_bfx/*.png. The toolbox's allsplit.mat says which of
+    them belong to a split, or --list: that file, or a text file with one folder per line."""
     samples = _listed(root, options)
     if samples is None:
         samples = {path.parent.parent for path in walk(root) if path.parent.name == "image"}
@@ -92,7 +92,7 @@ def sunrgbd(root: Path, options: DatasetOptions) -> list[SourcePicture]:
 
 
 def _listed(root: Path, options: DatasetOptions) -> set[Path] | None:
-    """The folders of a split, or None where no list names any."""
+    """The folders of a split, or None without a list."""
     official = next((root / name for name in SPLIT_FILES if (root / name).is_file()), None)
     path = Path(options.listed) if options.listed else official
     if path is None:
@@ -110,7 +110,7 @@ def _listed(root: Path, options: DatasetOptions) -> set[Path] | None:
 
 
 def _sample(line: str) -> str:
-    """A folder of the split below the sensors' folder, whatever disk its path begins with."""
+    """A folder of the split, relative to the sensors' folder, whatever its path starts with."""
     return line.replace("\\", "/").rsplit("SUNRGBD/", 1)[-1].strip("/")
 
 

@@ -1,7 +1,7 @@
 """Edits by instruction: the test sets of MagicBrush and Emu Edit.
 
-What a measure needs besides the answer stands in truth: the true picture's file where there is one,
-and captions of the pictures before and after.
+truth holds what a measure needs besides the answer: the true picture's file, if there is one, and
+captions of the pictures before and after.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"(\d+)$")
 
 
 def edit_truth(truth: Path | None, before: str, after: str) -> dict[str, Any]:
-    """What an edit is compared with. before, after: captions; empty where there is none."""
+    """What to compare an edit with. before, after: captions, empty if there are none."""
     found: dict[str, Any] = {"protocol": "measured"}
     if truth is not None:
         found |= {"kind": "picture", "file": str(truth.absolute())}
@@ -39,8 +39,8 @@ def magicbrush(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     global_descriptions.json; or a table with source_img, target_img, instruction, img_id and
     turn_index, which has no captions.
 
-    Turns are asked one by one of the true picture before them. For turns "multi", each picture
-    here names what it follows, see chained().
+    Each turn is asked on the true picture before it. With turns "multi", each picture names the one
+    it follows; see chained().
     """
     place = folder_with(root, "images", TURNS)
     if place is None and has_table(root, options.split):
@@ -97,8 +97,8 @@ def _magicbrush_table(root: Path, options: DatasetOptions) -> list[SourcePicture
 
 
 def chained(found: list[SourcePicture]) -> list[list[SourcePicture]]:
-    """The pictures of several turns by turn, first turns first: what the answers to one are, is the
-    input of the next, see follow()."""
+    """Pictures grouped by turn, first turns first. The answers to one turn are the input of the
+    next; see follow()."""
     turns: dict[int, list[SourcePicture]] = defaultdict(list)
     for one in found:
         turns[one.truth["turn"]].append(one)
@@ -106,8 +106,8 @@ def chained(found: list[SourcePicture]) -> list[list[SourcePicture]]:
 
 
 def follow(turn: list[SourcePicture], answers: dict[str, Path]) -> list[SourcePicture]:
-    """A turn's pictures with the answers to the turn before, by session, as input. Those whose
-    session has no answer, because it failed, are left out."""
+    """A turn's pictures with the answers to the previous turn, by session, as input. Leaves out
+    sessions without an answer, because they failed."""
     return [
         replace(one, path=answers[one.truth["session"]])
         for one in turn
@@ -116,8 +116,8 @@ def follow(turn: list[SourcePicture], answers: dict[str, Path]) -> list[SourcePi
 
 
 def emu_edit(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """A table with instruction, image, input_caption and output_caption; rows of another split are
-    left out where there is a column split. There is no true picture."""
+    """A table with instruction, image, input_caption and output_caption. If there is a column
+    split, leaves out rows of another split. There is no true picture."""
     folder = prepared_folder(options.prepared, "emu-edit", options.split)
     texts = ("instruction", "input_caption", "output_caption")
     found = []

@@ -1,6 +1,6 @@
-"""Pictures made new: from edges, depth or text, into holes and beyond borders.
+"""Generated pictures: from edges, depth or text, into holes and beyond borders.
 
-What has to be made first (squares, holes, edges) is written below DatasetOptions.prepared.
+Inputs that must be made first (squares, holes, edges) are written below DatasetOptions.prepared.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from .rows import rows_of_table
 
 SIDE = 512  # px; D.1
 HPS_SIDE = 1024
-DRAWS = 4  # answers to each condition, as ControlNet++ takes
+DRAWS = 4  # answers to each condition, as in ControlNet++
 COCO_COUNT, COCO_SIDE, COCO_FID = 30_000, 512, 256
-EXTENDED = 0.5  # of the width of an outpainted square is new
+EXTENDED = 0.5  # share of an outpainted square's width that is new
 STYLES = ("photo", "anime", "concept-art", "paintings")
 CAPTIONS = "captions_val2014.json"
 SEED_DIGITS = 8
 
 
 def multigen(kind: str):
-    """A layout: a table with image and text, and for depth control_depth."""
+    """Make a layout: a table with image and text, and for depth control_depth."""
 
     def find(root: Path, options: DatasetOptions) -> list[SourcePicture]:
         side = options.side or SIDE
@@ -77,7 +77,7 @@ def _edges(path: Path) -> torch.Tensor:
 def _draws(
     stem: str, path: Path, task: str, caption: str, truth: dict[str, Any], options: DatasetOptions
 ) -> Iterator[SourcePicture]:
-    """The same question with several seeds."""
+    """The same question, repeated with several seeds."""
     for draw in range(DRAWS if options.seeds is None else options.seeds):
         words = asked(options, task, caption=caption)
         words["seed"] = str(int(digest([stem, draw, options.seed])[:SEED_DIGITS], 16))
@@ -91,7 +91,7 @@ def _places(root: Path) -> list[Path]:
 
 
 def places_inpaint(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """val_large/*.jpg: the middle square of each, with a hole of 40 to 50 % of it blank."""
+    """val_large/*.jpg: the middle square of each, with a blank hole of 40 to 50 % of it."""
     return _blanked(root, options, "inpaint")
 
 
@@ -141,7 +141,7 @@ def _blank(options: DatasetOptions, side: int, name: str) -> Path:
 
 
 def coco30k(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """val2014/*.jpg and annotations/captions_val2014.json: one caption each of 30,000 pictures,
+    """val2014/*.jpg and annotations/captions_val2014.json: one caption for each of 30,000 pictures,
     chosen by the seed."""
     path = next((p / CAPTIONS for p in (root / "annotations", root)
                  if (p / CAPTIONS).is_file()), None)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Pairs by the names of files, and by the lists that the released model is trained from."""
+"""Pairs from file names, and from the lists that the released model was trained on."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ INPUT, TARGET, PROMPT = "input_path", "target_path", "prompt"
 
 
 def suffixed(root: Path) -> Iterator[tuple[Path, Path]]:
-    """x_input.png with x_target of any ending in the same folder. Raises PixWizardError for one
-    without."""
+    """x_input.png with x_target of any extension in the same folder. Raises PixWizardError for an
+    input without a target."""
     before, after = SUFFIXES
     files = [path for path in walk(root) if is_picture(path)]
     truths = {path.with_suffix(""): path for path in files if path.stem.endswith(after)}
@@ -32,8 +32,8 @@ def suffixed(root: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def listed_pairs(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """The pairs of a JSON list; its prompt is asked unless options say something else. Paths are
-    taken from root, or from the list's folder."""
+    """The pairs of a JSON list; asks its prompt unless options override it. Paths are relative to
+    root or to the list's folder."""
     listed = Path(options.listed)
     rows = read_json_file(listed, PixWizardError)
     if not isinstance(rows, list):

@@ -1,5 +1,5 @@
-"""Pictures that a layout makes before anything is painted: taken out of a table, cut to a square,
-blanked, or turned into edges. Made once, in one step each, below the output folder."""
+"""Pictures that a layout makes before painting: extracted from a table, cut to a square, blanked,
+or turned into edges. Each is made once, in one step, below the output folder."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ...errors import PixWizardError
 from ...files.picture_files import as_pil, open_picture, replace_file, save_picture, to_tensor
 from .rows import StoredPicture
 
-BICUBIC = 3  # Pillow's number for it
+BICUBIC = 3  # Pillow's constant
 CANNY = (0.1, 0.2)  # thresholds of gradients, for pictures in 0..1
 LEAST_HOLE, MOST_HOLE = 0.4, 0.5  # of the area; D.1
 STROKES = 400
 
 
 def prepared_folder(prepared: str, name: str, *choices: object) -> Path:
-    """The folder for what a layout makes under these choices. Raises ValueError without one."""
+    """The folder for pictures made with these choices. Raises ValueError if prepared is empty."""
     if not prepared:
         raise ValueError(f"{name} makes pictures; give DatasetOptions.prepared")
     mark = hashlib.sha256(repr(choices).encode()).hexdigest()[:8]
@@ -30,7 +30,7 @@ def prepared_folder(prepared: str, name: str, *choices: object) -> Path:
 
 
 def once(path: Path, make: Callable[[], Tensor]) -> Path:
-    """A picture file that is made (1, 3, H, W) in 0..1 unless it is there."""
+    """Return path; if there is no file yet, write the picture (1, 3, H, W) in 0..1 from make()."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         save_picture(path, make()[0])
@@ -38,7 +38,7 @@ def once(path: Path, make: Callable[[], Tensor]) -> Path:
 
 
 def as_file(stored: StoredPicture, folder: Path, stem: str) -> Path:
-    """The file of a stored picture; bytes of a table become one, unchanged."""
+    """The file of a stored picture; writes a table's bytes to a file, unchanged."""
     if stored.path is not None:
         return stored.path
     path = folder / f"{stem}{stored.ending}"
@@ -49,7 +49,7 @@ def as_file(stored: StoredPicture, folder: Path, stem: str) -> Path:
 
 
 def stretched(path: Path, side: int) -> Tensor:
-    """A picture (1, 3, side, side), stretched to a square as Pillow's bicubic filter does it."""
+    """A picture (1, 3, side, side), stretched to a square with Pillow's bicubic filter."""
     picture = open_picture(path)
     if tuple(picture.shape[-2:]) == (side, side):
         return picture
@@ -57,8 +57,8 @@ def stretched(path: Path, side: int) -> Tensor:
 
 
 def middle_square(picture: Tensor, side: int) -> Tensor:
-    """The middle square (1, 3, side, side) of (1, 3, H, W); what is smaller is enlarged first, by
-    the bicubic filter."""
+    """The middle square (1, 3, side, side) of (1, 3, H, W); a smaller picture is first enlarged
+    with the bicubic filter."""
     height, width = picture.shape[-2:]
     if min(height, width) < side:
         scale = side / min(height, width)
@@ -70,7 +70,7 @@ def middle_square(picture: Tensor, side: int) -> Tensor:
 
 
 def canny_lines(picture_01: Tensor) -> Tensor:
-    """Canny edges (B, H, W) bool of pictures (B, 3, H, W) in 0..1, as kornia finds them."""
+    """Canny edges (B, H, W) bool of pictures (B, 3, H, W) in 0..1, by kornia."""
     try:
         from kornia.filters import canny
     except ImportError:
@@ -85,8 +85,8 @@ def _offsets(side: int) -> tuple[Tensor, Tensor]:
 
 
 def large_hole(side: int, seed: int) -> Tensor:
-    """A hole (side, side) bool of 40 to 50 % of the area: wide strokes and rectangles at random,
-    until there is enough of them. Depends on seed alone."""
+    """A hole (side, side) bool of 40 to 50 % of the area, made of random wide strokes and
+    rectangles. Depends only on seed."""
     random = torch.Generator().manual_seed(seed)
 
     def draw(low: float, high: float) -> float:

@@ -1,4 +1,4 @@
-"""Referring expressions: RefCOCO, RefCOCO+ and gRefCOCO as their authors' folders hold them."""
+"""Referring expressions: RefCOCO, RefCOCO+ and gRefCOCO in their authors' folder layout."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from .common import DatasetLayout, DatasetOptions
 
 REFERENCES = ("refs(unc).p", "refs(unc).json", "grefs(unc).json")
 COCO_FOLDERS = ("images/mscoco/images/train2014", "images/train2014", "train2014")
-NO_TARGET = -1  # gRefCOCO's sentences about nothing in the picture
-HSV_COLOUR = "red"  # what a highlight is asked for in
+NO_TARGET = -1  # for gRefCOCO's sentences that refer to nothing in the picture
+HSV_COLOUR = "red"  # the requested colour of a highlight
 METHODS = {"mask": ("mask",), "hsv": ("hsv",), "both": ("mask", "hsv")}
 
 
 def find_referring(name: str) -> Callable[[Path, DatasetOptions], list[SourcePicture]]:
-    """A layout: ROOT/<name>/refs(unc).p or .json, ROOT/<name>/instances.json, COCO's pictures."""
+    """Make a layout: ROOT/<name>/refs(unc).p or .json, ROOT/<name>/instances.json, COCO pictures.
+    """
 
     def find(root: Path, options: DatasetOptions) -> list[SourcePicture]:
         folder = root / name if (root / name).is_dir() else root
@@ -68,7 +69,7 @@ def _references(folder: Path) -> list[dict[str, Any]]:
 
 
 def _annotations(path: Path) -> tuple[dict[int, Any], dict[int, dict[str, Any]]]:
-    """(shape by annotation id, picture by picture id) of a COCO file."""
+    """(shape by annotation id, picture by picture id) from a COCO file."""
     if not path.is_file():
         raise PixWizardError(f"there is no {path}, which holds the outlines of the objects")
     data = read_json_file(path, PixWizardError)

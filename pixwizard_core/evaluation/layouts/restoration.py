@@ -1,4 +1,4 @@
-"""Damaged pictures with their clean truth: the sets of tables 1 and 5, and pairs of one's own."""
+"""Damaged pictures with their clean truth: the sets of tables 1 and 5, and the user's own pairs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from .common import (
 )
 
 Pair = tuple[Path, Path]
-# Folders of damaged pictures and of truths that hold equal names.
+# Folders of damaged pictures and of truths with the same file names.
 FOLDERS = (
     ("input", "target"), ("input", "groundtruth"), ("input", "gt"), ("input", "GT"),
     ("Input", "GT"), ("LQ", "HQ"), ("lq", "gt"), ("low", "high"), ("input_crops", "target_crops"),
 )  # fmt: skip
-# Questions about damage that training never shows, for which the paper gives no words.
+# Instructions for damage that is not in training, for which the paper gives no words.
 UNDER_DISPLAY = "Restore this picture, which was taken by a camera under a display."
 UNDERWATER = "Restore the colours and the contrast of this underwater picture."
 RGB_CHOICE = "PSNR and SSIM in RGB without a crop; on luma beside them"
@@ -39,7 +39,7 @@ RGB_CHOICE = "PSNR and SSIM in RGB without a crop; on luma beside them"
 def pair_of(
     root: Path, pair: Pair, options: DatasetOptions, task: str, instruction: str = ""
 ) -> SourcePicture:
-    """A damaged picture to restore. task, instruction: what is asked unless options say more."""
+    """A damaged picture to restore. task, instruction: used unless options override them."""
     before, after = pair
     truth = {"protocol": "picture", "kind": "picture", "file": str(after.absolute())}
     if instruction and not (options.task or options.instruction):
@@ -50,7 +50,7 @@ def pair_of(
 
 
 def foldered(root: Path, folders: Iterable[tuple[str, str]] = FOLDERS) -> Iterator[Pair]:
-    """Pictures of equal names in the first two folders of these that are there."""
+    """Pictures with the same names in the first pair of these folders that exists."""
     for before, after in folders:
         if (root / before).is_dir() and (root / after).is_dir():
             truths = by_stem(root / after)
@@ -79,7 +79,7 @@ def _rain_names(root: Path) -> Iterator[Pair]:
 def sidd(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """input_crops/ and target_crops/, or <scene>/NOISY_SRGB_010.PNG and GT_SRGB_010.PNG.
 
-    The two .mat files of validation blocks are unpacked first, by sidd_blocks.unpack_sidd.
+    Unpack the two .mat files of validation blocks first, with unpack_sidd().
     """
     pairs = list(foldered(root))
     noisy = [path for path in walk(root) if "NOISY_SRGB" in path.name]
@@ -88,8 +88,8 @@ def sidd(root: Path, options: DatasetOptions) -> list[SourcePicture]:
 
 
 def snow100k(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """Snow100K-L/synthetic/*.jpg and gt/ of equal names. The set of small or medium snow lies in
-    folders of the same names, so the folder's name is looked for."""
+    """Snow100K-L/synthetic/*.jpg and gt/ with the same names. The sets of small and medium snow use
+    the same folder names, so the outer folder's name is checked."""
     named = folder_with(root, "Snow100K-L")
     place = root if root.name == "Snow100K-L" else named / "Snow100K-L" if named else root
     pairs = foldered(place, (("synthetic", "gt"),))
@@ -127,8 +127,8 @@ def _digits(stem: str) -> str:
 
 
 def gopro(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """test/<sequence>/blur/000001.png and sharp/, or test/input and target/. Pictures of
-    blur_gamma are another set and never taken."""
+    """test/<sequence>/blur/000001.png and sharp/, or test/input and target/. Pictures in blur_gamma
+    are another set and never used."""
     place = root / options.split if (root / options.split).is_dir() else root
     blurred = [path for path in walk(place) if path.parent.name == "blur" and is_picture(path)]
     known: dict[Path, dict[str, Path]] = {}
@@ -149,7 +149,8 @@ def toled(root: Path, options: DatasetOptions) -> list[SourcePicture]:
 
 
 def uieb(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """raw-890/X.png and reference-890/X.png. No split is agreed on: --list names the pictures."""
+    """raw-890/X.png and reference-890/X.png. There is no standard split: --list names the pictures.
+    """
     place = folder_with(root, "raw-890") or root
     pairs = list(foldered(place, (("raw-890", "reference-890"),)))
     if options.listed:

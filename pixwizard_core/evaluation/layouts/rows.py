@@ -1,5 +1,5 @@
-"""Rows of a dataset kept as a table: Parquet with pictures inside, or a list beside a folder of
-pictures (metadata.jsonl or metadata.csv), the two forms in which such sets are handed around."""
+"""Rows of a dataset stored as a table: Parquet with pictures inside, or a list beside a folder of
+pictures (metadata.jsonl or metadata.csv), the two common forms of such sets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .common import contents
 
 LISTS = ("metadata.jsonl", "metadata.csv")
 FILE_NAME = "file_name"
-ROWS_AT_A_TIME = 16  # pictures of them are in memory at once
+ROWS_AT_A_TIME = 16  # rows whose pictures are in memory at once
 ENDINGS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif",
            b"BM": ".bmp"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """A picture of a row: its file, or the bytes of one."""
+    """A picture of a row: its file, or a file's bytes."""
 
     path: Path | None = None
     data: bytes = b""
@@ -41,10 +41,9 @@ class StoredPicture:
 def rows_of_table(
     root: Path, split: str, texts: Sequence[str], pictures: Sequence[str], maybe: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Rows in their order, with the columns `texts` and `pictures` (StoredPicture), and those of
-    `maybe` that the table has. split: Parquet files whose path names it are taken, or all where
-    none does. Raises PixWizardError for a table without one of the columns, and where there is
-    none."""
+    """Rows in order, with the columns `texts` and `pictures` (StoredPicture), and those of `maybe`
+    that the table has. split: takes the Parquet files whose path contains it, or all if none does.
+    Raises PixWizardError for a table that lacks a column, and if there is no table."""
     files = parquet_files(root, split)
     if files:
         for path in files:
@@ -62,7 +61,7 @@ def rows_of_table(
 
 
 def has_table(root: Path, split: str) -> bool:
-    """Whether rows_of_table() would find a table."""
+    """Whether rows_of_table() finds a table."""
     if not root.is_dir():
         return False
     listed = any((base / name).is_file() for base in (root / split, root) for name in LISTS)
@@ -70,7 +69,7 @@ def has_table(root: Path, split: str) -> bool:
 
 
 def parquet_files(root: Path, split: str) -> list[Path]:
-    """The Parquet files below root that belong to a split by their names."""
+    """The Parquet files below root whose names belong to a split."""
     files = [path for path in walk(root) if path.suffix == ".parquet"]
     own = [p for p in files if split and any(part.startswith(split) for part in _parts(p, root))]
     return own or files
@@ -124,7 +123,8 @@ def _cell(path: Path, name: str, value: Any, picture: bool) -> Any:
 
 
 def _listed_rows(path, texts, pictures, maybe) -> Iterator[dict[str, Any]]:
-    """A column of pictures may be called file_name where there is one, or <column>_file_name."""
+    """Rows of a list. A single column of pictures may be called file_name; any may be called
+    <column>_file_name."""
     for where, row in _objects(path):
         found: dict[str, Any] = {}
         for name in pictures:

@@ -13,9 +13,9 @@ from .common import DatasetLayout, DatasetOptions
 
 
 def world(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """Scenes of the demo world as `pixwizard evaluate data world` writes them: items.jsonl with
-    path, task, instruction, words (the task's fields) and truth, files beside it. With words, the
-    model is asked as it was trained; lists without them keep their instruction."""
+    """Scenes of the demo world as written by `pixwizard evaluate data world`: items.jsonl with
+    path, task, instruction, words (the task's fields) and truth, and files beside it. If there are
+    words, the model is asked as it was trained; otherwise the list's instruction is used."""
     found = []
     for number, row in read_json_lines(root / "items.jsonl"):
         try:
