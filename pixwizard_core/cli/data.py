@@ -44,6 +44,12 @@ def _add_build(inner) -> None:
         help="folder of depth/, depth_m/, normal/, segmentation/, hed/, lineart/, pose/ … with "
         "pictures of the photographs' names",
     )
+    parser.add_argument(
+        "--objects",
+        type=Path,
+        metavar="PATH",
+        help="named objects of the photographs: a folder of RefCOCO, or COCO's instances .json",
+    )
     parser.add_argument("--seed", type=seed_argument, default=0, help="of all random choices")
     parser.add_argument(
         "--side", type=int, default=768, help="at most SIDE² pixels a picture; 0 keeps the size"
@@ -67,20 +73,28 @@ def _add_build(inner) -> None:
 def _build(arguments: argparse.Namespace) -> int:
     from ..data.build import build
     from ..data.build_photo import BuildOrder
-    from ..data.photos import find_photos
-    from ..data.recipes import ALL_TASKS
+    from ..data.photos import find_photos, with_things
+    from ..data.recipes import ALL_TASKS, buildable, check_buildable
+    from ..data.things import find_things
     from ..files.left_out import LeftOut
 
-    tasks = _names(arguments.tasks) if arguments.tasks is not None else ALL_TASKS
-    names = ("seed", "side", "each", "sentences", "least", "validation", "per_metre")
-    order = BuildOrder(tasks, **{name: getattr(arguments, name) for name in names})
+    if arguments.tasks is not None:
+        check_buildable(_names(arguments.tasks))  # before anything is read
     left = LeftOut()
     photos = find_photos(arguments.photographs, left, arguments.maps)
+    if arguments.objects:
+        photos = with_things(photos, find_things(arguments.objects, left), left)
+    tasks = _names(arguments.tasks) if arguments.tasks else buildable(photos, ALL_TASKS)
+    names = ("seed", "side", "each", "sentences", "least", "validation", "per_metre")
+    order = BuildOrder(tasks, **{name: getattr(arguments, name) for name in names})
     with progress("building", "photograph") as advance:
         result = build(
             photos, order, arguments.out, workers=arguments.workers, left_out=left,
             on_progress=advance,
         )  # fmt: skip
+    others = [task for task in ALL_TASKS if task not in tasks]
+    if others and not arguments.tasks:
+        print(f"no photograph has what these need, so they are not built: {', '.join(others)}")
     for line in _per_task(result.records, arguments.out):
         print(line)
     for line in [*result.notes(), *left.lines()]:

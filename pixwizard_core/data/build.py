@@ -170,7 +170,8 @@ def _list_of(job: Work) -> list[Record]:
 def _of_photo(
     photo: SourcePhoto, order: BuildOrder, known: Mapping[str, Record]
 ) -> dict[str, Record]:
-    names = (f"{task}/{photo.name}" for task in order.tasks)
+    names = [f"{task}/{photo.name}" for task in order.tasks]
+    names += [f"{task}/{photo.name}/{thing.id}" for task in order.tasks for thing in photo.things]
     return {name: known[name] for name in names if name in known}
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,10 +12,12 @@ from torch import Tensor
 from ..errors import PixWizardError, reason_of
 from ..files.picture_files import save_picture
 from ..fleet.index import DONE, FAILED, Record, is_kept
+from ..tasks import COLOURS, Fields, find_task
 from .chance import between, digest_of, generator_of, whole
-from .photos import PhotoAtWork, SourcePhoto, as_mask, open_photo
-from .recipes import RECIPES, BuiltPair, check_buildable, drawn_as, lacking
+from .photos import PhotoAtWork, SourcePhoto, as_mask, at_size, open_photo
+from .recipes import GROUNDED, RECIPES, BuiltPair, answer_for, check_buildable, drawn_as, lacking
 from .sentences import sentences_for
+from .things import NamedThing
 
 VERSION = 1  # of the recipes; raised when they make other pictures, so that all is built again
 PHOTO = "photo"  # folder of the photographs themselves, as pairs show them
@@ -67,12 +68,12 @@ class BuildOrder:
             able.pop(whole(generator, 0, len(able) - 1))
         return able, [reason for reason in reasons.values() if reason]
 
-    def key(self, task: str, digest: str) -> str:
+    def key(self, task: str, digest: str, thing: NamedThing | None = None) -> str:
         """A name of all that decides a pair's files and words."""
         told = {
             name: value for name, value in asdict(self).items() if name not in ("tasks", "each")
         }
-        return digest_of(VERSION, told, task, digest)
+        return digest_of(VERSION, told, task, digest, asdict(thing) if thing else None)
 
 
 def build_photo(
@@ -86,13 +87,14 @@ def build_photo(
     tasks = order.tasks_of(photo)[0]
     try:
         digest = photo.digest()
-        waiting: list[str] = []
+        waiting: list[tuple[str, NamedThing | None]] = []
         for task in tasks:
-            old = known.get(_name(task, photo))
-            if old and old["key"] == order.key(task, digest) and is_kept(out, old):
-                yield old
-            else:
-                waiting.append(task)
+            for thing in photo.things if task in GROUNDED else (None,):
+                old = known.get(_name(task, photo, thing))
+                if old and old["key"] == order.key(task, digest, thing) and is_kept(out, old):
+                    yield old
+                else:
+                    waiting.append((task, thing))
         if not waiting:
             return
         work = open_photo(photo, order.side, order.per_metre)
@@ -104,11 +106,15 @@ def build_photo(
             yield _failed(task, photo, error)
         return
     writer = PictureFolder(out, photo.name)
-    for task in waiting:
+    for task, thing in waiting:
         try:
-            yield _built(task, photo, work, order, writer, order.key(task, digest))
+            key = order.key(task, digest, thing)
+            if thing is None:
+                yield _built(task, photo, work, order, writer, key)
+            else:
+                yield _grounded(task, thing, photo, work, order, writer, key)
         except PixWizardError as error:
-            yield _failed(task, photo, error)
+            yield _failed(task, photo, error, thing)
 
 
 class PictureFolder:
@@ -118,9 +124,9 @@ class PictureFolder:
         self.out, self.name = out, name
         self.written: set[str] = set()
 
-    def put(self, kind: str, picture: Tensor) -> str:
-        """Write OUT/kind/NAME.png, unless it is there already; its path below OUT."""
-        place = f"{kind}/{self.name}.png"
+    def put(self, kind: str, picture: Tensor, thing: str = "") -> str:
+        """Write OUT/kind/NAME.png, or NAME/THING.png, once; its path below OUT."""
+        place = f"{kind}/{self.name}/{thing}.png" if thing else f"{kind}/{self.name}.png"
         if place not in self.written:
             path = self.out / place
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,8 +144,10 @@ def _built(
     key: str,
 ) -> Record:
     pair: BuiltPair = RECIPES[task](work, generator_of(order.seed, drawn_as(task), photo.name))
-    words = generator_of(order.seed, "words", task, photo.name)
-    sentences = sentences_for(task, work.captions, order.sentences, words)
+    drawn = generator_of(order.seed, "words", task, photo.name)
+    takes = "caption" in find_task(task).fields
+    words: list[Fields] = [{"caption": one} for one in work.captions] if takes else []
+    sentences = sentences_for(task, words, order.sentences, drawn)
     own = drawn_as(task)
     files = {
         side: writer.put(PHOTO, work.image) if picture is None else writer.put(own, picture)
@@ -147,24 +155,60 @@ def _built(
     }
     if pair.masked and work.known is not None:
         files["mask"] = writer.put(MASK, as_mask(work.known))
+    record = _record(_name(task, photo), task, key, photo, work, order, sentences, files)
+    return {"note": pair.note, **record} if pair.note else record
+
+
+def _grounded(
+    task: str,
+    thing: NamedThing,
+    photo: SourcePhoto,
+    work: PhotoAtWork,
+    order: BuildOrder,
+    writer: PictureFolder,
+    key: str,
+) -> Record:
+    """The record of one object of a photograph, asked for in its own colour and words."""
+    colours = list(COLOURS)
+    drawn = generator_of(order.seed, "words", task, photo.name, thing.id)
+    colour = colours[whole(drawn, 0, len(colours) - 1)]
+    mask = at_size(thing.mask()[None, None].float(), work.image, photo.path.name)[0, 0] > 0.5
+    answer = answer_for(task, work.image, mask, colour)
+    words: list[Fields] = [{"target": phrase, "colour": colour} for phrase in thing.phrases]
+    sentences = sentences_for(task, words, order.sentences, drawn)
+    files = {"input": writer.put(PHOTO, work.image), "target": writer.put(task, answer, thing.id)}
+    return _record(_name(task, photo, thing), task, key, photo, work, order, sentences, files)
+
+
+def _record(
+    name: str,
+    task: str,
+    key: str,
+    photo: SourcePhoto,
+    work: PhotoAtWork,
+    order: BuildOrder,
+    sentences: Sequence[str],
+    files: Mapping[str, str],
+) -> Record:
     height, width = work.image.shape[2:]
-    facts: dict[str, Any] = {"note": pair.note} if pair.note else {}
     return {
-        **facts, "name": _name(task, photo), "key": key, "status": DONE, "task": task,
-        "path": photo.name, "part": order.part_of(photo.name), "instruction": list(sentences),
-        "width": width, "height": height, "files": files,
+        "name": name, "key": key, "status": DONE, "task": task, "path": photo.name,
+        "part": order.part_of(photo.name), "instruction": list(sentences), "width": width,
+        "height": height, "files": dict(files),
     }  # fmt: skip
 
 
-def _failed(task: str, photo: SourcePhoto, error: BaseException) -> Record:
+def _failed(
+    task: str, photo: SourcePhoto, error: BaseException, thing: NamedThing | None = None
+) -> Record:
     return {
-        "name": _name(task, photo), "key": "", "status": FAILED, "task": task,
+        "name": _name(task, photo, thing), "key": "", "status": FAILED, "task": task,
         "path": str(photo.path), "error": reason_of(error, 300), "files": {},
     }  # fmt: skip
 
 
-def _name(task: str, photo: SourcePhoto) -> str:
-    return f"{task}/{photo.name}"
+def _name(task: str, photo: SourcePhoto, thing: NamedThing | None = None) -> str:
+    return f"{task}/{photo.name}/{thing.id}" if thing else f"{task}/{photo.name}"
 
 
 def one_thread() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from ..files.left_out import LeftOut
 from ..files.picture_files import open_picture, open_raw
 from ..fleet.items import safe_name
 from .folders import CAPTION, captions_of, pictures_below
+from .things import NamedThing, Things
 
 # Folders of maps below the folder that --maps names; each holds pictures of the photographs' names.
 METRIC = "depth_m"  # 16-bit distances, 0 = unknown
@@ -29,12 +31,13 @@ MOST_UNLIKE = 0.02  # share by which the proportions of a map may differ from it
 @dataclass(frozen=True, slots=True)
 class SourcePhoto:
     """A photograph to build from. name: its path below the folder without ending, unique and fit
-    for a file. maps: file of each kind of MAPS there is."""
+    for a file. maps: file of each kind of MAPS there is. things: its objects that have names."""
 
     name: str
     path: Path
     captions: tuple[str, ...] = ()
     maps: dict[str, Path] = field(default_factory=dict[str, Path])
+    things: tuple[NamedThing, ...] = ()
 
     def digest(self) -> str:
         """A name of all that is built from: the bytes of its files and its captions."""
@@ -91,6 +94,23 @@ def find_photos(
     if not photos:
         raise PixWizardError(f"there is no picture in {folder.absolute()}")
     return photos
+
+
+def with_things(
+    photos: Sequence[SourcePhoto], things: Things, left_out: LeftOut
+) -> list[SourcePhoto]:
+    """Photographs with their named objects, matched by the name of the file alone. Pictures that
+    are not among the photographs, and names that two of them have, are told."""
+    counts = Counter(photo.path.stem for photo in photos)
+    found: list[SourcePhoto] = []
+    for photo in photos:
+        stem = photo.path.stem
+        if counts[stem] > 1 and stem in things:
+            left_out.tell(photo.path, "two photographs have this name, so its objects are not used")
+        found.append(replace(photo, things=things.get(stem, ()) if counts[stem] == 1 else ()))
+    for stem in sorted(things.keys() - counts.keys()):
+        left_out.tell(Path(stem), "a picture with named objects that is not there")
+    return found
 
 
 def open_photo(photo: SourcePhoto, side: int, per_metre: float) -> PhotoAtWork:
@@ -160,6 +180,12 @@ def _classes(path: Path, size: Sequence[int]) -> Tensor:
             f"{len(ade20k()) - 1}"
         )
     return paint(numbers, ade20k())
+
+
+def at_size(values: Tensor, image: Tensor, name: str) -> Tensor:
+    """Values (1, c, h, w) at the size of image (1, 3, H, W), none that they do not hold. Raises
+    CanvasError, naming the file, for other proportions."""
+    return _resized(values, image.shape[2:], Path(name), exact=True)
 
 
 def _resized(values: Tensor, size: Sequence[int], path: Path, *, exact: bool = False) -> Tensor:

@@ -7,7 +7,7 @@ of another; both then share a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import PixWizardError
-from ..tasks import find_task
+from ..tasks import COLOURS, find_task
 from ..world.damage import DAMAGE, FAULTS
 from ..world.degrade import noise
 from ..world.photograph_tasks import distances, line_art, soft_edges
-from ..world.pictures import gaussian
+from ..world.pictures import box_of, box_picture, gaussian, highlight_picture, mask_picture
 from .chance import between, whole
 from .drawings import canny_lines, sketch
 from .photos import FARTHEST_M, METRIC, PhotoAtWork, SourcePhoto
@@ -147,8 +147,15 @@ RECIPES: dict[str, Recipe] = {
     "outpaint": _outpaint,
     "text2image": _blank,
 }
+# task -> its answer for a picture (1, 3, H, W), an object (1, H, W) and a colour (1, 3) in 0..1
+GROUNDED: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "mask": lambda image, mask, colour: mask_picture(mask),
+    "highlight": highlight_picture,
+    "box": lambda image, mask, colour: box_picture(image, box_of(mask), colour),
+}
+BUILDABLE = (*RECIPES, *GROUNDED)
 FACES = ("face", "inpaint_face")  # only right for photographs of faces, so built when asked for
-ALL_TASKS = tuple(task for task in RECIPES if task not in FACES)
+ALL_TASKS = tuple(task for task in BUILDABLE if task not in FACES)
 # task -> the kinds of maps of which it needs one
 NEEDS: dict[str, tuple[str, ...]] = {
     **{task: DEPTH_KINDS for task in ("depth", "from_depth")},
@@ -158,11 +165,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 def check_buildable(tasks: tuple[str, ...]) -> None:
     """Raises PixWizardError for a task without a recipe, or none at all."""
-    unknown = [task for task in tasks if task not in RECIPES]
+    unknown = [task for task in tasks if task not in BUILDABLE]
     if unknown or not tasks:
         raise PixWizardError(
             f"photographs cannot be built into {repr(unknown[0]) if unknown else 'no task'}; the "
-            f"tasks are: {', '.join(RECIPES)}"
+            f"tasks are: {', '.join(BUILDABLE)}"
         )
 
 
@@ -171,6 +178,8 @@ def lacking(task: str, photo: SourcePhoto) -> str:
     kinds = NEEDS.get(task, ())
     if kinds and not any(kind in photo.maps for kind in kinds):
         return f"no {' or '.join(kinds)} map for {task}"
+    if task in GROUNDED:
+        return "" if photo.things else f"no named object for {task}"
     row = find_task(task)
     if "caption" in row.fields and "caption" not in row.optional and not photo.captions:
         return f"no caption for {task}"
@@ -180,3 +189,17 @@ def lacking(task: str, photo: SourcePhoto) -> str:
 def drawn_as(task: str) -> str:
     """Whose random choices a task makes: a map is the same whether it is answer or input."""
     return task.removeprefix("from_")
+
+
+def answer_for(task: str, image: Tensor, mask: Tensor, colour: str) -> Tensor:
+    """The answer picture (1, 3, H, W) of a grounded task. mask: (H, W) bool. Raises PixWizardError
+    for an empty one."""
+    if not bool(mask.any()):
+        raise PixWizardError("the object has no pixels")
+    ink = torch.tensor([COLOURS[colour]], dtype=torch.float32) / 255
+    return GROUNDED[task](image, mask[None], ink)
+
+
+def buildable(photos: Sequence[SourcePhoto], tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the tasks that at least one of the photographs can show."""
+    return tuple(task for task in tasks if any(not lacking(task, photo) for photo in photos))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CanvasError, PixWizardError
+from ..files.coco_masks import coco_mask
 from ..files.picture_files import open_picture, open_raw
 
 
@@ -53,30 +54,7 @@ def _array(truth: dict[str, Any]) -> Tensor:
 
 
 def _coco_mask(truth: dict[str, Any]) -> Tensor:
-    """Mask from COCO polygons or run lengths; several objects give one mask, none an empty one."""
-    height, width = truth["size"]
-    mask = torch.zeros(height, width, dtype=torch.bool)
-    coding = _pycocotools()
-    for shape in truth["shapes"]:
-        if isinstance(shape, list):
-            coded = coding.merge(coding.frPyObjects(shape, height, width)) if shape else None
-        elif isinstance(shape["counts"], list):
-            coded = coding.frPyObjects(shape, height, width)
-        else:
-            coded = shape
-        if coded is not None:
-            mask |= torch.from_numpy(coding.decode(coded)).bool()
-    return mask
-
-
-def _pycocotools():
-    try:
-        from pycocotools import mask
-    except ImportError:
-        raise PixWizardError(
-            "the masks of COCO annotations need pycocotools: pip install pycocotools"
-        ) from None
-    return mask
+    return coco_mask(truth["shapes"], *truth["size"])
 
 
 def _picture(truth: dict[str, Any]) -> Tensor:

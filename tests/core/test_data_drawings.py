@@ -129,7 +129,8 @@ def test_trained_form_comes_first_and_held_out_wordings_never():
 
 
 def test_captions_take_turns():
-    sentences = sentences_for("from_canny", ["a cat", "one cat"], 3, generator_of(0))
+    words = [{"caption": "a cat"}, {"caption": "one cat"}]
+    sentences = sentences_for("from_canny", words, 3, generator_of(0))
     assert sentences[0] == "Canny edge to image: a cat"
     assert "one cat" in sentences[1]
     assert "a cat" in sentences[2]

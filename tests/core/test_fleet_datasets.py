@@ -13,10 +13,10 @@ from pixwizard_core import cli
 from pixwizard_core.decode import ade20k
 from pixwizard_core.errors import CanvasError, PixWizardError
 from pixwizard_core.evaluation.layouts import LAYOUTS, DatasetOptions, find_data
-from pixwizard_core.evaluation.plain_pickle import read_plain_pickle
 from pixwizard_core.evaluation.protocols import score, total
 from pixwizard_core.evaluation.truths import read_truth
 from pixwizard_core.files.picture_files import save_grey16, save_picture
+from pixwizard_core.files.plain_pickle import read_plain_pickle
 from tests.support.bundles import teach, write_bundle
 
 SIDE = 32

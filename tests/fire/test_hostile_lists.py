@@ -13,7 +13,7 @@ import pytest
 from pixwizard_core.decode.palette import read_palette
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.evaluation.layouts import DatasetOptions, find_data
-from pixwizard_core.evaluation.plain_pickle import read_plain_pickle
+from pixwizard_core.files.plain_pickle import read_plain_pickle
 from pixwizard_core.fleet.manifest import read_json_lines, read_manifest
 from pixwizard_core.training.config import read_config
 from pixwizard_core.training.lora import read_triples

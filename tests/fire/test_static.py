@@ -20,7 +20,7 @@ BY_HAND = (
     "cli",
     "bench/loading",
     "training/",
-    "evaluation/plain_pickle",
+    "files/plain_pickle",
     "evaluation/truths",
     "fleet/",
     "get/",

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import PixWizardError
+from ...files.plain_pickle import read_plain_pickle
 from ...fleet.sources import SourcePicture
 from ...json_text import read_json_file
-from ..plain_pickle import read_plain_pickle
 from .common import DatasetLayout, DatasetOptions
 
 REFERENCES = ("refs(unc).p", "refs(unc).json", "grefs(unc).json")

@@ -1,0 +1,164 @@
+"""Objects with names in COCO's pictures: sentences of RefCOCO, or the only object of its class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from torch import Tensor
+
+from ..errors import PixWizardError
+from ..files.coco_masks import coco_mask
+from ..files.left_out import LeftOut
+from ..files.plain_pickle import read_plain_pickle
+from ..json_text import read_json_file
+
+REFERENCES = (
+    "refs(unc).p", "refs(unc).json", "refs(umd).p", "refs(google).p", "grefs(unc).json",
+)  # fmt: skip
+INSTANCES = "instances.json"
+NO_TARGET = -1  # gRefCOCO's sentences about nothing in the picture
+TRAIN_SPLIT = "train"  # the others are scored on, so they are not built
+SEVERAL, CROWD = "one of several objects of its class", "a crowd"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedThing:
+    """An object. id: unique in its picture, fit for a file. phrases: what to call it. shapes: its
+    outlines as COCO codes them, for a picture of height x width px."""
+
+    id: str
+    phrases: tuple[str, ...]
+    shapes: tuple[Any, ...]
+    height: int
+    width: int
+
+    def mask(self) -> Tensor:
+        """(height, width) bool."""
+        return coco_mask(self.shapes, self.height, self.width)
+
+
+Things = dict[str, tuple[NamedThing, ...]]  # by the file's name without folder and ending
+
+
+def find_things(source: str | Path, left_out: LeftOut, split: str = TRAIN_SPLIT) -> Things:
+    """The named objects of every picture that annotations speak of.
+
+    source: a folder of RefCOCO, RefCOCO+, RefCOCOg or gRefCOCO (references and instances.json), or
+    one file of COCO's instances, whose objects are named by their class where a picture has one of
+    it. split: of the references. What gives no object is told. Raises PixWizardError for other
+    files, and without pycocotools when masks are made.
+    """
+    source = Path(source)
+    if source.is_dir():
+        found = _referred(source, left_out, split)
+    else:
+        found = _single_objects(source, left_out)
+    if not found:
+        raise PixWizardError(
+            f"{source} names no object to build from. {' '.join(left_out.lines())}"
+        )
+    return found
+
+
+def _referred(folder: Path, left_out: LeftOut, split: str) -> Things:
+    path = next((folder / name for name in REFERENCES if (folder / name).is_file()), None)
+    if path is None:
+        raise PixWizardError(f"{folder} has none of {', '.join(REFERENCES)}")
+    images, rows = _annotations(folder / INSTANCES)
+    packed = path.suffix == ".p"
+    data: Any = (
+        read_plain_pickle(path.read_bytes()) if packed else read_json_file(path, PixWizardError)
+    )
+    found: dict[str, list[NamedThing]] = {}
+    for number, reference in enumerate(cast("list[dict[str, Any]]", data), 1):
+        where = path.with_name(f"{path.name}, reference {number}")
+        try:
+            given = reference["ann_id"]
+            ids = [i for i in cast("list[int]", given if isinstance(given, list) else [given])]
+            if reference["split"] != split:
+                left_out.tell(where, f"of another split than {split}")
+                continue
+            if NO_TARGET in ids:
+                left_out.tell(where, "nothing in the picture is meant")
+                continue
+            image = images[reference["image_id"]]
+            shapes = tuple(rows[i]["segmentation"] for i in ids)
+            phrases = tuple(dict.fromkeys(_clean(one["sent"]) for one in reference["sentences"]))
+            thing = NamedThing(
+                f"ref{reference['ref_id']}", phrases, shapes, image["height"], image["width"]
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise PixWizardError(
+                f"{path.name}, reference {number} is not as RefCOCO's are: {error!r:.100}"
+            ) from None
+        if all(phrases):
+            found.setdefault(_stem(image["file_name"]), []).append(thing)
+        else:
+            left_out.tell(where, "a sentence is empty")
+    return {stem: tuple(things) for stem, things in found.items()}
+
+
+def _single_objects(path: Path, left_out: LeftOut) -> Things:
+    images, rows = _annotations(path)
+    names = {row["id"]: row["name"] for row in _part(_json(path), "categories", path)}
+    kinds = Counter((row["image_id"], row["category_id"]) for row in rows.values())
+    found: dict[str, list[NamedThing]] = {}
+    for number, row in rows.items():
+        where = path.with_name(f"{path.name}, annotation {number}")
+        image = images.get(row["image_id"])
+        if row.get("iscrowd"):
+            left_out.tell(where, CROWD)
+        elif kinds[row["image_id"], row["category_id"]] > 1:
+            left_out.tell(where, SEVERAL)
+        elif image is None or row["category_id"] not in names:
+            left_out.tell(where, "of a picture or class that the file does not list")
+        else:
+            phrase = f"the {names[row['category_id']]}"
+            thing = NamedThing(
+                f"object{number}", (phrase,), (row["segmentation"],), image["height"],
+                image["width"],
+            )  # fmt: skip
+            found.setdefault(_stem(image["file_name"]), []).append(thing)
+    return {stem: tuple(things) for stem, things in found.items()}
+
+
+def _annotations(path: Path) -> tuple[Mapping[int, Any], Mapping[int, Any]]:
+    """(pictures, annotations) of a COCO file by their ids."""
+    if not path.is_file():
+        raise PixWizardError(f"there is no {path}, which holds the outlines of the objects")
+    data = _json(path)
+    needed = {"images": ("id", "file_name", "height", "width"),
+              "annotations": ("id", "image_id", "category_id", "segmentation")}  # fmt: skip
+    tables: list[dict[int, Any]] = []
+    for part, names in needed.items():
+        table: dict[int, Any] = {}
+        for number, row in enumerate(_part(data, part, path), 1):
+            missing = [name for name in names if name not in row]
+            if missing:
+                raise PixWizardError(f"{path.name}, {part} {number}: there is no {missing[0]}")
+            table[row["id"]] = row
+        tables.append(table)
+    return tables[0], tables[1]
+
+
+def _json(path: Path) -> Any:
+    return read_json_file(path, PixWizardError)
+
+
+def _part(data: Any, name: str, path: Path) -> Sequence[dict[str, Any]]:
+    rows = cast("dict[str, Any]", data).get(name) if isinstance(data, dict) else None
+    if not isinstance(rows, list):
+        raise PixWizardError(f"{path.name} is no file of COCO's instances: there are no {name}")
+    return cast("list[dict[str, Any]]", rows)
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem
+
+
+def _clean(text: str) -> str:
+    return " ".join(text.split())
