@@ -284,7 +284,7 @@ def test_rooms_of_nodes_use_what_they_may():
 
 def test_only_the_demo_scene_node_needs_the_world():
     """And no node needs what the command line alone starts."""
-    by_hand = {"cli", "demo", "evaluation", "fleet", "get", "training"}
+    by_hand = {"cli", "data", "demo", "evaluation", "fleet", "get", "training"}
     users = {}
     for path in (ROOT / "nodes").rglob("*.py"):
         for _, name in imports(path):
