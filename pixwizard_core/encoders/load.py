@@ -19,6 +19,7 @@ from ..errors import EncoderError
 from ..json_text import read_json
 from ..weights.finite import require_finite
 from ..weights.published import ENCODERS_WANTED as WANTED
+from ..weights.recognise import LATER_GEMMA, recognise
 from .architectures import (
     CLIP_L_TEXT,
     CLIP_L_VISION,
@@ -42,7 +43,7 @@ HEADER_KEYS = {
 }
 OFFICIAL = {"gemma": GEMMA_2B, "clip_text": CLIP_L_TEXT, "clip_vision": CLIP_L_VISION}
 # A tensor that every file of a kind has.
-MARKS = {
+KEY_TENSORS = {
     "gemma": "embed_tokens.weight",
     "clip_text": "text_model.embeddings.token_embedding.weight",
     "clip_vision": "vision_model.embeddings.patch_embedding.weight",
@@ -145,13 +146,13 @@ def plausible(name: str, value: object, official: Mapping[str, object]) -> bool:
 
 def mismatch(kind: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     """None if the shapes are those the released model was trained with, otherwise a description."""
-    if MARKS[kind] not in shapes:
+    if KEY_TENSORS[kind] not in shapes:
         return describe(shapes)
     if kind == "gemma":
-        fits = shapes[MARKS[kind]] == (256000, 2048) and layer_count(shapes) == 18
+        fits = shapes[KEY_TENSORS[kind]] == (256000, 2048) and layer_count(shapes) == 18
         return None if fits and not is_gemma_2(shapes) else describe(shapes)
     if kind == "clip_text":
-        if shapes[MARKS[kind]][1] != CLIP_L_TEXT["hidden_size"]:
+        if shapes[KEY_TENSORS[kind]][1] != CLIP_L_TEXT["hidden_size"]:
             return describe(shapes)
         if "text_projection.weight" not in shapes:
             return "a CLIP-L text model without text_projection (such as Stable Diffusion's clip_l)"
@@ -168,7 +169,7 @@ def layer_count(shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 def is_gemma_2(shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether this is a later Gemma, which has a norm on both sides of the feed-forward part."""
-    return any("pre_feedforward_layernorm" in name for name in shapes)
+    return any(LATER_GEMMA in name for name in shapes)
 
 
 def describe(shapes: Mapping[str, tuple[int, ...]]) -> str:
@@ -189,9 +190,9 @@ def describe(shapes: Mapping[str, tuple[int, ...]]) -> str:
     if text:
         width = shapes.get("text_model.embeddings.token_embedding.weight", (0, 0))[1]
         return f"CLIP{' text alone' if not patches else ''} (text width {width})"
-    if any(name.startswith("encoder.block.") for name in shapes):
-        return "a T5 text encoder"
-    return f"something else (its first of {len(shapes)} tensors is {next(iter(shapes), 'none')})"
+    return recognise(shapes) or (
+        f"something else (its first of {len(shapes)} tensors is {next(iter(shapes), 'none')})"
+    )
 
 
 def load_text_encoder(

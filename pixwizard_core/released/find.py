@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..encoders.architectures import expected_shapes, require_fit
-from ..encoders.load import MARKS, Source, read_source
+from ..encoders.load import KEY_TENSORS, Source, read_source
 from ..encoders.shards import SHARD, weight_files
 from ..encoders.vae import sd_vae_family
 from ..errors import CheckpointError, EncoderError, PixWizardError
@@ -222,8 +222,8 @@ def _resembles(kinds: Sequence[str], path: Path) -> bool:
         names = {name for file in weight_files(path) for name in file.shapes}
     except EncoderError:
         return True  # damaged, or with shards missing
-    marks = {MARKS[kind] for kind in kinds}
-    return any(name.removeprefix("model.") in marks for name in names)
+    keys = {KEY_TENSORS[kind] for kind in kinds}
+    return any(name.removeprefix("model.") in keys for name in names)
 
 
 def _width(kind: str, source: Source) -> int:

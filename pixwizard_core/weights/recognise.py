@@ -15,6 +15,9 @@ WRAPPERS = ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod."
 # Where savers put the transformer: ComfyUI, pipelines, wrapped training. Several may be stacked.
 HOLDERS = ("diffusion_model.", "model.", "module.", "transformer.", "net.", "dit.")
 FIRST, GATE = "x_embedder.weight", "layers.0.attention.gate"
+# What each of our layers has and no relative's has: attention to an image.
+IMAGE_ATTENTION = ("attention.wk_ii.", "input_image_proj.")
+LATER_GEMMA = "pre_feedforward_layernorm."  # a norm that the first generation does not have
 
 
 class Mark(NamedTuple):
@@ -32,7 +35,7 @@ MARKS = (
     Mark("a LoRA, not a whole model", ("lora_down.",)),
     Mark("a LoRA-like patch (LoHa), not a whole model", ("hada_w1",)),
     Mark("a LoRA-like patch (LoKr), not a whole model", ("lokr_w1",)),
-    Mark(PIXWIZARD, ("layers.0.attention.wk_ii.", "layers.0.input_image_proj.")),
+    Mark(PIXWIZARD, tuple(f"layers.0.{name}" for name in IMAGE_ATTENTION)),
     Mark("Z-Image", ("noise_refiner.0.", "x_pad_token")),
     Mark("Lumina-Image-2.0", ("noise_refiner.0.", "context_refiner.0.")),
     Mark("Lumina-Next", ("layers.0.attention.wk_y.", "cap_embedder.")),
@@ -48,8 +51,8 @@ MARKS = (
     Mark("SDXL", ("input_blocks.0.", "label_emb.")),
     Mark("Stable Diffusion 1 or 2", ("input_blocks.0.",)),
     Mark("a diffusers UNet (Stable Diffusion)", ("down_blocks.0.", "conv_in.", "time_embedding.")),
-    Mark("T5 (a text encoder)", ("block.0.layer.0.SelfAttention.",)),
-    Mark("Gemma 2 (a text encoder)", ("self_attn.q_proj.", "pre_feedforward_layernorm.")),
+    Mark("a T5 text encoder", ("encoder.block.0.layer.0.",)),
+    Mark("Gemma 2 (a text encoder)", ("self_attn.q_proj.", LATER_GEMMA)),
     Mark("CLIP (vision part)", ("vision_model.encoder.layers.0.",), ("text_model.encoder.",)),
     Mark("CLIP (text part)", ("text_model.encoder.layers.0.",), ("vision_model.encoder.",)),
     Mark("CLIP (text and vision)", ("text_model.encoder.layers.0.",)),
@@ -99,8 +102,8 @@ def is_known_prefix(prefix: str) -> bool:
 def part_of_pixwizard(names: Iterable[str]) -> str | None:
     """What is there and what is missing, for names that are a part of PixWizard; else None."""
     names = list(names)
-    marked = [re.search(r"(?:^|\.)layers\.(\d+)\.(?:attention\.wk_ii|input_image_proj)\.", n)
-              for n in names]  # fmt: skip
+    ours = "|".join(re.escape(name) for name in IMAGE_ATTENTION)
+    marked = [re.search(rf"(?:^|\.)layers\.(\d+)\.(?:{ours})", name) for name in names]
     layers = sorted({int(match[1]) for match in marked if match})
     if not layers:
         return None

@@ -210,6 +210,7 @@ WRONG = {
         "model.layers.0.self_attn.q_proj.weight",
         "model.layers.0.pre_feedforward_layernorm.weight",
     ],
+    "a T5 text encoder": ["encoder.block.0.layer.0.SelfAttention.q.weight"],
     "a LoRA": ["lora_unet_layers_0_attention_wq.lora_up.weight"],
     "an unknown model": ["some.weight"],
 }

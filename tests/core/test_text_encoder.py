@@ -242,6 +242,8 @@ def test_the_released_models_are_accepted():
         ),
         ("gemma", CLIP_L, "CLIP text alone (text width 768)"),
         ("gemma", {"encoder.block.0.layer.0.x": (1,)}, "a T5 text encoder"),
+        ("gemma", {"input_blocks.0.0.weight": (1,), "label_emb.0.0.weight": (1,)}, "SDXL"),
+        ("clip_vision", {"double_blocks.0.img_mod.lin.weight": (1,)}, "Flux"),
         ("gemma", {"blk.0.attn": (1,)}, "something else (its first of 1 tensors is blk.0.attn)"),
         ("clip_text", VISION_L, "CLIP vision alone, without text (width 1024, 336 px pictures)"),
         (
