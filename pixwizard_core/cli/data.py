@@ -21,6 +21,7 @@ def add_data(commands) -> None:
     _add_build(inner)
     _add_list(inner)
     _add_check(inner)
+    _add_shards(inner)
 
 
 def _command(inner, name: str, run, text: str) -> argparse.ArgumentParser:
@@ -218,3 +219,28 @@ def _check(arguments: argparse.Namespace) -> int:
         save_picture(arguments.sheet, contact_sheet(listed.pairs, arguments.count, arguments.seed))
         print(arguments.sheet)
     return EXIT_FOUND if report.faults else 0
+
+
+def _add_shards(inner) -> None:
+    text = "pack the pairs of a list into WebDataset shards"
+    parser = _command(inner, "shards", _shards, text)
+    parser.add_argument("source", type=Path, help="list (.jsonl, .json, .csv) or META (.yaml)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for pairs-000000.tar, …")
+    parser.add_argument("--per-shard", type=int, default=1000, help="pairs in a shard")
+    parser.add_argument("--seed", type=seed_argument, default=0, help="of the share META takes")
+
+
+def _shards(arguments: argparse.Namespace) -> int:
+    from ..data.meta import read_pairs
+    from ..data.shards import write_shards
+
+    listed = read_pairs(arguments.source, arguments.seed)
+    with progress("packing", "pair") as advance:
+        shards, left = write_shards(listed.pairs, arguments.out, arguments.per_shard, advance)
+    for line in listed.notes:
+        print(line)
+    for line in left[:10]:
+        print(f"pixwizard: {line}", file=sys.stderr)
+    lost = f", {len(left)} left out since a picture cannot be read" if left else ""
+    print(f"{arguments.out}: {len(listed.pairs) - len(left)} pairs in {len(shards)} shards{lost}")
+    return EXIT_FOUND if left else 0

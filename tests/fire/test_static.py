@@ -15,7 +15,8 @@ from tests.support.paths import ROOT
 
 SHIPPED = [ROOT / "__init__.py", *sorted((ROOT / "nodes").rglob("*.py"))]
 CORE = sorted((ROOT / "pixwizard_core").rglob("*.py"))
-# Code a graph can reach. The command line, training, building data and the batch runner are started by hand.
+# Code a graph can reach. The command line, training, building data and the batch runner are started
+# by hand.
 BY_HAND = (
     "cli",
     "bench/loading",
