@@ -65,7 +65,8 @@ def near_is_white(
     picture was read. seen: bool (H, W), the rows and columns that auto examines; None for all."""
     shown = painted if seen is None else _seen(painted, seen)
     found = [polarity(one, near) for one in shown]
-    black = torch.tensor([one.near == BLACK for one in found], device=painted.device)
+    blacks = [one.near == BLACK for one in found]
+    black = torch.tensor(blacks, dtype=torch.bool, device=painted.device)
     return torch.where(black[:, None, None], 1 - painted, painted), found
 
 

@@ -61,7 +61,7 @@ def photographs_of(
     given = pieces(count, *size, generator, use=HOLD_OUT)
     shown = show(task, given, generator)
     nothing = torch.zeros_like(given[:, 0], dtype=torch.bool)
-    unknown = torch.full((count,), -1, dtype=torch.int64)
+    unknown = torch.full((count,), -1, dtype=torch.int64, device="cpu")
     rng, row = random.Random(seed), TASKS[task]
     phrasings = [rng.choice(row.held_out if held_out else row.seen) for _ in range(count)]
     truth = {

@@ -91,7 +91,8 @@ def pieces(
     stock = _loaded(use)
     result = []
     for index in range(count):
-        which, scale, row, column, mirror = torch.rand(5, generator=generator).tolist()
+        draws = torch.rand(5, generator=generator, dtype=torch.float32, device="cpu")
+        which, scale, row, column, mirror = draws.tolist()
         chosen = stock[int(which * len(stock)) if use == TRAIN else index % len(stock)]
         piece = F.interpolate(
             window(chosen, height / width, (scale, row, column)),
@@ -129,6 +130,7 @@ def other_colours(pictures: Tensor, generator: torch.Generator) -> Tensor:
     gain = uniform(pictures, generator, 0.75, 1.25, 3, 1, 1)
     bent = (rich * gain).clamp(1e-4, 1) ** uniform(pictures, generator, 0.75, 1.35)
     tinted = torch.where(uniform(pictures, generator, 0, 1) < TINTED, bent, pictures)
-    order = torch.rand(n, 3, generator=generator).argsort(1)
+    draws = torch.rand(n, 3, generator=generator, dtype=torch.float32, device="cpu")
+    order = draws.argsort(1)
     turned = tinted.gather(1, order[:, :, None, None].expand_as(tinted))
     return torch.where(uniform(pictures, generator, 0, 1) < TURNED, turned, tinted)

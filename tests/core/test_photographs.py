@@ -122,7 +122,8 @@ def test_lines_of_a_step_run_along_it():
         dark = task in ("sketch", "lineart")
         lines = drawn < 0.5 if dark else drawn > 0.5
         columns = lines.any(0).nonzero()[:, 0]
-        reach = 5 if task == "hed" else 3  # soft edges are wide where they are as strong as here
+        # Soft edges are wide where they are as strong as here; pencil shades the dark side.
+        reach = {"hed": 5, "sketch": 8}.get(task, 3)
         assert 64 - reach <= columns.min() <= columns.max() < 64 + reach, task
         assert lines[:, 63:65].any(1).all(), task
 
