@@ -1,2 +1,2 @@
-"""Fetch the parts of the released model, when a person asks for it. No node comes here, and this
-is the one place that uses the network."""
+"""Fetch the parts of the released model when the user asks for it. No node uses this package, and
+it is the only one that uses the network."""

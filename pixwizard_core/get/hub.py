@@ -1,5 +1,5 @@
-"""Files of the Hugging Face hub: what it offers, and fetching one so that an interrupted run goes
-on where it stopped."""
+"""Files on the Hugging Face hub: query them, and fetch one so that an interrupted download can
+resume."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A file in a repository. n_bytes: None when the hub does not say. etag: changes with the
-    file; of a large one it is the SHA-256."""
+    """A file in a repository. n_bytes: None when the hub does not say. etag: changes with the file;
+    for a large file it is the SHA-256."""
 
     repository: str
     name: str
@@ -43,17 +43,17 @@ def library() -> ModuleType:
 
 
 def offer(repository: str, name: str, terms: str = "") -> Offer | None:
-    """What the hub has under this name, None when the repository has no such file.
+    """Query a file on the hub. Returns None when the repository has no such file.
 
     terms: what must be accepted first, for the message. Raises DownloadError.
     """
     hub = library()
     try:
-        # The library reads the variable once, when something first imports it.
+        # The library reads the variable only once, on its first import.
         endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
         url = hub.hf_hub_url(repository, name, endpoint=endpoint)
         met = hub.get_hf_file_metadata(url, token=hub.get_token())
-    except Exception as error:  # the kinds of the library and of its client differ by version
+    except Exception as error:  # the library's and its client's exceptions differ by version
         if type(error).__name__ in ("EntryNotFoundError", "RemoteEntryNotFoundError"):
             return None
         raise refused(error, repository, name, terms) from error
@@ -63,10 +63,10 @@ def offer(repository: str, name: str, terms: str = "") -> Offer | None:
 
 
 def fetch(wanted: Offer, target: Path, terms: str = "") -> None:
-    """Fetch a file to target. What an earlier call left unfinished is gone on with.
+    """Fetch a file to target. Resumes what an earlier call left unfinished.
 
-    The unfinished file stands beside target and is kept when the connection, the disk or the user
-    ends the work. Size, and SHA-256 where the hub names it, must be right. Raises DownloadError.
+    The unfinished file is beside target and is kept when the connection breaks, the disk is full or
+    the user stops. Checks the size, and the SHA-256 if the hub states it. Raises DownloadError.
     """
     hub = library()
     from huggingface_hub.file_download import http_get
@@ -77,7 +77,7 @@ def fetch(wanted: Offer, target: Path, terms: str = "") -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         for other in target.parent.glob(f"{target.name}.*.part"):
-            if other != part:  # of a version that the hub no longer has
+            if other != part:  # from a version that is no longer on the hub
                 other.unlink()
         if wanted.n_bytes is not None and _size(part) > wanted.n_bytes:
             part.unlink()
@@ -98,7 +98,7 @@ def fetch(wanted: Offer, target: Path, terms: str = "") -> None:
                     file.flush()
                     os.fsync(file.fileno())
                 break
-            except Exception as error:  # older versions of the library give up at the first break
+            except Exception as error:  # older versions of the library do not retry
                 if not _broke_off(error) or done <= tried_from:
                     raise
         require_whole(part, wanted)
@@ -114,14 +114,14 @@ def _size(file: Path) -> int:
 
 
 def _broke_off(error: Exception) -> bool:
-    """Whether it was the connection that ended, and neither the disk nor the hub refused."""
+    """Whether the connection broke, rather than the disk or the hub refusing."""
     answered = getattr(error, "response", None) is not None
     return not answered and not getattr(error, "errno", None)
 
 
 def require_whole(path: Path, wanted: Offer) -> None:
-    """Raise DownloadError unless a file has the size and the SHA-256 that the hub names. One that
-    has not is deleted when going on with it could not mend it."""
+    """Raise DownloadError unless a file has the size and the SHA-256 stated by the hub. Deletes a
+    wrong file if resuming cannot repair it."""
     size = path.stat().st_size
     if wanted.n_bytes is not None and size != wanted.n_bytes:
         raise DownloadError(
@@ -142,7 +142,7 @@ def require_whole(path: Path, wanted: Offer) -> None:
 
 
 def refused(error: Exception, repository: str, name: str, terms: str) -> DownloadError:
-    """An error of the library, the network or the disk, as what to do about it."""
+    """Convert an error of the library, the network or the disk to one that says what to do."""
     kind = type(error).__name__
     status = getattr(getattr(error, "response", None), "status_code", None)
     if getattr(error, "errno", None) in FULL:
@@ -173,7 +173,7 @@ def refused(error: Exception, repository: str, name: str, terms: str) -> Downloa
 
 
 def licence(repository: str, terms: str) -> str:
-    """How to get at a repository whose terms must be accepted."""
+    """How to get access to a repository whose terms must be accepted."""
     page = f"{HUB}/{repository}"
     return (
         f"{repository} can be fetched only after its terms are accepted"

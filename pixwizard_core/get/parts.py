@@ -1,5 +1,5 @@
-"""Fetch the missing parts of the released model into a ComfyUI: check, convert, and put each where
-the loaders look."""
+"""Fetch the missing parts of the released model into a ComfyUI: check and convert each, and put it
+where the loaders search."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..weights.published import MODEL, PARTS, Part
 from ..weights.weightfile import size_in_words
 from .hub import Offer, fetch, offer
 
-STAGE = ".pixwizard_get"  # below models; no loader looks there
+STAGE = ".pixwizard_get"  # below models; no loader searches it
 PRECISIONS = ("bf16", "fp8")
 TOKENIZED = {"gemma": "gemma", "clip": "clip_text"}  # parts with a tokenizer, and for what
 
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to fetch for a part, and from whom."""
+    """What to fetch for a part, and from which repository."""
 
     part: Part
     repository: str
@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def n_bytes(self) -> int:
-        """As the hub says, else as published."""
+        """The size stated by the hub, else the published one."""
         told = [one.n_bytes for one in self.offers if one.n_bytes is not None]
         return sum(told) if len(told) == len(self.offers) else self.part.n_bytes
 
@@ -51,11 +51,12 @@ def get_parts(
     say: Say,
     on_tensor: OnTensor | None = None,
 ) -> list[str]:
-    """Fetch what is missing; returns why parts could not be had, a line for each.
+    """Fetch what is missing. Returns a line for each part that could not be fetched, with the
+    reason.
 
-    precision: of the transformer, "bf16" or "fp8"; None takes any that is there, else "bf16".
-    repositories: other repositories by name of the part. say: told of each step. A part that fails
-    does not keep the others from being fetched. Raises PixWizardError when there is no ComfyUI.
+    precision: of the transformer, "bf16" or "fp8"; None takes any that is present, else "bf16".
+    repositories: other repositories by name of the part. say: called with each step. A part that
+    fails does not stop the others. Raises PixWizardError when there is no ComfyUI.
     """
     models, failed = models_folder(comfyui), []
     searches = survey(folders)
@@ -87,7 +88,7 @@ def get_parts(
 
 
 def needed(part: Part, found: Search, precision: str | None) -> bool:
-    """Whether a part is not there as wanted."""
+    """Whether a part is missing, or not in the wanted precision."""
     if part is not MODEL or not found.found:
         return not found.found
     return not any(_is_as_wanted(one.path, precision) for one in found.found)
@@ -101,7 +102,7 @@ def _is_as_wanted(path: Path, precision: str | None) -> bool:
 
 
 def source_to_convert(found: Search, precision: str | None) -> Path | None:
-    """A transformer that is there and has only to be converted, the most exact one."""
+    """The most precise transformer present that only needs converting, None without."""
     if not found.found or not needed(MODEL, found, precision):
         return None
     exact = ("float32", "bfloat16", "float16")
@@ -111,8 +112,8 @@ def source_to_convert(found: Search, precision: str | None) -> Path | None:
 
 
 def planned(part: Part, repository: str, say: Say) -> Plan:
-    """Ask the hub for all files of a part. Raises DownloadError when it refuses, or has not all
-    that are needed."""
+    """Query the hub for all files of a part. Raises DownloadError when it refuses or lacks a
+    required file."""
     offers = []
     for name in (*part.files, *part.others):
         met = offer(repository, name, part.terms)
@@ -166,7 +167,7 @@ def _resumed(file: Path) -> str:
 
 
 def check(part: Part, stage: Path) -> str:
-    """What was fetched, in words, from its names and shapes. Raises PixWizardError when it is not
+    """Describe what was fetched, from its names and shapes. Raises PixWizardError when it is not
     the part."""
     place = stage if part.is_folder else stage / part.files[0]
     found = identify(part.name, place)
@@ -177,7 +178,7 @@ def check(part: Part, stage: Path) -> str:
 
 
 def require_space(plan: Plan, models: Path, stage: Path) -> None:
-    """Raise DownloadError unless the rest of a part, and what is made of it, fits on the disk."""
+    """Raise DownloadError unless the rest of a part and its converted file fit on the disk."""
     there = sum(file.stat().st_size for file in stage.glob("*")) if stage.is_dir() else 0
     rest = max(0, plan.n_bytes - there) + (plan.n_bytes // 2 if plan.part is MODEL else 0)
     free = shutil.disk_usage(models).free
@@ -191,7 +192,7 @@ def require_space(plan: Plan, models: Path, stage: Path) -> None:
 def converted(
     source: Path, models: Path, precision: str, say: Say, on_tensor: OnTensor | None
 ) -> Path:
-    """Write the transformer in this precision where loaders look. Raises CheckpointError."""
+    """Write the transformer in this precision where loaders search. Raises CheckpointError."""
     folder = models / MODEL.folders[0]
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / MODEL.place.replace("bf16", precision)
@@ -201,7 +202,7 @@ def converted(
 
 
 def moved(plan: Plan, stage: Path, place: Path, say: Say) -> Path:
-    """Move fetched files to their place, and say which files there they replace."""
+    """Move fetched files to their place, and report which files they replace."""
     for one in plan.offers:
         target = place / one.name if plan.part.is_folder else place
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -216,7 +217,7 @@ def moved(plan: Plan, stage: Path, place: Path, say: Say) -> Path:
 
 
 def repositories_from(given: Sequence[str]) -> dict[str, str]:
-    """PART=OWNER/NAME lines as a mapping. Raises DownloadError for anything else."""
+    """Parse PART=OWNER/NAME lines to a mapping. Raises DownloadError for anything else."""
     found = {}
     for line in given:
         name, _, repository = line.partition("=")

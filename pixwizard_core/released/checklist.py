@@ -1,4 +1,4 @@
-"""Which parts of the released model are here, and what to do about the others, line by line."""
+"""Which parts of the released model are present, and what to do about the others, line by line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NEAR_SHOWN = 3  # files that look like a part and are not
 
 
 def survey(folders: Folders, names: Sequence[str] = tuple(PARTS)) -> dict[str, Search]:
-    """Look for parts. The encoders are those that suit the transformer that is found.
+    """Search for parts. Finds only encoders that suit the transformer found.
 
-    names: of PARTS; the transformer is looked for first if it is among them.
+    names: keys of PARTS; the transformer is searched first if it is among them.
     """
     found: dict[str, Search] = {}
     for part in (part for part in PARTS.values() if part.name in names):
@@ -29,8 +29,8 @@ def survey(folders: Folders, names: Sequence[str] = tuple(PARTS)) -> dict[str, S
 
 
 def lines_of(searches: Mapping[str, Search], base: Path | None = None) -> list[str]:
-    """A line for each part: where it is, or what to get, from where, how large it is and where to
-    put it; below it what was found instead. base: paths below it are shown without it."""
+    """A line for each part: where it is, or what to get, from where, its size and where to put it;
+    below it what was found instead. base: shorten paths below it."""
     lines = []
     for name, one in searches.items():
         part = PUBLISHED[name]
@@ -47,7 +47,7 @@ def missing(searches: Mapping[str, Search]) -> list[Part]:
 def require_parts(
     searches: Mapping[str, Search], advice: Sequence[str] = (), base: Path | None = None
 ) -> dict[str, PartFile]:
-    """What each part is. Raises MissingPartsError, whose text is the checklist followed by the
+    """The file of each part. Raises MissingPartsError, whose text is the checklist followed by the
     advice, when one is missing."""
     lacking = missing(searches)
     if lacking:

@@ -1,5 +1,5 @@
-"""Find the file that is a part of the released model by its content. Only names, shapes and types
-are read; the answer for a file is kept until the file changes."""
+"""Find the files that are parts of the released model by their content. Reads only names, shapes
+and dtypes; the result for a file is cached until the file changes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from ..weights.recognise import PIXWIZARD
 from ..weights.weightfile import WEIGHT_ENDINGS, bulk, open_weights, size_in_words
 from .places import Folders
 
-DEEPEST = 5  # folders below a model folder; a cache of the hub needs three
+DEEPEST = 5  # levels of folders below a model folder; the hub's cache needs three
 HALVES = ("clip_text", "clip_vision")
-# Of several files that fit, what is read fast and computes as released comes first.
+# Of several files that fit, those that load fast and compute as released come first.
 DTYPE_ORDER = ("bfloat16", "float16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
 
 
 @dataclass(frozen=True, slots=True)
 class PartFile:
-    """A file, or a folder of shards, that is a part. what: it in words. widths: what it gives to
-    the transformer, or what the transformer wants, by encoder."""
+    """A file, or a folder of shards, that is a part. what: a description. widths: output widths of
+    an encoder, or those that the transformer needs, by encoder."""
 
     path: Path
     what: str
@@ -41,8 +41,8 @@ class PartFile:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """found: what is the part, best first. near: what looks like it and cannot be used, with the
-    reason. searched: the folders looked in."""
+    """found: files that are the part, best first. near: similar files that cannot be used, with the
+    reason. searched: the folders searched."""
 
     found: tuple[PartFile, ...]
     near: tuple[tuple[Path, str], ...]
@@ -52,8 +52,8 @@ class Search:
 def search(
     part: str, kinds: Sequence[str], folders: Folders, fits: PartFile | None = None
 ) -> Search:
-    """Look for a part in the folders of these kinds, in this order; the first kind that holds it is
-    the last one looked in.
+    """Search for a part in the folders of these kinds, in this order; stops after the first kind
+    that has it.
 
     part: "model", "gemma", "clip" (both halves in one place), "clip_text", "clip_vision" or "vae".
     fits: the transformer that an encoder must suit.
@@ -78,13 +78,13 @@ def search(
 
 
 def identify(part: str, path: Path) -> PartFile:
-    """What a file or folder is, as a part. Raises PixWizardError saying why it is not, with an
-    empty reason for what has nothing to do with the part."""
+    """Identify a file or folder as a part. Raises PixWizardError saying why it is not, with an
+    empty reason if it has nothing to do with the part."""
     return IDENTIFY[part](path)
 
 
 def _places(part: str, root: Path) -> Iterator[Path]:
-    """What may be a part below a folder: folders of an encoder, and single files."""
+    """Candidates for a part below a folder: folders of an encoder, and single files."""
     for here, files in walk(root):
         if part in ("gemma", "clip", *HALVES) and here != root and is_model_folder(files):
             yield here
@@ -99,14 +99,14 @@ def _places(part: str, root: Path) -> Iterator[Path]:
 
 
 def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder below a folder of models and the names of its files, in order. Links are
-    followed, hidden folders are not entered."""
+    """Each folder below a folder of models and the names of its files, in order. Follows links,
+    skips hidden folders."""
     seen = set()
     for folder, names, files in os.walk(root, followlinks=True):
         here = Path(folder)
         real = here.resolve()
         names[:] = sorted(name for name in names if not name.startswith("."))
-        if real in seen:  # a link back
+        if real in seen:  # a link to a folder already visited
             names[:] = []
             continue
         if len(here.relative_to(root).parts) >= DEEPEST:
@@ -116,7 +116,7 @@ def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def is_model_folder(files: Iterable[str]) -> bool:
-    """Whether file names are those of one model in the layout of the hub."""
+    """Whether file names are those of one model in the hub's layout."""
     return any(
         name == "config.json" or name.endswith(".index.json") or _is_later_shard(name)
         for name in files
@@ -124,7 +124,7 @@ def is_model_folder(files: Iterable[str]) -> bool:
 
 
 def _is_later_shard(name: str) -> bool:
-    """Whether a file is a part of a model that another file name stands for."""
+    """Whether a file is a later shard, represented by the first one."""
     shard = SHARD.search(name)
     return shard is not None and int(shard[1]) > 1
 
@@ -137,7 +137,8 @@ def _kept(part: str, path: Path) -> PartFile | str:
 
 
 def state_of(path: Path) -> tuple:
-    """What changes when a file, or one in a folder, is replaced. Raises OSError."""
+    """Names, times and sizes, which change when a file, or one in a folder, is replaced. Raises
+    OSError."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     stats = [(file.name, file.stat()) for file in files if file.is_file()]
     return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
@@ -145,7 +146,8 @@ def state_of(path: Path) -> tuple:
 
 @lru_cache(maxsize=4096)
 def _verdict(part: str, path: Path, state: tuple) -> PartFile | str:
-    """What a file is, or why not. state: only makes a changed file another question."""
+    """The part that a file is, or why it is none. state: part of the cache key, so that a changed
+    file is read again."""
     try:
         return identify(part, path)
     except PixWizardError as error:
@@ -201,8 +203,8 @@ def _encoder(*kinds: str) -> Callable[[Path], PartFile]:
 
 
 def _source(kind: str, path: Path, kinds: Sequence[str]) -> Source:
-    """An encoder whose every name and shape fits. Raises EncoderError, empty for what is none of
-    kinds."""
+    """An encoder in which every name and shape fits. Raises EncoderError, empty for a file that is
+    none of kinds."""
     try:
         source = read_source(kind, path)
     except EncoderError as error:
@@ -217,7 +219,7 @@ def _source(kind: str, path: Path, kinds: Sequence[str]) -> Source:
 
 
 def _resembles(kinds: Sequence[str], path: Path) -> bool:
-    """Whether something that is not an encoder is worth telling about."""
+    """Whether a file that is not usable as an encoder should be mentioned."""
     try:
         names = {name for file in weight_files(path) for name in file.shapes}
     except EncoderError:

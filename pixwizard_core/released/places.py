@@ -9,18 +9,18 @@ from ..errors import CheckpointError, reason_of
 
 Folders = Mapping[str, list[Path]]  # kind of models, such as "vae" -> its folders in order
 
-# ComfyUI's own folders for a kind where they are not just the one of that name.
+# ComfyUI's own folders for a kind, if they differ from the one folder of that name.
 OWN = {
     "diffusion_models": ("diffusion_models", "unet"),
     "text_encoders": ("text_encoders", "clip"),
 }
-OLD_KINDS = {"unet": "diffusion_models", "clip": "text_encoders"}  # as older settings call them
+OLD_KINDS = {"unet": "diffusion_models", "clip": "text_encoders"}  # names in older settings
 KINDS = ("diffusion_models", "checkpoints", "LLM", "text_encoders", "clip_vision", "vae")
 EXTRA = "extra_model_paths.yaml"
 
 
 def models_folder(comfyui: Path) -> Path:
-    """The folder "models" of a ComfyUI. comfyui: its folder, or that of its models. Raises
+    """The folder "models" of a ComfyUI. comfyui: its folder, or its models folder. Raises
     CheckpointError when it is neither."""
     for folder in (comfyui / "models", comfyui):
         if folder.name == "models" and folder.is_dir():
@@ -32,9 +32,9 @@ def models_folder(comfyui: Path) -> Path:
 
 
 def model_folders(comfyui: Path) -> tuple[Folders, list[str]]:
-    """The folders of each kind of models, and what could not be read about them in one line each.
+    """The folders of each kind of model, and one line for each setting that could not be read.
 
-    Those in extra_model_paths.yaml follow ComfyUI's own, or come first if it says so. Raises
+    Those in extra_model_paths.yaml follow ComfyUI's own, or come first if marked as default. Raises
     CheckpointError when there is no ComfyUI.
     """
     models = models_folder(comfyui)

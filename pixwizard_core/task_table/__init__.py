@@ -1,10 +1,10 @@
-"""The tasks as data: what each is called, how it is asked for, and what its answer picture holds.
+"""The tasks as data: the name, wordings and kind of answer picture of each.
 
 One row is (id, title, family, fields, decoder, phrasings). Text in square brackets is left out when
 the field inside it is empty; every other field is required. The last two phrasings of a row are
 never used in training, so they measure whether an unseen wording is understood. Saved workflows
-hold ids and numbers of phrasings: rows are appended, and sentences stay as they are. The sentences
-that the released model was trained on are a list of their own, trained_forms.csv.
+hold ids and numbers of phrasings: append rows, and never change sentences. The sentences that the
+released model was trained on are in a separate list, trained_forms.csv.
 """
 
 from __future__ import annotations

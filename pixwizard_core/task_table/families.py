@@ -1,4 +1,4 @@
-"""Names of the families that tasks are grouped under."""
+"""Names of the families of tasks."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ NOT_TRAINED = "none"  # the source of a task that the released model does not kn
 
 @dataclass(frozen=True, slots=True)
 class FormRow:
-    """One line of the table. form: a sentence with {fields}, as a task's phrasings have them, or
-    "" where the task has no form of its own. source: where it is documented: "released" for the
-    released training, a section of the paper, or "none"."""
+    """One line of the table. form: a sentence with {fields}, as in a task's phrasings, or "" for a
+    task without a form. source: where it is documented: "released" for the released training, a
+    section of the paper, or "none"."""
 
     task: str
     form: str
@@ -25,7 +25,7 @@ class FormRow:
 
 @cache
 def form_rows() -> tuple[FormRow, ...]:
-    """All lines, in the order in which a model's form is looked for."""
+    """All lines, in the order in which a model's form is searched."""
     with TABLE.open(encoding="utf-8", newline="") as file:
         return tuple(FormRow(**row) for row in csv.DictReader(file))
 

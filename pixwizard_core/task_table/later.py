@@ -1,4 +1,4 @@
-"""Tasks that joined the table after the first forty. They follow those, whatever their family."""
+"""Tasks added to the table after the first forty. They follow those, whatever their family."""
 
 from __future__ import annotations
 

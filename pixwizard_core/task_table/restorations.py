@@ -1,4 +1,4 @@
-"""Tasks that take damage away: RESTORE. All but one ask for it without a word of the user."""
+"""Tasks that remove damage: RESTORE. All but one need no words from the user."""
 
 from __future__ import annotations
 
