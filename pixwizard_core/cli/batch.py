@@ -22,6 +22,7 @@ STORE_MB = 128
 
 
 def add_batch_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `pixwizard batch`."""
     parser.add_argument(
         "inputs", nargs="*", metavar="IN",
         help="pictures, folders, globs, videos, or lists (.csv, .jsonl) with a column path",

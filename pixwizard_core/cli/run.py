@@ -31,6 +31,7 @@ TEXT_TO_IMAGE = "text2image"
 
 
 def add_demo_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `pixwizard demo`."""
     parser.add_argument("--out", type=Path, default=Path("pixwizard_demo"), help="folder to write")
     parser.add_argument(
         "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
@@ -53,6 +54,7 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `pixwizard run`."""
     parser.add_argument("pictures", type=Path, nargs="*", help="pictures of any size and kind")
     asked = parser.add_argument_group("what to do (a task, or your own words)")
     asked.add_argument("--task", help="for example depth, mask, segmentation, box, inpaint, edit")

@@ -76,6 +76,7 @@ def to_florence(
 
 
 def to_json(data: Any) -> str:
+    """JSON on one line, with a space after each comma and colon."""
     return json.dumps(data, separators=(", ", ": "))
 
 

@@ -22,6 +22,8 @@ LEGACY_EOS = 2
 
 
 class ClipAttention(nn.Module):
+    """Multi-head attention with biases. x: (B,T,D); mask: as in Attention."""
+
     def __init__(self, width: int, heads: int, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.heads = heads
@@ -39,6 +41,8 @@ class ClipAttention(nn.Module):
 
 
 class ClipMlp(nn.Module):
+    """Two linear layers with an activation between them."""
+
     def __init__(self, width: int, inner: int, act: str, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.fc1 = ops.Linear(width, inner, **factory)
@@ -50,6 +54,8 @@ class ClipMlp(nn.Module):
 
 
 class ClipLayer(nn.Module):
+    """One layer: attention and feed-forward, each after a norm and with a skip."""
+
     def __init__(self, config: ClipTextConfig | ClipVisionConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         width, eps = config.hidden_size, config.layer_norm_eps
@@ -82,6 +88,8 @@ class ClipLayers(nn.Module):
 
 
 class ClipTextEmbeddings(nn.Module):
+    """Token plus position embeddings: ids (B,T) → (B,T,D)."""
+
     def __init__(self, config: ClipTextConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         width = config.hidden_size
@@ -94,6 +102,8 @@ class ClipTextEmbeddings(nn.Module):
 
 
 class ClipTextTower(nn.Module):
+    """CLIP text without its projection: ids (B,T) → states (B,T,D) after the final norm."""
+
     def __init__(self, config: ClipTextConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.embeddings = ClipTextEmbeddings(config, ops, **factory)
@@ -148,6 +158,8 @@ def end_places(ids: Tensor, end: int) -> Tensor:
 
 
 class ClipVisionEmbeddings(nn.Module):
+    """Class token and patches with positions: pixels (B,3,side,side) → (B,1+N,D)."""
+
     def __init__(self, config: ClipVisionConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         width, patch = config.hidden_size, config.patch_size
@@ -167,6 +179,8 @@ class ClipVisionEmbeddings(nn.Module):
 
 
 class ClipVisionTower(nn.Module):
+    """CLIP vision without its projection; returns the state after each layer."""
+
     def __init__(self, config: ClipVisionConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         width, eps = config.hidden_size, config.layer_norm_eps

@@ -74,6 +74,8 @@ class GemmaMlp(nn.Module):
 
 
 class GemmaLayer(nn.Module):
+    """One layer: attention and feed-forward, each after a norm and with a skip."""
+
     def __init__(self, config: GemmaConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.self_attn = GemmaAttention(config, ops, **factory)

@@ -187,8 +187,7 @@ def _kept(path: Path, mark: str) -> dict[str, Any] | None:
 
 
 def _mark(one: SetRun, plan: SetPlan, job: Job) -> str:
-    """A digest of everything that the scores of a plan depend on, and of its data folders' state.
-    """
+    """A digest of everything that a plan's scores depend on, and of its data folders' state."""
     marks = {}
     for name in plan.wanted:
         weight = "inception" if name in SETS else MEASURES[name].weight

@@ -78,6 +78,7 @@ def shown(value: float) -> str:
 
 
 def columns_of(results: Sequence[TaskScore]) -> list[str]:
+    """Columns that at least one result has, in the order of COLUMNS."""
     return [name for name in COLUMNS if any(name in result.answers for result in results)]
 
 

@@ -62,14 +62,17 @@ def _any(region: Tensor | None) -> bool:
 
 
 def score_depth(painted: Tensor, examples: Examples) -> Scores:
+    """rmse: of decoded depth in 0..1."""
     return {"rmse": metrics.rmse(decode_depth(painted), examples.truth["depth_01"])}
 
 
 def score_normals(painted: Tensor, examples: Examples) -> Scores:
+    """angle: mean angle in degrees."""
     return {"angle": metrics.mean_angle_deg(decode_normals(painted), examples.truth["normals"])}
 
 
 def score_segmentation(painted: Tensor, examples: Examples) -> Scores:
+    """accuracy: share of pixels with the right class; miou: over all classes."""
     labels = decode_segments(painted, tiny_world()).labels
     truth = examples.truth["classes"] + 1
     return {
@@ -89,6 +92,7 @@ def score_overlap(masks: Tensor, truth: Tensor) -> Scores:
 
 
 def score_mask(painted: Tensor, examples: Examples) -> Scores:
+    """Overlap of the decoded mask with the named object; see score_overlap()."""
     return score_overlap(decode_mask(painted), examples.truth["mask"])
 
 
@@ -99,6 +103,7 @@ def colours_of(examples: Examples) -> list[str]:
 
 
 def score_highlight(painted: Tensor, examples: Examples) -> Scores:
+    """Overlap of the decoded tint with the named object; see score_overlap()."""
     masks = [
         decode_highlight(painted[i : i + 1], examples.inputs[i : i + 1], colour)[0]
         for i, colour in enumerate(colours_of(examples))
@@ -107,6 +112,7 @@ def score_highlight(painted: Tensor, examples: Examples) -> Scores:
 
 
 def score_box(painted: Tensor, examples: Examples) -> Scores:
+    """iou: of the best box with the true one; found: share with IoU of FOUND or more."""
     each = []
     for i, colour in enumerate(colours_of(examples)):
         rows = slice(i, i + 1)
@@ -171,6 +177,7 @@ def _region_psnr(painted: Tensor, examples: Examples, regions: Tensor) -> float:
 
 
 def score_hole(painted: Tensor, examples: Examples) -> Scores:
+    """hole_psnr, kept_psnr: in dB, inside and outside the hole."""
     hole = examples.truth["mask"]
     return {
         "hole_psnr": _region_psnr(painted, examples, hole),

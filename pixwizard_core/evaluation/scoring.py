@@ -144,8 +144,7 @@ def score_task(
     plan: ScoringPlan,
     on_batch: Callable[[int], None] = lambda count: None,
 ) -> TaskScore:
-    """Score one task by the plan. on_batch(count) is called after each batch of painted pictures.
-    """
+    """Score one task by the plan. on_batch(count) is called after each painted batch."""
     settings = plan.settings_of(bundle, task)
     scorer, answers = SCORERS[task], {}
 

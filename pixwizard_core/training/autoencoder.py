@@ -54,6 +54,7 @@ def evaluate(model: Autoencoder, kinds: dict[str, Tensor]) -> dict:
 
 
 def rounded(values: Tensor) -> list[float]:
+    """The values as floats with four decimals, for JSON."""
     return [round(value, 4) for value in values.tolist()]
 
 

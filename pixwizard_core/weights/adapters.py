@@ -34,15 +34,18 @@ class Adapter:
 
 
 def low_rank(parts: Parts, weight: Tensor) -> Tensor:
+    """LoRA: up @ down, as a matrix."""
     return parts["lora_up"].flatten(1) @ parts["lora_down"].flatten(1)
 
 
 def hadamard(parts: Parts, weight: Tensor) -> Tensor:
+    """LoHa: elementwise product of two low-rank matrices. Source: LyCORIS."""
     one = parts["hada_w1_a"] @ parts["hada_w1_b"]
     return one * _like(one, parts["hada_w2_a"] @ parts["hada_w2_b"])
 
 
 def kronecker(parts: Parts, weight: Tensor) -> Tensor:
+    """LoKr: Kronecker product of two matrices, each whole or of low rank. Source: LyCORIS."""
     one, other = (
         parts[name] if name in parts else parts[f"{name}_a"] @ parts[f"{name}_b"]
         for name in ("lokr_w1", "lokr_w2")
@@ -51,6 +54,7 @@ def kronecker(parts: Parts, weight: Tensor) -> Tensor:
 
 
 def generalized(parts: Parts, weight: Tensor) -> Tensor:
+    """GLoRA: weight @ (a1 @ a2) + b1 @ b2, with swapped halves in early files. Source: LyCORIS."""
     a1, a2, b1, b2 = (parts[name].flatten(1) for name in ("a1", "a2", "b1", "b2"))
     if _old_glora(parts, weight):
         return weight @ a2 @ a1 + _like(weight, b2 @ b1)
@@ -102,6 +106,7 @@ def _rescaled(turned: Tensor, parts: Parts, weight: Tensor) -> Tensor:
 
 
 def orthogonal(parts: Parts, weight: Tensor) -> Tensor:
+    """OFT: what rotating blocks of rows of the weight adds. Source: LyCORIS."""
     blocks = parts["oft_blocks"]  # (n, b, b), n b outputs
     _require_rows(blocks, weight)
     turns = _rotations(blocks, _limit(parts))
@@ -111,6 +116,7 @@ def orthogonal(parts: Parts, weight: Tensor) -> Tensor:
 
 
 def butterfly(parts: Parts, weight: Tensor) -> Tensor:
+    """BOFT: what several levels of interleaved block rotations add. Source: LyCORIS."""
     blocks = parts["oft_blocks"]  # (m, n, b, b), n b outputs
     _require_rows(blocks, weight)
     side = blocks.shape[-1]
@@ -124,10 +130,12 @@ def butterfly(parts: Parts, weight: Tensor) -> Tensor:
 
 
 def plain(parts: Parts, weight: Tensor) -> Tensor:
+    """A change stored as it is."""
     return parts["diff"]
 
 
 def replaced(parts: Parts, weight: Tensor) -> Tensor:
+    """What replacing the weight by a stored one adds."""
     return parts["set_weight"] - weight
 
 

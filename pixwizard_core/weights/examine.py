@@ -200,6 +200,7 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def wrong_model(info: CheckpointInfo) -> str:
+    """Why a file is not a usable PixWizard, and what to do: text of an error."""
     if info.kind.startswith(PART):
         return (
             f"{info.path.name} is {info.kind}; where a model was saved in several files, join them "

@@ -51,6 +51,7 @@ class LoraFile:
 
 
 def listed(names: Iterable[str]) -> str:
+    """Names for a message: the first SHOWN and how many more there are."""
     names = list(names)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

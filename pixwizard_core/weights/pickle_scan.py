@@ -60,6 +60,7 @@ def scan(path: Path, allow: Iterable[str] = ()) -> None:
 
 
 def damaged(path: Path, error: Exception) -> CheckpointError:
+    """The error for a file that cannot be read as a PyTorch pickle."""
     reason = reason_of(error, 160)
     return CheckpointError(
         f"{path.name} is damaged or not a PyTorch file ({reason}); copy or download it again"

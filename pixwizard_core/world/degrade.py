@@ -41,6 +41,7 @@ def uniform(
 
 
 def normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal noise, float32, in the shape and on the device of `like`."""
     return torch.randn(like.shape, generator=generator, device=like.device, dtype=torch.float32)
 
 

@@ -64,8 +64,7 @@ def _is_ridge(strength: Tensor, gx: Tensor, gy: Tensor) -> Tensor:
 
 
 def outlines(views: Views) -> Tensor:
-    """Edges of the geometry, without textures and shadows: (n, H, W) bool, one to two pixels wide.
-    """
+    """Edges of the geometry without textures and shadows: (n, H, W) bool, one or two px wide."""
     result = torch.zeros_like(views.instances, dtype=torch.bool)
     for axis in (1, 2):
         length = result.shape[axis]
@@ -92,6 +91,7 @@ def outlines(views: Views) -> Tensor:
 
 
 def line_width(picture: Tensor) -> int:
+    """Width of drawn lines in px: two at 128 px, larger in proportion, never less."""
     return max(2, round(2 * unit(picture)))
 
 

@@ -34,6 +34,8 @@ class Words(NamedTuple):
 
 @dataclass
 class Change:
+    """One edit of n scenes: pictures before and after, words and the edited region."""
+
     inputs: Tensor  # (n, 3, H, W) before
     targets: Tensor  # (n, 3, H, W) after
     words: list[Words]
@@ -60,6 +62,7 @@ def _current(batch: Batch, field: str) -> Tensor:
 
 
 def recolour(batch: Batch) -> Change:
+    """Give the named object another colour."""
     colour = _other(batch, _current(batch, "colour"), len(COLOUR_NAMES))
     after = _again(batch, batch.scenes.recolour(batch.objects, colour))
     words = []
@@ -70,6 +73,7 @@ def recolour(batch: Batch) -> Change:
 
 
 def remove(batch: Batch) -> Change:
+    """Remove the named object."""
     after = _again(batch, batch.scenes.without(batch.objects))
     words = [Words({"target": phrase}, f"remove {phrase}") for _, phrase in batch.picks]
     return Change(batch.views.rgb, after.rgb, words, batch.object_masks)
@@ -153,6 +157,7 @@ def restyle(rgb: Tensor, style: str) -> Tensor:
 
 
 def style(batch: Batch) -> Change:
+    """Repaint the whole picture in a style of STYLES."""
     chosen = [batch.rng.choice(list(STYLES)) for _ in range(len(batch))]
     after = torch.empty_like(batch.views.rgb)
     for name in STYLES:

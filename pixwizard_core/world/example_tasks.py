@@ -54,6 +54,8 @@ MAPS = (*FLAT_MAPS, "canny", *LINE_MAPS, "pose")
 
 
 def perceive(kind: str):
+    """Make a task that paints a map (by task id) from the picture."""
+
     def make(batch: Batch) -> Pairs:
         target, lines = draw_map(kind, batch.scenes, batch.views)
         return Pairs(batch.views.rgb, target, _silent(batch), edges=lines)
@@ -62,6 +64,8 @@ def perceive(kind: str):
 
 
 def control(kind: str):
+    """Make a task that paints the picture from a map (by task id) and a caption."""
+
     def make(batch: Batch) -> Pairs:
         given, lines = draw_map(kind, batch.scenes, batch.views)
         return Pairs(given, batch.views.rgb, _captioned(batch), edges=lines)
@@ -70,6 +74,8 @@ def control(kind: str):
 
 
 def restore(spoil):
+    """Make a task that restores the picture. spoil(rgb, depth_m, generator): degrades it."""
+
     def make(batch: Batch) -> Pairs:
         rgb = batch.views.rgb
         return Pairs(spoil(rgb, batch.views.depth_m, batch.generator), rgb, _silent(batch))
@@ -78,6 +84,7 @@ def restore(spoil):
 
 
 def restore_captioned(batch: Batch) -> Pairs:
+    """Restore a picture with several flaws, given a caption."""
     made = restore(mixed)(batch)
     return Pairs(made.inputs, made.targets, _captioned(batch))
 
@@ -98,6 +105,7 @@ def from_any(batch: Batch) -> Pairs:
 
 
 def mask(batch: Batch) -> Pairs:
+    """Paint the named object white on black."""
     words = [{"target": phrase} for _, phrase in batch.picks]
     shown = batch.object_masks
     return Pairs(
@@ -121,6 +129,7 @@ def _colours(batch: Batch, *, other_than_own: bool) -> tuple[Tensor, list[dict[s
 
 
 def highlight(batch: Batch) -> Pairs:
+    """Tint the named object in a colour other than its own."""
     colour, words = _colours(batch, other_than_own=True)
     shown = batch.object_masks
     target = pictures.highlight_picture(batch.views.rgb, shown, colour_values(colour))
@@ -128,6 +137,7 @@ def highlight(batch: Batch) -> Pairs:
 
 
 def box(batch: Batch) -> Pairs:
+    """Draw a box around the named object."""
     colour, words = _colours(batch, other_than_own=False)
     shown = batch.object_masks
     target = pictures.box_picture(batch.views.rgb, pictures.box_of(shown), colour_values(colour))
@@ -135,6 +145,7 @@ def box(batch: Batch) -> Pairs:
 
 
 def inpaint(batch: Batch) -> Pairs:
+    """Fill a hole; most examples have a caption."""
     hole = holes.random_hole(batch.views.rgb, batch.generator)
     return Pairs(
         holes.punch(batch.views.rgb, hole, batch.generator),
@@ -145,6 +156,7 @@ def inpaint(batch: Batch) -> Pairs:
 
 
 def outpaint(batch: Batch) -> Pairs:
+    """Fill margins; most examples have a caption."""
     hole = holes.random_margin(batch.views.rgb, batch.generator)
     return Pairs(
         holes.punch(batch.views.rgb, hole, batch.generator),
@@ -155,11 +167,14 @@ def outpaint(batch: Batch) -> Pairs:
 
 
 def text2image(batch: Batch) -> Pairs:
+    """Paint the scene from a caption; the input is black or white."""
     white = degrade.uniform(batch.views.rgb, batch.generator, 0, 1) < 0.5
     return Pairs(white.float().expand_as(batch.views.rgb), batch.views.rgb, _captioned(batch))
 
 
 def edit(kind: str):
+    """Make a task from one of EDITS."""
+
     def make(batch: Batch) -> Pairs:
         change = EDITS[kind](batch)
         words = [w.fields for w in change.words]

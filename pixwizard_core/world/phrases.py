@@ -70,6 +70,7 @@ def things(scenes: Scenes, views: Views) -> list[list[Thing]]:
 
 
 def article(words: str) -> str:
+    """The words with "a" or "an" in front."""
     return ("an " if words[0] in "aeiou" else "a ") + words
 
 

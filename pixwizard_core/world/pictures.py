@@ -38,18 +38,22 @@ def as_rgb(single: Tensor) -> Tensor:
 
 
 def depth_picture(views: Views) -> Tensor:
+    """Depth in grey, white = near: (n, 3, H, W) in 0..1."""
     return as_rgb(views.depth_01)
 
 
 def normal_picture(views: Views) -> Tensor:
+    """Normals as colours, (n + 1) / 2: (n, 3, H, W) in 0..1."""
     return (views.normals * 0.5 + 0.5).clamp(0, 1)
 
 
 def segmentation_picture(views: Views) -> Tensor:
+    """Classes in the world's palette: (n, 3, H, W) in 0..1."""
     return paint(views.classes + 1, tiny_world())  # class 0 of a palette is the background
 
 
 def mask_picture(mask: Tensor) -> Tensor:
+    """A mask (n, H, W) as white on black: (n, 3, H, W)."""
     return as_rgb(mask)
 
 

@@ -50,4 +50,5 @@ def find_data(name: str, root: Path, options: DatasetOptions) -> list[SourcePict
 
 
 def names() -> Sequence[str]:
+    """Names of all datasets."""
     return tuple(LAYOUTS)

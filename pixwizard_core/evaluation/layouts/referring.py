@@ -20,8 +20,7 @@ METHODS = {"mask": ("mask",), "hsv": ("hsv",), "both": ("mask", "hsv")}
 
 
 def find_referring(name: str) -> Callable[[Path, DatasetOptions], list[SourcePicture]]:
-    """Make a layout: ROOT/<name>/refs(unc).p or .json, ROOT/<name>/instances.json, COCO pictures.
-    """
+    """Make a layout: ROOT/<name>/refs(unc).p or .json, ROOT/<name>/instances.json, pictures."""
 
     def find(root: Path, options: DatasetOptions) -> list[SourcePicture]:
         folder = root / name if (root / name).is_dir() else root

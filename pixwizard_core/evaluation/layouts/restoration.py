@@ -149,8 +149,7 @@ def toled(root: Path, options: DatasetOptions) -> list[SourcePicture]:
 
 
 def uieb(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """raw-890/X.png and reference-890/X.png. There is no standard split: --list names the pictures.
-    """
+    """raw-890/X.png and reference-890/X.png. No standard split: --list names the pictures."""
     place = folder_with(root, "raw-890") or root
     pairs = list(foldered(place, (("raw-890", "reference-890"),)))
     if options.listed:
