@@ -32,7 +32,7 @@ from ..fleet.index import (
     write_list,
     write_or_remove,
 )
-from .build_photo import TRAIN, VALIDATION, BuildOrder, build_photo, one_thread
+from .build_photo import NOTHING, TRAIN, VALIDATION, BuildOrder, build_photo, one_thread
 from .lists import write_list as write_pairs
 from .meta import PairSource, write_meta
 from .pairs import InstructionPair
@@ -103,7 +103,7 @@ def build(
             pairs = _records(photos, order, out, known, workers)
             for done, records in enumerate(pairs, 1):
                 for record in records:
-                    _take(record, known, appender, result)
+                    _take(record, known, appender, result, left_out)
                 on_progress(done, len(photos))
         finally:
             appender.close()
@@ -117,8 +117,15 @@ def build(
 
 
 def _take(
-    record: Record, known: Mapping[str, Record], appender: Appender, result: BuildResult
+    record: Record,
+    known: Mapping[str, Record],
+    appender: Appender,
+    result: BuildResult,
+    left_out: LeftOut,
 ) -> None:
+    if record["status"] == NOTHING:
+        left_out.tell(Path(record["path"]), record["error"])
+        return
     if record["status"] != DONE:
         result.failed.append(record)
         return

@@ -15,13 +15,23 @@ from ..fleet.index import DONE, FAILED, Record, is_kept
 from ..tasks import COLOURS, Fields, find_task
 from .chance import between, digest_of, generator_of, whole
 from .photos import PhotoAtWork, SourcePhoto, as_mask, at_size, open_photo
-from .recipes import GROUNDED, RECIPES, BuiltPair, answer_for, check_buildable, drawn_as, lacking
+from .recipes import (
+    GROUNDED,
+    RECIPES,
+    BuiltPair,
+    answer_for,
+    check_buildable,
+    drawn_as,
+    lacking,
+    nothing_to_see,
+)
 from .sentences import sentences_for
 from .things import NamedThing
 
 VERSION = 1  # of the recipes; raised when they make other pictures, so that all is built again
 PHOTO = "photo"  # folder of the photographs themselves, as pairs show them
 MASK = "depth_known"
+NOTHING = "nothing to see"  # status of a record without a pair, though nothing failed
 TRAIN, VALIDATION = "train", "validation"
 
 
@@ -144,6 +154,8 @@ def _built(
     key: str,
 ) -> Record:
     pair: BuiltPair = RECIPES[task](work, generator_of(order.seed, drawn_as(task), photo.name))
+    if reason := nothing_to_see(task, pair, work):
+        return {**_failed(task, photo, PixWizardError(reason)), "status": NOTHING}
     drawn = generator_of(order.seed, "words", task, photo.name)
     takes = "caption" in find_task(task).fields
     words: list[Fields] = [{"caption": one} for one in work.captions] if takes else []

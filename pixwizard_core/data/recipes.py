@@ -26,6 +26,7 @@ from .photos import FARTHEST_M, METRIC, PhotoAtWork, SourcePhoto
 from .regions import fill, hole, surroundings
 
 SMOOTH_DEPTH = "haze follows a made-up smooth distance, not the scene's"
+LEAST_CONTRAST = 0.1  # of a drawing that shows something
 NEAREST_M = 1.0  # of the distances that haze is given from a map without metres
 DEPTH_KINDS = ("depth", METRIC)
 TEACHERS = ("normal", "pose", "segmentation")  # kinds of maps that only others can make
@@ -183,6 +184,22 @@ def lacking(task: str, photo: SourcePhoto) -> str:
     row = find_task(task)
     if "caption" in row.fields and "caption" not in row.optional and not photo.captions:
         return f"no caption for {task}"
+    return ""
+
+
+def nothing_to_see(task: str, pair: BuiltPair, photo: PhotoAtWork) -> str:
+    """Why a built pair teaches nothing, or "": a drawing without a line, or damage that changes no
+    pixel of 8 bits. A blank map of a teacher is an answer: there may be nobody to pose."""
+    kind = drawn_as(task)
+    drawn = pair.target if pair.target is not None else pair.input
+    if drawn is None:
+        return ""
+    if kind in PAINTED and kind not in photo.maps:
+        blank = float(drawn.max() - drawn.min()) < LEAST_CONTRAST
+        return f"{kind} finds no line in it, so it is left out of {task}" if blank else ""
+    if pair.target is None and not task.startswith("from_"):
+        changed = float((drawn - photo.image).abs().max()) * 255 >= 1
+        return "" if changed else f"{task} changes nothing in it"
     return ""
 
 

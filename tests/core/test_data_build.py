@@ -289,3 +289,27 @@ def test_index_names_each_file_so_that_a_build_is_no_input_of_the_next(photograp
     assert [photo.name for photo in photos] == ["a", "trip/b"]
     rows = (photographs / "out" / "index.jsonl").read_text().splitlines()
     assert {json.loads(row)["name"] for row in rows} == {"denoise/a", "denoise/trip/b"}
+
+
+def test_photograph_without_lines_gives_no_drawing_and_is_named(photographs, tmp_path):
+    for path in (photographs / "a.png", photographs / "trip" / "b.png"):
+        save_picture(path, torch.full((1, 3, 40, 64), 0.5))
+    tasks = ("canny", "sketch", "lineart", "from_canny", "superres", "denoise")
+    result, left = built(photographs, tmp_path / "out", *tasks)
+    assert {record["task"] for record in result.records} == {"denoise"}
+    assert result.failed == []
+    told = {reason for path, reason in left.files if path.name == "a.png"}
+    assert told == {
+        "canny finds no line in it, so it is left out of canny",
+        "canny finds no line in it, so it is left out of from_canny",
+        "sketch finds no line in it, so it is left out of sketch",
+        "lineart finds no line in it, so it is left out of lineart",
+        "superres changes nothing in it",
+    }
+
+
+def test_blank_map_of_a_teacher_is_an_answer(photographs, tmp_path):
+    (tmp_path / "maps" / "pose").mkdir(parents=True)
+    save_picture(tmp_path / "maps" / "pose" / "a.png", torch.zeros(3, 40, 64))
+    result, _ = built(photographs, tmp_path / "out", "pose", maps=tmp_path / "maps")
+    assert [record["name"] for record in result.records] == ["pose/a"]
