@@ -146,9 +146,10 @@ def photograph_mix(
     unchanged, others degraded, with holes, or as lines. generator: on the CPU."""
     result = pieces(count, height, width, generator)
     tasks = list(PHOTOGRAPH_TASKS)
-    on_cpu = {"generator": generator, "device": "cpu"}
-    kept = torch.rand(count, dtype=torch.float32, **on_cpu) < PLAIN_SHARE
-    picks = torch.randint(0, len(tasks), (count,), dtype=torch.int64, **on_cpu)
+    kept = torch.rand(count, generator=generator, dtype=torch.float32, device="cpu") < PLAIN_SHARE
+    picks = torch.randint(
+        0, len(tasks), (count,), generator=generator, dtype=torch.int64, device="cpu"
+    )
     for index in (~kept).nonzero()[:, 0].tolist():
         row = slice(index, index + 1)
         shown = show(tasks[picks[index]], result[row], generator)
