@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from .conditions.encode import Encode
 from .conditions.instruction import Instruction
 from .decoders.boxes import DecodeBoxes
+from .decoders.decode_answer import DecodeAnswer
 from .decoders.depth import DecodeDepth, DepthToMetres
 from .decoders.lines import DecodeEdges
 from .decoders.mask import DecodeHighlight, DecodeMask
@@ -63,6 +64,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     Check,
     PickBox,
     LoadPixWizard,
+    DecodeAnswer,
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from .config import TINY
+from .config import TINY, ModelConfig
 from .decode.palette import ADE20K, TINY_WORLD
 from .encoders.load import load_text_encoder, load_vision_encoder, require_widths
 from .encoders.tiny import BUNDLE, load_encoders, load_vae
@@ -41,6 +41,12 @@ class About:
     taught: Taught
 
 
+def palette_of_shape(config: ModelConfig) -> str:
+    """The classes that a model of this configuration paints, by the name that decode.palette
+    knows."""
+    return TINY_WORLD if config == TINY else ADE20K
+
+
 def about(opened: Checkpoint) -> About:
     """Describe the model in an open transformer file. Raises CheckpointError for a damaged
     header."""
@@ -50,7 +56,7 @@ def about(opened: Checkpoint) -> About:
         name="PixWizard Tiny" if demo else preset or f"PixWizard of width {config.dim}",
         demo=demo,
         own=own_settings(opened.metadata, of_shape(config)),
-        palette=TINY_WORLD if demo else ADE20K,
+        palette=palette_of_shape(config),
         taught=taught_by(opened.metadata, config, opened.info.path.name),
     )
 

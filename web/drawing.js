@@ -7,7 +7,7 @@ import { named } from "./words.js";
 /**
  * One picture of a node's result, as nodes/shared/views.py sends it.
  * @typedef {{filename: string, subfolder: string, type: string}} StoredFile
- * @typedef {{kind: "values" | "classes" | "overlay" | "boxes" | "pair",
+ * @typedef {{kind: "values" | "classes" | "overlay" | "boxes" | "pair" | "plain",
  *   width: number, height: number, picture: StoredFile,
  *   values?: StoredFile, low?: number, high?: number, unit?: string, limits?: number[],
  *   cover?: StoredFile, names?: any,

@@ -6,14 +6,15 @@ import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 import { element, faint, panel } from "./elements.js";
 import { LINE_PX, boxes, files, legend, objects, report, scores } from "./lists.js";
+import { NOTES, lines } from "./notes.js";
 import { PictureView } from "./picture_view.js";
 import { fit, nodesOf, pageWidget } from "./widgets.js";
 import { word } from "./words.js";
 
 /** @typedef {(payload: any[]) => HTMLElement[]} List */
-/** What a node shows. waits: an empty picture stands there before the first run. most: px of the
+/** What a node shows. lists: for what it may find, by the key of its output. waits: an empty picture stands there before the first run. most: px of the
  * list beyond which it scrolls. width: px of a new node.
- * @typedef {{picture?: "waits" | "later", key?: string, list?: List, most?: number, width?: number}} Shows */
+ * @typedef {{picture?: "waits" | "later", key?: string, list?: List, lists?: Record<string, List>, most?: number, width?: number}} Shows */
 
 /** @type {Record<string, Shows>} */
 const VIEWS = {
@@ -23,6 +24,10 @@ const VIEWS = {
   PixWizard_DecodeMask: { picture: "waits", key: "pixwizard_objects", list: objects },
   PixWizard_DecodeHighlight: { picture: "waits", key: "pixwizard_objects", list: objects },
   PixWizard_DecodeBoxes: { picture: "waits", key: "pixwizard_boxes", list: boxes },
+  PixWizard_DecodeAnswer: {
+    picture: "waits",
+    lists: { pixwizard_legend: legend, pixwizard_objects: objects, pixwizard_boxes: boxes },
+  },
   PixWizard_Composite: { picture: "waits" },
   PixWizard_RestoreFromCanvas: { picture: "later" },
   PixWizard_Compare: { picture: "later", key: "pixwizard_scores", list: scores },
@@ -47,10 +52,12 @@ class ResultView {
     this.most = shows.most ?? LIST_PX;
     this.list = element("div", { flex: "none", overflow: "auto", maxHeight: `${this.most}px` });
     this.lines = 0;
+    this.notes = element("div", { flex: "none" });
+    this.notes_px = 0;
     this.least = EMPTY_PX;
     if (this.picture && shows.picture === "waits") this.hang();
     else if (shows.list) this.list.append(faint(word("view.run")));
-    this.content.append(this.list);
+    this.content.append(this.notes, this.list);
     const grows = Boolean(shows.picture);
     this.widget = pageWidget(node, "result", this.content, () => this.least, grows);
     if (shows.width) node.setSize([Math.max(shows.width, node.size[0]), node.size[1]]);
@@ -67,23 +74,29 @@ class ResultView {
   /** @param {any} output of the node's last run */
   draw(output) {
     const entries = output?.[PICTURES];
-    const payload = this.shows.key && output?.[this.shows.key];
+    const { key, list, lists = key && list ? { [key]: list } : {} } = this.shows;
+    const found = Object.keys(lists).find((name) => Array.isArray(output?.[name]));
     const first = !this.hung;
     if (this.picture && Array.isArray(entries) && entries.length) {
       this.hang();
       void this.picture.show(entries);
     }
-    if (this.shows.list && Array.isArray(payload)) {
-      const rows = this.shows.list(payload);
-      this.list.replaceChildren(...rows);
-      this.lines = rows.length;
+    const rows = found && lists[found]?.(output[found]);
+    if (rows || (output && this.shows.lists)) {
+      this.list.replaceChildren(...(rows || []));
+      this.lines = rows ? rows.length : 0;
+    }
+    if (output) {
+      const said = lines(Array.isArray(output[NOTES]) ? output[NOTES] : []);
+      this.notes.replaceChildren(...said.rows);
+      this.notes_px = said.height;
     }
     if (output) this.measure(first && this.hung ? this.picture?.heights.first : undefined);
   }
 
   /** Take the room that the content needs. @param {number} [picture_px] the picture's wish */
   measure(picture_px) {
-    const list = Math.min(this.most, this.lines * LINE_PX);
+    const list = this.notes_px + Math.min(this.most, this.lines * LINE_PX);
     const least = this.hung && this.picture ? this.picture.heights.least : 0;
     const wished = this.hung && picture_px ? picture_px : least;
     const before = this.least;
@@ -113,13 +126,17 @@ app.registerExtension({
   /** @param {any} node */
   nodeCreated(node) {
     const shows = VIEWS[node.comfyClass];
-    if (!shows) return;
-    const view = new ResultView(node, shows);
-    node.pixwizardDraw = (/** @type {any} */ output) => view.draw(output);
+    if (!shows && !node.comfyClass?.startsWith("PixWizard_")) return;
+    /** @type {ResultView | undefined} */
+    let view = shows && new ResultView(node, shows);
+    node.pixwizardDraw = (/** @type {any} */ output) => {
+      if (output?.[NOTES]?.length) view ??= new ResultView(node, {});
+      view?.draw(output);
+    };
     const before = node.onExecuted;
     node.onExecuted = function (/** @type {any} */ output) {
       const result = before?.call(this, output);
-      view.draw(output);
+      node.pixwizardDraw(output);
       return result;
     };
   },
@@ -127,7 +144,7 @@ app.registerExtension({
     const ours = nodesOf(app.graph).filter(([, node]) => node.pixwizardDraw);
     if (!ours.length) return;
     const here = app.nodeOutputs ?? {};
-    const known = ours.every(([name]) => here[name]);
+    const known = ours.every(([name, node]) => here[name] || !VIEWS[node.comfyClass]);
     const before = known ? {} : await remembered(app.graph.id).catch(() => ({}));
     for (const [name, node] of ours) node.pixwizardDraw(here[name] ?? before[name]);
   },

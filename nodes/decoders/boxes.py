@@ -10,10 +10,11 @@ from ...pixwizard_core.decode.boxes import Box, decode_boxes
 from ...pixwizard_core.decode.read_boxes import XYXY
 from ...pixwizard_core.files.lettering import write_tags
 from ..host.versions import schema
-from ..shared import sockets, views
+from ..shared import notes, sockets, views
 from ..shared.base import Node
 from ..shared.inputs import bbox_format
 from ..shared.layouts import from_image_01, from_mask, to_image_01
+from . import asked_for
 from .answer import (
     answer_image,
     canvas_input,
@@ -81,6 +82,7 @@ class DecodeBoxes(Node):
                 source_image(),
                 canvas_input(),
                 bbox_format(),
+                asked_for.about("colour"),
             ],
             outputs=[
                 sockets.BBox.Output(
@@ -123,7 +125,11 @@ class DecodeBoxes(Node):
         )
 
     @classmethod
-    def run(cls, image, colour, min_score, label, source=None, canvas=None, format=XYXY):
+    def run(
+        cls, image, colour, min_score, label, source=None, canvas=None, format=XYXY, about=None
+    ):  # fmt: skip
+        colour, said = asked_for.colour_of(about, colour)
+        said = [*asked_for.compared(about, "box"), *said]
         answer = to_image_01(image)
         asked = source_as_answer(source, answer, canvas)
         found = decode_boxes(answer, colour, asked, min_score=min_score)
@@ -143,5 +149,10 @@ class DecodeBoxes(Node):
             from_image_01(annotated(shown, found, label, colour)),
             sum(map(len, found)),
             [dialects.to_bbox(boxes) for boxes in found],
-            ui={"text": [text], "pixwizard_boxes": data, **views.boxes(shown, data, colour)},
+            ui={
+                "text": [text],
+                "pixwizard_boxes": data,
+                **views.boxes(shown, data, colour),
+                **notes.shown(said),
+            },
         )

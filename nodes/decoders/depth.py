@@ -8,15 +8,23 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.decode import depth as depths
 from ...pixwizard_core.decode.common import picture
-from ...pixwizard_core.decode.polarity import DEFAULT_NEAR, NEAR_CHOICES, near_is_white
+from ...pixwizard_core.decode.polarity import (
+    CLEAR,
+    DEFAULT_NEAR,
+    NEAR_CHOICES,
+    Polarity,
+    near_is_white,
+)
 from ..host.versions import schema
-from ..shared import views
+from ..shared import notes, views
 from ..shared.base import Node
 from ..shared.inputs import metres_input, near_combo
 from ..shared.layouts import from_image_01, to_image_01, to_values
-from ..shared.page_data import used_when
+from ..shared.page_data import for_new_nodes, used_when
+from . import asked_for
 from .answer import answer_image, at_source_size, canvas_input
 
+METRES, RELATIVE, AUTO = UNITS = ("metres", "relative", "auto")
 STRETCHES = ("none", "image", "batch", "fixed")
 
 
@@ -89,8 +97,21 @@ class DecodeDepth(Node):
                     optional=True,
                     tooltip="Shade of near objects in the answer. The released model was trained "
                     "on both, mostly white. auto looks at each picture: the floor is nearer than "
-                    "the sky. What it finds is logged, with the correlation.",
+                    "the sky. What it finds is shown on the node, with the correlation.",
                 ),
+                for_new_nodes(
+                    io.Combo.Input(
+                        "units",
+                        options=list(UNITS),
+                        default=METRES,
+                        optional=True,
+                        tooltip="What the node shows at the pointer. metres: by near_m and far_m. "
+                        "relative: 0 = far to 1 = near. auto: metres once near_m or far_m is not "
+                        "at its default of 0 or 10. The output metres is in metres with all three.",
+                    ),
+                    AUTO,
+                ),
+                asked_for.about(),
             ],
             outputs=[
                 io.Image.Output("depth", display_name="depth"),
@@ -115,27 +136,48 @@ class DecodeDepth(Node):
     def run(
         cls, image, near, normalise, colour_map, canvas=None, low=0.0, high=1.0, clip_percent=0.0,
         near_m=depths.METRES[0], far_m=depths.METRES[1], answer_near=DEFAULT_NEAR,
+        units=METRES, about=None,
     ):  # fmt: skip
         black = near == "black"
         painted = picture(at_source_size(image, canvas)).mean(1)
         seen = None if canvas is None else canvas.covered().to(painted.device)
         painted, read = near_is_white(painted, answer_near, seen)
-        for number, one in enumerate(read):
-            if one.correlation is not None:
-                logging.info("PixWizard: depth %d: %s", number + 1, one.said())
+        said = [*asked_for.compared(about, "depth"), *looked(read)]
         limits = {"percentiles": (clip_percent, 100 - clip_percent), "seen": seen}
         depth = 1 - painted if black else painted
         depth = depths.normalise(depth, normalise, low=low, high=high, **limits)
         stretch = normalise if normalise in ("image", "batch") else "image"
         colours = depths.colourise(depth, colour_map)
         metres = depths.to_metres(painted, near_m, far_m)
+        if shows_metres(units, near_m, far_m):
+            read_out = views.measured(colours, metres, "m", (near_m, far_m))
+        else:
+            read_out = views.measured(colours, painted, "")
+            said.append(notes.note("relative"))
         return io.NodeOutput(
             from_image_01(depth),
             from_image_01(colours),
             to_values(metres),
             from_image_01(depths.normalise(painted, stretch, **limits)),
-            ui=views.measured(colours, metres, "m", (near_m, far_m)),
+            ui={**read_out, **notes.shown(said)},
         )
+
+
+def shows_metres(units: str, near_m: float, far_m: float) -> bool:
+    """Whether the view is in metres. A range that nobody set is none."""
+    return units == METRES or (units == AUTO and (near_m, far_m) != depths.METRES)
+
+
+def looked(read: list[Polarity]) -> list[notes.Note]:
+    """What auto saw in each picture, also for the log."""
+    said = []
+    for number, one in enumerate(read, 1):
+        if one.correlation is not None:
+            logging.info("PixWizard: depth %d: %s", number, one.said())
+            say = "near_seen" if abs(one.correlation) >= CLEAR else "near_unclear"
+            values = {"near": one.near, "correlation": f"{one.correlation:+.2f}"}
+            said.append(notes.note(say, number=number, **values))
+    return said
 
 
 class DepthToMetres(Node):

@@ -6,8 +6,10 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.decode import edges
 from ..host.versions import schema
+from ..shared import notes
 from ..shared.base import Node
 from ..shared.layouts import from_image_01, from_mask
+from . import asked_for
 from .answer import answer_image, at_source_size, canvas_input
 
 
@@ -46,6 +48,7 @@ class DecodeEdges(Node):
                     f"{2 * edges.MAX_THINNING} px keep a core.",
                 ),
                 canvas_input(),
+                asked_for.about(),
             ],
             outputs=[
                 io.Image.Output("picture", display_name="picture"),
@@ -54,10 +57,11 @@ class DecodeEdges(Node):
         )
 
     @classmethod
-    def run(cls, image, lines, threshold, thin, canvas=None):
+    def run(cls, image, lines, threshold, thin, canvas=None, about=None):
         dark = lines == "dark"
         answer = at_source_size(image, canvas)
         mask = edges.decode_edges(answer, threshold, dark=dark, thinned=thin)
         if canvas is not None:
             mask &= canvas.covered().to(mask.device)  # else dark lines include what was cropped off
-        return io.NodeOutput(from_image_01(answer), from_mask(mask))
+        said = asked_for.compared(about, "edge", "pose")
+        return io.NodeOutput(from_image_01(answer), from_mask(mask), ui=notes.shown(said))

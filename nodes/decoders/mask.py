@@ -11,6 +11,7 @@ from ..host.versions import schema
 from ..shared.base import Node
 from ..shared.layouts import to_image_01
 from ..shared.page_data import used_when
+from . import asked_for
 from .answer import (
     answer_image,
     at_source_size,
@@ -67,6 +68,7 @@ class DecodeMask(Node):
                     tooltip="fixed: the threshold above. otsu: for each picture, the grey level "
                     "that best separates its dark from its bright pixels.",
                 ),
+                asked_for.about(),
             ],
             outputs=[*selection_outputs()],
         )
@@ -84,6 +86,7 @@ class DecodeMask(Node):
         canvas=None,
         source=None,
         threshold_by="fixed",
+        about=None,
     ):
         answer = at_source_size(image, canvas)
         behind = answer if source is None else same_size(answer, to_image_01(source))
@@ -91,7 +94,7 @@ class DecodeMask(Node):
         by_otsu = threshold_by == "otsu"
         selected = masks.decode_mask(answer, "otsu" if by_otsu else threshold)
         cleanup = masks.Cleanup(fill_holes, min_area, largest_only, grow, feather)
-        return selection(selected, behind, cleanup)
+        return selection(selected, behind, cleanup, asked_for.compared(about, "mask"))
 
 
 class DecodeHighlight(Node):
@@ -120,6 +123,7 @@ class DecodeHighlight(Node):
                 *cleanup_inputs(),
                 source_image(),
                 canvas_input(),
+                asked_for.about("colour"),
             ],
             outputs=[*selection_outputs()],
         )
@@ -127,8 +131,10 @@ class DecodeHighlight(Node):
     @classmethod
     def run(
         cls, image, colour, method, fill_holes, min_area, largest_only, grow, feather,
-        source=None, canvas=None,
+        source=None, canvas=None, about=None,
     ):  # fmt: skip
+        colour, said = asked_for.colour_of(about, colour)
+        said = [*asked_for.compared(about, "highlight"), *said]
         answer = to_image_01(image)
         asked = source_as_answer(source, answer, canvas)
         if method == "alpha" and asked is None:
@@ -139,4 +145,4 @@ class DecodeHighlight(Node):
             found = masks.decode_highlight(answer, asked, colour)
         found = found if canvas is None else canvas.restore_mask(found)
         cleanup = masks.Cleanup(fill_holes, min_area, largest_only, grow, feather)
-        return selection(found, shown_source(source, answer, canvas), cleanup, colour)
+        return selection(found, shown_source(source, answer, canvas), cleanup, said, colour)

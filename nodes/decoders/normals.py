@@ -7,8 +7,10 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.decode.normals import decode_normals, paint_normals
 from ..host.versions import schema
+from ..shared import notes
 from ..shared.base import Node
 from ..shared.layouts import from_image_01
+from . import asked_for
 from .answer import answer_image, at_source_size, canvas_input
 
 
@@ -37,12 +39,13 @@ class DecodeNormals(Node):
                     tooltip="Direction of full red.",
                 ),
                 canvas_input(),
+                asked_for.about(),
             ],
             outputs=[io.Image.Output("normals", display_name="normals")],
         )
 
     @classmethod
-    def run(cls, image, green, red, canvas=None):
+    def run(cls, image, green, red, canvas=None, about=None):
         flip_y = green == "down"
         flip_x = red == "left"
         normals = decode_normals(at_source_size(image, canvas))
@@ -50,4 +53,5 @@ class DecodeNormals(Node):
             seen = canvas.covered().to(normals.device).expand(len(normals), -1, -1)[:, None]
             viewer = normals.new_tensor([0.0, 0.0, 1.0]).view(3, 1, 1)
             normals = torch.where(seen, normals, viewer)
-        return io.NodeOutput(from_image_01(paint_normals(normals, flip_x=flip_x, flip_y=flip_y)))
+        painted = from_image_01(paint_normals(normals, flip_x=flip_x, flip_y=flip_y))
+        return io.NodeOutput(painted, ui=notes.shown(asked_for.compared(about, "normal")))

@@ -9,10 +9,11 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.decode import segments
 from ..host.versions import schema
-from ..shared import views
+from ..shared import notes, views
 from ..shared.base import Node
 from ..shared.inputs import palette_combo, palette_of, palette_text
 from ..shared.layouts import from_image_01, from_mask, to_image_01
+from . import asked_for
 from .answer import answer_image, canvas_input
 
 MAX_CLASS_PX = 1 << 26  # of all masks of classes together, 4 bytes each
@@ -62,6 +63,7 @@ class DecodeSegmentation(Node):
                     "around them; 0 keeps all.",
                 ),
                 palette_text(),
+                asked_for.about("palette"),
             ],
             outputs=[
                 io.Image.Output("picture", display_name="picture"),
@@ -85,8 +87,11 @@ class DecodeSegmentation(Node):
 
     @classmethod
     def run(
-        cls, image, palette, classes, canvas=None, max_distance=0.0, min_area=0, palette_text=""
-    ):
+        cls, image, palette, classes, canvas=None, max_distance=0.0, min_area=0, palette_text="",
+        about=None,
+    ):  # fmt: skip
+        palette, said = asked_for.palette_by(about, palette, palette_text)
+        said = [*asked_for.compared(about, "segmentation"), *said]
         colours = palette_of(palette, palette_text)
         if mixed := segments.not_told_apart(classes, colours):
             logging.warning(
@@ -108,5 +113,9 @@ class DecodeSegmentation(Node):
             json.dumps(legend),
             [from_mask(labels == e.index) for e in present] or [from_mask(labels < 0)],
             [entry.name for entry in present] or [""],
-            ui={"pixwizard_legend": legend, **views.classes(painted, labels, names)},
+            ui={
+                "pixwizard_legend": legend,
+                **views.classes(painted, labels, names),
+                **notes.shown(said),
+            },
         )

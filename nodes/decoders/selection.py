@@ -11,7 +11,7 @@ from torch import Tensor
 from ...pixwizard_core.decode.common import Rgb
 from ...pixwizard_core.decode.masks import Cleanup, clean, objects
 from ...pixwizard_core.decode.overlay import overlay
-from ..shared import views
+from ..shared import notes, views
 from ..shared.layouts import from_image_01, from_mask
 from ..shared.page_data import objects_found
 
@@ -63,12 +63,16 @@ def selection_outputs():
 
 
 def selection(
-    selected: Tensor, behind_01: Tensor, cleanup: Cleanup, colour: str | Rgb = "red"
+    selected: Tensor,
+    behind_01: Tensor,
+    cleanup: Cleanup,
+    said: list[notes.Note],
+    colour: str | Rgb = "red",
 ) -> io.NodeOutput:
     """What selection_outputs and the page show of a mask.
 
     selected: (B, H, W) bool. behind_01: (B or 1, 3, H, W), the picture to lay it on. Objects are
-    separated before the edge is softened.
+    separated before the edge is softened. said: what the page shows of the run beside the mask.
     """
     selected = clean(selected, replace(cleanup, feather=0.0))
     soft = clean(selected, Cleanup(feather=cleanup.feather))
@@ -78,7 +82,11 @@ def selection(
         stack_masks(apart, selected),
         len(apart),
         from_image_01(overlay(behind_01, soft, colour)),
-        ui={**objects_found(apart), **views.overlay(behind_01, soft, colour)},
+        ui={
+            **objects_found(apart),
+            **views.overlay(behind_01, soft, colour),
+            **notes.shown(said),
+        },
     )
 
 

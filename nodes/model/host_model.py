@@ -16,6 +16,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
+from ...pixwizard_core.bundle import palette_of_shape
 from ...pixwizard_core.conditioning import pad_text
 from ...pixwizard_core.config import ModelConfig
 from ...pixwizard_core.errors import CheckpointError, EncoderError, SamplingError
@@ -236,6 +237,13 @@ def own_settings_of(model, who: str) -> OwnSettings:
     PixWizard. who: the node, for the message."""
     require_pixwizard(model, who)
     return model.model.diffusion_model.own_settings
+
+
+def painted_palette(model, who: str) -> str:
+    """The name of the classes that a MODEL paints. Raises CheckpointError if it is not a PixWizard.
+    who: the node, for the message."""
+    require_pixwizard(model, who)
+    return palette_of_shape(model.model.diffusion_model.config)
 
 
 def trained_centres(model) -> tuple[int, ...]:

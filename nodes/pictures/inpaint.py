@@ -9,7 +9,7 @@ from ...pixwizard_core.canvas.buckets import BLANK_CENTRE
 from ...pixwizard_core.inpaint import ANCHORS, FILLS, Sides, composite
 from ..host.versions import schema
 from ..model.host_model import trained_centres
-from ..shared import sockets, views
+from ..shared import notes, sockets, views
 from ..shared.base import Node
 from ..shared.inputs import AS_SET, centre_and_fit, centre_by_inputs, centres_of
 from ..shared.layouts import (
@@ -118,6 +118,7 @@ class PrepareInpaint(Node):
             from_mask(prepared.hole),
             prepared.canvas,
             from_mask(prepared.mask),
+            ui=notes.shown(notes.of_empty_masks(prepared.mask)),
         )
 
 
@@ -275,7 +276,8 @@ class Composite(Node):
             if len(above) == 1:
                 above = above.expand(len(behind), -1, -1, -1)
             above = canvas.restore_image(above, behind)
-        laid = composite(below, above, as_masks(mask), feather)
-        return io.NodeOutput(
-            to_channels_last(laid), ui=views.pair(below, laid, ("source", "result"))
-        )
+        masks = as_masks(mask)
+        laid = composite(below, above, masks, feather)
+        said = notes.shown(notes.of_empty_masks(masks))
+        shown = views.pair(below, laid, ("source", "result"))
+        return io.NodeOutput(to_channels_last(laid), ui={**shown, **said})

@@ -33,6 +33,11 @@ def is_object(value) -> bool:
     return not isinstance(value, PLAIN)
 
 
+def is_question(value) -> bool:
+    """Whether a value is a shared.question.Question, also one from before our code was reloaded."""
+    return all(hasattr(value, name) for name in ("task", "words", "palette", "kind"))
+
+
 # type of an input: (whether a value is one, what to say it must be)
 KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "IMAGE": (lambda value: isinstance(value, Tensor), "a picture"),
@@ -41,6 +46,7 @@ KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "CONDITIONING": (is_conditioning, "a conditioning"),
     "STRING": (lambda value: isinstance(value, str), "a text"),
     "COMBO": (lambda value: isinstance(value, str), "one of its choices"),
+    "PIXWIZARD_ABOUT": (is_question, "the output about of Instruction"),
     "BOOLEAN": (lambda value: isinstance(value, (int, np.bool_)), "true or false"),
     "INT": (is_whole, "a whole number"),
     **{

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 Canvas = io.Custom("PIXWIZARD_CANVAS")  # pixwizard_core.canvas.Canvas: how a picture was fitted
+About = io.Custom("PIXWIZARD_ABOUT")  # shared.question.Question: what a picture answers
 Whole = io.Custom("PIXWIZARD")  # loaders.bundle.WholeModel: four models, and what they are
 
 # Boxes as other packs name their sockets.

@@ -118,6 +118,11 @@ def pair(before_01: Tensor, after_01: Tensor, names: tuple[str, str]) -> View:
     return _view(after_01, entry, count)
 
 
+def plain(picture_01: Tensor) -> View:
+    """Pictures (B, 3, H, W) as they are."""
+    return _view(picture_01, lambda i: {"kind": "plain", "picture": _file(_bytes(picture_01[i]))})
+
+
 def _view(maps: Tensor, entry, count: int | None = None) -> View:
     """Entries of the first pictures, with the size in px to which positions refer."""
     size = {"width": maps.shape[-1], "height": maps.shape[-2]}

@@ -31,6 +31,7 @@ class Socket:
         self.options = settings.get("options")
         self.optional = settings.get("optional", False)
         self.display_name = settings.get("display_name", id)
+        self.default = settings.get("default")
 
 
 def socket_type(io_type: str) -> types.SimpleNamespace:

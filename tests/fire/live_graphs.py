@@ -7,11 +7,13 @@ from tests.fire.test_hostile_models import SOUND_NAMES
 PREFIX = "PixWizard_"
 CENTRE = 32
 SCENE, FIT, TINY, ENCODE, NODE = "scene", "fit", "tiny", "encode", "node"
+ASK = "ask"
 # Where a link of each type comes from.
 SOURCES = {
     "IMAGE": [FIT, 0],
     "MASK": [FIT, 1],
     "PIXWIZARD_CANVAS": [FIT, 2],
+    "PIXWIZARD_ABOUT": [ASK, 1],
     "MODEL": [TINY, 0],
     "CLIP": [TINY, 1],
     "CLIP_VISION": [TINY, 2],
@@ -61,7 +63,13 @@ def value_of(name: str, spec: list, optional: bool):
 
 def around(info: dict, kind: str, /, **changes) -> dict:
     """The prompt that runs a node of this kind with sound inputs, and these instead."""
-    prompt = {SCENE: "DemoScene", FIT: "FitToCanvas", TINY: "LoadTiny", ENCODE: "Encode"}
+    prompt = {
+        SCENE: "DemoScene",
+        FIT: "FitToCanvas",
+        TINY: "LoadTiny",
+        ENCODE: "Encode",
+        ASK: "Instruction",
+    }
     prompt = {name: {"class_type": PREFIX + it, "inputs": {}} for name, it in prompt.items()}
     prompt[NODE] = {"class_type": kind, "inputs": {}}
     for number, node in prompt.items():

@@ -7,6 +7,7 @@ The fast profile runs with the other tests. `pytest -m long` draws 10,000 exampl
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections import Counter
 
@@ -15,6 +16,8 @@ import torch
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from pixwizard_core.decode.palette import BUNDLED
+from pixwizard_core.tasks import COLOURS, TASK_IDS
 from tests.fakes import host
 from tests.fire import limits, strategies
 
@@ -74,11 +77,27 @@ def strategy_of(socket, canvas, size):
         return strategies.palettes() if socket.id == "palette_text" else strategies.texts()
     if kind == "PIXWIZARD_CANVAS":
         return st.just(canvas)
+    if kind == "PIXWIZARD_ABOUT":
+        return questions()
     if "BBOX" in kind:
         return strategies.boxes()
     if kind == "MODEL" and socket.optional:
         return st.none()
     raise AssertionError(f"no strategy for {kind}: teach this test the new type")
+
+
+def questions():
+    """What Instruction says of any task."""
+    asked = importlib.import_module(f"{host.PACKAGE}.nodes.shared.question").question
+    words = {"caption": "a room", "target": "the ball", "question": "what rolls?"}
+    tasks, colours = st.sampled_from(TASK_IDS), st.sampled_from(list(COLOURS))
+    palettes = st.sampled_from((None, *BUNDLED))
+    return st.builds(
+        lambda task, colour, palette: asked(task, {**words, "colour": colour}, palette),
+        tasks,
+        colours,
+        palettes,
+    )
 
 
 def sound(socket, canvas, size):

@@ -81,7 +81,7 @@ def test_restore_without_anything_says_so(nodes, errors):
 
 
 def test_instruction_fills_the_fields_of_the_task(nodes):
-    (sentence,) = call(nodes["Instruction"], task="mask", target="the red ball")
+    sentence = call(nodes["Instruction"], task="mask", target="the red ball")[0]
     assert "the red ball" in sentence
     other = call(nodes["Instruction"], task="mask", target="the red ball", phrasing=1)[0]
     assert other != sentence
@@ -111,7 +111,8 @@ def test_instruction_names_the_missing_field(nodes, errors):
 
 
 def test_instruction_custom_is_the_caption(nodes):
-    assert call(nodes["Instruction"], task="custom", caption="make it snow") == ("make it snow",)
+    sentence = call(nodes["Instruction"], task="custom", caption="make it snow")[0]
+    assert sentence == "make it snow"
 
 
 def test_schedule_falls_from_one_to_zero(nodes):

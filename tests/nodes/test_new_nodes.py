@@ -17,6 +17,7 @@ NEW = {
     ("FitToCanvas", "centre_by"): ("auto", "as set"),
     ("PrepareInpaint", "centre_by"): ("auto", "as set"),
     ("PrepareOutpaint", "centre_by"): ("auto", "as set"),
+    ("DecodeDepth", "units"): ("auto", "metres"),
     ("DualCFGGuider", "preset"): ("auto", "as set"),
     ("Sample", "speed"): ("auto", "as set"),
 }
@@ -45,7 +46,7 @@ def test_input_that_is_missing_runs_as_its_default(nodes, name, id):
     """A prompt without it runs with the default of `run`, a workflow with the schema's."""
     socket = inputs_of(nodes[name])[id]
     assert socket.optional
-    assert inspect.signature(nodes[name].run).parameters[id].default == "as set"
+    assert inspect.signature(nodes[name].run).parameters[id].default == NEW[name, id][1]
     assert new_value(socket) in socket.settings["options"]
 
 
@@ -92,9 +93,11 @@ def test_blank_canvas_begins_at_the_side_that_suits_the_released_model(nodes):
 
 def test_instruction_is_a_text_that_knows_its_task(nodes):
     for phrasing in (-1, 0, 3):
-        sentence = nodes["Instruction"].execute(
-            task="depth", caption="", target="", colour="red", phrasing=phrasing
-        ).args[0]
+        sentence = (
+            nodes["Instruction"]
+            .execute(task="depth", caption="", target="", colour="red", phrasing=phrasing)
+            .args[0]
+        )
         assert isinstance(sentence, str)
         assert sentence.task == "depth"
 

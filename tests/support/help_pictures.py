@@ -60,6 +60,7 @@ def parts(call) -> dict[str, list]:
     boxes = [[int(edge) for edge in one] for one in (box, other)]
     tinted = image * (1 - 0.5 * white) + 0.5 * white * RED
     framed = outlined(image, box)
+    about = call("Instruction", task="highlight", target=scene["target"])["about"]
     fits = {fit: call("FitToCanvas", image=image[:, 48:102], centre=128, fit=fit) for fit in
             ("stretch", "pad", "crop")}  # fmt: skip
     near = call("PrepareInpaint", image=image, mask=mask, centre=128, crop=True, context=0.5)
@@ -111,6 +112,13 @@ def parts(call) -> dict[str, list]:
         "DecodeBoxes": [
             ("image", framed),
             ("picture", call("DecodeBoxes", image=framed, source=image)["picture"]),
+        ],
+        "DecodeAnswer": [
+            ("image", tinted),
+            *(
+                (name, call("DecodeAnswer", image=tinted, about=about, source=image)[name])
+                for name in ("picture", "mask")
+            ),
         ],
         "PickBox": [
             ("image", image),

@@ -27,7 +27,7 @@ WITH_RESULT = {
     f"PixWizard_{name}"
     for name in (
         "DecodeDepth", "DepthToMetres", "DecodeSegmentation", "DecodeMask", "DecodeHighlight",
-        "DecodeBoxes", "Composite", "RestoreFromCanvas",
+        "DecodeBoxes", "DecodeAnswer", "Composite", "RestoreFromCanvas",
     )
 }  # fmt: skip
 WITH_PICTURE = {*WITH_RESULT, "PixWizard_Compare"}
