@@ -12,6 +12,7 @@ LINKED = ("IMAGE", "MASK", "LATENT", "CONDITIONING", "MODEL", "CLIP", "CLIP_VISI
 WRONG = {
     **dict.fromkeys(LINKED, "x"),
     "PIXWIZARD_CANVAS": [1, 2],
+    "PIXWIZARD_ABOUT": SimpleNamespace(task="depth"),
     "STRING": ["x"],
     "COMBO": {"a": 1},
     "BOOLEAN": "yes",
@@ -24,6 +25,7 @@ def some(socket):
     made = {
         "IMAGE": torch.zeros(1, 16, 16, 3), "MASK": torch.zeros(1, 16, 16), "LATENT": {},
         "CONDITIONING": [[torch.zeros(1, 1, 1), {}]], "STRING": "", "BOOLEAN": True,
+        "PIXWIZARD_ABOUT": SimpleNamespace(task="", words={}, palette=None, kind=None),
         "INT": socket.settings.get("default", 0), "FLOAT": socket.settings.get("default", 0.0),
     }  # fmt: skip
     if socket.io_type == "COMBO":
