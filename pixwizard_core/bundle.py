@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +19,8 @@ from .own_settings import RELEASED, OwnSettings, bundled_settings, of_shape, own
 from .pipeline import Bundle
 from .taught import Taught, taught_by
 from .weights.checkpoint import Checkpoint, build_model, open_checkpoint
+from .weights.lora_apply import Applied, add_loras, with_taught
+from .weights.lora_use import LoraUse
 
 # Layers of the transformer; in float32 on x86 they use a private op of PyTorch.
 LAYERS = cpu_ops
@@ -132,3 +134,12 @@ def load_released(
         task_settings=own.task_settings,
         taught=taught_by(opened.metadata, opened.config, opened.info.path.name),
     )
+
+
+def with_loras(bundle: Bundle, uses: Sequence[LoraUse]) -> tuple[Bundle, list[Applied]]:
+    """The bundle with LoRA files added to its model, in place, and what each changed. It also
+    counts the tasks that the files say they were trained on as taught. Raises CheckpointError,
+    having changed nothing, for a file that does not fit."""
+    taught = with_taught(bundle.taught, uses)
+    applied = add_loras(bundle.model, uses)
+    return replace(bundle, taught=taught), applied

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .bundle import load_released, load_tiny, require_all_parts
+from .bundle import load_released, load_tiny, require_all_parts, with_loras
 from .canvas import Canvas, blank_size
 from .config import RELEASED_PARTS
 from .decode import Hints, Segments, bundled_palette, decode, mask_boxes
@@ -31,6 +31,7 @@ from .files.picture_values import as_image_01
 from .pipeline import Bundle, Request, run
 from .presets import AUTO, with_preset
 from .tasks import TASKS, TRAINED, find_task, instruction, not_taught
+from .weights.lora_use import GivenLoras, uses_of
 
 TEXT_TO_IMAGE = "text2image"
 MASKS = ("mask", "highlight")
@@ -210,15 +211,26 @@ def load(
     *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.bfloat16,
+    lora: GivenLoras = None,
 ) -> Pipeline:
     """Load the bundled model, or the released one from its four parts (folders or files).
 
-    dtype: of the released model's transformer and encoders; the bundled one runs in float32. Raises
-    PixWizardError when only some parts are given, CheckpointError or EncoderError for a wrong part.
+    dtype: of the released model's transformer and encoders; the bundled one runs in float32. lora:
+    a LoRA file, (file, strength), or a list of these, added to the model; warns of one that changes
+    nothing or does not state its alpha. Raises PixWizardError when only some parts are given,
+    CheckpointError or EncoderError for a wrong part, CheckpointError for a LoRA that does not fit.
     """
-    if model and gemma and clip and vae:
-        return Pipeline(load_released(model, gemma, clip, vae, device=device, dtype=dtype))
+    uses = uses_of(lora)
     given: dict[str, object] = dict(zip(RELEASED_PARTS, (model, gemma, clip, vae), strict=True))
-    if any(given.values()):
-        require_all_parts(given)
-    return Pipeline(load_tiny(device=device))
+    if model and gemma and clip and vae:
+        bundle = load_released(model, gemma, clip, vae, device=device, dtype=dtype)
+    else:
+        if any(given.values()):
+            require_all_parts(given)
+        bundle = load_tiny(device=device)
+    if uses:
+        bundle, applied = with_loras(bundle, uses)
+        for one in applied:
+            if one.guessed or not one.layers:
+                warnings.warn(one.line, stacklevel=2)
+    return Pipeline(bundle)

@@ -7,7 +7,7 @@ import sys
 
 from ..errors import PixWizardError
 from ..tasks import FIELDS
-from .models import add_model_options, model_files, usable_device
+from .models import add_model_options, model_files, tell_loras, usable_device
 from .progress import progress
 from .run import let_pixels
 from .settings import AUTO, add_setting_options, given_settings, near_of, range_of, tell_settings
@@ -116,6 +116,7 @@ def job_of(arguments: argparse.Namespace):
     let_pixels(arguments)
     model = model_files(arguments)
     usable_device(arguments.device)
+    tell_loras(model.lora_changes())
     start = getattr(arguments, "temporal", None)
     tell_settings(arguments)
     return Job(

@@ -18,7 +18,7 @@ from .bench import add_bench
 from .data import add_data
 from .evaluate import add_evaluate
 from .get import add_get
-from .models import usable_device
+from .models import add_lora_option, asked_loras, usable_device
 from .progress import progress
 from .train import add_train
 
@@ -105,21 +105,29 @@ def _add_convert(commands) -> None:
     parser.add_argument("source", type=Path, help="released folder, .pth or .safetensors")
     parser.add_argument("target", type=Path, help="the .safetensors to write")
     parser.add_argument("--dtype", default="bf16", choices=("bf16", "fp16", "fp32", "fp8"))
+    add_lora_option(parser)
 
 
 def _convert(arguments: argparse.Namespace) -> int:
     from ..weights.convert import convert
     from ..weights.weightfile import size_in_words
 
+    loras = asked_loras(arguments)
     with progress("converting", "tensor") as advance:
         info = convert(
             arguments.source,
             arguments.target,
             arguments.dtype,
             on_tensor=lambda done, total, _: advance(done, total),
+            loras=loras,
+            tell=_say,
         )
     print(f"{arguments.target}: {info.n_params:,} parameters, {size_in_words(info.n_bytes)}")
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _add_inspect(commands) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ..errors import PixWizardError
 from ..tasks import TRAINED, read_phrasing
+from .models import add_small_options
 from .wording import add_phrasing_option
 
 TEXT = "how much answers to films of the demo world flicker, depending on how frames start"
@@ -19,17 +19,14 @@ def add_films(commands) -> None:
     parser.add_argument("--frames", type=int, default=8, help="of each film")
     parser.add_argument("--count", type=int, default=4, help="of films")
     parser.add_argument("--tasks", help="depth, normal, segmentation (default: all)")
-    parser.add_argument(
-        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
-    )
     add_phrasing_option(parser)
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    add_small_options(parser)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print flicker and error of each task and way of starting frames."""
     from ..evaluation.films import FILM_TASKS, measure
-    from .models import load_small
+    from .models import load_small_asked
 
     if arguments.frames < 2:
         raise PixWizardError(f"--frames must be at least 2. Got: {arguments.frames}")
@@ -38,7 +35,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         raise PixWizardError(f"--count must be at least 1. Got: {arguments.count}")
     if unknown := set(chosen) - set(FILM_TASKS):
         raise PixWizardError(f"films are scored in {', '.join(FILM_TASKS)}, not {min(unknown)}")
-    bundle = load_small(arguments.bundle, arguments.device)
+    bundle = load_small_asked(arguments)
     phrasing = read_phrasing(arguments.phrasing or TRAINED)
     rows = measure(bundle, chosen, arguments.count, arguments.frames, phrasing)
     asked = {row["task"]: row["instruction"] for row in rows}

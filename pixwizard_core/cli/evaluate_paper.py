@@ -138,6 +138,8 @@ def _head(arguments: argparse.Namespace, job, results) -> str:
         model = "the released model"
     else:
         model = f"{job.model.folder or 'the bundled model'}, which is not the paper's"
+    if job.model.loras:
+        model += f", with LoRA {', '.join(map(str, job.model.loras))}"
     changed = ", ".join(f"{name} {value}" for name, value in job.overrides.items())
     lines = [
         f"{done} of {len(results)} cells measured, with {model}.",

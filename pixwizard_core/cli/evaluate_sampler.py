@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
+from .models import add_small_options
 from .progress import progress
 
 TEXT = "what steps, solvers, guidance and token selection cost and do, task by task"
@@ -27,10 +28,7 @@ def add_sampler(commands: Any) -> None:
     )
     parser.add_argument("--count", type=int, default=24, help="scenes a task")
     parser.add_argument("--half", action="store_true", help="bfloat16: faster on many machines")
-    parser.add_argument(
-        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    add_small_options(parser)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--plot", type=Path, help="also draw them into this picture file")
 
@@ -42,7 +40,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from ..evaluation.score_report import tasks_of
     from ..evaluation.scoring import ScoringPlan
     from ..evaluation.variations import KINDS, variations
-    from .models import load_small
+    from .models import load_small_asked
 
     if arguments.count < 1:
         raise PixWizardError(f"--count must be at least 1. Got: {arguments.count}")
@@ -50,7 +48,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     variations(kinds)  # refuses an unknown one before anything is loaded
     facts = machine(arguments.device)
     print(told(facts), flush=True)
-    bundle = load_small(arguments.bundle, arguments.device)
+    bundle = load_small_asked(arguments)
     tasks = sampler_study.TASKS
     if arguments.tasks:
         tasks = tasks_of(arguments.tasks, arguments.bundle)

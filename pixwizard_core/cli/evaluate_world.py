@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..seeds import seed_argument
+from .models import add_small_options
 from .progress import progress
 from .settings import AUTO, add_preset_options, given_settings, tell_settings
 
@@ -47,10 +48,7 @@ def add_world(commands) -> None:
     parser.add_argument("--referring", action="store_true", help="also masks by kind of phrase")
     parser.add_argument("--resume", action="store_true", help="keep the tasks that OUT already has")
     parser.add_argument("--out", type=Path, help="folder for scores.md, scores.json and plots")
-    parser.add_argument(
-        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    add_small_options(parser)
     parser.add_argument("--half", action="store_true", help="bfloat16: faster on many machines")
     parser.add_argument("--batch", type=int, default=32, help="pictures at a time")
     parser.add_argument("--seed", type=seed_argument, help="another set of scenes")
@@ -62,12 +60,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from ..evaluation.scoring import score_world
     from ..files.picture_files import replace_file
     from ..world.photograph_tasks import PHOTOGRAPH_TASKS
-    from .models import load_small
+    from .models import load_small_asked
 
     plan, tasks = _plan(arguments), tasks_of(arguments.tasks, arguments.bundle)
     if arguments.photographs and arguments.tasks in SETS:
         tasks = [task for task in tasks if task in PHOTOGRAPH_TASKS]
-    bundle = load_small(arguments.bundle, arguments.device)
+    bundle = load_small_asked(arguments)
     about = _about(bundle, plan)
     done = _scored(arguments.out, about) if arguments.resume else {}
 

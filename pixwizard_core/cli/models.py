@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..config import RELEASED_PARTS
 from ..errors import PixWizardError, reason_of
+
+if TYPE_CHECKING:
+    from ..pipeline import Bundle
+    from ..weights.lora_apply import Applied
+    from ..weights.lora_use import LoraUse
 
 DTYPES = ("bfloat16", "float16", "float32")
 
@@ -17,7 +26,25 @@ def add_model_options(parser: argparse.ArgumentParser):
     models.add_argument("--bundle", type=Path, help="folder of another small model")
     models.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
     add_released_options(models)
+    add_lora_option(models)
     return models
+
+
+def add_small_options(parser) -> None:
+    """Add options for which small model runs, and where, for commands that run no other."""
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    add_lora_option(parser)
+
+
+def add_lora_option(group) -> None:
+    """Add --lora, for each command that runs a model."""
+    group.add_argument(
+        "--lora", metavar="FILE[:STRENGTH]", action="append",
+        help="a LoRA file, such as night.safetensors:0.8 (default strength 1); may be repeated",
+    )  # fmt: skip
 
 
 def add_released_options(models) -> None:
@@ -69,20 +96,67 @@ def released_parts(arguments: argparse.Namespace) -> list[Path]:
     return parts
 
 
-def load_asked(arguments: argparse.Namespace):
-    """Load the pipeline.Bundle that the options of add_model_options() select."""
+def asked_loras(arguments: argparse.Namespace) -> tuple[LoraUse, ...]:
+    """Return the LoRA files that --lora names. Raises PixWizardError for a wrong strength or no
+    file, and when --strength is given without --lora or beside a strength there."""
+    from ..weights.lora_use import LoraUse, parse_use
+
+    parsed = [parse_use(text) for text in arguments.lora or ()]
+    for_all = getattr(arguments, "strength", None)  # run alone has it
+    if for_all is not None and not parsed:
+        raise PixWizardError("--strength applies to a LoRA; give its file with --lora")
+    if for_all is not None and not math.isfinite(for_all):
+        raise PixWizardError(f"--strength must be a number such as 0.8. Got: {for_all}")
+    for path, strength in parsed:
+        if for_all is not None and strength is not None:
+            raise PixWizardError(
+                f"give the strength of {path} once: --lora {path}:{strength:g} or --strength "
+                f"{for_all:g}"
+            )
+    usual = 1.0 if for_all is None else for_all
+    return tuple(
+        LoraUse(path, usual if strength is None else strength) for path, strength in parsed
+    )
+
+
+def tell_loras(applied: Iterable[Applied]) -> None:
+    """Say on stderr what each LoRA changes."""
+    for one in applied:
+        print(one.line, file=sys.stderr)
+
+
+def load_small_asked(arguments: argparse.Namespace) -> Bundle:
+    """Load the small model that the options of add_small_options() select, with its LoRAs."""
+    uses = asked_loras(arguments)
+    return _with_loras(load_small(arguments.bundle, arguments.device), uses)
+
+
+def _with_loras(bundle: Bundle, uses: tuple[LoraUse, ...]) -> Bundle:
+    from ..bundle import with_loras
+
+    if not uses:
+        return bundle
+    changed, applied = with_loras(bundle, uses)
+    tell_loras(applied)
+    return changed
+
+
+def load_asked(arguments: argparse.Namespace) -> Bundle:
+    """Load the pipeline.Bundle that the options of add_model_options() select, with its LoRAs."""
     import torch
 
     from ..bundle import load_released
 
     parts = released_parts(arguments)
     if not parts:
-        return load_small(arguments.bundle, arguments.device)
-    return load_released(
+        return load_small_asked(arguments)
+    uses = asked_loras(arguments)
+    bundle = load_released(
         *parts,
         device=usable_device(arguments.device),
         dtype=getattr(torch, arguments.dtype or DTYPES[0]),
     )
+    return _with_loras(bundle, uses)
 
 
 def model_files(arguments: argparse.Namespace):
@@ -95,4 +169,5 @@ def model_files(arguments: argparse.Namespace):
         folder=str(arguments.bundle) if arguments.bundle else None,
         released=tuple(map(str, parts)) if parts else None,
         dtype=arguments.dtype or DTYPES[0],
+        loras=asked_loras(arguments),
     )

@@ -12,7 +12,14 @@ from ..errors import CanvasError, PixWizardError
 from ..seeds import later_seed
 from ..tasks import TRAINED
 from ..taught import Taught
-from .models import add_model_options, load_asked, load_small, model_files
+from .models import (
+    add_model_options,
+    add_small_options,
+    asked_loras,
+    load_asked,
+    load_small_asked,
+    model_files,
+)
 from .progress import progress
 from .settings import (
     add_setting_options,
@@ -22,7 +29,7 @@ from .settings import (
     settings_report,
     tell_settings,
 )
-from .wording import add_phrasing_option, task_lines, warn_of_untaught
+from .wording import add_phrasing_option, lora_lines, only_words, task_lines, warn_of_untaught
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,17 +40,14 @@ TEXT_TO_IMAGE = "text2image"
 def add_demo_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `pixwizard demo`."""
     parser.add_argument("--out", type=Path, default=Path("pixwizard_demo"), help="folder to write")
-    parser.add_argument(
-        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    add_small_options(parser)
 
 
 def demo(arguments: argparse.Namespace) -> int:
     """Run the demonstration; print its scores and the paths of its files."""
     from ..demo.show import show
 
-    bundle = load_small(arguments.bundle, arguments.device)
+    bundle = load_small_asked(arguments)
     with progress("demo", "task") as advance:
         report = show(bundle, arguments.out, advance)
     for task, result in report["tasks"].items():
@@ -74,8 +78,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     add_setting_options(parser)
     models = add_model_options(parser)
-    models.add_argument("--lora", type=Path, action="append", help="a LoRA file; may be repeated")
-    models.add_argument("--strength", type=float, help="of every --lora (default 1)")
+    models.add_argument("--strength", type=float, help="of each --lora that does not say its own")
 
 
 def let_pixels(arguments: argparse.Namespace) -> None:
@@ -92,7 +95,9 @@ def let_pixels(arguments: argparse.Namespace) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the task on each picture, write the decoded results, and print the files."""
     if arguments.tasks:
-        print("\n".join(task_lines(model_files(arguments).taught)))
+        model = model_files(arguments)
+        lines = [line for use in model.loras for line in lora_lines(use)]
+        print("\n".join([*task_lines(model.taught), *lines]))
         return 0
     from ..decode import Hints, bundled_palette
     from ..files.answers import write_answer
@@ -101,7 +106,10 @@ def run(arguments: argparse.Namespace) -> int:
     from ..pipeline import run as carry_out
     from ..tasks import find_task
 
-    taught = model_files(arguments).taught
+    model = model_files(arguments)
+    taught, loras = model.taught, {}
+    if model.loras:
+        loras = {"loras": [str(use) for use in model.loras]}
     sentence = _sentence(arguments, taught)
     let_pixels(arguments)
     range_m = range_of(arguments)
@@ -109,7 +117,6 @@ def run(arguments: argparse.Namespace) -> int:
     named = _pictures(arguments)
     bundle = load_asked(arguments)
     notes = warn_of_untaught(taught, [arguments.task] if arguments.task else [])
-    loras = _add_loras(arguments, bundle)
     settings = chosen_settings(arguments, bundle.settings_of(arguments.task or ""))
     tell_settings(arguments)
     palette = bundled_palette(bundle.palette)
@@ -141,29 +148,11 @@ def _canvas_report(canvas) -> dict[str, object]:
     return {"centre": canvas.centre, "size": list(canvas.model), "fit": canvas.fit}
 
 
-def _add_loras(arguments: argparse.Namespace, bundle) -> dict[str, list[str]]:
-    """Add the LoRA files to the model. Returns their entries of the report."""
-    from ..weights.lora import add_adapters, shapes_of
-    from ..weights.lora_read import read_adapters
-
-    if not arguments.lora:
-        if arguments.strength is not None:
-            raise PixWizardError("--strength applies to a LoRA; give its file with --lora")
-        return {}
-    strength = 1.0 if arguments.strength is None else arguments.strength
-    for path in arguments.lora:
-        lora = read_adapters(path, shapes_of(bundle.model))
-        changed = add_adapters(bundle.model, lora.adapters, strength)
-        said = "; the file says no alpha, so its rank is taken for it" if lora.guessed else ""
-        print(
-            f"{path}: changes {len(changed)} layers, strength {strength:g}{said}", file=sys.stderr
-        )
-    return {"loras": [f"{path.name} {strength:g}" for path in arguments.lora]}
-
-
 def _sentence(arguments: argparse.Namespace, taught: Taught) -> str:
     from ..tasks import FIELDS, instruction, read_phrasing
 
+    if not arguments.task and not arguments.instruction and arguments.lora:
+        arguments.instruction = only_words(asked_loras(arguments))
     if bool(arguments.task) == bool(arguments.instruction):
         raise PixWizardError("say what to do: --task NAME (see --tasks) or --instruction TEXT")
     if arguments.instruction:

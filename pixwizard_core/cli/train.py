@@ -121,8 +121,10 @@ def _train_lora(arguments: argparse.Namespace) -> int:
         world_samples,
     )
     from ..weights.lora import LoraSettings, save_lora
+    from ..weights.lora_header import lora_header
     from ..world.examples import WORLD_TASKS
 
+    tasks: list[str] = []
     triples = None if arguments.lora == "world" else read_triples(arguments.lora)
     bundle = _base(arguments)
     seed, steps = arguments.seed or 0, arguments.steps or 500
@@ -147,7 +149,11 @@ def _train_lora(arguments: argparse.Namespace) -> int:
             print(f"step {len(losses)} of {steps}  loss {sum(recent) / len(recent):.4f}")
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "lora.safetensors"
-    save_lora(bundle.model, path, {"steps": str(steps), "rank": str(arguments.rank)})
+    known = {"steps": steps, "rank": arguments.rank, "alpha": lora.alpha or lora.rank}
+    known |= {"learning_rate": settings.learning_rate, "batch": settings.batch, "seed": seed}
+    words = [triple.instruction for triple in triples or ()]
+    header = lora_header(words, [] if triples else tasks, _name_of_base(arguments), known)
+    save_lora(bundle.model, path, header)
     print(path)
     return 0
 
@@ -161,3 +167,12 @@ def _base(arguments: argparse.Namespace):
     if not parts:
         return load_small(arguments.bundle, device)
     return load_released(*parts, device=usable_device(device))
+
+
+def _name_of_base(arguments: argparse.Namespace) -> str:
+    """What the model is called that a LoRA was trained for."""
+    from ..bundle import MODEL_FILE, about
+    from ..encoders.tiny import BUNDLE
+    from ..weights.checkpoint import open_checkpoint
+
+    return about(open_checkpoint(arguments.model or (arguments.bundle or BUNDLE) / MODEL_FILE)).name

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from ..errors import PixWizardError
 from ..tasks import SEED_MARK, TASKS, TRAINED, Task, find_task, not_taught, read_phrasing
 from ..taught import Taught, released
+
+if TYPE_CHECKING:
+    from ..weights.lora_use import LoraUse
+
+SHOWN = 5  # trained sentences in a message
 
 
 def add_phrasing_option(group) -> None:
@@ -52,3 +59,29 @@ def task_lines(taught: Taught) -> list[str]:
         if sent != task.trained(released()) or not task.forms:
             lines.append(f"    sent     {sent}")
     return lines
+
+
+def lora_lines(use: LoraUse) -> list[str]:
+    """What a LoRA can be asked, by its header, for a list of tasks."""
+    from ..weights.lora_header import header_of, word_lines
+
+    return word_lines(use.name, header_of(use.path))
+
+
+def only_words(uses: Iterable[LoraUse]) -> str:
+    """The one sentence that LoRA files were trained on, which needs not be repeated; said on
+    stderr. Raises PixWizardError, listing them, when there are several or none."""
+    from ..weights.lora_header import header_of
+
+    headers = [header_of(use.path) for use in uses]
+    words = list(dict.fromkeys(sentence for header in headers for sentence in header.words))
+    tasks = [task for header in headers for task in header.tasks]
+    if len(words) == 1 and not tasks and all(header.count <= 1 for header in headers):
+        print(f"instruction (of the LoRA): {words[0]}", file=sys.stderr)
+        return words[0]
+    known = [f"--task {task}" for task in tasks] + [f"--instruction {one!r}" for one in words]
+    said = "; trained: " + ", ".join(known[:SHOWN]) if known else "; the LoRA names no words"
+    more = f" and {len(known) - SHOWN} more (--tasks lists them)" if len(known) > SHOWN else ""
+    raise PixWizardError(
+        f"say what to do: --task NAME (see --tasks) or --instruction TEXT{said}{more}"
+    )

@@ -30,4 +30,6 @@ def protocol_lines(plan: SetPlan, job: Job) -> list[str]:
         f"words: {wording}; preset {job.preset}, {changed or 'nothing else'} given; answers in the "
         f"picture's own size, fit {job.fit}, centre {job.centre or 'auto'}; seed {job.seed}"
     )
+    if job.model.loras:
+        lines.append(f"LoRA: {', '.join(map(str, job.model.loras))}")
     return lines

@@ -7,18 +7,23 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from ..decode.palette import Palette
 from ..decode.polarity import DEFAULT_NEAR
+from ..errors import CheckpointError
 from ..generate import SampleSettings
 from ..own_settings import RELEASED, OwnSettings, bundled_settings, own_settings
 from ..presets import AUTO, with_preset
 from ..taught import Taught, taught_by
 from ..version import __version__
+from ..weights.lora_use import LoraUse
 from .items import FORMAT, SEED_BITS, Item, digest, file_hash
+
+if TYPE_CHECKING:
+    from ..weights.lora_apply import Applied
 
 WHOLE_FILE = 1 << 28  # bytes; of larger weight files evenly spaced blocks are hashed
 SAMPLED_BLOCKS, SAMPLED_BYTES = 64, 1 << 20
@@ -30,21 +35,25 @@ Score = Callable[[dict[str, Any], Tensor, Tensor, Palette | None], dict[str, Any
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
     """Where a model is: the folder of a small one, or the four parts of the released one. folder
-    None is the bundled model."""
+    None is the bundled model. loras: files that are added to it."""
 
     folder: str | None = None
     released: tuple[str, ...] | None = None  # model, gemma, clip, vae
     dtype: str = "bfloat16"
+    loras: tuple[LoraUse, ...] = ()
 
     def load(self, device: str):
         """The pipeline.Bundle. Raises CheckpointError, EncoderError."""
         import torch
 
-        from ..bundle import load_released, load_tiny
+        from ..bundle import load_released, load_tiny, with_loras
 
         if self.released:
-            return load_released(*self.released, device=device, dtype=getattr(torch, self.dtype))
-        return load_tiny(device=device) if not self.folder else load_tiny(self.folder, device)
+            dtype = getattr(torch, self.dtype)
+            bundle = load_released(*self.released, device=device, dtype=dtype)
+        else:
+            bundle = load_tiny(device=device) if not self.folder else load_tiny(self.folder, device)
+        return with_loras(bundle, self.loras)[0] if self.loras else bundle
 
     @property
     def own(self) -> OwnSettings:
@@ -63,7 +72,17 @@ class ModelFiles:
 
         places = self.released or (self.folder or str(BUNDLE),)
         found = [_hash_place(Path(place)) for place in places]
-        return digest([*found, self.dtype if self.released else "float32"])
+        content = [*found, self.dtype if self.released else "float32"]
+        # Without a LoRA as before it could be named here, so that earlier results stay known.
+        loras = [[_hash_lora(Path(use.path)), use.strength] for use in self.loras]
+        return digest([*content, loras] if loras else content)
+
+    def lora_changes(self) -> list[Applied]:
+        """What each LoRA will change, without loading the model. Raises CheckpointError for one
+        that does not fit."""
+        from ..weights.lora_apply import expected, read_uses
+
+        return expected(read_uses(self.loras, _opened(self).shapes))
 
     def token_count(self, sentence: str) -> int:
         """Tokens of a sentence: texts of one length need no padding, whoever they are with."""
@@ -155,6 +174,16 @@ def _hash_place(place: Path) -> str:
     return digest([[path.name, _hash_weights(path)] for path in files if path.suffix in kinds])
 
 
+def _hash_lora(path: Path) -> list[str]:
+    """The file, and the settings beside it that may give its strength."""
+    from ..weights.lora_strength import CONFIG
+
+    if not path.is_file():
+        raise CheckpointError(f"there is no LoRA file {path.name} in {path.parent.absolute()}")
+    beside = path.parent / CONFIG
+    return [_hash_weights(path), *([file_hash(beside)] if beside.is_file() else [])]
+
+
 def _hash_weights(path: Path) -> str:
     size = path.stat().st_size
     if size <= WHOLE_FILE:
@@ -169,15 +198,23 @@ def _hash_weights(path: Path) -> str:
 
 @lru_cache(maxsize=2)
 def _header(model: ModelFiles) -> tuple[OwnSettings, Taught]:
-    """What the header of the transformer's file says."""
+    """What the headers of the transformer's file and of its LoRA files say."""
+    from ..weights.lora_apply import with_taught
+
+    opened = _opened(model)
+    own = own_settings(opened.metadata, RELEASED if model.released else bundled_settings())
+    taught = taught_by(opened.metadata, opened.config, opened.info.path.name)
+    return own, with_taught(taught, model.loras)
+
+
+def _opened(model: ModelFiles):
+    """The checkpoint.Checkpoint of the transformer."""
     from ..bundle import MODEL_FILE
     from ..encoders.tiny import BUNDLE
     from ..weights.checkpoint import open_checkpoint
 
     folder = Path(model.folder or BUNDLE)
-    opened = open_checkpoint(model.released[0] if model.released else folder / MODEL_FILE)
-    own = own_settings(opened.metadata, RELEASED if model.released else bundled_settings())
-    return own, taught_by(opened.metadata, opened.config, opened.info.path.name)
+    return open_checkpoint(model.released[0] if model.released else folder / MODEL_FILE)
 
 
 @lru_cache(maxsize=100_000)

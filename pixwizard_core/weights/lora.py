@@ -3,7 +3,7 @@
 A file holds, per layer at <path> in the model, `diffusion_model.<path>.lora_A.weight` (rank,
 inputs), `diffusion_model.<path>.lora_B.weight` (outputs, rank) and `diffusion_model.<path>.alpha`.
 It adds strength * alpha / rank * B A to the layer's weight. lora_read.py reads files of other
-trainers.
+trainers; lora_apply.py adds them to a model.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .adapters import Adapter, change, require_finite_change
 from .weightfile import write_safetensors
 
 PREFIX = "diffusion_model."
@@ -171,21 +170,6 @@ def save_lora(
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
     """Shapes of the model's weights by name, as read_adapters takes them."""
     return {name: tuple(value.shape) for name, value in model.named_parameters()}
-
-
-@torch.no_grad()
-def add_adapters(model: nn.Module, adapters: Iterable[Adapter], strength: float) -> list[str]:
-    """Add changes to a model's weights, in place. Returns the names of the changed layers. Raises
-    CheckpointError, having changed nothing, for a change that overflows."""
-    weights, changed, adapters = dict(model.named_parameters()), {}, list(adapters)
-    for adapter in adapters:
-        require_finite_change(adapter, weights[adapter.target], strength)
-    for adapter in adapters:
-        weight = weights[adapter.target]
-        added = change(adapter, weight) * strength
-        weight.data = (weight.data.float() + added).to(weight.dtype)
-        changed[adapter.target.removesuffix(".weight")] = None
-    return list(changed)
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

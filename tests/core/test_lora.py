@@ -21,7 +21,6 @@ from pixwizard_core.training.lora import (
 from pixwizard_core.weights.lora import (
     LoraLinear,
     LoraSettings,
-    add_adapters,
     add_lora,
     lora_layers,
     lora_state,
@@ -30,7 +29,9 @@ from pixwizard_core.weights.lora import (
     shapes_of,
     trainable,
 )
+from pixwizard_core.weights.lora_apply import add_loras
 from pixwizard_core.weights.lora_read import read_adapters
+from pixwizard_core.weights.lora_use import LoraUse
 from tests.support.tiny import tiny_bundle, tiny_condition, tiny_model
 
 WQ = "layers.0.attention.wq"
@@ -43,7 +44,8 @@ def velocity(model: PixWizard) -> torch.Tensor:
 
 def apply_lora(model: torch.nn.Module, path, strength: float = 1.0) -> list[str]:
     """Add a file's changes to a model's weights, as `pixwizard run --lora` does."""
-    return add_adapters(model, read_adapters(path, shapes_of(model)).adapters, strength)
+    (applied,) = add_loras(model, [LoraUse(str(path), strength)])
+    return list(applied.layers)
 
 
 def with_random_lora(seed: int = 1, **settings) -> PixWizard:

@@ -23,7 +23,8 @@ class Trained:
     def __init__(self, setup, rank: int = 3) -> None:
         self.small, self.folder = Small(setup), setup.folder()
         self.lora = setup.module("pixwizard_core.weights.lora")
-        self.read = setup.module("pixwizard_core.weights.lora_read").read_adapters
+        self.apply = setup.module("pixwizard_core.weights.lora_apply").add_loras
+        self.use = setup.module("pixwizard_core.weights.lora_use").LoraUse
         self.node = setup.module("nodes.loaders.lora")
         folder_paths.folder_names_and_paths["loras"][0].insert(0, str(self.folder))
         twin = setup.module("pixwizard_core.model").PixWizard(self.small.config)
@@ -41,8 +42,8 @@ class Trained:
 
     def add_by_core(self, model, path) -> list[str]:
         """Add a file's changes to a model's weights, as `pixwizard run --lora` does."""
-        adapters = self.read(path, self.lora.shapes_of(model)).adapters
-        return self.lora.add_adapters(model, adapters, STRENGTH)
+        (applied,) = self.apply(model, [self.use(str(path), STRENGTH)])
+        return list(applied.layers)
 
     def by_node(self, name: str, strength=STRENGTH, lenient=False) -> torch.Tensor:
         patched = self.node.LoadLora.execute(self.small.patcher, name, strength, lenient).args[0]

@@ -1,0 +1,103 @@
+"""LoRA files as users name them: on the command line FILE or FILE:STRENGTH, in Python a value."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import PixWizardError
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DRIVE = re.compile(r"[A-Za-z]")
+
+
+@dataclass(frozen=True, slots=True)
+class LoraUse:
+    """A LoRA file and how much of it to add: 1 as trained, 0 nothing, below 0 subtracts it."""
+
+    path: str
+    strength: float = 1.0
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).name
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.strength:g}"
+
+
+OneLora = str | Path | tuple[str | Path, float] | LoraUse
+GivenLoras = OneLora | Sequence[OneLora] | None
+
+
+def parse_use(text: str) -> tuple[str, float | None]:
+    """(path, strength or None) of FILE or FILE:STRENGTH. A colon within a path, such as that of a
+    drive, stays in it, and a file of exactly this name is taken as it is.
+
+    Raises PixWizardError for a strength that is no number, and for no file.
+    """
+    if text and _is_file(text):
+        return text, None
+    head, colon, tail = text.rpartition(":")
+    if not colon or _DRIVE.fullmatch(head) or set(tail) & set("/\\"):
+        path, strength = text, None
+    elif _NUMBER.fullmatch(tail.strip()) and math.isfinite(float(tail)):
+        path, strength = head, float(tail)
+    else:
+        raise PixWizardError(
+            f"a LoRA is FILE or FILE:STRENGTH with a number such as 0.8. Got: {text}"
+        )
+    if not path:
+        raise PixWizardError(f"a LoRA is FILE or FILE:STRENGTH, and no file is named. Got: {text}")
+    return path, strength
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def uses_of(given: GivenLoras) -> tuple[LoraUse, ...]:
+    """The LoRA files of a path, a pair (path, strength), a LoraUse, or a list of these; none for
+    None. Raises PixWizardError for anything else."""
+    if given is None:
+        return ()
+    if isinstance(given, (str, Path, LoraUse)) or _is_pair(given):
+        return (_one(given),)
+    if isinstance(given, (list, tuple)):
+        return tuple(_one(one) for one in given)
+    raise _not_a_lora(given)
+
+
+def _is_pair(given: object) -> bool:
+    """(path, number); two paths are a list of two files."""
+    if not isinstance(given, tuple) or len(given) != 2:
+        return False
+    path, strength = given
+    return isinstance(path, (str, Path)) and not isinstance(strength, (str, Path, tuple, LoraUse))
+
+
+def _one(given: object) -> LoraUse:
+    if isinstance(given, LoraUse):
+        return given
+    if isinstance(given, (str, Path)):
+        return LoraUse(str(given))
+    if not (isinstance(given, tuple) and _is_pair(given)):
+        raise _not_a_lora(given)
+    path, strength = given
+    number = isinstance(strength, (int, float)) and not isinstance(strength, bool)
+    if not number or not math.isfinite(strength):
+        raise PixWizardError(f"the strength of {Path(path).name} must be a number. Got: {strength}")
+    return LoraUse(str(path), float(strength))
+
+
+def _not_a_lora(given: object) -> PixWizardError:
+    return PixWizardError(
+        "lora takes a path, (path, strength), or a list of these. "
+        f"Got: {type(given).__name__} {given!r:.80}"
+    )
