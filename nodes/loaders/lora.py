@@ -12,6 +12,7 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.errors import CheckpointError
 from ...pixwizard_core.weights.adapters import Adapter, change, rank_of, require_finite_change
+from ...pixwizard_core.weights.lora_header import first_words, header_of, word_lines
 from ...pixwizard_core.weights.lora_names import WEIGHT
 from ...pixwizard_core.weights.lora_read import listed, read_adapters
 from ..host.files import known_file, model_files, resolve
@@ -135,7 +136,10 @@ class LoadLora(Node):
                     "the part for a text encoder. Off refuses it and lists what does not fit.",
                 ),
             ],
-            outputs=[io.Model.Output("changed", display_name="model")],
+            outputs=[
+                io.Model.Output("changed", display_name="model"),
+                io.String.Output("words", display_name="trained words"),
+            ],
         )
 
     @classmethod
@@ -145,4 +149,7 @@ class LoadLora(Node):
     @classmethod
     def run(cls, model, lora_name, strength, allow_unmatched):
         path = resolve(lora_name, WANTED, FOLDERS)
-        return io.NodeOutput(load_lora(model, path, strength, strict=not allow_unmatched))
+        header = header_of(path)
+        changed = load_lora(model, path, strength, strict=not allow_unmatched)
+        lines = word_lines(path.name, header)
+        return io.NodeOutput(changed, first_words(header), ui={"text": ["\n".join(lines)]})

@@ -85,6 +85,11 @@ def word_lines(name: str, header: LoraHeader) -> list[str]:
     return lines
 
 
+def first_words(header: LoraHeader) -> str:
+    """The instruction that a LoRA was trained on most, or "" where the header names none."""
+    return header.words[0] if header.words else ""
+
+
 def one_line(text: str) -> str:
     """The text in one line, without signs that cannot be printed, at most LONGEST characters."""
     plain = " ".join(text[: 4 * LONGEST].split())

@@ -288,3 +288,27 @@ def check_scheduled_lora_is_the_lora_while_it_lasts(setup):
         out = guider.sample(noise, out, euler, span, seed=SEED)
         noise = torch.zeros_like(noise)
     return close(part, out, EXACT, "in one run and in two")
+
+
+def check_trained_words_are_given_and_listed(setup):
+    """The first for Instruction; all of them in the result; an empty text where there are none."""
+    trained = Trained(setup)
+    weights = load_file(str(trained.path))
+    header = setup.module("pixwizard_core.weights.lora_header").lora_header
+    said = header(["make it day", "make it night", "make it night"], ["depth"], "Tiny", {})
+    save_file(weights, str(trained.folder / "said.safetensors"), said)
+    name = trained.write("silent.safetensors", weights)
+    node, patcher = trained.node.LoadLora, trained.small.patcher
+    found = node.execute(patcher, "loras/said.safetensors", 1.0, False)
+    assert found.args[1] == "make it night", found.args[1]
+    (text,) = found.ui["text"]
+    assert text.splitlines() == [
+        "said.safetensors was trained on the task depth",
+        "said.safetensors was trained on 2 instructions:",
+        "    make it night",
+        "    make it day",
+    ], text
+    silent = node.execute(patcher, name, 1.0, False)
+    assert silent.args[1] == "", silent.args[1]
+    assert "does not say which instructions" in silent.ui["text"][0], silent.ui
+    return text
