@@ -17,10 +17,11 @@ from .errors import PixWizardError
 from .model import cpu_ops
 from .own_settings import RELEASED, OwnSettings, bundled_settings, of_shape, own_settings
 from .pipeline import Bundle
-from .taught import Taught, taught_by
+from .taught import Taught, taught_by, with_tasks
 from .weights.checkpoint import Checkpoint, build_model, open_checkpoint
-from .weights.lora_apply import Applied, add_loras, with_taught
-from .weights.lora_use import LoraUse
+from .weights.lora_apply import add_loras
+from .weights.lora_header import tasks_taught
+from .weights.lora_use import Applied, LoraUse
 
 # Layers of the transformer; in float32 on x86 they use a private op of PyTorch.
 LAYERS = cpu_ops
@@ -140,6 +141,6 @@ def with_loras(bundle: Bundle, uses: Sequence[LoraUse]) -> tuple[Bundle, list[Ap
     """The bundle with LoRA files added to its model, in place, and what each changed. It also
     counts the tasks that the files say they were trained on as taught. Raises CheckpointError,
     having changed nothing, for a file that does not fit."""
-    taught = with_taught(bundle.taught, uses)
+    taught = with_tasks(bundle.taught, tasks_taught(uses))
     applied = add_loras(bundle.model, uses)
     return replace(bundle, taught=taught), applied

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, cast
 
@@ -36,6 +36,13 @@ class Taught:
         """The first form of the table that the model was trained on, or None."""
         own = self.forms.get(task_id, ())
         return next((form for form in forms_of(task_id) if form in own), None)
+
+
+def with_tasks(taught: Taught, tasks: Collection[str]) -> Taught:
+    """The same with further tasks. A model whose tasks are unknown stays as it is."""
+    if taught.tasks is None or not tasks:
+        return taught
+    return replace(taught, tasks=taught.tasks | frozenset(tasks))
 
 
 UNKNOWN = Taught()  # a model whose header does not say

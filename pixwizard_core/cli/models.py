@@ -7,15 +7,10 @@ import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..config import RELEASED_PARTS
 from ..errors import PixWizardError, reason_of
-
-if TYPE_CHECKING:
-    from ..pipeline import Bundle
-    from ..weights.lora_apply import Applied
-    from ..weights.lora_use import LoraUse
+from ..weights.lora_use import Applied, LoraUse, parse_use
 
 DTYPES = ("bfloat16", "float16", "float32")
 
@@ -99,8 +94,6 @@ def released_parts(arguments: argparse.Namespace) -> list[Path]:
 def asked_loras(arguments: argparse.Namespace) -> tuple[LoraUse, ...]:
     """Return the LoRA files that --lora names. Raises PixWizardError for a wrong strength or no
     file, and when --strength is given without --lora or beside a strength there."""
-    from ..weights.lora_use import LoraUse, parse_use
-
     parsed = [parse_use(text) for text in arguments.lora or ()]
     for_all = getattr(arguments, "strength", None)  # run alone has it
     if for_all is not None and not parsed:
@@ -125,13 +118,13 @@ def tell_loras(applied: Iterable[Applied]) -> None:
         print(one.line, file=sys.stderr)
 
 
-def load_small_asked(arguments: argparse.Namespace) -> Bundle:
+def load_small_asked(arguments: argparse.Namespace):
     """Load the small model that the options of add_small_options() select, with its LoRAs."""
     uses = asked_loras(arguments)
     return _with_loras(load_small(arguments.bundle, arguments.device), uses)
 
 
-def _with_loras(bundle: Bundle, uses: tuple[LoraUse, ...]) -> Bundle:
+def _with_loras(bundle, uses: tuple[LoraUse, ...]):
     from ..bundle import with_loras
 
     if not uses:
@@ -141,7 +134,7 @@ def _with_loras(bundle: Bundle, uses: tuple[LoraUse, ...]) -> Bundle:
     return changed
 
 
-def load_asked(arguments: argparse.Namespace) -> Bundle:
+def load_asked(arguments: argparse.Namespace):
     """Load the pipeline.Bundle that the options of add_model_options() select, with its LoRAs."""
     import torch
 

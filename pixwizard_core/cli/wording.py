@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ..errors import PixWizardError
 from ..tasks import SEED_MARK, TASKS, TRAINED, Task, find_task, not_taught, read_phrasing
 from ..taught import Taught, released
-
-if TYPE_CHECKING:
-    from ..weights.lora_use import LoraUse
+from ..weights.lora_use import LoraUse
 
 SHOWN = 5  # trained sentences in a message
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
@@ -17,13 +17,10 @@ from ..errors import CheckpointError
 from ..generate import SampleSettings
 from ..own_settings import RELEASED, OwnSettings, bundled_settings, own_settings
 from ..presets import AUTO, with_preset
-from ..taught import Taught, taught_by
+from ..taught import Taught, taught_by, with_tasks
 from ..version import __version__
-from ..weights.lora_use import LoraUse
+from ..weights.lora_use import Applied, LoraUse
 from .items import FORMAT, SEED_BITS, Item, digest, file_hash
-
-if TYPE_CHECKING:
-    from ..weights.lora_apply import Applied
 
 WHOLE_FILE = 1 << 28  # bytes; of larger weight files evenly spaced blocks are hashed
 SAMPLED_BLOCKS, SAMPLED_BYTES = 64, 1 << 20
@@ -199,12 +196,12 @@ def _hash_weights(path: Path) -> str:
 @lru_cache(maxsize=2)
 def _header(model: ModelFiles) -> tuple[OwnSettings, Taught]:
     """What the headers of the transformer's file and of its LoRA files say."""
-    from ..weights.lora_apply import with_taught
+    from ..weights.lora_header import tasks_taught
 
     opened = _opened(model)
     own = own_settings(opened.metadata, RELEASED if model.released else bundled_settings())
     taught = taught_by(opened.metadata, opened.config, opened.info.path.name)
-    return own, with_taught(taught, model.loras)
+    return own, with_tasks(taught, tasks_taught(model.loras))
 
 
 def _opened(model: ModelFiles):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -12,35 +11,15 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from ..json_text import read_json
-from ..taught import Taught
 from .adapters import Adapter, change, largest_change, require_finite_change
 from .finite import all_finite
 from .lora_header import LORAS_KEY, header_of
 from .lora_read import LoraFile, read_adapters
-from .lora_use import LoraUse
+from .lora_use import Applied, LoraUse
 
 Shapes = Mapping[str, tuple[int, ...]]
 Files = Sequence[tuple[LoraUse, LoraFile]]
 Changes = Sequence[tuple[Adapter, float]]  # adapters with the strength of each
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What one LoRA does to a model. layers: names of those it changes. guessed: the file does not
-    say its strength, so alpha is taken to equal the rank."""
-
-    use: LoraUse
-    layers: tuple[str, ...]
-    guessed: bool
-
-    @property
-    def line(self) -> str:
-        """For a person: the file, how many layers it changes, and what to know of it."""
-        said = "; the file says no alpha, so its rank is taken for it" if self.guessed else ""
-        at = f"strength {self.use.strength:g}{said}"
-        if not self.layers:
-            return f"{self.use.path}: changes nothing, {at}"
-        return f"{self.use.path}: changes {len(self.layers)} layers, {at}"
 
 
 def read_uses(uses: Iterable[LoraUse], shapes: Shapes) -> list[tuple[LoraUse, LoraFile]]:
@@ -130,14 +109,6 @@ def add_loras(model: nn.Module, uses: Iterable[LoraUse]) -> list[Applied]:
     changed nothing, for a file that does not fit."""
     shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
     return apply_files(model, read_uses(uses, shapes))
-
-
-def with_taught(taught: Taught, uses: Iterable[LoraUse]) -> Taught:
-    """What a model was taught, with the tasks that its LoRA files say they were trained on."""
-    tasks = {task for use in uses if use.strength > 0 for task in header_of(use.path).tasks}
-    if taught.tasks is None or not tasks:
-        return taught
-    return replace(taught, tasks=taught.tasks | tasks)
 
 
 def merging(fetch: Callable[[str], Tensor], files: Files) -> Callable[[str], Tensor]:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from ..errors import CheckpointError
 from ..json_text import read_json
+from .lora_use import LoraUse
 from .weightfile import open_weights
 
 WORDS_KEY = "pixwizard.words"  # JSON: the instructions of training, the most frequent first
@@ -94,6 +95,12 @@ def one_line(text: str) -> str:
     """The text in one line, without signs that cannot be printed, at most LONGEST characters."""
     plain = " ".join(text[: 4 * LONGEST].split())
     return "".join(sign for sign in plain if sign.isprintable())[:LONGEST]
+
+
+def tasks_taught(uses: Iterable[LoraUse]) -> frozenset[str]:
+    """Ids of the tasks that LoRA files added with a positive strength were trained on. Raises
+    CheckpointError."""
+    return frozenset(task for use in uses if use.strength > 0 for task in header_of(use.path).tasks)
 
 
 def _texts(header: Mapping[str, str], key: str, name: str) -> tuple[str, ...]:

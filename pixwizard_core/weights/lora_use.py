@@ -29,6 +29,25 @@ class LoraUse:
         return f"{self.name} {self.strength:g}"
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one LoRA does to a model. layers: names of those it changes. guessed: the file does not
+    say its strength, so alpha is taken to equal the rank."""
+
+    use: LoraUse
+    layers: tuple[str, ...]
+    guessed: bool
+
+    @property
+    def line(self) -> str:
+        """For a person: the file, how many layers it changes, and what to know of it."""
+        said = "; the file says no alpha, so its rank is taken for it" if self.guessed else ""
+        at = f"strength {self.use.strength:g}{said}"
+        if not self.layers:
+            return f"{self.use.path}: changes nothing, {at}"
+        return f"{self.use.path}: changes {len(self.layers)} layers, {at}"
+
+
 OneLora = str | Path | tuple[str | Path, float] | LoraUse
 GivenLoras = OneLora | Sequence[OneLora] | None
 
