@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ...pixwizard_core.bundle import About
+from comfy_api.latest import io
+
+from ...pixwizard_core.bundle import About, about
+from ...pixwizard_core.weights.checkpoint import open_checkpoint
 from ..shared.sockets import Whole
 
 TOOLTIP = (
@@ -25,6 +29,19 @@ class WholeModel:
     about: About
 
 
-def whole_output():
-    """The output of a loader that gives all of a model."""
-    return Whole.Output("pixwizard", display_name="pixwizard", tooltip=TOOLTIP)
+def whole_outputs() -> list:
+    """The outputs of a loader that gives all of a model: its four parts, and all in one."""
+    return [
+        io.Model.Output("model", display_name="model"),
+        io.Clip.Output("clip", display_name="clip"),
+        io.ClipVision.Output("clip_vision", display_name="clip_vision"),
+        io.Vae.Output("vae", display_name="vae"),
+        Whole.Output("pixwizard", display_name="pixwizard", tooltip=TOOLTIP),
+    ]
+
+
+def whole_result(transformer: Path, model, clip, clip_vision, vae) -> io.NodeOutput:
+    """The values of whole_outputs(). transformer: the file of the model."""
+    what = about(open_checkpoint(transformer))
+    whole = WholeModel(model, clip, clip_vision, vae, what)
+    return io.NodeOutput(model, clip, clip_vision, vae, whole)

@@ -11,7 +11,7 @@ import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ...pixwizard_core.bundle import MODEL_FILE, about
+from ...pixwizard_core.bundle import MODEL_FILE
 from ...pixwizard_core.encoders.load import Weights, read_source, source_tokenizer
 from ...pixwizard_core.encoders.text import Tokenizers
 from ...pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
@@ -32,7 +32,7 @@ from ..model.host_model import make_patcher
 from ..model.transformer import RunOptions
 from ..shared.base import Node
 from . import choices
-from .bundle import WholeModel, whole_output
+from .bundle import whole_outputs, whole_result
 
 DTYPES = {
     "default": None,
@@ -136,6 +136,18 @@ def dtype_input() -> io.Combo.Input:
     )
 
 
+def device_input() -> io.Combo.Input:
+    """The input for where the text is encoded."""
+    return io.Combo.Input(
+        "device",
+        options=list(DEVICES),
+        default="default",
+        optional=True,
+        tooltip="Where to encode the text. default leaves the choice to ComfyUI. cpu leaves the "
+        "GPU memory to the model and takes a few seconds per text.",
+    )
+
+
 class LoadTiny(Node):
     @classmethod
     def define_schema(cls):
@@ -146,25 +158,18 @@ class LoadTiny(Node):
             "same architecture, trained on rendered rooms. There is nothing to download.",
             search_aliases=["checkpoint", "demo model"],
             inputs=[],
-            outputs=[
-                io.Model.Output("model", display_name="model"),
-                io.Clip.Output("clip", display_name="clip"),
-                io.ClipVision.Output("clip_vision", display_name="clip_vision"),
-                io.Vae.Output("vae", display_name="vae"),
-                whole_output(),
-            ],
+            outputs=whole_outputs(),
         )
 
     @classmethod
     def run(cls):
-        parts = (
+        return whole_result(
+            BUNDLE / MODEL_FILE,
             load_transformer(BUNDLE / MODEL_FILE, torch.float32),
             load_clip(BUNDLE / TEXT_FILE, BUNDLE / CLIP_FILE),
             load_clip_vision(BUNDLE / CLIP_FILE),
             load_vae(BUNDLE / VAE_FILE, torch.float32),
         )
-        what = about(open_checkpoint(BUNDLE / MODEL_FILE))
-        return io.NodeOutput(*parts, WholeModel(*parts, what))
 
 
 class LoadModel(Node):
@@ -221,14 +226,7 @@ class LoadTextEncoder(Node):
                     "The list has folders (they end in /) and single files of CLIP-L/14 at 336 px "
                     "with its text half, in models/text_encoders and models/clip_vision.",
                 ),
-                io.Combo.Input(
-                    "device",
-                    options=list(DEVICES),
-                    default="default",
-                    optional=True,
-                    tooltip="Where to encode the text. default leaves the choice to ComfyUI. cpu "
-                    "leaves the GPU memory to the model and takes a few seconds per text.",
-                ),
+                device_input(),
             ],
             outputs=[io.Clip.Output("clip_out", display_name="clip")],
         )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
-from ...pixwizard_core.bundle import about
-from ...pixwizard_core.weights.checkpoint import open_checkpoint
 from ...pixwizard_core.weights.published import PARTS
 from ..host.versions import schema
 from ..shared.base import Node
 from . import choices
-from .bundle import WholeModel, whole_output
+from .bundle import whole_outputs, whole_result
 from .load import (
     DEVICES,
     DTYPES,
+    device_input,
     dtype_input,
     load_clip,
     load_clip_vision,
@@ -58,22 +55,9 @@ class LoadPixWizard(Node):
                     "only if its name, header or config.json says SDXL. The list has files in "
                     "models/vae.",
                 ),
-                io.Combo.Input(
-                    "device",
-                    options=list(DEVICES),
-                    default="default",
-                    optional=True,
-                    tooltip="Where to encode the text. default leaves the choice to ComfyUI. cpu "
-                    "leaves the GPU memory to the model and takes a few seconds per text.",
-                ),
+                device_input(),
             ],
-            outputs=[
-                io.Model.Output("model", display_name="model"),
-                io.Clip.Output("clip", display_name="clip"),
-                io.ClipVision.Output("clip_vision", display_name="clip_vision"),
-                io.Vae.Output("vae", display_name="vae"),
-                whole_output(),
-            ],
+            outputs=whole_outputs(),
         )
 
     @classmethod
@@ -89,13 +73,13 @@ class LoadPixWizard(Node):
     @classmethod
     def run(cls, model_name, weight_dtype, gemma, clip_name, vae_name, device="default"):
         paths = choices.chosen(named(model_name, gemma, clip_name, vae_name))
-        parts = (
+        return whole_result(
+            paths["model"],
             load_transformer(paths["model"], DTYPES[weight_dtype]),
             load_clip(paths["gemma"], paths["clip"], DEVICES[device]),
             load_clip_vision(paths["clip"]),
             load_vae(paths["vae"], None),
         )
-        return io.NodeOutput(*parts, WholeModel(*parts, about(open_checkpoint(paths["model"]))))
 
 
 def named(model_name, gemma, clip_name, vae_name) -> dict:
