@@ -90,12 +90,7 @@ def _clip(path: Path, device: str) -> Take:
     network = Clip(path, device)
 
     def take(several: Sequence[AnswerFiles]) -> list[Values]:
-        after = network.pictures([shown.answer for shown in several])
-        before = network.pictures([shown.source for shown in several])
-        rows: list[Values] = [{"clip_source": value} for value in cosine(after, before)]
-        if truths := _that_have(several, "file"):
-            true = network.pictures([several[i].true for i in truths])
-            _put(rows, truths, "clip_image", cosine(after[truths], true))
+        rows, before, after = _likeness(network.pictures, several, "clip_source", "clip_image")
         if told := _that_have(several, "caption"):
             words = network.texts([several[i].truth["caption"] for i in told])
             _put(rows, told, "clip_out", cosine(after[told], words))
@@ -106,6 +101,22 @@ def _clip(path: Path, device: str) -> Take:
         return rows
 
     return take
+
+
+def _likeness(
+    features: Callable[..., Tensor], several: Sequence[AnswerFiles], source: str, truth: str
+) -> tuple[list[Values], Tensor, Tensor]:
+    """Rows with the cosine of each answer to its source, and to its truth where there is one, under
+    these names; also the features of the sources and of the answers."""
+    from .networks.clip import cosine
+
+    after = features([shown.answer for shown in several])
+    before = features([shown.source for shown in several])
+    rows: list[Values] = [{source: value} for value in cosine(after, before)]
+    if truths := _that_have(several, "file"):
+        true = features([several[i].true for i in truths])
+        _put(rows, truths, truth, cosine(after[truths], true))
+    return rows, before, after
 
 
 def _that_have(several: Sequence[AnswerFiles], *what: str) -> list[int]:
@@ -134,19 +145,12 @@ def _clip_s(path: Path, device: str) -> Take:
 
 
 def _dino(path: Path, device: str) -> Take:
-    from .networks.clip import cosine
     from .networks.dino import Dino
 
     network = Dino(path, device)
 
     def take(several: Sequence[AnswerFiles]) -> list[Values]:
-        after = network.pictures([shown.answer for shown in several])
-        before = network.pictures([shown.source for shown in several])
-        rows: list[Values] = [{"dino_source": value} for value in cosine(after, before)]
-        if truths := _that_have(several, "file"):
-            true = network.pictures([several[i].true for i in truths])
-            _put(rows, truths, "dino", cosine(after[truths], true))
-        return rows
+        return _likeness(network.pictures, several, "dino_source", "dino")[0]
 
     return take
 
