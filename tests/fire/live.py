@@ -17,10 +17,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from tests.support import hosts, workflow
-from tests.support.hosts import REPO
 
 START_S = 500  # a busy machine takes its time
-TASKS = ("depth", "select_by_text", "segmentation", "normals")
+TASKS = tuple(f"{what} step by step" for what in ("Depth", "Mask", "Classes", "Normals"))
 LORA = "fire.safetensors"
 
 
@@ -43,11 +42,10 @@ def serve_patiently(host, base: Path):
 
 
 def prompts_of(server, names=TASKS) -> dict[str, dict]:
-    """Shipped workflows of the bundled model as API prompts."""
+    """Shipped workflows of the bundled model as API prompts, by title."""
     info = server.json("/object_info")
-    folder = REPO / "workflows"
     return {
-        name: workflow.to_prompt(workflow.load(folder / f"{name}.json"), info) for name in names
+        name: workflow.to_prompt(workflow.load(workflow.titled(name)), info) for name in names
     }
 
 

@@ -59,7 +59,7 @@ def server(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prompt(server):
-    return live.prompts_of(server, ["depth"])["depth"]
+    return live.prompts_of(server, live.TASKS[:1])[live.TASKS[0]]
 
 
 @pytest.fixture(scope="module")

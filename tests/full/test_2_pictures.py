@@ -21,7 +21,7 @@ from tests.support.hosts import REPO, environment
 
 from .conftest import THREADS
 
-WITH_FILES = workflow.shipped(REPO / "workflows", with_files=True)
+WITH_FILES = workflow.shipped(with_files=True)
 SOURCE, SIZE = "scene.png", (150, 118)
 SENTENCE, SIDE, STEPS, SEED = "Estimate the depth of the picture.", 128, 2, 5
 LORA = "random.safetensors"
@@ -212,7 +212,7 @@ def test_template_runs_as_shipped_with_the_parts_in_place(all_parts, server, pat
         if node["class_type"] == "SaveImage":
             (entry,) = result["outputs"][key]["images"]
             picture = read(io.BytesIO(server.image(entry)))
-            assert picture.shape[1::-1] == workflow.saved_size(path.stem, source)
+            assert picture.shape[1::-1] == workflow.saved_size(workflow.title(path), source)
 
 
 def test_lora_changes_the_picture_alike(painted, in_host, by_host):

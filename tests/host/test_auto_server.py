@@ -11,7 +11,6 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 
 from pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
 from tests.support import workflow
-from tests.support.hosts import REPO
 
 PLACES = {
     "diffusion_models/pw.safetensors": "dit.safetensors",
@@ -27,8 +26,8 @@ AUTO = {"model_name": "auto", "weight_dtype": "float32", "gemma": "auto", "clip_
 
 @pytest.fixture(scope="module")
 def prompt(server) -> dict:
-    """The shipped depth workflow with Load PixWizard in the place of Load Tiny."""
-    path = REPO / "workflows" / "depth.json"
+    """The shipped long way to a depth with Load PixWizard in the place of Load Tiny."""
+    path = workflow.titled("Depth step by step")
     made = workflow.to_prompt(workflow.load(path), server.json("/object_info"))
     (tiny,) = (node for node in made.values() if node["class_type"] == "PixWizard_LoadTiny")
     tiny.update(class_type="PixWizard_LoadPixWizard", inputs=dict(AUTO))

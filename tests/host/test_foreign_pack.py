@@ -7,9 +7,9 @@ import pytest
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 
 from tests.support import workflow
-from tests.support.hosts import REPO, serve
+from tests.support.hosts import serve
 
-WORKFLOWS = workflow.shipped(REPO / "workflows", with_files=False)
+WORKFLOWS = workflow.shipped(with_files=False)
 PACK = """import torch
 
 torch.set_default_dtype(torch.bfloat16)
@@ -40,8 +40,7 @@ def test_the_other_pack_was_loaded(polluted):
     )
 
 
-@pytest.mark.parametrize("name", [path.stem for path in WORKFLOWS])
+@pytest.mark.parametrize("name", map(workflow.title, WORKFLOWS))
 def test_workflow_runs_beside_a_pack_that_changes_the_default_dtype(polluted, info, name):
-    (path,) = [path for path in WORKFLOWS if path.stem == name]
-    result = polluted.run(workflow.to_prompt(workflow.load(path), info))
+    result = polluted.run(workflow.to_prompt(workflow.load(workflow.titled(name)), info))
     assert result["error"] is None, result["error"]

@@ -17,7 +17,6 @@ from pixwizard_core.config import TINY
 from pixwizard_core.model import PixWizard
 from pixwizard_core.weights.lora import LoraSettings, add_lora, lora_layers, save_lora
 from tests.support import workflow
-from tests.support.hosts import REPO
 
 OPTIONS = {
     "proportional_attention": True, "extrapolation": "auto", "rope_factor": 1.0, "watershed": 0.3,
@@ -28,7 +27,7 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def prompt(server) -> dict:
     """The shipped depth workflow, in few steps."""
-    path = REPO / "workflows" / "depth.json"
+    path = workflow.titled("Depth step by step")
     made = workflow.to_prompt(workflow.load(path), server.json("/object_info"))
     made[number_of(made, "Sample")]["inputs"].update(steps=4, text_guidance=2.0)
     return made

@@ -22,7 +22,7 @@ FROZEN = {
     for path in sorted((REPO / "tests" / "nodes").glob("frozen_*.json"))
     for name, sockets in json.loads(path.read_text(encoding="utf-8")).items()
 }
-WORKFLOWS = workflow.shipped(REPO / "workflows", with_files=False)
+WORKFLOWS = workflow.shipped(with_files=False)
 SCENE_SIZE = (160, 128)  # width and height that the shipped workflows render their scene at
 OUTPAINTED = (192, 128)  # the scene widened to 3:2
 
@@ -34,8 +34,10 @@ def info(server):
 
 @pytest.fixture(scope="module")
 def prompts(info):
-    """Every workflow of the bundled model as an API prompt, by name."""
-    return {path.stem: workflow.to_prompt(workflow.load(path), info) for path in WORKFLOWS}
+    """Every workflow of the bundled model as an API prompt, by title."""
+    return {
+        workflow.title(path): workflow.to_prompt(workflow.load(path), info) for path in WORKFLOWS
+    }
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,7 @@ def test_server_offers_every_node(info):
     assert all(info[name]["category"] == "PixWizard" for name in ours)
 
 
-@pytest.mark.parametrize("name", [path.stem for path in WORKFLOWS])
+@pytest.mark.parametrize("name", map(workflow.title, WORKFLOWS))
 def test_workflow_runs(server, prompts, results, name):
     result = results[name]
     assert result["error"] is None, result["error"]
@@ -116,7 +118,7 @@ def test_workflow_runs(server, prompts, results, name):
         source = prompts[name][prompts[name][number]["inputs"]["images"][0]]["class_type"]
         if source in ("PixWizard_PrepareInpaint", "PixWizard_PrepareOutpaint"):
             assert width % 16 == height % 16 == 0  # what the model sees
-        elif source == "PixWizard_Composite" and name == "demo_outpaint":
+        elif source == "PixWizard_Composite" and name == "Outpaint step by step":
             assert (width, height) == OUTPAINTED
         else:
             assert (width, height) == wanted, f"preview {number}"
@@ -133,10 +135,10 @@ def scores_of(prompts: dict, results: dict, name: str) -> dict:
     return results[name]["outputs"][number]["pixwizard_scores"][0]
 
 
-@pytest.mark.parametrize("name", ["demo_remove", "demo_replace", "demo_add", "demo_inpaint"])
-def test_pixels_outside_the_mask_stay_as_they_were(server, prompts, name):
+@pytest.mark.parametrize("what", ["Remove", "Replace", "Add", "Inpaint"])
+def test_pixels_outside_the_mask_stay_as_they_were(server, prompts, what):
     """The scene, the result and the mask that was composited, as the server's own PNGs."""
-    prompt = prompts[name]
+    prompt = prompts[f"{what} step by step"]
     scene, laid = node_of(prompt, "DemoScene"), node_of(prompt, "Composite")
     prompt = with_preview(prompt, *prompt[laid]["inputs"]["mask"], mask=True)
     result = server.run(prompt)
@@ -150,7 +152,7 @@ def test_pixels_outside_the_mask_stay_as_they_were(server, prompts, name):
 
 
 def test_outpainting_keeps_the_scene(server, prompts, results):
-    prompt, result = prompts["demo_outpaint"], results["demo_outpaint"]
+    prompt, result = prompts["Outpaint step by step"], results["Outpaint step by step"]
     before = shown(server, result, preview_of(prompt, node_of(prompt, "DemoScene"), 0))
     after = shown(server, result, preview_of(prompt, node_of(prompt, "Composite"), 0))
     margin = (OUTPAINTED[0] - SCENE_SIZE[0]) // 2
@@ -158,8 +160,8 @@ def test_outpainting_keeps_the_scene(server, prompts, results):
 
 
 def test_restoring_brings_the_scene_nearer_to_the_truth(server, prompts, results):
-    scores = scores_of(prompts, results, "demo_restore")
-    prompt = copy.deepcopy(prompts["demo_restore"])
+    scores = scores_of(prompts, results, "Restore step by step")
+    prompt = copy.deepcopy(prompts["Restore step by step"])
     scene, compare = node_of(prompt, "DemoScene"), node_of(prompt, "Compare")
     damaged = next(s for k, s in outputs_used(prompt) if k == scene and s != 0)
     prompt[compare]["inputs"]["prediction"] = [scene, damaged]
@@ -177,17 +179,17 @@ def outputs_used(prompt: dict) -> list[tuple[str, int]]:
 
 
 def test_normals_are_near_the_truth(prompts, results):
-    assert scores_of(prompts, results, "normals")["mean_angle_deg"] < 30
+    assert scores_of(prompts, results, "Normals step by step")["mean_angle_deg"] < 30
 
 
 def test_segmentation_is_near_the_truth(prompts, results):
-    assert scores_of(prompts, results, "segmentation")["pixel_accuracy"] > 0.8
+    assert scores_of(prompts, results, "Classes step by step")["pixel_accuracy"] > 0.8
 
 
 def test_highlight_and_box_are_scored(prompts, results):
     prompt, outputs = (
-        prompts["demo_highlight_and_box"],
-        results["demo_highlight_and_box"]["outputs"],
+        prompts["Highlight and box step by step"],
+        results["Highlight and box step by step"]["outputs"],
     )
     numbers = [k for k, node in prompt.items() if node["class_type"] == "PixWizard_Compare"]
     found = {s["kind"]: s for n in numbers for s in outputs[n]["pixwizard_scores"]}
@@ -197,20 +199,20 @@ def test_highlight_and_box_are_scored(prompts, results):
 
 
 def test_both_ways_to_sample_agree(prompts, results):
-    scores = scores_of(prompts, results, "stock_samplers")
+    scores = scores_of(prompts, results, "Stock samplers step by step")
     assert scores["l1"] < 1e-3, scores
 
 
 def test_every_frame_of_a_batch_is_shown(prompts, results):
-    prompt = prompts["frames"]
+    prompt = prompts["Frames step by step"]
     number = preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)
-    assert len(results["frames"]["outputs"][number]["images"]) == 3
+    assert len(results["Frames step by step"]["outputs"][number]["images"]) == 3
 
 
 def test_frames_of_a_batch_share_one_range(server, prompts, results):
     """Normalised by the batch, the darkest and the lightest pixel may be in different frames."""
-    prompt = prompts["frames"]
-    entries = results["frames"]["outputs"][preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)]
+    prompt, result = prompts["Frames step by step"], results["Frames step by step"]
+    entries = result["outputs"][preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)]
     frames = [np.asarray(Image.open(io.BytesIO(server.image(e)))) for e in entries["images"]]
     assert min(frame.min() for frame in frames) == 0
     assert max(frame.max() for frame in frames) == 255
@@ -218,14 +220,14 @@ def test_frames_of_a_batch_share_one_range(server, prompts, results):
 
 
 def test_segmentation_lists_the_classes_of_the_scene(prompts, results):
-    prompt, result = prompts["segmentation"], results["segmentation"]
+    prompt, result = prompts["Classes step by step"], results["Classes step by step"]
     assert result["error"] is None, result["error"]
     legend = result["outputs"][node_of(prompt, "DecodeSegmentation")]["pixwizard_legend"]
     assert {"wall", "floor"} <= {entry["name"] for entry in legend}
 
 
 def test_normals_flip_green_for_directx(server, prompts, results):
-    prompt, result = prompts["normals"], results["normals"]
+    prompt, result = prompts["Normals step by step"], results["Normals step by step"]
     by_way = {
         node["inputs"]["green"]: shown(server, result, preview_of(prompt, key, 0)).astype(int)
         for key, node in prompt.items()
@@ -237,16 +239,16 @@ def test_normals_flip_green_for_directx(server, prompts, results):
 
 
 def test_depth_of_a_photo_is_saved_in_full_precision(server, prompts, results):
-    result = results["photo_depth"]
+    prompt, result = prompts["Save depth step by step"], results["Save depth step by step"]
     assert result["error"] is None, result["error"]
-    (entry,) = result["outputs"][node_of(prompts["photo_depth"], "SaveDepth")]["pixwizard_files"]
+    (entry,) = result["outputs"][node_of(prompt, "SaveDepth")]["pixwizard_files"]
     depth = np.asarray(Image.open(io.BytesIO(server.image(entry))))
     assert depth.dtype == np.uint16
     assert depth.shape[::-1] == photo_size(server)
 
 
 def test_depth_is_grey_and_near_the_truth(server, prompts, results):
-    prompt, result = prompts["depth"], results["depth"]
+    prompt, result = prompts["Depth step by step"], results["Depth step by step"]
     found = shown(server, result, preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)) / 255
     truth = shown(server, result, preview_of(prompt, node_of(prompt, "DemoScene"), 3)) / 255
     assert np.abs(found - found[..., :1]).max() == 0, "depth must be grey"
@@ -256,7 +258,7 @@ def test_depth_is_grey_and_near_the_truth(server, prompts, results):
 
 
 def test_selected_mask_is_binary_and_finds_the_object(server, prompts):
-    prompt = prompts["select_by_text"]
+    prompt = prompts["Mask step by step"]
     truth_prompt = with_preview(prompt, node_of(prompt, "DemoScene"), 4, mask=True)
     mask_prompt = with_preview(prompt, node_of(prompt, "DecodeMask"), 0, mask=True)
     found = shown(server, server.run(mask_prompt), "see")[..., 0]
@@ -280,7 +282,7 @@ def sampled_by(prompt: dict, extra: dict, latent: list) -> dict:
 
 
 def test_stock_samplers_give_the_same_picture(server, prompts, results):
-    prompt = prompts["depth"]
+    prompt = prompts["Depth step by step"]
     ours = prompt[node_of(prompt, "Sample")]["inputs"]
     shared = {name: ours[name] for name in ("model", "full", "image_only", "none")}
     stock = {
@@ -330,18 +332,18 @@ def test_stock_samplers_give_the_same_picture(server, prompts, results):
         },
     }
     number = preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)
-    wanted = shown(server, results["depth"], number).astype(int)
+    wanted = shown(server, results["Depth step by step"], number).astype(int)
     for name, extra in (("KSampler", stock), ("SamplerCustomAdvanced", custom)):
         met = shown(server, server.run(sampled_by(prompt, extra, ["k", 0])), number)
         assert np.abs(met - wanted).max() <= 1, name
 
 
 def test_another_seed_gives_another_picture(server, prompts, results):
-    prompt = copy.deepcopy(prompts["depth"])
+    prompt = copy.deepcopy(prompts["Depth step by step"])
     prompt[node_of(prompt, "Sample")]["inputs"]["seed"] += 1
     number = preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)
     changed = shown(server, server.run(prompt), number)
-    assert not np.array_equal(changed, shown(server, results["depth"], number))
+    assert not np.array_equal(changed, shown(server, results["Depth step by step"], number))
 
 
 def test_photograph_of_odd_size_keeps_its_size(server, prompts):
@@ -350,7 +352,7 @@ def test_photograph_of_odd_size_keeps_its_size(server, prompts):
     coarse = Image.fromarray(rng.integers(0, 255, (7, 9, 3), dtype=np.uint8))
     (server.base / "input").mkdir(exist_ok=True)
     coarse.resize((301, 203), Image.Resampling.BICUBIC).save(server.base / "input" / "odd.png")
-    prompt = copy.deepcopy(prompts["depth"])
+    prompt = copy.deepcopy(prompts["Depth step by step"])
     scene = node_of(prompt, "DemoScene")
     number = preview_of(prompt, node_of(prompt, "DecodeDepth"), 0)
     prompt = {
@@ -361,7 +363,7 @@ def test_photograph_of_odd_size_keeps_its_size(server, prompts):
 
 
 def test_picture_that_was_not_fitted_says_what_to_do(server, prompts):
-    prompt = copy.deepcopy(prompts["depth"])
+    prompt = copy.deepcopy(prompts["Depth step by step"])
     scene, encode = node_of(prompt, "DemoScene"), node_of(prompt, "Encode")
     prompt["crop"] = {
         "class_type": "ImageCrop",
@@ -374,14 +376,14 @@ def test_picture_that_was_not_fitted_says_what_to_do(server, prompts):
 
 
 def test_unknown_choice_is_refused(server, prompts):
-    prompt = copy.deepcopy(prompts["depth"])
+    prompt = copy.deepcopy(prompts["Depth step by step"])
     prompt[node_of(prompt, "FitToCanvas")]["inputs"]["fit"] = "squeeze"
     error = server.run(prompt)["error"]
     assert "squeeze" in json.dumps(error)
 
 
 def test_interrupt_stops_a_long_run(server, prompts):
-    prompt = copy.deepcopy(prompts["depth"])
+    prompt = copy.deepcopy(prompts["Depth step by step"])
     prompt[node_of(prompt, "Sample")]["inputs"].update(steps=1000, seed=99)
     asked = []
 
@@ -398,7 +400,7 @@ def test_interrupt_stops_a_long_run(server, prompts):
 
 
 def test_loading_shows_how_far_it_is_and_can_be_stopped(server, prompts):
-    prompt = prompts["depth"]
+    prompt = prompts["Depth step by step"]
     loader = node_of(prompt, "LoadTiny")
 
     def of_loader(result):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import urllib.error
+import urllib.parse
 
 import pytest
 
@@ -19,8 +20,8 @@ from tests.support import blueprint, workflow
 from tests.support.hosts import EXTENSION_NAME, REPO
 from tests.support.workflow import saved_size, small, small_and_ours
 
-TEMPLATES = sorted((REPO / "workflows").glob("*.json"))
-WITH_FILES = workflow.shipped(REPO / "workflows", with_files=True)
+TEMPLATES = workflow.every()
+WITH_FILES = workflow.shipped(with_files=True)
 BLUEPRINTS = sorted((REPO / "subgraphs").glob("*.json"))
 BUNDLED_OUTPUTS = {  # which output of Load Tiny stands for a loader's
     "PixWizard_LoadModel": 0,
@@ -59,8 +60,10 @@ def on_bundled_model(prompt: dict) -> dict:
 def test_server_offers_the_workflows_as_templates(server):
     listed = server.json("/workflow_templates").get(EXTENSION_NAME, [])
     assert set(names(TEMPLATES)) == set(listed)
-    served = server.json(f"/api/workflow_templates/{EXTENSION_NAME}/{TEMPLATES[0].stem}.json")
-    assert served == workflow.load(TEMPLATES[0])
+    for path in TEMPLATES[:1]:
+        place = f"/api/workflow_templates/{EXTENSION_NAME}/{urllib.parse.quote(path.stem)}"
+        assert server.json(f"{place}.json") == workflow.load(path)
+        assert server.get(f"{place}.jpg") == path.with_suffix(".jpg").read_bytes()
 
 
 def test_unknown_template_is_not_found(server):
@@ -84,12 +87,12 @@ def test_wiring_runs_with_the_bundled_model_in_place(server, info, path):
         if node["class_type"] == "SaveImage":
             (entry,) = result["outputs"][key]["images"]
             size = Image.open(io.BytesIO(server.image(entry))).size
-            assert size == saved_size(path.stem, source)
+            assert size == saved_size(workflow.title(path), source)
 
 
 def test_nothing_painted_over_means_nothing_changed(server, info):
     """The example picture has no mask: whatever the model answers, it is saved as it was."""
-    (path,) = [path for path in WITH_FILES if path.stem == "inpaint"]
+    path = workflow.titled("Inpaint a hole")
     prompt = on_bundled_model(workflow.to_prompt(workflow.load(path), info))
     (key,) = [key for key, node in prompt.items() if node["class_type"] == "SaveImage"]
     (entry,) = server.run(prompt)["outputs"][key]["images"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import uuid
 
@@ -16,8 +15,9 @@ from tests.fakes.host import REPO
 from tests.support import blueprint, thumbnails, workflow
 from tests.support.schematic import schematic
 
-WORKFLOWS = sorted((REPO / "workflows").glob("*.json"))
+WORKFLOWS = workflow.every()
 PATHS = WORKFLOWS + sorted((REPO / "subgraphs").glob("*.json"))
+NOTE = "MarkdownNote"
 TITLE = 30  # px of the page above a node's place
 ABSOLUTE = re.compile(r"[\"' (](/[a-z]+/|~/|[A-Za-z]:\\\\)")
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
@@ -171,21 +171,28 @@ def test_file_is_named_plainly_and_explained(path):
         saved = workflow.load(path)
         assert blueprint.definition(saved)["name"] == path.stem == saved["nodes"][0]["title"]
         return
-    assert re.fullmatch(r"[a-z0-9_]+", path.stem)
+    assert re.fullmatch(r"PixWizard [1-9]\d* [A-Z][A-Za-z ]+", path.stem)
     notes = [n for n in workflow.load(path)["nodes"] if n["type"] == "MarkdownNote"]
     assert notes
     assert notes[0]["widgets_values"][0].startswith("# ")
 
 
-def test_getting_started_comes_first_by_name():
-    first = WORKFLOWS[0]
-    assert "getting_started" in first.stem
-    named = set(re.findall(r"\*([a-z_]+)\*", json.dumps(workflow.load(first))))
-    offered = {path.stem for path in WORKFLOWS}
-    assert {name for name in named if "_" in name} <= offered
+def test_templates_are_numbered_once_and_named_once():
+    numbers, titles = map(workflow.number, WORKFLOWS), map(workflow.title, WORKFLOWS)
+    assert len(set(numbers)) == len(set(titles)) == len(WORKFLOWS)
 
 
-@pytest.mark.parametrize("path", workflow.shipped(REPO / "workflows", True), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", WORKFLOWS, ids=workflow.title)
+def test_notes_name_templates_that_are_there(path):
+    """A note names another template by its number and title: *6 Edit by instruction*."""
+    notes = [n["widgets_values"][0] for n in workflow.load(path)["nodes"] if n["type"] == NOTE]
+    named = re.findall(r"\*(\d+ [^*]+)\*", "\n".join(notes))
+    assert set(named) <= {one.stem.removeprefix("PixWizard ") for one in WORKFLOWS}
+    stale = r"\*(demo_\w+|\w+_anything|\w+_to_\w+|select_by_text|stock_samplers)\*"
+    assert not re.search(stale, "\n".join(notes))
+
+
+@pytest.mark.parametrize("path", workflow.shipped(True), ids=lambda p: p.stem)
 def test_workflows_of_the_released_model_say_that_files_are_needed(path):
     notes = [n for n in workflow.load(path)["nodes"] if n["type"] == "MarkdownNote"]
     assert "do not come with this extension" in notes[0]["widgets_values"][0]

@@ -23,15 +23,15 @@ FOLDER = REPO / "web" / "docs" / "images"
 WIDTH = 620  # px, the column of a help page is narrower still
 LARGEST = 60_000  # bytes
 RUN = {  # workflows of the bundled model, with a result on their nodes
-    "0_getting_started": ("LoadTiny", "Encode", "Sample"),
-    "demo_highlight_and_box": ("Instruction",),
-    "stock_samplers": ("DualCFGGuider", "Schedule"),
-    "depth": ("Compare",),
-    "demo_edges": ("DecodeEdges",),
-    "demo_text_to_image": ("BlankCanvas",),
+    "How a graph works": ("LoadTiny", "Encode", "Sample"),
+    "Highlight and box step by step": ("Instruction",),
+    "Stock samplers step by step": ("DualCFGGuider", "Schedule"),
+    "Depth step by step": ("Compare",),
+    "Edges step by step": ("DecodeEdges",),
+    "Text to image step by step": ("BlankCanvas",),
 }
 SHOWN = {  # as they are before their files are there
-    "edit": ("LoadModel", "LoadTextEncoder", "LoadVisionEncoder"),
+    "Edit by instruction": ("LoadModel", "LoadTextEncoder", "LoadVisionEncoder"),
 }
 FIRST = ("LoadPixWizard",)  # the same, new on the page
 RESULTS = ("DepthToMetres", "SaveDepth", "SaveLabels")
@@ -63,8 +63,8 @@ def jobs(wanted: frozenset[str] = frozenset()) -> list[dict]:
     def named(kinds) -> dict:
         return {f"PixWizard_{kind}": f"PixWizard_{kind}" for kind in kinds}
 
-    saved = [(workflow.load(REPO / "workflows" / f"{n}.json"), True, k) for n, k in RUN.items()]
-    saved += [(workflow.load(REPO / "workflows" / f"{n}.json"), False, k) for n, k in SHOWN.items()]
+    saved = [(workflow.load(workflow.titled(n)), True, k) for n, k in RUN.items()]
+    saved += [(workflow.load(workflow.titled(n)), False, k) for n, k in SHOWN.items()]
     saved += [(json.loads((PAGE / "results.json").read_text("utf-8")), True, RESULTS)]
     saved += [(passing(kind), False, (kind,)) for kind in BETWEEN]
     saved += [(alone(kind), True, (kind,)) for kind in ALONE]

@@ -4,6 +4,7 @@ list."""
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
@@ -18,9 +19,27 @@ MODEL_FILES = {
     "CheckpointLoaderSimple": ("ckpt_name",),
     "ControlNetLoader": ("control_net_name",),
 }
+FOLDER = Path(__file__).resolve().parents[2] / "workflows"
+NUMBERED = re.compile(r"PixWizard (\d+) (.+)")
 OTHERS_MODELS = ("CheckpointLoaderSimple", "ControlNetLoader")
 SMALL = {"steps": 1, "centre": 128}
 BLANK = {"width": 161, "height": 97}
+
+
+def title(path: Path) -> str:
+    """"Depth from a photo" of "PixWizard 1 Depth from a photo.json"."""
+    return NUMBERED.fullmatch(path.stem)[2]
+
+
+def number(path: Path) -> int:
+    """The place of a template in the list."""
+    return int(NUMBERED.fullmatch(path.stem)[1])
+
+
+def titled(name: str) -> Path:
+    """The shipped template of this title."""
+    (path,) = [path for path in FOLDER.glob("*.json") if title(path) == name]
+    return path
 
 
 class WorkflowError(ValueError):
@@ -36,9 +55,14 @@ def needs_files(workflow: dict) -> bool:
     return any(node["type"] in MODEL_FILES for node in workflow["nodes"])
 
 
-def shipped(folder: Path, with_files: bool) -> list[Path]:
-    """The workflows of a folder that need model files, or those that do not, by name."""
-    return [p for p in sorted(folder.glob("*.json")) if needs_files(load(p)) == with_files]
+def every() -> list[Path]:
+    """The shipped templates in the order of their numbers."""
+    return sorted(FOLDER.glob("*.json"), key=number)
+
+
+def shipped(with_files: bool) -> list[Path]:
+    """The templates that need model files, or those that do not, in their order."""
+    return [path for path in every() if needs_files(load(path)) == with_files]
 
 
 def is_widget(spec: list) -> bool:
@@ -184,6 +208,6 @@ def saved_size(name: str, source: tuple[int, int]) -> tuple[int, int]:
     """(width, height) of the picture that a shipped workflow saves when it is made small. source:
     of the picture that it loads."""
     width, height = source
-    if name == "text_to_image":
+    if name == "Text to image":
         return BLANK["width"], BLANK["height"]
-    return (round(height * 16 / 9), height) if name == "outpaint" else (width, height)
+    return (round(height * 16 / 9), height) if name == "Outpaint a photo" else (width, height)
