@@ -20,6 +20,7 @@ from .loaders.load import LoadModel, LoadTextEncoder, LoadTiny, LoadVisionEncode
 from .loaders.load_pixwizard import LoadPixWizard
 from .loaders.lora import LoadLora
 from .loaders.model_options import ModelOptions
+from .loaders.parts import ModelParts
 from .pictures.canvas import FitToCanvas, RestoreFromCanvas
 from .pictures.demo_scene import DemoScene
 from .pictures.inpaint import BlankCanvas, Composite, PrepareInpaint, PrepareOutpaint
@@ -28,6 +29,8 @@ from .results.compare import Compare
 from .results.save import SaveDepth, SaveLabels
 from .sampling.sample import DualCFGGuider, Sample
 from .sampling.schedule import Schedule
+from .short.list_item import ListItem
+from .short.pixwizard import PixWizard
 
 # A new node goes to the end.
 NODES: tuple[type[io.ComfyNode], ...] = (
@@ -65,6 +68,9 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     PickBox,
     LoadPixWizard,
     DecodeAnswer,
+    PixWizard,
+    ModelParts,
+    ListItem,
 )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 LONGEST_MESSAGE = 1000  # characters; names in a file may be of any number and length
 
@@ -30,11 +31,15 @@ class EncoderError(PixWizardError):
 
 
 class MissingPartsError(CheckpointError):
-    """Missing parts of the released model. Its text is a checklist, one line for each part."""
+    """Missing parts of the released model. Its text is a checklist, one line for each part.
 
-    def __init__(self, lines: Sequence[str]) -> None:
+    rows: the same for programs, a row for each part: released.checklist.rows_of.
+    """
+
+    def __init__(self, lines: Sequence[str], rows: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__("\n".join(lines))
         self.lines = [one_line(line) for line in lines]
+        self.rows = tuple(rows)
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

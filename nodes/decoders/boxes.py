@@ -153,6 +153,6 @@ class DecodeBoxes(Node):
                 "text": [text],
                 "pixwizard_boxes": data,
                 **views.boxes(shown, data, colour),
-                **notes.shown(said),
+                **notes.shown([*said, *notes.of_nothing_found([len(one) for one in found])]),
             },
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io
@@ -10,6 +11,8 @@ from torch import Tensor
 from ...pixwizard_core.decode import dialects
 from ...pixwizard_core.decode.boxes import Box
 from ...pixwizard_core.decode.masks import objects
+from ...pixwizard_core.errors import DecodeError
+from ...pixwizard_core.json_text import read_json
 from ..host.versions import schema
 from ..shared import notes, sockets, views
 from ..shared.base import Node
@@ -38,6 +41,7 @@ DECODERS: dict[str, tuple[type[Node], dict[str, Any]]] = {
 }
 PICTURE = {"depth": "depth", "normal": "normals"}  # the output that is the picture, by kind
 SELECTIONS = ("mask", "highlight")
+RUN = "pixwizard_run"  # UI output: the model and the settings of the run
 FOUND = ("pixwizard_objects", "pixwizard_boxes", "pixwizard_legend")  # UI output that is data too
 
 
@@ -60,6 +64,13 @@ class DecodeAnswer(Node):
                 ),
                 source_image(),
                 canvas_input(),
+                io.String.Input(
+                    "settings",
+                    optional=True,
+                    force_input=True,
+                    tooltip="How the picture was made, as JSON text: shown on the view and added "
+                    "to the data. PixWizard gives it.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -84,21 +95,22 @@ class DecodeAnswer(Node):
                 io.String.Output(
                     "json",
                     display_name="data",
-                    tooltip="Text {task, words, answer, palette, found}: the question, the kind of "
-                    "answer, and its boxes, classes or areas of objects.",
+                    tooltip="JSON text: the task and its words, the kind of answer, the palette, "
+                    "and the boxes, classes or areas of objects found. With settings, these too.",
                 ),
             ],
         )
 
     @classmethod
-    def run(cls, image, about, source=None, canvas=None):
+    def run(cls, image, about, source=None, canvas=None, settings=None):
+        made = read_settings(settings)
         if about.kind not in DECODERS:
-            return finished(image, about, source, canvas)
-        decoder, settings = DECODERS[about.kind]
+            return finished(image, about, source, canvas, made)
+        decoder, own = DECODERS[about.kind]
         said = []
         if about.kind == "edge" and on_light_paper(image):
-            settings, said = {"lines": "dark"}, [notes.note("dark_lines")]
-        result, outputs = read_by(decoder, settings, image, about, source, canvas)
+            own, said = {"lines": "dark"}, [notes.note("dark_lines")]
+        result, outputs = read_by(decoder, own, image, about, source, canvas)
         picture = outputs[PICTURE.get(about.kind, "picture")]
         mask = outputs.get("mask")
         mask = picture.new_zeros(picture.shape[:3]) if mask is None else mask
@@ -106,9 +118,39 @@ class DecodeAnswer(Node):
         if boxes is None:
             boxes = boxes_around(mask, about) if about.kind in SELECTIONS else [[] for _ in mask]
         shown = {} if views.KEY in result.ui else views.plain(to_image_01(picture))
-        data = data_of(about, result.ui)
-        ui = {**result.ui, **shown, **notes.shown([*result.ui.get(notes.KEY, []), *said])}
+        data = data_of(about, result.ui, made)
+        said = [*made.said, *result.ui.get(notes.KEY, []), *said]
+        ui = {**result.ui, **shown, **notes.shown(said), **made.shown()}
         return io.NodeOutput(picture, mask, boxes, data, ui=ui)
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    """How a picture was made: what goes into the data, and what the view says of it."""
+
+    run: dict[str, Any]
+    said: list[notes.Note]
+
+    def shown(self) -> dict[str, list]:
+        """The part of a node's UI output that web/result_view.js reads."""
+        return {RUN: [self.run]} if self.run else {}
+
+
+def read_settings(text: str | None) -> RunDetails:
+    """The settings of a run from JSON text. Raises DecodeError for anything but an object."""
+    if not (text or "").strip():
+        return RunDetails({}, [])
+    found = read_json(text, "settings must be JSON, and they are", DecodeError)
+    if not isinstance(found, dict):
+        raise DecodeError(f"settings must be a JSON object. Got: {text!r:.60}")
+    said = found.pop("notes", [])
+    if not (isinstance(said, list) and all(is_note(one) for one in said)):
+        raise DecodeError(f'the notes of settings must be objects with "say". Got: {said!r:.60}')
+    return RunDetails(found, said)
+
+
+def is_note(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("say"), str) and "warns" in value
 
 
 def on_light_paper(image) -> bool:
@@ -138,7 +180,7 @@ def boxes_around(mask: Tensor, about: Question) -> list[list[dict[str, Any]]]:
     return found
 
 
-def finished(image, about: Question, source, canvas) -> io.NodeOutput:
+def finished(image, about: Question, source, canvas, made: RunDetails) -> io.NodeOutput:
     """An answer that is a picture already, at the source's size, beside the source if there is
     one."""
     answer = at_source_size(image, canvas)
@@ -154,13 +196,13 @@ def finished(image, about: Question, source, canvas) -> io.NodeOutput:
         from_image_01(answer),
         from_mask(empty),
         [[] for _ in answer],
-        data_of(about, {}),
-        ui={**shown, **notes.shown(said)},
+        data_of(about, {}, made),
+        ui={**shown, **notes.shown([*made.said, *said]), **made.shown()},
     )
 
 
-def data_of(about: Question, ui: dict[str, Any]) -> str:
-    """The question and what was found, as JSON text."""
+def data_of(about: Question, ui: dict[str, Any], made: RunDetails) -> str:
+    """The question, what was found, and the settings if they are known, as JSON text."""
     found = next((ui[key] for key in FOUND if key in ui), None)
     return dialects.to_json(
         {
@@ -170,5 +212,6 @@ def data_of(about: Question, ui: dict[str, Any]) -> str:
             "answer": about.kind,
             "palette": about.palette,
             "found": found,
+            **({"run": made.run} if made.run else {}),
         }
     )

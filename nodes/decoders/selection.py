@@ -85,7 +85,7 @@ def selection(
         ui={
             **objects_found(apart),
             **views.overlay(behind_01, soft, colour),
-            **notes.shown(said),
+            **notes.shown([*said, *notes.of_nothing_found(selected.flatten(1).sum(1).tolist())]),
         },
     )
 

@@ -120,11 +120,20 @@ USES: dict[str, dict[str, str]] = {
     },
     "comfy_api.latest.io": {
         "ComfyNode": "define_schema and execute as class methods; hidden in .hidden when run",
+        "AnyType": "a socket for values of every type",
+        "Hidden.unique_id Hidden.dynprompt": "the node that runs, and its prompt",
         "NodeOutput": "values of the outputs, and ui for the page and the history",
+        "NodeOutput.expand": "nodes that run in its place; its values may then be links to theirs",
         "Schema": "a dataclass, from which the page's data is made",
         "Custom": "a socket of any type name",
         "Boolean Combo Float Int String": "widgets with their default, range and tooltip",
         "Image Mask Latent Conditioning Model Clip ClipVision Vae Guider Sigmas": "sockets",
+    },
+    "comfy_execution.graph_utils": {
+        "GraphBuilder": "nodes below the one that runs; out() is a link, finalize() a prompt",
+    },
+    "comfy_execution.utils": {
+        "get_executing_context": "list_index: for which item of connected lists the node runs",
     },
     "comfyui_version": {
         "__version__": "the host's version as a text",

@@ -30,10 +30,15 @@ class Node(io.ComfyNode):
             bound = inspect.signature(cls.run).bind(*arguments, **named)
         except TypeError as error:
             raise InstructionError(f"this node cannot take these inputs: {error}") from None
-        given = bound.arguments
-        for one in cls.define_schema().inputs:
-            if one.id in given and not (one.optional and given[one.id] is None):
-                given[one.id] = checked_input(given[one.id], one, own_check(cls, one.id))
+        given, told = bound.arguments, cls.define_schema()
+        for one in told.inputs:
+            if one.id not in given or (one.optional and given[one.id] is None):
+                continue
+            own = own_check(cls, one.id)
+            if getattr(told, "is_input_list", False):
+                given[one.id] = [checked_input(item, one, own) for item in listed(given[one.id])]
+            else:
+                given[one.id] = checked_input(given[one.id], one, own)
         with float32_by_default():
             return cls.run(*bound.args, **bound.kwargs)
 
@@ -41,6 +46,11 @@ class Node(io.ComfyNode):
     def run(cls, *arguments, **named) -> io.NodeOutput:
         """The node's work. Arguments have the names of the inputs in its schema."""
         raise NotImplementedError(f"{cls.__name__} says nothing of what it does")
+
+
+def listed(value) -> list:
+    """The items of an input of a node that takes lists."""
+    return value if isinstance(value, list) else [value]
 
 
 @contextmanager

@@ -38,6 +38,11 @@ def is_question(value) -> bool:
     return all(hasattr(value, name) for name in ("task", "words", "palette", "kind"))
 
 
+def is_whole_model(value) -> bool:
+    """Whether a value is a loaders.bundle.WholeModel, in any loading of our code."""
+    return all(hasattr(value, name) for name in ("model", "clip", "clip_vision", "vae", "about"))
+
+
 # type of an input: (whether a value is one, what to say it must be)
 KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "IMAGE": (lambda value: isinstance(value, Tensor), "a picture"),
@@ -47,6 +52,7 @@ KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "STRING": (lambda value: isinstance(value, str), "a text"),
     "COMBO": (lambda value: isinstance(value, str), "one of its choices"),
     "PIXWIZARD_ABOUT": (is_question, "the output about of Instruction"),
+    "PIXWIZARD": (is_whole_model, "the output pixwizard of a loader"),
     "BOOLEAN": (lambda value: isinstance(value, (int, np.bool_)), "true or false"),
     "INT": (is_whole, "a whole number"),
     **{

@@ -7,7 +7,7 @@ that the text takes}. A node that can have notes always gives the list, so that 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -45,3 +45,13 @@ def of_empty_masks(masks: Tensor) -> list[Note]:
     numbers = ", ".join(map(str, empty.tolist()))
     text = f"the mask of picture {numbers} is empty: nothing will change there"
     return [warning(text, "empty_masks", numbers=numbers)]
+
+
+def of_nothing_found(counts: Sequence[int]) -> list[Note]:
+    """What to say of pictures in which nothing was found. counts: what was found in each."""
+    empty = [number for number, count in enumerate(counts, 1) if not count]
+    if not empty:
+        return []
+    if len(empty) == len(counts):
+        return [note("nothing")]
+    return [note("nothing_in", numbers=", ".join(map(str, empty)))]

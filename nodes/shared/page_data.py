@@ -40,6 +40,12 @@ def used_when(socket, **choices: list):
     return for_page(socket, {"used_when": choices})
 
 
+def advanced(socket):
+    """The input, folded away by hosts that fold seldom used inputs."""
+    socket.extra_dict = {**(getattr(socket, "extra_dict", None) or {}), "advanced": True}
+    return socket
+
+
 @cache
 def task_table() -> dict:
     """Every task's fields and phrasings, how the models that are known beforehand are asked, and
@@ -49,6 +55,7 @@ def task_table() -> dict:
         "tasks": {
             row.id: {
                 "title": row.title,
+                "family": row.family,
                 "fields": list(row.fields),
                 "optional": list(row.optional),
                 "phrasings": list(row.phrasings),

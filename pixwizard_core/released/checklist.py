@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import MissingPartsError
 from ..weights.published import PARTS, Part
@@ -39,6 +40,34 @@ def lines_of(searches: Mapping[str, Search], base: Path | None = None) -> list[s
     return lines
 
 
+def rows_of(searches: Mapping[str, Search], base: Path | None = None) -> list[dict[str, Any]]:
+    """What lines_of() says as data for JSON, a row for each part.
+
+    part: its name. title, files, size, page, terms: what to get, how large, from where, and what to
+    accept there. folder: where it goes, below the host's folder. found: where it is, "" if missing;
+    what: what that file is. near: [file, why it is not the part] of similar files.
+    """
+    rows = []
+    for name, one in searches.items():
+        part = PUBLISHED[name]
+        first = one.found[0] if one.found else None
+        rows.append(
+            {
+                "part": name,
+                "title": part.title,
+                "files": list(part.files),
+                "size": part.size,
+                "page": part.page,
+                "terms": part.terms,
+                "folder": part.by_hand,
+                "found": "" if first is None else _shown(first.path, base),
+                "what": "" if first is None else first.what,
+                "near": [[_shown(path, base), why] for path, why in _near(one)],
+            }
+        )
+    return rows
+
+
 def missing(searches: Mapping[str, Search]) -> list[Part]:
     """The parts that were not found."""
     return [PUBLISHED[name] for name, one in searches.items() if not one.found]
@@ -53,7 +82,7 @@ def require_parts(
     if lacking:
         names = ", ".join(part.title for part in lacking)
         head = f"missing: {names}. What the released model needs:"
-        raise MissingPartsError([head, *lines_of(searches, base), *advice])
+        raise MissingPartsError([head, *lines_of(searches, base), *advice], rows_of(searches, base))
     return {name: one.found[0] for name, one in searches.items()}
 
 

@@ -81,6 +81,7 @@ NODES_MAY_IMPORT = {
     "loaders": {"encoders", "model", "host", "shared"},
     "decoders": {"host", "shared"},
     "results": {"loaders", "sampling", "encoders", "model", "host", "shared"},
+    "short": {"conditions", "loaders", "sampling", "model", "host", "shared"},
 }
 DATA_ONLY = {"tiny"}
 FORBIDDEN_WORDS = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/|\.\./shared", re.IGNORECASE)

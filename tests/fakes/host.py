@@ -54,18 +54,48 @@ class Schema:
     outputs: list = field(default_factory=list)
     hidden: list | None = None
     description: str = ""
+    is_input_list: bool = False
     is_output_node: bool = False
+    enable_expand: bool = False
     is_deprecated: bool = False
     is_experimental: bool = False
 
 
 class NodeOutput:
-    def __init__(self, *args: Any, ui: Any = None) -> None:
-        self.args, self.ui = args, ui
+    def __init__(self, *args: Any, ui: Any = None, expand: Any = None) -> None:
+        self.args, self.ui, self.expand = args, ui, expand
+
+
+class GraphNode:
+    """A node of a graph that another one stands for."""
+
+    def __init__(self, id: str, class_type: str, inputs: dict) -> None:
+        self.id, self.class_type, self.inputs = id, class_type, inputs
+
+    def out(self, index: int) -> list:
+        return [self.id, index]
+
+
+class GraphBuilder:
+    """Nodes with ids of their own."""
+
+    def __init__(self) -> None:
+        self.nodes: list[GraphNode] = []
+
+    def node(self, class_type: str, **inputs) -> GraphNode:
+        self.nodes.append(GraphNode(f"new.{len(self.nodes)}", class_type, inputs))
+        return self.nodes[-1]
+
+    def finalize(self) -> dict:
+        return {n.id: {"class_type": n.class_type, "inputs": n.inputs} for n in self.nodes}
 
 
 class ComfyNode:
-    pass
+    """Runs as node 1, whose inputs are not linked."""
+
+    hidden = types.SimpleNamespace(
+        unique_id="1", dynprompt=types.SimpleNamespace(get_node=lambda id: {"inputs": {}})
+    )
 
 
 class ComfyExtension:
@@ -88,6 +118,7 @@ SOCKETS = {
     "String": "STRING",
     "Boolean": "BOOLEAN",
     "Combo": "COMBO",
+    "AnyType": "*",
 }
 
 
@@ -120,6 +151,7 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
     """sys.modules entries. models: the folder that stands for the host's models/."""
     io = types.SimpleNamespace(
         Schema=Schema, NodeOutput=NodeOutput, ComfyNode=ComfyNode, Custom=socket_type,
+        Hidden=types.SimpleNamespace(unique_id="UNIQUE_ID", dynprompt="DYNPROMPT"),
         **{name: socket_type(kind) for name, kind in SOCKETS.items()},
     )  # fmt: skip
     kinds = ("diffusion_models", "checkpoints", "text_encoders", "clip_vision", "vae", "loras")
@@ -167,6 +199,13 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         "comfy": module("comfy", **tops),
         **{f"comfy.{name}": made for name, made in comfy.items()},
         "comfyui_version": module("comfyui_version", __version__="0.0.0"),
+        "comfy_execution": module("comfy_execution"),
+        "comfy_execution.graph_utils": module(
+            "comfy_execution.graph_utils", GraphBuilder=GraphBuilder
+        ),
+        "comfy_execution.utils": module(
+            "comfy_execution.utils", get_executing_context=lambda: None
+        ),
         "comfy_api": module("comfy_api"),
         "comfy_api.latest": module("comfy_api.latest", io=io, ComfyExtension=ComfyExtension),
         "folder_paths": module(
@@ -230,6 +269,9 @@ def load_extension(models: Path):
 
 def unload() -> None:
     """Take the fakes and the extension out of sys.modules again."""
-    roots = {"comfy", "comfy_api", "folder_paths", "latent_preview", "node_helpers", PACKAGE}
+    roots = {
+        "comfy", "comfy_api", "comfy_execution", "folder_paths", "latent_preview", "node_helpers",
+        PACKAGE,
+    }  # fmt: skip
     for name in [name for name in sys.modules if name.split(".")[0] in roots]:
         del sys.modules[name]

@@ -25,11 +25,12 @@ FAST, LONG = 8, 520  # examples of each node
 # Without the models of a real host these cannot run; test_hostile_models.py drives them in one.
 WITH_MODELS = {
     "LoadTiny", "LoadModel", "LoadTextEncoder", "LoadVisionEncoder", "LoadPixWizard", "LoadLora",
-    "Encode", "Sample", "DualCFGGuider", "ModelOptions", "Check",
+    "Encode", "Sample", "DualCFGGuider", "ModelOptions", "Check", "ModelParts",
 }  # fmt: skip
 # A large picture takes its time; what the size of a result is asked for by is drawn small here.
 LARGE = {"width", "height", "left", "top", "right", "bottom", "batch_size", "centre"}
 NOT_CLAMPED = {"metres", "Composite.image", "source"}
+OF_MODELS = {"MODEL", "CONDITIONING", "CLIP", "CLIP_VISION", "VAE", "PIXWIZARD"}
 MIB = 1 << 20
 
 with_limits = settings(
@@ -81,7 +82,9 @@ def strategy_of(socket, canvas, size):
         return questions()
     if "BBOX" in kind:
         return strategies.boxes()
-    if kind in ("MODEL", "CONDITIONING") and socket.optional:
+    if kind == "*":
+        return st.lists(strategies.pictures(size=size), max_size=2)
+    if kind in OF_MODELS and socket.optional:
         return st.none()
     raise AssertionError(f"no strategy for {kind}: teach this test the new type")
 
@@ -159,6 +162,16 @@ def check_ui(ui) -> None:
         json.dumps(ui, allow_nan=False)
 
 
+def check_graph(schema, found) -> None:
+    """Nodes that another one stands for: its outputs are links to them, and what they are told is
+    JSON."""
+    assert len(found.args) == len(schema.outputs)
+    assert all(source in found.expand for source, _ in found.args)
+    for inner in found.expand.values():
+        told = inner["inputs"].get("settings")
+        assert told is None or json.loads(told)["settings"]
+
+
 def one_example(nodes, errors, name, chosen, tally) -> None:
     note(f"{name}: { {key: shown(value) for key, value in chosen.items()} }")
     schema = nodes[name].define_schema()
@@ -167,6 +180,10 @@ def one_example(nodes, errors, name, chosen, tally) -> None:
     except errors.PixWizardError as error:
         limits.check_message(error)
         tally[f"{name} refused"] += 1
+        return
+    if found.expand:
+        check_graph(schema, found)
+        tally[f"{name} valid"] += 1
         return
     for socket, value in zip(schema.outputs, found.args, strict=True):
         for one in value if socket.settings.get("is_output_list") else [value]:

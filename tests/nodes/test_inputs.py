@@ -13,6 +13,7 @@ WRONG = {
     **dict.fromkeys(LINKED, "x"),
     "PIXWIZARD_CANVAS": [1, 2],
     "PIXWIZARD_ABOUT": SimpleNamespace(task="depth"),
+    "PIXWIZARD": SimpleNamespace(model=1),
     "STRING": ["x"],
     "COMBO": {"a": 1},
     "BOOLEAN": "yes",
@@ -26,6 +27,7 @@ def some(socket):
         "IMAGE": torch.zeros(1, 16, 16, 3), "MASK": torch.zeros(1, 16, 16), "LATENT": {},
         "CONDITIONING": [[torch.zeros(1, 1, 1), {}]], "STRING": "", "BOOLEAN": True,
         "PIXWIZARD_ABOUT": SimpleNamespace(task="", words={}, palette=None, kind=None),
+        "PIXWIZARD": SimpleNamespace(model=1, clip=1, clip_vision=1, vae=1, about=1),
         "INT": socket.settings.get("default", 0), "FLOAT": socket.settings.get("default", 0.0),
     }  # fmt: skip
     if socket.io_type == "COMBO":

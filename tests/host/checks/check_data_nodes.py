@@ -64,6 +64,12 @@ class Given:
         return (self.VALUES[name],)
 
 
+class Listed(Given):
+    """A node that hands out a list, for nodes to run once for each item."""
+
+    OUTPUT_IS_LIST = (True,)
+
+
 class Kept:
     """A node that keeps what reaches it, of any type."""
 
@@ -103,7 +109,9 @@ class Graph:
     """A prompt written down step by step."""
 
     def __init__(self) -> None:
-        nodes.NODE_CLASS_MAPPINGS |= {"CheckGiven": Given, "CheckKept": Kept}
+        nodes.NODE_CLASS_MAPPINGS |= {
+            "CheckGiven": Given, "CheckListed": Listed, "CheckKept": Kept
+        }  # fmt: skip
         self.prompt: dict = {}
 
     def add(self, kind: str, /, **inputs) -> str:

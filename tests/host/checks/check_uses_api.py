@@ -9,8 +9,10 @@ from pathlib import Path
 
 import comfyui_version
 import folder_paths
-from check_data_nodes import run
+from check_data_nodes import Kept, Listed, run
 from comfy_api.latest import io
+from comfy_execution.graph_utils import GraphBuilder
+from comfy_execution.utils import get_executing_context
 
 import nodes
 
@@ -113,6 +115,97 @@ def check_comfy_api_latest_io_NodeOutput(setup):
     output = io.NodeOutput(1, "two", ui={"told": [3]})
     assert tuple(output.args) == (1, "two")
     assert output.ui == {"told": [3]}
+
+
+def check_comfy_api_latest_io_NodeOutput_expand(setup):
+    class Wide(io.ComfyNode):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(
+                node_id="CheckWide", category="check", inputs=[io.Int.Input("count", default=3)],
+                outputs=[io.Int.Output("number")], enable_expand=True, is_output_node=True,
+            )  # fmt: skip
+
+        @classmethod
+        def execute(cls, count):
+            builder = GraphBuilder()
+            inner = builder.node("CheckProbe", count=count + 1)
+            return io.NodeOutput(inner.out(0), expand=builder.finalize())
+
+    node = made([io.Int.Input("count", default=3)], [io.Int.Output("number")])
+    probes = {"CheckWide": Wide, "CheckProbe": node, "CheckKept": Kept}
+    nodes.NODE_CLASS_MAPPINGS |= probes
+    try:
+        told = run(
+            {
+                "1": {"class_type": "CheckWide", "inputs": {"count": 5}},
+                "2": {"class_type": "CheckKept", "inputs": {"name": "wide", "value": ["1", 0]}},
+            }
+        )
+    finally:
+        for name in probes:
+            del nodes.NODE_CLASS_MAPPINGS[name]
+    assert node.seen == [{"count": 6}]
+    assert Kept.VALUES["wide"] == [7]
+    assert [name.split(".")[0] for name in told] == ["1"], told
+
+
+def check_comfy_execution_graph_utils_GraphBuilder(setup):
+    builder = GraphBuilder(prefix="5.0.0.")
+    first = builder.node("A", count=1)
+    second = builder.node("B", value=first.out(2))
+    assert first.out(2) == [first.id, 2]
+    assert builder.finalize() == {
+        first.id: {"class_type": "A", "inputs": {"count": 1}},
+        second.id: {"class_type": "B", "inputs": {"value": [first.id, 2]}},
+    }
+    assert first.id != second.id
+    assert first.id.startswith("5.0.0.")
+
+
+def check_comfy_execution_utils_get_executing_context(setup):
+    met = []
+
+    class Where(io.ComfyNode):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(
+                node_id="CheckProbe", category="check", inputs=[io.Int.Input("count")], outputs=[],
+                is_output_node=True,
+            )  # fmt: skip
+
+        @classmethod
+        def execute(cls, count):
+            met.append((count, get_executing_context().list_index))
+            return io.NodeOutput()
+
+    Listed.VALUES["counts"] = [7, 8]
+    nodes.NODE_CLASS_MAPPINGS |= {"CheckProbe": Where, "CheckListed": Listed}
+    try:
+        run(
+            {
+                "1": {"class_type": "CheckListed", "inputs": {"name": "counts"}},
+                "2": {"class_type": "CheckProbe", "inputs": {"count": ["1", 0]}},
+            }
+        )
+    finally:
+        del nodes.NODE_CLASS_MAPPINGS["CheckProbe"]
+    assert met == [(7, 0), (8, 1)]
+
+
+def check_comfy_api_latest_io_Hidden_unique_id(setup):
+    hidden = [io.Hidden.unique_id, io.Hidden.dynprompt]
+    node = made([io.Int.Input("count", default=3)], hidden=hidden)
+    executed(node, count=5)
+    (met,) = node.hidden_met
+    assert met.unique_id == "1"
+    assert met.dynprompt.get_node("1")["inputs"] == {"count": 5}
+
+
+def check_comfy_api_latest_io_AnyType(setup):
+    node = made([io.AnyType.Input("value")], [io.AnyType.Output("item")])
+    assert node.INPUT_TYPES()["required"]["value"][0] == "*"
+    assert list(node.RETURN_TYPES) == ["*"]
 
 
 def check_comfy_api_latest_io_Schema(setup):
