@@ -15,7 +15,7 @@ from ..errors import CheckpointError, EncoderError
 from ..weights.finite import VAE, finite_output, require_finite
 from ..weights.published import VAE_WANTED
 from ..weights.weightfile import WeightFile, open_weights
-from .taesd import LATENT_SCALE, Autoencoder, autoencoder_from
+from .taesd import LATENT_SCALE, Autoencoder, autoencoder_from, channels_last
 
 # SDXL's settings of diffusers' AutoencoderKL.
 SDXL_VAE = {
@@ -56,7 +56,8 @@ class LatentCoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TaesdCoder:
-    """A TAESD-shaped autoencoder; deterministic."""
+    """A TAESD-shaped autoencoder; deterministic. Its results have the usual memory order, whatever
+    the order that its layers work in."""
 
     model: Autoencoder
 
@@ -67,11 +68,12 @@ class TaesdCoder:
 
     def encode(self, pixels: Tensor) -> Tensor:
         latent = self.model.encode(pixels.to(self.dtype))
-        return finite_output(latent, VAE, self.dtype).to(pixels.dtype)
+        return finite_output(latent, VAE, self.dtype).to(pixels.dtype).contiguous()
 
     def decode(self, latent: Tensor) -> Tensor:
         painted = self.model.decode(latent.to(self.dtype))
-        return finite_output(painted, VAE, self.dtype).clamp(-1, 1).to(latent.dtype)
+        painted = finite_output(painted, VAE, self.dtype).clamp(-1, 1)
+        return painted.to(latent.dtype).contiguous()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,9 @@ def _coder_of(weights: WeightFile, *, device, dtype, posterior) -> LatentCoder:
 
     if "taesd_decoder.1.weight" in weights.shapes:
         tensors = {name: fetch(name) for name in weights.shapes}
-        model = autoencoder_from(tensors, file.name).requires_grad_(False)
-        return TaesdCoder(model.to(device, dtype))
+        model = autoencoder_from(tensors, file.name).requires_grad_(False).to(device, dtype)
+        on_cpu = torch.device(device).type == "cpu"
+        return TaesdCoder(channels_last(model) if on_cpu else model)
     names = {name.removeprefix("first_stage_model."): name for name in weights.shapes}
     tensors = {
         short: fetch(name)

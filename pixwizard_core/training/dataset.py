@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
+from ..encoders.taesd import channels_last
 from ..encoders.text import TextEncoder, Tokenizers
 from ..encoders.tiny import BUNDLE, VAE_FILE, load_tokenizer_only
 from ..encoders.vae import LatentCoder, TaesdCoder, load_latent_coder
@@ -29,7 +30,6 @@ from ..world.mixture import device_generator
 from ..world.photograph_tasks import PHOTOGRAPH_TASKS, show
 from ..world.photographs import pieces
 from ..world.wordings import ask
-from .fast_ops import channels_last
 
 # Sizes around the 128 px centre, to exercise the canvas and the rotary positions.
 BUCKETS = ((128, 128), (112, 144), (144, 112), (96, 160), (160, 96))

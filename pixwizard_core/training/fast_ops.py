@@ -6,20 +6,11 @@ kernels, and the backward pass of PyTorch's attention is slow on a CPU for such 
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 Linear = nn.Linear
-Net = TypeVar("Net", bound=nn.Module)
-
-
-def channels_last(net: Net) -> Net:
-    """Convert the net's weights to channels-last memory order, the fastest for convolutions."""
-    # PyTorch's own type stubs lack this option.
-    return net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 class LayerNorm(nn.LayerNorm):

@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..encoders.taesd import Autoencoder, fold_normalisation, last_layer
-from .fast_ops import channels_last
+from ..encoders.taesd import Autoencoder, channels_last, fold_normalisation, last_layer
 from .vae_pictures import POOLS, SMALL_POOLS, PoolSpec, generator_for
 
 

@@ -1,3 +1,4 @@
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from pixwizard_core.encoders.taesd import Autoencoder, save_autoencoder
+from pixwizard_core.encoders.tiny import BUNDLE, VAE_FILE
 from pixwizard_core.encoders.vae import (
     DiffusersCoder,
     TaesdCoder,
@@ -73,6 +75,24 @@ def test_loads_a_taesd_file_frozen(tmp_path):
     assert isinstance(coder, TaesdCoder)
     assert coder.model.taesd_encoder[0].weight.dtype == torch.float64
     assert not any(p.requires_grad for p in coder.model.parameters())
+
+
+def test_loaded_taesd_works_in_channels_last_and_answers_in_the_usual_order():
+    coder = load_latent_coder(BUNDLE / VAE_FILE)
+    for net in (coder.model.taesd_encoder, coder.model.taesd_decoder):
+        convolutions = [layer for layer in net.modules() if isinstance(layer, torch.nn.Conv2d)]
+        assert all(
+            layer.weight.is_contiguous(memory_format=torch.channels_last)
+            for layer in convolutions
+        )
+    usual = TaesdCoder(copy.deepcopy(coder.model).to(memory_format=torch.contiguous_format))
+    pixels = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    latent = coder.encode(pixels)
+    painted = coder.decode(latent)
+    assert latent.is_contiguous()
+    assert painted.is_contiguous()
+    torch.testing.assert_close(latent, usual.encode(pixels), atol=1e-5, rtol=0)
+    torch.testing.assert_close(painted, usual.decode(latent), atol=1e-5, rtol=0)
 
 
 def test_refusals_name_the_file_and_the_vae_to_get(tmp_path):
