@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -68,6 +69,13 @@ class Bundle:
         return next(self.model.parameters()).device
 
 
+class EncodedPictures(NamedTuple):
+    """Pictures as the model sees them: image tokens (B, N, width) and latents (B, 4, h, w)."""
+
+    tokens: Tensor
+    latent: Tensor
+
+
 @dataclass(frozen=True)
 class Request:
     """What to do with one batch of pictures.
@@ -77,6 +85,8 @@ class Request:
     only. settings: None uses the bundle's. fit: how to fit the source's shape to the canvas.
     centre: side in px of a square with the area to work at; None takes the trained one nearest in
     area to the source (canvas.auto_centre). Beyond the largest trained one, positions are scaled.
+    encoded: Result.encoded of an earlier run with the same pictures, fit and centre, which saves
+    encoding them again.
     """
 
     image_01: Tensor
@@ -85,34 +95,42 @@ class Request:
     settings: SampleSettings | None = None
     fit: str = "stretch"
     centre: int | None = None
+    encoded: EncodedPictures | None = None
 
 
 @dataclass(frozen=True)
 class Result:
     """image_01: (B, 3, H, W) in 0..1 of the source's size. model_image_01: the same before it is
-    restored, at the canvas's model size. latent: (B, 4, h, w) in model space."""
+    restored, at the canvas's model size. latent: (B, 4, h, w) in model space. encoded: the source,
+    for Request.encoded of another run."""
 
     image_01: Tensor
     model_image_01: Tensor
     latent: Tensor
     canvas: Canvas
+    encoded: EncodedPictures
+
+
+@torch.no_grad()
+def encode_pictures(bundle: Bundle, fitted_01: Tensor) -> EncodedPictures:
+    """Encode pictures (B, 3, H, W) in 0..1, sides multiples of 16, on the bundle's device."""
+    pixels = to_pixels(fitted_01).to(bundle.device)
+    return EncodedPictures(bundle.vision.encode(pixels), bundle.vae.encode(pixels))
 
 
 def encode_conditions(
-    bundle: Bundle, pixels: Tensor, instructions: Sequence[str]
+    bundle: Bundle, encoded: EncodedPictures, instructions: Sequence[str]
 ) -> tuple[Condition, Condition]:
-    """Conditions with the instruction, and the same with the empty caption.
-
-    pixels: (B, 3, H, W) in -1..1, sides multiples of 16.
+    """Conditions with the instruction, one for each picture, and the same with the empty caption.
     """
-    tokens, latent = bundle.vision.encode(pixels), bundle.vae.encode(pixels)
-    present = torch.ones(len(pixels), dtype=torch.bool, device=pixels.device)
+    tokens, latent = encoded
+    count = len(latent)
+    present = torch.ones(count, dtype=torch.bool, device=latent.device)
 
     def condition(text: TextFeatures) -> Condition:
         return Condition(text.text, text.mask, text.pooled, tokens, present, latent)
 
     empty = bundle.text.encode([""])
-    count = len(pixels)
     repeated = TextFeatures(*(value.expand(count, *value.shape[1:]) for value in empty))
     return condition(bundle.text.encode(list(instructions))), condition(repeated)
 
@@ -135,15 +153,19 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
         if on_progress:
             on_progress(index + 1, settings.steps)
 
-    fitted = canvas.fit_image(image)
-    latent, painted = answer(bundle, fitted, instructions, seeds, settings, on_step=on_step)
-    return Result(canvas.restore_image(painted, image.cpu()), painted, latent, canvas)
+    encoded = request.encoded
+    if encoded is None:
+        encoded = encode_pictures(bundle, canvas.fit_image(image))
+    else:
+        _check_encoded(encoded, count, canvas)
+    latent, painted = answer(bundle, encoded, instructions, seeds, settings, on_step=on_step)
+    return Result(canvas.restore_image(painted, image.cpu()), painted, latent, canvas, encoded)
 
 
 @torch.no_grad()
 def answer(
     bundle: Bundle,
-    fitted_01: Tensor,
+    encoded: EncodedPictures,
     instructions: Sequence[str],
     seeds: list[int],
     settings: SampleSettings,
@@ -151,14 +173,13 @@ def answer(
     start: Start | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The part of run() between fitting and restoring, for pictures (B, 3, H, W) in 0..1 of the
-    model's size. Returns latents (B, 4, h, w) and the painted pictures (B, 3, H, W) on the CPU.
+    """The part of run() between encoding and restoring. Returns latents (B, 4, h, w) and the
+    painted pictures (B, 3, H, W) in 0..1, of the model's size, on the CPU.
 
     instructions, seeds: one for each. settings: from settings_for(). start: see sample().
     Raises SamplingError when sampling breaks down.
     """
-    pixels = to_pixels(fitted_01).to(bundle.device)
-    full, empty = encode_conditions(bundle, pixels, instructions)
+    full, empty = encode_conditions(bundle, encoded, instructions)
     latent, painted = solve(bundle, full, empty, seeds, settings, start=start, on_step=on_step)
     return latent, painted.cpu()
 
@@ -194,6 +215,17 @@ def settings_for(
     tokens = width * height // PIXELS_PER_TOKEN_SIDE**2
     rope = extrapolation(tokens, trained) if settings.rope == NO_SCALING else settings.rope
     return replace(settings, centre=trained_centre(tokens, trained), rope=rope)
+
+
+def _check_encoded(encoded: EncodedPictures, count: int, canvas: Canvas) -> None:
+    width, height = canvas.model
+    rows, _, cells_high, cells_wide = encoded.latent.shape
+    size = (cells_wide * LATENT_CELL, cells_high * LATENT_CELL)
+    if (rows, *size) != (count, width, height):
+        raise CanvasError(
+            f"encoded holds {rows} pictures of {size[0]} x {size[1]} px, but the request has "
+            f"{count} of {width} x {height} px at the model; leave encoded out"
+        )
 
 
 def _one_each(values: str | Sequence[str], count: int, what: str) -> list[str]:

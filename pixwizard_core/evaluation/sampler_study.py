@@ -13,10 +13,9 @@ from typing import Any
 
 import torch
 
-from ..canvas.images import to_pixels
 from ..conditioning import Condition
 from ..generate import SampleSettings, evaluations
-from ..pipeline import Bundle, encode_conditions, solve
+from ..pipeline import Bundle, EncodedPictures, encode_conditions, encode_pictures, solve
 from ..world.examples import Examples
 from ..world.held_out import SQUARE, check_tasks, examples_of
 from .scorers import SCORERS
@@ -70,15 +69,18 @@ def study(
 def _study(
     bundle: Bundle, plan: ScoringPlan, task: str, examples: Examples, chosen: Sequence[Variation]
 ) -> list[StudyRow]:
-    """Study one task. Almost all variations share its conditions, so they are encoded once."""
+    """Study one task. The pictures, and the conditions that almost all variations share, are
+    encoded once."""
     own = bundle.settings_of(task)
     words = examples.instructions
-    asked = _encoded(bundle, plan, examples, words)
+    with precision(plan.half, bundle.device):
+        pictures = [encode_pictures(bundle, some) for some in examples.inputs.split(plan.batch)]
+    asked = _conditions(bundle, plan, pictures, words)
     rows: dict[str, StudyRow] = {}
     for one in chosen:
         ready = asked
         if one.other_words:
-            ready = _encoded(bundle, plan, examples, [*words[-1:], *words[:-1]])
+            ready = _conditions(bundle, plan, pictures, [*words[-1:], *words[:-1]])
         settings, start = one.change(own), time.perf_counter()
         with torch.no_grad(), precision(plan.half, bundle.device):
             painted = torch.cat(
@@ -96,17 +98,17 @@ def _study(
     return [*rows.values()]
 
 
-def _encoded(
-    bundle: Bundle, plan: ScoringPlan, examples: Examples, instructions: Sequence[str]
+def _conditions(
+    bundle: Bundle,
+    plan: ScoringPlan,
+    pictures: Sequence[EncodedPictures],
+    instructions: Sequence[str],
 ) -> list[tuple[Condition, Condition]]:
     """Conditions, with and without the text, batch by batch."""
-    parts = [slice(at, at + plan.batch) for at in range(0, plan.count, plan.batch)]
     with torch.no_grad(), precision(plan.half, bundle.device):
         return [
-            encode_conditions(
-                bundle, to_pixels(examples.inputs[rows]).to(bundle.device), instructions[rows]
-            )
-            for rows in parts
+            encode_conditions(bundle, some, instructions[at : at + plan.batch])
+            for at, some in zip(range(0, plan.count, plan.batch), pictures, strict=True)
         ]
 
 

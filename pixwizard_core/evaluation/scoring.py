@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from ..bundle import MODEL_FILE
 from ..canvas.images import to_image_01, to_pixels
 from ..generate import SampleSettings
-from ..pipeline import Bundle, Request, run
+from ..pipeline import Bundle, EncodedPictures, Request, run
 from ..presets import AUTO, with_preset
 from ..tasks import Fields, instruction
 from ..taught import Taught, taught_by
@@ -41,6 +42,7 @@ from .scorers import SCORERS, Scores, mean
 PHRASINGS = {"trained": False, "seen": False, "held_out": True}  # name -> never in training
 
 OnProgress = Callable[[int, int], None]
+Known = dict[int, tuple[Tensor, EncodedPictures]]  # by a batch's start: its inputs, encoded
 
 
 @dataclass(frozen=True)
@@ -108,16 +110,29 @@ def paint(
     settings: SampleSettings,
     batch: int,
     on_batch: Callable[[int], None] = lambda count: None,
+    known: Known | None = None,
 ) -> Tensor:
-    """The bundle's answers (n, 3, H, W) to all examples, each with its own seed."""
-    parts = []
+    """The bundle's answers (n, 3, H, W) to all examples, each with its own seed. known: filled
+    here; inputs that it holds are not encoded again."""
+    known = {} if known is None else known
+    parts: list[Tensor] = []
     for start in range(0, len(examples), batch):
         rows = slice(start, start + batch)
+        inputs = examples.inputs[rows]
+        before, encoded = known.get(start, (None, None))
+        if before is None or not torch.equal(before, inputs):
+            encoded = None
         request = Request(
-            examples.inputs[rows], examples.instructions[rows], seeds=start, settings=settings
+            inputs,
+            examples.instructions[rows],
+            seeds=start,
+            settings=settings,
+            encoded=encoded,
         )
-        parts.append(run(bundle, request).image_01)
-        on_batch(len(parts[-1]))
+        result = run(bundle, request)
+        known[start] = inputs, result.encoded
+        parts.append(result.image_01)
+        on_batch(len(result.image_01))
     return torch.cat(parts)
 
 
@@ -148,19 +163,22 @@ def score_task(
     settings = plan.settings_of(bundle, task)
     scorer, answers = SCORERS[task], {}
 
-    def answer(examples: Examples) -> Scores:
+    known: Known = {}  # of the square scenes, which are the same for each kind of sentence
+
+    def answer(examples: Examples, known: Known | None = None) -> Scores:
         with precision(plan.half, bundle.device):
-            painted = paint(bundle, examples, settings, plan.batch, on_batch)
+            painted = paint(bundle, examples, settings, plan.batch, on_batch, known)
         return scorer(painted.float(), examples)
 
+    drawn = cache(photographs_of if plan.photographs else examples_of)
+
     def made(name: str, count: int, size: tuple[int, int]) -> Examples:
-        make = photographs_of if plan.photographs else examples_of
-        examples = make(task, count, size, plan.seed, PHRASINGS[name])
+        examples = drawn(task, count, size, plan.seed, PHRASINGS[name])
         return as_trained(examples, bundle.taught) if name == "trained" else examples
 
     for name in plan.phrasings:
         examples = made(name, plan.count, SQUARE)
-        answers[name] = answer(examples)
+        answers[name] = answer(examples, known)
     if plan.wide:
         half = max(2, plan.wide // len(WIDE))
         answers["wide"] = average([answer(made(plan.phrasings[0], half, size)) for size in WIDE])

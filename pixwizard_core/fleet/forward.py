@@ -17,7 +17,7 @@ from ..canvas import Canvas
 from ..canvas.images import ensure_rgb
 from ..encoders.text import TextEncoder, TextFeatures
 from ..generate import SampleSettings, Start
-from ..pipeline import Bundle, answer, settings_for
+from ..pipeline import Bundle, answer, encode_pictures, settings_for
 
 KNOWN_TEXTS = 256
 
@@ -60,7 +60,7 @@ def paint(
     filled = [min(row, len(fitted) - 1) for row in range(rows)]
     _, painted = answer(
         bundle,
-        torch.cat([fitted[i] for i in filled]),
+        encode_pictures(bundle, torch.cat([fitted[i] for i in filled])),
         [instructions[i] for i in filled],
         [seeds[i] for i in filled],
         settings_for(canvases[0], bundle.centres, settings),
@@ -83,6 +83,6 @@ def paint_frame(
     """One frame: (answer (1, 3, H, W), its latent (1, 4, h, w)). start: on the way to the latent of
     the frame before, see generate.sample()."""
     settings = settings_for(canvas, bundle.centres, settings)
-    fitted = canvas.fit_image(image_01)
-    latent, painted = answer(bundle, fitted, [instruction], [seed], settings, start=start)
+    encoded = encode_pictures(bundle, canvas.fit_image(image_01))
+    latent, painted = answer(bundle, encoded, [instruction], [seed], settings, start=start)
     return canvas.restore_image(painted, ensure_rgb(image_01)[0]), latent.cpu()

@@ -44,6 +44,24 @@ def test_picture_in_a_batch_equals_picture_alone(bundle):
     assert torch.allclose(both.latent[1:], alone.latent, atol=1e-3)
 
 
+def test_encoded_pictures_serve_another_instruction(bundle, monkeypatch):
+    images = torch.rand(2, 3, 70, 90)
+    first = run(bundle, Request(images, "Draw the depth of the scene."))
+    wanted = run(bundle, Request(images, "Mark the red ball.", seeds=3))
+    monkeypatch.setattr(type(bundle.vision), "encode", None)  # a call would fail
+    request = Request(images, "Mark the red ball.", seeds=3, encoded=first.encoded)
+    assert torch.equal(run(bundle, request).image_01, wanted.image_01)
+
+
+def test_encoded_pictures_of_another_request_are_refused(bundle):
+    encoded = run(bundle, Request(torch.rand(1, 3, 128, 128), "x")).encoded
+    told = r"1 pictures of 128 x 128 px, but the request has 2 of 128 x 128 px.*leave encoded out"
+    with pytest.raises(CanvasError, match=told):
+        run(bundle, Request(torch.rand(2, 3, 128, 128), "x", encoded=encoded))
+    with pytest.raises(CanvasError, match=r"the request has 1 of 192 x 80 px"):
+        run(bundle, Request(torch.rand(1, 3, 60, 150), "x", encoded=encoded))
+
+
 def test_progress_counts_every_step(bundle):
     seen = []
     run(

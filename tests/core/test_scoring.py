@@ -240,6 +240,54 @@ def test_world_is_scored_in_every_column(results):
     assert results[0].answers["ceiling"].keys() == {"rmse"}
 
 
+@pytest.fixture
+def encodes(small, monkeypatch):
+    """How many pictures the image encoder and the autoencoder have encoded."""
+    counts = {"vision": 0, "vae": 0}
+    for name, coder in (("vision", type(small.vision)), ("vae", type(small.vae))):
+
+        def counting(self, pixels, name=name, real=coder.encode):
+            counts[name] += len(pixels)
+            return real(self, pixels)
+
+        monkeypatch.setattr(coder, "encode", counting)
+    return counts
+
+
+def test_scenes_are_encoded_once_for_all_kinds_of_sentence(small, encodes, monkeypatch):
+    monkeypatch.setattr(scoring, "SQUARE", (64, 64))
+    every = ("trained", "seen", "held_out")
+    plan = scoring.ScoringPlan(count=3, wide=2, ceiling=1, batch=2, phrasings=every)
+    scoring.score_task(small, "mask", plan)
+    assert encodes["vision"] == 3 + 4  # 4: at least two of each wide shape
+    assert encodes["vae"] == 3 + 4 + 1
+
+
+@pytest.mark.parametrize("task", ["mask", "denoise", "text2image"])
+def test_scores_are_those_of_each_kind_of_sentence_alone(small, monkeypatch, task):
+    monkeypatch.setattr(scoring, "SQUARE", (64, 64))
+    every = ("trained", "seen", "held_out")
+    plan = scoring.ScoringPlan(count=3, wide=0, ceiling=1, batch=2, phrasings=every)
+    together = scoring.score_task(small, task, plan).answers
+    for name in every:
+        alone = scoring.score_task(small, task, dataclasses.replace(plan, phrasings=(name,)))
+        assert together[name] == pytest.approx(alone.answers[name], rel=0, abs=0, nan_ok=True)
+
+
+def test_painting_encodes_again_what_it_does_not_know(small, encodes):
+    examples = held_out.examples_of("mask", 3, (64, 64), 9, held_out=False)
+    known = {}
+    first = scoring.paint(small, examples, small.settings, 2, known=known)
+    changed = examples.inputs.clone()
+    changed[2] = 1 - changed[2]
+    other = dataclasses.replace(examples, inputs=changed)
+    second = scoring.paint(small, other, small.settings, 2, known=known)
+    assert encodes["vision"] == 3 + 1  # of the second batch only
+    assert torch.equal(first[:2], second[:2])
+    assert torch.equal(second, scoring.paint(small, other, small.settings, 2))
+    assert not torch.equal(first[2], second[2])
+
+
 def test_tables_have_a_row_for_each_score(results):
     lines = table(results).splitlines()
     assert len(lines) == 2 + 1 + 3
