@@ -62,6 +62,32 @@ def test_restoration_asks_what_the_options_say(name, tmp_path):
     assert own.words == {"instruction": "Lift the veil."}
 
 
+# Copies of sets that are laid out in another way than their release.
+REPACKED = {
+    "snow100k-l, its archive": (
+        "snow100k-l", "media/jdway/GameSSD/overlapping/test/Snow100K-L/synthetic/a.jpg",
+        "media/jdway/GameSSD/overlapping/test/Snow100K-L/gt/a.jpg",
+    ),
+    "sots, clear": ("sots", "SOTS/outdoor/hazy/0001_0.8_0.2.jpg", "SOTS/outdoor/clear/0001.png"),
+    "sots, one name": ("sots", "test/outdoor/hazy/0001_0.8_0.2.png",
+                       "test/outdoor/GT/0001_0.8_0.2.png"),
+    "lolv2, one name": ("lolv2", "Real_captured/Test/Low/00690.png",
+                        "Real_captured/Test/Normal/00690.png"),
+    "toled, flat": ("toled", "UDC/Toled_test/LQ/1.png", "UDC/Toled_test/HQ/1.png"),
+    "uieb, two archives": ("uieb", "raw/raw-890/2_img_.png", "truth/reference-890/2_img_.png"),
+    "uieb, twice": ("uieb", "raw-890/raw-890/2_img_.png", "reference-890/2_img_.png"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REPACKED)
+def test_layout_pairs_repacked_copies(case, tmp_path):
+    name, before, after = REPACKED[case]
+    put(tmp_path / before)
+    put(tmp_path / after)
+    (one,) = find_data(name, tmp_path, DatasetOptions())
+    assert (one.path, one.truth["file"]) == (tmp_path / before, str(tmp_path / after))
+
+
 def test_a_picture_without_truth_says_what_was_looked_for_and_found(tmp_path):
     put(tmp_path / "outdoor" / "hazy" / "0007_0.9_0.1.jpg")
     put(tmp_path / "outdoor" / "gt" / "0001.png")

@@ -73,6 +73,25 @@ def test_magicbrush_turns_follow_the_answers_before_them(tmp_path):
     assert follow(second, {"10": tmp_path / "other.png"}) == []
 
 
+def test_magicbrush_reads_the_list_of_sessions_too(tmp_path):
+    magicbrush_folder(tmp_path)
+    turns = json.loads((tmp_path / "test" / "edit_turns.json").read_text(encoding="utf-8"))
+    wanted = find_data("magicbrush", tmp_path, options(tmp_path))
+    (tmp_path / "test" / "edit_turns.json").unlink()
+    sessions = {"9": turns[:2], "10": turns[2:]}
+    path = tmp_path / "test" / "edit_sessions.json"
+    path.write_text(json.dumps(sessions), encoding="utf-8")
+    assert find_data("magicbrush", tmp_path, options(tmp_path)) == wanted
+
+
+def test_emu_edit_without_a_row_of_the_split_says_which_there_are(tmp_path):
+    put(tmp_path / "a.png", 0.3)
+    line = json.dumps({**EMU, "file_name": "a.png", "split": "validation"})
+    (tmp_path / "metadata.jsonl").write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(PixWizardError, match="column split has 1 of validation; choose with"):
+        find_data("emu-edit", tmp_path, options(tmp_path))
+
+
 def test_magicbrush_reads_the_published_table(tmp_path):
     rows = [{"img_id": "5", "turn_index": n, "instruction": f"edit {n}",
              "source_img": stored(tmp_path / "s.png", 0.2),
@@ -135,6 +154,24 @@ def test_multigen_canny_asks_each_edge_picture_four_times(tmp_path):
     assert [one.truth["draw"] for one in found] == [0, 1, 2, 3]
     again = find_data("multigen-canny", tmp_path / "set", options(tmp_path, side=64))
     assert [one.words for one in again] == [one.words for one in found]
+
+
+def test_a_count_is_of_questions_and_not_of_answers(tmp_path):
+    rows = [{"image": half(tmp_path / "p.png"), "text": text} for text in ("a", "b", "c")]
+    parquet(tmp_path / "set" / "validation-0.parquet", rows)
+    found = find_data("multigen-canny", tmp_path / "set", options(tmp_path, side=64, count=2))
+    assert [one.name for one in found] == [f"00000{n}_{k}" for n in (0, 1) for k in range(4)]
+
+
+def test_pictures_are_prepared_anew_when_their_source_changes(tmp_path):
+    root, asked = tmp_path / "places", options(tmp_path / "places" / "out", side=64)
+    path = put(root / "val_large" / "1.jpg", 0.2, 64)
+    (one,) = find_data("places-outpaint", root, asked)
+    (same,) = find_data("places-outpaint", root, asked)  # what was written here is no new source
+    assert same.path == one.path
+    put(path, 0.8, 64)
+    (new,) = find_data("places-outpaint", root, asked)
+    assert open_picture(new.truth["file"]).mean() == pytest.approx(0.8, abs=2 / 255)
 
 
 def test_multigen_depth_keeps_the_map_and_the_true_picture(tmp_path):

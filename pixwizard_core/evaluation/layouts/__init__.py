@@ -13,7 +13,7 @@ from pathlib import Path
 from ...errors import PixWizardError
 from ...fleet.sources import SourcePicture
 from . import dense, editing, generation, referring, restoration, world
-from .common import DatasetLayout, DatasetOptions, contents, first
+from .common import DatasetLayout, DatasetOptions, contents, first_asked
 
 __all__ = ["LAYOUTS", "DatasetLayout", "DatasetOptions", "find_data", "names"]
 
@@ -46,7 +46,7 @@ def find_data(name: str, root: Path, options: DatasetOptions) -> list[SourcePict
             f"{root} holds no {name} pictures for {split}: it needs {layout.note}. Found there: "
             f"{contents(root)}"
         )
-    return first(found, options.count)
+    return first_asked(found, options.count)
 
 
 def names() -> Sequence[str]:

@@ -3,6 +3,7 @@ missing."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from ...decode.polarity import DEFAULT_NEAR
 from ...errors import PixWizardError
 from ...files.kinds import ending, is_picture
 from ...files.walk import is_hidden, natural, walk
-from ...fleet.items import safe_name
+from ...fleet.items import digest, safe_name
 from ...fleet.sources import SourcePicture
 
 SHOWN = 6  # names listed in a message
-DEPTH = 4  # levels of folders below the root to search for a known folder
+DEPTH = 6  # levels of folders below the root to search; Snow100K's archive needs 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,11 @@ def folder_with(root: Path, *inside: str) -> Path | None:
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return [one for one in folder.iterdir() if one.is_dir() and not is_hidden(one.name)]
+        with os.scandir(folder) as entries:  # says what is a folder without a look at each file
+            found = [one.name for one in entries if one.is_dir() and not is_hidden(one.name)]
     except OSError:
         return []
+    return [folder / name for name in found]
 
 
 def partner(path: Path, others: dict[str, Path], stem: str, where: str) -> Path:
@@ -133,6 +136,16 @@ def partner(path: Path, others: dict[str, Path], stem: str, where: str) -> Path:
             f"{', …' if len(others) > SHOWN else ''}"
         )
     return others[stem]
+
+
+def state_of(root: Path, out: Path) -> str:
+    """A digest of the names, sizes and times of all files below a folder, without reading them.
+    Leaves out what a run writes below out, unless root is in there."""
+    root, out = root.absolute(), out.absolute()
+    own = not root.is_relative_to(out)
+    files = [path for path in walk(root) if not (own and path.is_relative_to(out))]
+    stats = [(str(path.relative_to(root)), path.stat()) for path in files]
+    return digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
 
 
 def contents(root: Path) -> str:
@@ -151,6 +164,14 @@ def first(values: Iterable[Any], count: int) -> list[Any]:
     """The first count values, or all for 0."""
     values = list(values)
     return values[:count] if count else values
+
+
+def first_asked(found: list[SourcePicture], count: int) -> list[SourcePicture]:
+    """What asks the first count questions, or all for 0: a question asked in several ways, or
+    several times, counts once."""
+    names = [one.truth.get("question", one.name) for one in found]
+    chosen = set(first(dict.fromkeys(names), count))
+    return [one for one, name in zip(found, names, strict=True) if name in chosen]
 
 
 def below(root: Path, names: Sequence[str]) -> list[Path]:

@@ -7,7 +7,7 @@ captions of the pictures before and after.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from .common import DatasetLayout, DatasetOptions, asked, contents, folder_with
 from .prepare import as_file, prepared_folder
 from .rows import has_table, rows_of_table
 
-TURNS, CAPTIONS = "edit_turns.json", "global_descriptions.json"
+TURNS, SESSIONS = "edit_turns.json", "edit_sessions.json"
+CAPTIONS = "global_descriptions.json"
 _NUMBER = re.compile(r"(\d+)$")
 
 
@@ -35,22 +36,22 @@ def edit_truth(truth: Path | None, before: str, after: str) -> dict[str, Any]:
 
 
 def magicbrush(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """test/images/<id>/<id>-input.png, -output1.png …, edit_turns.json and
+    """test/images/<id>/<id>-input.png, -output1.png …, edit_turns.json or edit_sessions.json, and
     global_descriptions.json; or a table with source_img, target_img, instruction, img_id and
     turn_index, which has no captions.
 
     Each turn is asked on the true picture before it. With turns "multi", each picture names the one
     it follows; see chained().
     """
-    place = folder_with(root, "images", TURNS)
+    place = folder_with(root, "images", TURNS) or folder_with(root, "images", SESSIONS)
     if place is None and has_table(root, options.split):
         return _magicbrush_table(root, options)
     if place is None:
         raise PixWizardError(
-            f"{root} holds no MagicBrush: looked for images/ beside {TURNS}, and for a table. "
-            f"Found there: {contents(root)}"
+            f"{root} holds no MagicBrush: looked for images/ beside {TURNS} or {SESSIONS}, and for "
+            f"a table. Found there: {contents(root)}"
         )
-    turns = read_json_file(place / TURNS, PixWizardError)
+    turns = _turns(place)
     captions = {}
     if (place / CAPTIONS).is_file():
         captions = read_json_file(place / CAPTIONS, PixWizardError)
@@ -68,6 +69,14 @@ def magicbrush(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     return sorted(found, key=lambda one: natural(Path(one.name)))
 
 
+def _turns(place: Path) -> list[dict[str, str]]:
+    """The turns of all sessions, from either list."""
+    if (place / TURNS).is_file():
+        return read_json_file(place / TURNS, PixWizardError)
+    sessions = read_json_file(place / SESSIONS, PixWizardError)
+    return [turn for turns in sessions.values() for turn in turns]
+
+
 def _turn(path: Path, session: str, number: int, instruction: str, truth, options) -> SourcePicture:
     words = asked(options, "edit", caption=instruction)
     truth = {**truth, "session": session, "turn": number}
@@ -82,7 +91,7 @@ def _turn_number(output: str) -> int:
 
 
 def _magicbrush_table(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    folder = prepared_folder(options.prepared, "magicbrush")
+    folder = prepared_folder(options.prepared, "magicbrush", root)
     found = []
     texts, pictures = ("instruction", "img_id", "turn_index"), ("source_img", "target_img")
     for row in rows_of_table(root, options.split, texts, pictures):
@@ -118,12 +127,13 @@ def follow(turn: list[SourcePicture], answers: dict[str, Path]) -> list[SourcePi
 def emu_edit(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """A table with instruction, image, input_caption and output_caption. If there is a column
     split, leaves out rows of another split. There is no true picture."""
-    folder = prepared_folder(options.prepared, "emu-edit", options.split)
+    folder = prepared_folder(options.prepared, "emu-edit", root, options.split)
     texts = ("instruction", "input_caption", "output_caption")
-    found = []
+    found, others = [], Counter[str]()
     rows = rows_of_table(root, options.split, texts, ("image",), ("split", "idx"))
     for number, row in enumerate(rows):
         if row.get("split") not in (None, "", options.split):
+            others[row["split"]] += 1
             continue
         stem = f"{number:06}"
         truth = edit_truth(None, row["input_caption"], row["output_caption"])
@@ -132,6 +142,12 @@ def emu_edit(root: Path, options: DatasetOptions) -> list[SourcePicture]:
         found.append(SourcePicture(stem, path, words=words, truth=truth))
         if options.count and len(found) >= options.count:
             break
+    if others and not found:
+        told = ", ".join(f"{count} of {split}" for split, count in others.items())
+        raise PixWizardError(
+            f"no row of the table in {root} is of the split {options.split}: its column split has "
+            f"{told}; choose with --split"
+        )
     return found
 
 

@@ -45,7 +45,7 @@ def multigen(kind: str):
 
     def find(root: Path, options: DatasetOptions) -> list[SourcePicture]:
         side = options.side or SIDE
-        folder = prepared_folder(options.prepared, f"multigen-{kind}", side)
+        folder = prepared_folder(options.prepared, f"multigen-{kind}", root, side)
         pictures = ("image", "control_depth") if kind == "depth" else ("image",)
         found = []
         for number, row in enumerate(rows_of_table(root, options.split, ("text",), pictures)):
@@ -104,7 +104,7 @@ def _blanked(root: Path, options: DatasetOptions, task: str) -> list[SourcePictu
     from ...files.picture_files import open_picture, save_mask
 
     side = options.side or SIDE
-    folder = prepared_folder(options.prepared, f"places-{task}", side, options.seed)
+    folder = prepared_folder(options.prepared, f"places-{task}", root, side, options.seed)
     found = []
     for path in first(_places(root), options.count):
         stem = safe_name(path.stem)
@@ -136,7 +136,7 @@ def _punched(true: Path, mask: Path) -> torch.Tensor:
 
 def _blank(options: DatasetOptions, side: int, name: str) -> Path:
     side = options.side or side
-    path = prepared_folder(options.prepared, name, side) / f"blank_{side}.png"
+    path = prepared_folder(options.prepared, name, None, side) / f"blank_{side}.png"
     return once(path, lambda: torch.ones(1, 3, side, side, dtype=torch.float32, device="cpu"))
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...errors import PixWizardError
 from ...files.picture_files import as_pil, open_picture, replace_file, save_picture, to_tensor
+from .common import state_of
 from .rows import StoredPicture
 
 BICUBIC = 3  # Pillow's constant
@@ -21,11 +22,13 @@ LEAST_HOLE, MOST_HOLE = 0.4, 0.5  # of the area; D.1
 STROKES = 400
 
 
-def prepared_folder(prepared: str, name: str, *choices: object) -> Path:
-    """The folder for pictures made with these choices. Raises ValueError if prepared is empty."""
+def prepared_folder(prepared: str, name: str, root: Path | None, *choices: object) -> Path:
+    """The folder for pictures made of the files below root, as they are now, with these choices.
+    root: None for pictures made of nothing. Raises ValueError if prepared is empty."""
     if not prepared:
         raise ValueError(f"{name} makes pictures; give DatasetOptions.prepared")
-    mark = hashlib.sha256(repr(choices).encode()).hexdigest()[:8]
+    made_of = (state_of(root, Path(prepared).parent) if root else "", *choices)
+    mark = hashlib.sha256(repr(made_of).encode()).hexdigest()[:8]
     return Path(prepared) / f"{name}-{mark}"
 
 

@@ -23,8 +23,10 @@ from .common import (
     pictures_in,
     source_picture,
 )
+from .prepare import prepared_folder
 
 Pair = tuple[Path, Path]
+CLEAN = ("gt", "clear", "GT")  # folders of pictures without haze, in releases and repacked copies
 # Folders of damaged pictures and of truths with the same file names.
 FOLDERS = (
     ("input", "target"), ("input", "groundtruth"), ("input", "gt"), ("input", "GT"),
@@ -33,6 +35,7 @@ FOLDERS = (
 # Instructions for damage that is not in training, for which the paper gives no words.
 UNDER_DISPLAY = "Restore this picture, which was taken by a camera under a display."
 UNDERWATER = "Restore the colours and the contrast of this underwater picture."
+ZERO_SHOT = {"toled": UNDER_DISPLAY, "uieb": UNDERWATER}
 RGB_CHOICE = "PSNR and SSIM in RGB without a crop; on luma beside them"
 
 
@@ -97,14 +100,17 @@ def snow100k(root: Path, options: DatasetOptions) -> list[SourcePicture]:
 
 
 def sots(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """outdoor/hazy/0001_0.8_0.2.jpg and outdoor/gt/0001.png; the clean one is gt/ or clear/."""
+    """outdoor/hazy/0001_0.8_0.2.jpg and outdoor/gt/0001.png; repacked copies have clear/ or GT/
+    instead, and equal names."""
     above = folder_with(root, "outdoor")
     place = above / "outdoor" if above else root
-    truths = {**by_stem(place / "clear"), **by_stem(place / "gt")}
+    folder = next((place / name for name in CLEAN if (place / name).is_dir()), place / CLEAN[0])
+    truths = by_stem(folder)
     pairs = (
-        (path, partner(path, truths, path.stem.split("_")[0], str(place / "gt")))
+        (path, partner(path, truths, path.stem if path.stem in truths else path.stem.split("_")[0],
+                       str(folder)))
         for path in pictures_in(place / "hazy")
-    )
+    )  # fmt: skip
     return [pair_of(root, pair, options, "dehaze") for pair in pairs]
 
 
@@ -141,20 +147,31 @@ def gopro(root: Path, options: DatasetOptions) -> list[SourcePicture]:
 
 
 def toled(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """{val,test}/LQ/1.png and HQ/1.png."""
-    above = folder_with(root, options.split)
-    place = above / options.split if above else root
+    """{val,test}/LQ/1.png and HQ/1.png, or Toled_{val,test}/."""
+    names = (options.split, f"Toled_{options.split}")
+    places = [above / name for name in names if (above := folder_with(root, name))]
+    place = places[0] if places else root
     pairs = foldered(place, (("LQ", "HQ"), ("input", "GT")))
     return [pair_of(root, pair, options, "", UNDER_DISPLAY) for pair in pairs]
 
 
 def uieb(root: Path, options: DatasetOptions) -> list[SourcePicture]:
-    """raw-890/X.png and reference-890/X.png. No standard split: --list names the pictures."""
-    place = folder_with(root, "raw-890") or root
-    pairs = list(foldered(place, (("raw-890", "reference-890"),)))
+    """raw-890/X.png and reference-890/X.png, each where its archive was unpacked. There is no
+    standard split: --list names the pictures."""
+    raw, reference = (_unpacked(root, name) for name in ("raw-890", "reference-890"))
+    truths = by_stem(reference)
+    pairs = [(path, partner(path, truths, path.stem, str(reference))) for path in pictures_in(raw)]
     if options.listed:
         pairs = list(_only(pairs, Path(options.listed)))
     return [pair_of(root, pair, options, "", UNDERWATER) for pair in pairs]
+
+
+def _unpacked(root: Path, name: str) -> Path:
+    """The folder of this name below root that holds pictures; an archive may hold the folder
+    again."""
+    above = folder_with(root, name)
+    place = above / name if above else root / name
+    return place / name if (place / name).is_dir() else place
 
 
 def _only(pairs: list[Pair], listed: Path) -> Iterator[Pair]:
@@ -196,7 +213,7 @@ SIDD_FILES = {
 def sidd_unpacked(root: Path, options: DatasetOptions) -> list[SourcePicture]:
     """sidd(), after its MATLAB files were unpacked where there is a folder for that."""
     if options.prepared:
-        root = unpack_sidd(root, Path(options.prepared) / "sidd")
+        root = unpack_sidd(root, prepared_folder(options.prepared, "sidd", root))
     return sidd(root, options)
 
 
