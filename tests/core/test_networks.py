@@ -1,9 +1,12 @@
 """Networks that measure pictures, with random weights, against the libraries' own paths."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.evaluation.frechet import FeatureSums, ScoreSums, frechet_distance
@@ -13,6 +16,7 @@ from pixwizard_core.evaluation.networks.dpt import Dpt, depth_error
 from pixwizard_core.evaluation.networks.hps import Hps
 from pixwizard_core.evaluation.networks.inception import RESIZES, Inception
 from pixwizard_core.evaluation.networks.lpips import Lpips
+from pixwizard_core.evaluation.networks.squares import whole
 from pixwizard_core.evaluation.networks.weight_files import (
     MissingPart,
     WeightFolder,
@@ -266,3 +270,29 @@ def test_every_weight_says_its_size_and_source():
         assert entry.files
         assert entry.size.endswith("B")
         assert "." in entry.source
+
+
+def test_networks_load_without_bars_and_warnings(clip, tmp_path, capfd):
+    Clip(clip)
+    Dino(dino_folder(tmp_path / "dino-vits16"))
+    capfd.readouterr()
+    Clip(clip)
+    Dino(tmp_path / "dino-vits16")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_folder_that_lacks_tensors_is_refused(clip, tmp_path):
+    folder = shutil.copytree(clip, tmp_path / "clip")
+    state = load_file(folder / "model.safetensors")
+    del state["visual_projection.weight"]
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(PixWizardError, match=r"lacks 1 of .* such as visual_projection\.weight"):
+        Clip(folder)
+
+
+def test_hps_sees_the_whole_picture_with_black_beside_it():
+    shown = whole(torch.full((1, 3, 20, 40), 0.6), 224)
+    assert shown.shape == (1, 3, 224, 224)
+    rows = shown[0, :, :, 100].amin(0)
+    assert rows[:56].max() == rows[168:].max() == 0
+    assert rows[56:168].min() == pytest.approx(0.6)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .squares import clip_input
-from .weight_files import read_folder
+from .weight_files import read_folder, read_network
 
 
 class Clip:
@@ -19,7 +19,7 @@ class Clip:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         from transformers import AutoTokenizer, CLIPModel
 
-        self.network = read_folder(CLIPModel, folder).to(device).eval()
+        self.network = read_network(CLIPModel, folder).to(device).eval()
         self.tokenizer = read_folder(AutoTokenizer, folder)
         self.side = self.network.config.vision_config.image_size
         self.length = self.network.config.text_config.max_position_embeddings

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .squares import dino_input
-from .weight_files import read_folder
+from .weight_files import read_network
 
 
 class Dino:
@@ -18,7 +18,8 @@ class Dino:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         from transformers import ViTModel
 
-        self.network = read_folder(ViTModel, folder).to(device).eval()
+        network = read_network(ViTModel, folder, add_pooling_layer=False)
+        self.network = network.to(device).eval()
         self.device = device
 
     @torch.no_grad()

@@ -12,11 +12,13 @@ from ...errors import PixWizardError
 from ...files.picture_files import as_pil, to_tensor
 from ...json_text import read_json_file
 from .squares import BICUBIC, BILINEAR, HALF, normalised, resized
-from .weight_files import read_folder
+from .weight_files import read_network
 
 SETTINGS = "preprocessor_config.json"
 NEAREST = 0  # Pillow's number
 MOST = 255
+# The first fusion layer has nothing to add, and the published file lacks what would add it.
+UNUSED = ("neck.fusion_stage.layers.0.residual_layer1.",)
 
 
 class Dpt:
@@ -25,7 +27,8 @@ class Dpt:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         from transformers import DPTForDepthEstimation
 
-        self.network = read_folder(DPTForDepthEstimation, folder).to(device).eval()
+        network = read_network(DPTForDepthEstimation, folder, UNUSED)
+        self.network = network.to(device).eval()
         settings = {}
         if (folder / SETTINGS).is_file():
             settings = read_json_file(folder / SETTINGS, PixWizardError)

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .squares import clip_input
-from .weight_files import load_state, read_state, with_packages
+from .squares import hps_input
+from .weight_files import load_state, quiet, read_state, with_packages
 
 ARCHITECTURE = "ViT-H-14"
 
@@ -26,7 +26,8 @@ class Hps:
             return open_clip
 
         library = with_packages("HPS", bring)
-        self.network = library.create_model(architecture, pretrained=None)
+        with quiet():  # it warns of random weights, which are replaced below
+            self.network = library.create_model(architecture, pretrained=None)
         load_state(self.network, read_state(path), path)
         self.network.to(device).eval()
         self.tokenizer = library.get_tokenizer(architecture)
@@ -37,7 +38,7 @@ class Hps:
     @torch.no_grad()
     def __call__(self, pictures_01: Sequence[Tensor], prompts: Sequence[str]) -> list[float]:
         """Cosine similarity of pictures (1, 3, H, W) in 0..1 with their prompts, times 100."""
-        pixels = clip_input(pictures_01, self.side).to(self.device)
+        pixels = hps_input(pictures_01, self.side).to(self.device)
         tokens = self.tokenizer(list(prompts)).to(self.device)
         seen = F.normalize(self.network.encode_image(pixels), dim=-1)
         said = F.normalize(self.network.encode_text(tokens), dim=-1)

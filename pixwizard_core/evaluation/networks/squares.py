@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...files.picture_files import as_pil, to_tensor
@@ -33,6 +34,16 @@ def middle(picture_01: Tensor, short: int, side: int) -> Tensor:
     return picture[..., top : top + side, left : left + side]
 
 
+def whole(picture_01: Tensor, side: int) -> Tensor:
+    """(1, 3, side, side) with the whole picture: its longer side is resized to `side` px, and black
+    is added on both sides of the shorter one."""
+    height, width = picture_01.shape[-2:]
+    high, wide = (round(one * (side / max(height, width))) for one in (height, width))
+    picture = resized(picture_01, wide, high)
+    left, top = (side - wide) // 2, (side - high) // 2
+    return F.pad(picture, (left, side - wide - left, top, side - high - top))
+
+
 def normalised(pictures_01: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Normalise (B, 3, H, W) by the mean and standard deviation of each channel."""
     shift, scale = (pictures_01.new_tensor(list(v))[:, None, None] for v in (mean, std))
@@ -43,6 +54,11 @@ def clip_input(pictures_01: Sequence[Tensor], side: int = 224) -> Tensor:
     """(B, 3, side, side) for CLIP, of pictures (1, 3, H, W) of any sizes."""
     cut = torch.cat([middle(one, side, side) for one in pictures_01])
     return normalised(cut, CLIP_MEAN, CLIP_STD)
+
+
+def hps_input(pictures_01: Sequence[Tensor], side: int = 224) -> Tensor:
+    """(B, 3, side, side) for HPS, of pictures (1, 3, H, W) of any sizes."""
+    return normalised(torch.cat([whole(one, side) for one in pictures_01]), CLIP_MEAN, CLIP_STD)
 
 
 def dino_input(pictures_01: Sequence[Tensor]) -> Tensor:

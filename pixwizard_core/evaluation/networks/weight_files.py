@@ -4,7 +4,9 @@ Nothing here uses the internet."""
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -106,10 +108,41 @@ def with_packages(what: str, bring: Callable[[], Any]) -> Any:
         raise MissingPart(f"{what} needs packages ({reason_of(error, 120)}): {EXTRA}") from error
 
 
-def read_folder(loader: Any, folder: Path) -> Any:
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings and bars of a library that loads a network."""
+    from transformers.utils import logging as transformers_logging
+
+    bars = transformers_logging.is_progress_bar_enabled()
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.disable(before)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def read_network(kind: Any, folder: Path, unused: tuple[str, ...] = (), **options: Any) -> Any:
+    """Load a transformers model from a local folder. unused: how the names of tensors begin that
+    published files lack, because nothing uses them. Raises PixWizardError when the folder contains
+    no such model, or not all of it."""
+    network, facts = read_folder(kind, folder, output_loading_info=True, **options)
+    needed = sorted(name for name in facts["missing_keys"] if not name.startswith(unused))
+    if needed:
+        raise PixWizardError(
+            f"{folder} lacks {len(needed)} of the network's tensors, such as {needed[0]}"
+        )
+    return network
+
+
+def read_folder(loader: Any, folder: Path, **options: Any) -> Any:
     """Load a transformers model or tokenizer from a local folder. Raises PixWizardError when the
     folder does not contain one."""
     try:
-        return loader.from_pretrained(str(folder), local_files_only=True)
+        with quiet():
+            return loader.from_pretrained(str(folder), local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise PixWizardError(f"{folder} cannot be loaded ({reason_of(error, 200)})") from error
