@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import PixWizardError
+from ..errors import CanvasError, PixWizardError
 from ..files.picture_files import open_picture, open_raw
 from ..fleet.index import Record
 from .networks.squares import resized
@@ -57,6 +57,17 @@ class AnswerFiles:
     def has(self, what: str) -> bool:
         """Whether the truth has an entry: file, caption, source_caption, depth, hole."""
         return bool(self.truth.get(what))
+
+    @property
+    def unreadable(self) -> str:
+        """Why one of its files cannot be opened; "" if all can."""
+        try:
+            _ = self.answer, self.source
+            _ = self.true if self.has("file") else None
+            _ = self.depth if self.has("depth") else None
+        except CanvasError as error:
+            return str(error)
+        return ""
 
     def as_large_as(self, other: Tensor) -> Tensor:
         """The answer resized to another picture's size, by bicubic filter."""

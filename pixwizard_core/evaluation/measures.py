@@ -138,10 +138,15 @@ def _clip_s(path: Path, device: str) -> Take:
         if told := _that_have(several, "caption"):
             seen = network.pictures([several[i].answer for i in told])
             said = network.texts([several[i].truth["caption"] for i in told])
-            _put(rows, told, "clip_s", [max(100 * value, 0.0) for value in cosine(seen, said)])
+            _put(rows, told, "clip_s", [100 * value for value in cosine(seen, said)])
         return rows
 
     return take
+
+
+def _clip_s_total(rows: Sequence[Values]) -> Values:
+    """The mean, never below 0."""
+    return {name: max(value, 0.0) for name, value in mean_of_each(rows).items()}
 
 
 def _dino(path: Path, device: str) -> Take:
@@ -237,10 +242,10 @@ MEASURES: Mapping[str, Measure] = MappingProxyType({
     "lpips_vgg": Measure("vgg16", _lpips("vgg"), mean_of_each),
     "lpips_alex": Measure("alexnet", _lpips("alex"), mean_of_each),
     "clip": Measure("clip-vit-base-patch32", _clip, mean_of_each),
-    "clip_s": Measure("clip-vit-base-patch16", _clip_s, mean_of_each),
+    "clip_s": Measure("clip-vit-base-patch16", _clip_s, _clip_s_total, method=2),
     "dino": Measure("dino-vits16", _dino, mean_of_each),
     "canny_f1": Measure("", _canny, _canny_total),
     "depth_rmse": Measure("dpt-large", _depth, mean_of_each),
-    "hps_v2": Measure("hps_v2", _hps("hps_v2"), hps_total("hps_v2")),
-    "hps_v2.1": Measure("hps_v2.1", _hps("hps_v2.1"), hps_total("hps_v2.1")),
+    "hps_v2": Measure("hps_v2", _hps("hps_v2"), hps_total("hps_v2"), method=2),
+    "hps_v2.1": Measure("hps_v2.1", _hps("hps_v2.1"), hps_total("hps_v2.1"), method=2),
 })  # fmt: skip

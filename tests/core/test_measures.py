@@ -1,6 +1,7 @@
 """Measures of answers on disk: values by hand, what is left out, and what is read back."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -77,8 +78,43 @@ def test_values_are_kept_and_read_back(tmp_path):
         one.answer_file.unlink()  # nothing is opened again
     assert taken(several, ["l1"], tmp_path / "out").scores == before
     (tmp_path / "out" / "l1.jsonl").unlink()
-    with pytest.raises(PixWizardError, match="no picture"):
-        taken(several, ["l1"], tmp_path / "out")
+    found = taken(several, ["l1"], tmp_path / "out")
+    assert found.scores == {}
+    assert found.lacking["l1"].startswith("2 answers are left out, the first: a (there is no pic")
+
+
+def test_one_answer_that_cannot_be_read_is_left_out_and_named(tmp_path):
+    several = [shown(tmp_path, name, answer=0.6, true=0.6) for name in ("a", "b", "c")]
+    (tmp_path / "b_true.png").write_bytes(b"\x89PNG no more")
+    found = taken(several, ["l1", "fidelity"], tmp_path / "out")
+    assert found.scores["l1"] == pytest.approx(0, abs=1e-3)
+    assert found.notes["l1"].startswith("1 answer is left out: b (b_true.png cannot be read")
+    rows = (tmp_path / "out" / "l1.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(row)["key"] for row in rows] == ["key a", "key c"]
+
+
+def test_a_true_picture_that_cannot_be_read_stops_fid_alone(tmp_path, monkeypatch):
+    weights = tmp_path / "w"
+    weights.mkdir()
+    (weights / "inception.safetensors").write_bytes(b"")
+    monkeypatch.setattr("pixwizard_core.evaluation.set_measures.Inception", lambda *args: None)
+    one = shown(tmp_path, answer=0.6, true=0.6)
+    (tmp_path / "a_true.png").write_bytes(b"\x89PNG no more")
+    found = taken([one], ["l1", "fid"], tmp_path / "out", WeightFolder(weights))
+    assert found.lacking["fid"].endswith("replace this picture or take it out of the set")
+
+
+def test_a_fid_of_one_answer_says_what_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr("pixwizard_core.evaluation.measuring.measure_set",
+                        lambda *args, **more: {"fid": math.nan, "is": 1.0})  # fmt: skip
+    weights = tmp_path / "w"
+    weights.mkdir()
+    (weights / "inception.safetensors").write_bytes(b"")
+    one = shown(tmp_path, answer=0.6, true=0.6)
+    found = taken([one], ["fid", "is"], tmp_path / "out", WeightFolder(weights))
+    assert found.scores == {"is": 1.0}
+    assert found.lacking["fid"].endswith("Got: 1 and 1")
+    assert found.notes["is"].startswith("IS of so few answers (1) lies far below that of a full")
 
 
 def test_values_of_another_answer_are_taken_again(tmp_path):
@@ -131,7 +167,7 @@ def test_clip_gives_what_the_captions_and_pictures_allow(tmp_path):
     assert rows[1]["clip_source"] == pytest.approx(1)  # nothing changed
     assert rows[1]["clip_dir"] == 0
     assert found.scores["dino"] == pytest.approx(1)
-    assert found.notes == ["1 of 2 rows have equal captions; they give 0"]
+    assert found.notes == {"clip": "1 of 2 rows have equal captions; they give 0"}
 
 
 @pytest.mark.slow
