@@ -12,10 +12,14 @@ from .evaluate_world import add_world
 
 TEXT = "score a model: on the demo world, a dataset, the paper's tables, films, sampler settings"
 
+ABOUT = """\
+Score a model. `world` needs nothing else and measures the bundled model; `data` scores one dataset,
+`paper` all of those in the paper's tables. Each KIND has a --help of its own."""
+
 
 def add_evaluate(commands) -> None:
     """Add `pixwizard evaluate` to the subparsers."""
-    parser = commands.add_parser("evaluate", help=TEXT, description=TEXT)
+    parser = commands.add_parser("evaluate", help=TEXT, description=ABOUT)
     kinds = parser.add_subparsers(metavar="KIND", required=True)
     for add in (
         add_world, add_data, add_paper, add_weights, add_embedding, add_films, add_sampler,

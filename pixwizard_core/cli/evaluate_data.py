@@ -210,6 +210,7 @@ def _root(arguments: argparse.Namespace) -> Path:
 
 def _show(arguments: argparse.Namespace, plan, job, result) -> None:
     """Print the table with its protocol, and write both as text and JSON beside the index."""
+    from ..evaluation.paper import WHOLE
     from ..evaluation.protocol_lines import protocol_lines
     from ..evaluation.tables import table
     from ..files.data_files import write_json
@@ -220,8 +221,11 @@ def _show(arguments: argparse.Namespace, plan, job, result) -> None:
         wordings = {task: arguments.instruction for task in wordings}
     asked = ", ".join(f"{task} “{form}”" for task, form in wordings.items())
     lines = protocol_lines(plan, job)
-    lines += [f"left out {name}: {why}" for name, why in result.measured.missing.items()]
-    lines += [*result.notes, *result.measured.notes]
+    lines += [f"left out {name}: {why}" for name, why in result.measured.left_out.items()]
+    if arguments.shard != WHOLE:
+        lines.append(f"only part {arguments.shard} of the pictures; omit --shard for all")
+    notes = [*result.notes, *result.measured.notes.values()]
+    lines += notes
     parts = [f"Asked as: {asked}", table(result.rows), "\n".join(f"- {line}" for line in lines)]
     text = "\n\n".join(parts)
     print(text)
@@ -231,7 +235,7 @@ def _show(arguments: argparse.Namespace, plan, job, result) -> None:
         "wordings": wordings,
         "preset": arguments.preset or AUTO,
         "overrides": given_settings(arguments),
-        "notes": [*result.notes, *result.measured.notes],
+        "notes": notes,
         "failed": result.failed,
         "rows": finite(result.rows),
         "protocol": lines,

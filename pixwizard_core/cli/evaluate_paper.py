@@ -17,25 +17,44 @@ from .settings import add_depth_options, add_sampling_options, near_of, range_of
 from .wording import add_phrasing_option, wordings_of
 
 TEXT = "measure the 58 numbers of the paper's tables, or say what is missing for each"
-DEFAULT_OUT = Path("pixwizard_paper")
+DEFAULT_OUT, TABLE = Path("pixwizard_paper"), "paper.md"
+ABOUT = """\
+Measure the 58 numbers of the paper's tables 1, 2, 3, 5 and 6, or say for each what is missing: its
+data, a weight of a network that measures, or a model that was taught its task. The table is printed
+and written to OUT as paper.md and paper.json after each dataset. Run the same command again to go
+on: what has not changed is not done again."""
+EXAMPLES = """\
+examples:
+  pixwizard evaluate paper --root DATA
+      what is there, what is missing, and where to get it
+  pixwizard evaluate paper --root DATA --weights W --only table5 --count 20
+      try it out with 20 pictures of each restoration set
+  pixwizard evaluate weights W
+      the weight files that measures need, and which of them are in W"""
 ABLATIONS = ("no-image-tokens", "no-image-latent", "all-tokens")
 
 
 def add_paper(commands) -> None:
     """Add `pixwizard evaluate paper` to the subparsers."""
-    parser = commands.add_parser("paper", help=TEXT, description=TEXT)
+    parser = commands.add_parser(
+        "paper", help=TEXT, description=ABOUT, epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.set_defaults(command=evaluate)
     parser.add_argument(
         "--root", type=Path, required=True, metavar="DATA",
-        help="folder with a folder for each dataset; what is not there is named",
+        help="folder with a folder for each dataset: sots, gopro, coco, … (docs/evaluation.md)",
     )  # fmt: skip
     add_measure_options(parser)
     parser.add_argument(
-        "--out", type=Path, default=DEFAULT_OUT,
-        help="folder to write; what it holds of an earlier run is not done again",
-    )  # fmt: skip
-    parser.add_argument("--only", help="some of them: table3,sots,… (table1, 2, 3, 5, 6; datasets)")
-    parser.add_argument("--count", type=int, default=0, help="of pictures of each set (0: all)")
+        "--out", type=Path, default=DEFAULT_OUT, help=f"folder to write (default {DEFAULT_OUT})"
+    )
+    parser.add_argument(
+        "--only", metavar="NAMES", help="tables and datasets: table3,sots,… (default: all)"
+    )
+    parser.add_argument(
+        "--count", type=int, default=0, metavar="N", help="questions of each dataset (default: all)"
+    )
     parser.add_argument(
         "--ablate", choices=ABLATIONS, metavar="PART",
         help=f"switch a part off, without training: {', '.join(ABLATIONS)}",
@@ -73,10 +92,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
     run = PaperRun(
         arguments.root, job, WeightFolder(arguments.weights),
         lambda plan, job: run_set(arguments, plan, job), arguments.count, arguments.phrasing,
-        arguments.device, near_of(arguments), range_of(arguments) or METRES, _told,
+        arguments.device, near_of(arguments), range_of(arguments) or METRES, arguments.shard, _told,
     )  # fmt: skip
-    results = carry_out(run, chosen_cells(only))
-    _write(arguments, job, results)
+    try:
+        results = carry_out(run, chosen_cells(only), lambda some: _write(arguments, job, some))
+    except KeyboardInterrupt:
+        _told(f"the table so far is in {arguments.out / TABLE}; the same command goes on")
+        raise
+    print(_write(arguments, job, results), end="")
     return 0
 
 
@@ -93,7 +116,8 @@ def _ablated(job, name: str | None):
     return replace(job, overrides={**job.overrides, **ABLATIONS[name].overrides})
 
 
-def _write(arguments: argparse.Namespace, job, results) -> None:
+def _write(arguments: argparse.Namespace, job, results) -> str:
+    """Write the table as text and as JSON. Returns the text."""
     from ..evaluation.paper_table import (
         as_json,
         cells_table,
@@ -115,23 +139,27 @@ def _write(arguments: argparse.Namespace, job, results) -> None:
         if lines:
             parts.append("\n".join([f"{title}:", "", *(f"- {line}" for line in lines)]))
     text = "\n\n".join(parts) + "\n"
-    print(text, end="")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    replace_file(arguments.out / "paper.md", text.encode())
+    replace_file(arguments.out / TABLE, text.encode())
     content = {"head": head, "cells": as_json(results)}
     write_json(arguments.out / "paper.json", content)
+    return text
 
 
 def _wordings(arguments: argparse.Namespace, job, results) -> list[str]:
+    from ..evaluation.layouts.restoration import ZERO_SHOT
+
     tasks = [result.cell.task for result in results]
     asked = wordings_of(tasks, job.model.taught, arguments.phrasing)
-    return [f"{task}: {form}" for task, form in asked.items() if task != FREE_TEXT]
+    lines = [f"{task}: {form}" for task, form in asked.items() if task != FREE_TEXT]
+    free = dict.fromkeys(one.cell.data for one in results if one.cell.task == FREE_TEXT)
+    return lines + [f"{data}, zero-shot: {ZERO_SHOT[data]}" for data in free]
 
 
 def _head(arguments: argparse.Namespace, job, results) -> str:
     """The table's head: model, settings and number of cells."""
     from ..evaluation.ablations import ABLATIONS, RETRAINED
-    from ..evaluation.paper import MEASURED
+    from ..evaluation.paper import MEASURED, WHOLE
 
     done = sum(result.state == MEASURED for result in results)
     if job.model.released:
@@ -147,7 +175,9 @@ def _head(arguments: argparse.Namespace, job, results) -> str:
         f"{job.centre or 'auto'}, seed {job.seed}; depth with {near_of(arguments)} as near.",
     ]
     if arguments.count:
-        lines.append(f"Only {arguments.count} pictures of each set: no numbers of the paper.")
+        lines.append(f"Only {arguments.count} questions of each dataset: no numbers of the paper.")
+    if arguments.shard != WHOLE:
+        lines.append(f"Only part {arguments.shard} of the pictures; omit --shard for all.")
     if arguments.ablate:
         lines.append(f"Switched off: {ABLATIONS[arguments.ablate].told}. {RETRAINED}.")
     return "\n".join(lines)

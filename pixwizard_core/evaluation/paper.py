@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,17 @@ from ..version import __version__
 from .cells import Cell
 from .evaluate_set import SetPlan, SetResult
 from .layouts import LAYOUTS, DatasetLayout, DatasetOptions
+from .layouts.common import state_of
 from .measures import MEASURES
-from .measuring import SETS
+from .measuring import NOTHING, SETS
 from .networks.weight_files import MissingPart, WeightFolder
 
 KEPT = "scores.json"
+METHOD = 2  # of keeping scores; raise it when those of earlier runs become invalid
+WHOLE = "1/1"
 METRES = DatasetOptions().range_m
 MEASURED, NO_DATA, NO_WEIGHT, NO_MODEL, FAILED = "measured", "data", "weight", "model", "failed"
+NOT_YET, WAITS = "not yet", "the run has not come to it; the same command goes on"
 # Score -> its measure, if their names differ.
 COMES_FROM = {
     **dict.fromkeys(("clip_dir", "clip_source", "clip_out", "clip_image"), "clip"),
@@ -77,8 +81,9 @@ class SetRun:
 
 @dataclass
 class PaperRun:
-    """What all cells share. root: the folder of datasets. count: pictures of each, 0 for all.
-    evaluate: runs one plan; see evaluate_set. tell: called with lines on progress."""
+    """What all cells share. root: the folder of datasets. count: questions of each, 0 for all.
+    shard: the part of them that evaluate does, "1/1" for all. evaluate: runs one plan; see
+    evaluate_set. tell: called with lines on progress."""
 
     root: Path
     job: Job
@@ -89,8 +94,8 @@ class PaperRun:
     device: str = "cpu"
     near: str = DEFAULT_NEAR
     range_m: tuple[float, float] = METRES
+    shard: str = WHOLE
     tell: Callable[[str], None] = lambda line: None
-    protocol: list[str] = field(default_factory=list)
 
 
 def runs_of(cells: Sequence[Cell]) -> list[SetRun]:
@@ -111,12 +116,18 @@ def dataset_folder(root: Path, layout: DatasetLayout) -> Path:
     )
 
 
-def carry_out(run: PaperRun, cells: Sequence[Cell]) -> list[CellResult]:
-    """Results of all cells, in their order. Reuses what earlier calls have written."""
-    found: dict[int, CellResult] = {}
+def carry_out(
+    run: PaperRun,
+    cells: Sequence[Cell],
+    on_set: Callable[[list[CellResult]], None] = lambda results: None,
+) -> list[CellResult]:
+    """Results of all cells, in their order. Reuses what earlier calls have written. on_set: called
+    after each set with all results so far; the others wait."""
+    found = {cell.number: CellResult(cell, NOT_YET, why=WAITS) for cell in cells}
     for one in runs_of(cells):
         for result in _of_run(run, one):
             found[result.cell.number] = result
+        on_set([found[cell.number] for cell in cells])
     return [found[cell.number] for cell in cells]
 
 
@@ -136,32 +147,37 @@ def _of_run(run: PaperRun, one: SetRun) -> list[CellResult]:
     except PixWizardError as error:
         run.tell(f"{one.name}: {error}")
         return untaught + [CellResult(cell, NO_DATA, why=str(error)) for cell in asked]
+    except OSError as error:  # of this set's files; the others may be sound
+        why = f"{error.filename or one.name}: {error.strerror or error}"
+        run.tell(f"{one.name}: {why}")
+        return untaught + [CellResult(cell, FAILED, why=why) for cell in asked]
     return untaught + [_cell(cell, scores) for cell in asked]
 
 
 def _cell(cell: Cell, scores: dict[str, Any]) -> CellResult:
     rows = [row for row in scores["rows"] if row["asked"] == cell.task]
     value = rows[0]["scores"].get(cell.score) if rows else None
-    notes = [text for text in (cell.note, *scores["notes"]) if text]
-    if scores["failed"]:
-        notes.append(f"{scores['failed']} pictures failed")
+    measure = COMES_FROM.get(cell.score, cell.score)
     if value is not None:
-        return CellResult(cell, MEASURED, value * cell.scale, "; ".join(notes), rows[0]["count"])
-    why = scores["missing"].get(COMES_FROM.get(cell.score, cell.score))
-    if why:
-        return CellResult(cell, NO_WEIGHT, why=why)
-    return CellResult(cell, FAILED, why="; ".join(notes) or "no picture gave this score")
+        notes = (cell.note, *scores["notes"], scores["remarks"].get(measure), scores["failed"])
+        why = "; ".join(text for text in notes if text)
+        return CellResult(cell, MEASURED, value * cell.scale, why, rows[0]["count"])
+    if measure in scores["missing"]:
+        return CellResult(cell, NO_WEIGHT, why=scores["missing"][measure])
+    if scores["failed"] and not rows:
+        return CellResult(cell, FAILED, why=scores["failed"])
+    return CellResult(cell, NO_DATA, why=scores["lacking"].get(measure, NOTHING))
 
 
 def _scores(run: PaperRun, one: SetRun, folder: Path) -> dict[str, Any]:
-    """rows, missing, notes, failed of a run; read back if nothing relevant has changed."""
+    """rows and what there is to say of a run; read back if nothing relevant has changed."""
     out = Path(run.job.out) / one.name
     options = replace(
         one.options, count=run.count, seed=run.job.seed, near=run.near, range_m=run.range_m
     )
     plan = SetPlan(one.data, folder, options, one.metrics, run.phrasing, run.weights, run.device)
     job = replace(run.job, out=str(out))
-    mark = _mark(one, plan, job)
+    mark = _mark(one, plan, job, run.shard)
     if (kept := _kept(out / KEPT, mark)) is not None:
         run.tell(f"{one.name}: measured before")
         return kept
@@ -169,10 +185,21 @@ def _scores(run: PaperRun, one: SetRun, folder: Path) -> dict[str, Any]:
     result = run.evaluate(plan, job)
     scores = {
         "mark": mark, "rows": _finite(result.rows), "missing": result.measured.missing,
-        "notes": [*result.notes, *result.measured.notes], "failed": result.failed,
+        "lacking": result.measured.lacking, "notes": result.notes,
+        "remarks": result.measured.notes, "failed": _failures(result),
     }  # fmt: skip
     write_json(out / KEPT, scores)
     return scores
+
+
+def _failures(result: SetResult) -> str:
+    """How many pictures failed, and the first one's reason; "" if none did."""
+    failures = [failure for report in result.reports for failure in report.failures]
+    if not failures:
+        return ""
+    count, first = len(failures), failures[0]
+    told = "1 picture failed" if count == 1 else f"{count} pictures failed, the first"
+    return f"{told}: {first['name']} ({first['error']})"
 
 
 def _kept(path: Path, mark: str) -> dict[str, Any] | None:
@@ -186,8 +213,8 @@ def _kept(path: Path, mark: str) -> dict[str, Any] | None:
     return kept if whole and not kept["missing"] and not kept["failed"] else None
 
 
-def _mark(one: SetRun, plan: SetPlan, job: Job) -> str:
-    """A digest of everything that a plan's scores depend on, and of its data folders' state."""
+def _mark(one: SetRun, plan: SetPlan, job: Job, shard: str) -> str:
+    """A digest of everything that a plan's scores depend on, including its data's files."""
     marks = {}
     for name in plan.wanted:
         weight = "inception" if name in SETS else MEASURES[name].weight
@@ -195,11 +222,10 @@ def _mark(one: SetRun, plan: SetPlan, job: Job) -> str:
             marks[name] = plan.weights.mark(weight) if weight else ""
         except MissingPart:
             marks[name] = "missing"
-    places = [plan.root, *sorted(one for one in plan.root.iterdir() if one.is_dir())]
-    times = [(str(place), place.stat().st_mtime_ns) for place in places]
     settings = [asdict(job.settings_of(cell.task)) for cell in one.cells]
     how = [job.model_hash, settings, job.fit, job.centre, job.batch, job.seed, job.device]
-    return digest([__version__, how, repr(plan.options), plan.wanted, plan.phrasing, marks, times])
+    what = [repr(plan.options), plan.wanted, plan.phrasing, marks, shard]
+    return digest([__version__, METHOD, how, what, state_of(plan.root, Path(job.out).parent)])
 
 
 def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
