@@ -1,10 +1,13 @@
 """Networks of the right architecture with random weights, laid out as people have the files."""
 
+import importlib.util
 import io
 import json
 from pathlib import Path
 
 import torch
+
+BACKBONES = {"vgg": "vgg16-397923af.pth", "alex": "alexnet-owt-7be5be79.pth"}
 
 
 def shaken(network, seed=0, gain=1.0):
@@ -47,7 +50,7 @@ def backbone_file(folder: Path, kind: str) -> Path:
     network = {"vgg": models.vgg16, "alex": models.alexnet}[kind]()
     state = shaken(network, gain=2**0.5).state_dict()
     state = {name: value for name, value in state.items() if name.startswith("features")}
-    path = folder / {"vgg": "vgg16-397923af.pth", "alex": "alexnet-owt-7be5be79.pth"}[kind]
+    path = folder / BACKBONES[kind]
     torch.save(state, path)
     return path
 
@@ -114,3 +117,38 @@ def picture(seed: int, height: int = 100, width: int = 140) -> torch.Tensor:
     noise = 0.1 * torch.rand(1, 3, height, width, generator=random)
     large[..., height // 3 : height // 2, width // 4 : width // 2] = 0.9
     return ((large + noise).clamp(0, 1) * 255).round() / 255
+
+
+def hps_file(folder: Path, architecture: str = "ViT-H-14") -> Path:
+    """Weights of HPS v2 in half precision, as published: 2 GB at the real size."""
+    import open_clip
+
+    with torch.device("meta"):
+        network = open_clip.create_model(architecture, pretrained=None, device="meta")
+    random = torch.Generator().manual_seed(0)
+    state = {}
+    for name, value in network.state_dict().items():
+        drawn = torch.randn(value.shape, generator=random, dtype=torch.float32)
+        ones = value.ndim == 1 and name.endswith("weight")
+        fans = value[0].numel() ** 0.5 if value.ndim > 1 else 10
+        state[name] = (drawn / fans + ones).half()
+    path = folder / "HPS_v2_compressed.pt"
+    torch.save({"state_dict": state, "epoch": 1}, path)
+    return path
+
+
+def write_weights(folder: Path, hps: bool = False) -> Path:
+    """All weights that the paper's numbers need and whose packages are installed; transformers'
+    networks are small. hps: with HPS v2, which is large. Returns folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    clip_folder(folder / "clip-vit-base-patch32")
+    clip_folder(folder / "clip-vit-base-patch16")
+    dino_folder(folder / "dino-vits16")
+    dpt_folder(folder / "dpt-large")
+    if importlib.util.find_spec("torch_fidelity"):
+        inception_file(folder)
+    if importlib.util.find_spec("torchvision"):
+        backbone_file(folder, "vgg")
+    if hps and importlib.util.find_spec("open_clip"):
+        hps_file(folder)
+    return folder
