@@ -1,6 +1,7 @@
 """pixwizard evaluate paper: what is measured, what is missing, and going on."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -76,7 +77,6 @@ def test_cells_are_measured_missing_a_weight_or_missing_data(tmp_path, bundle, c
     assert again.out == out
     put(root / "sots" / "outdoor" / "hazy" / "0003_0.8_0.2.jpg", 0.6, 32)
     put(root / "sots" / "outdoor" / "gt" / "0003.png", 0.4, 32)
-    (root / "sots" / "new").mkdir()  # what changes with the data is the time of its folders
     assert run(root, tmp_path / "out", bundle, *only) == 0
     assert cells(tmp_path / "out")[35]["pictures"] == 3
 
@@ -107,6 +107,92 @@ def test_a_switched_off_part_changes_the_numbers_and_is_said(tmp_path, bundle, c
     assert "“w/o two-stage” of table 4 is another training and no switch" in out
     assert len(keys) == 4
     assert len({values[""], values["no-image-tokens"], values["no-image-latent"]}) == 3
+
+
+def test_an_interrupted_run_leaves_its_table_and_goes_on(tmp_path, bundle, capsys, monkeypatch):
+    root, real = some_data(tmp_path / "data"), paper._scores
+
+    def interrupted(run, one, folder):
+        if one.data == "sots":
+            raise KeyboardInterrupt
+        return real(run, one, folder)
+
+    monkeypatch.setattr(paper, "_scores", interrupted)
+    only = ("--only", "sots,emu-edit,uieb")
+    assert run(root, tmp_path / "out", bundle, *only) == 130
+    assert "paper.md; the same command goes on" in capsys.readouterr().err
+    found = cells(tmp_path / "out")
+    assert found[14]["measured"] is not None
+    assert [found[n]["missing"] for n in (15, 35, 43)] == ["weight", "not yet", "not yet"]
+    monkeypatch.setattr(paper, "_scores", real)
+    assert run(root, tmp_path / "out", bundle, *only) == 0
+    assert cells(tmp_path / "out")[14] == found[14]
+    assert cells(tmp_path / "out")[35]["measured"] is not None
+
+
+def test_a_set_that_the_system_cannot_read_does_not_stop_the_others(tmp_path, bundle, monkeypatch):
+    root, real = some_data(tmp_path / "data"), paper._scores
+
+    def denied(run, one, folder):
+        if one.data == "emu-edit":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return real(run, one, folder)
+
+    monkeypatch.setattr(paper, "_scores", denied)
+    assert run(root, tmp_path / "out", bundle, "--only", "sots,emu-edit") == 0
+    found = cells(tmp_path / "out")
+    assert (found[14]["missing"], found[35]["missing"]) == ("failed", "")
+    assert found[14]["why"].endswith("emu-edit: Permission denied")
+
+
+def test_a_damaged_input_is_counted_and_named(tmp_path, bundle, capsys):
+    root = some_data(tmp_path / "data")
+    (root / "sots" / "outdoor" / "hazy" / "0002_0.8_0.2.jpg").write_bytes(b"\xff\xd8 no more")
+    assert run(root, tmp_path / "out", bundle, "--only", "sots") == 0
+    assert cells(tmp_path / "out")[35]["pictures"] == 1
+    found = re.search(r"- cells 35-36: 1 picture failed: (.*)", capsys.readouterr().out)
+    assert found
+    assert "0002_0.8_0.2" in found[1]
+    assert "cannot be read" in found[1]
+
+
+def test_a_part_of_the_pictures_is_said_and_not_kept_for_all(tmp_path, bundle, capsys):
+    root = some_data(tmp_path / "data")
+    assert run(root, tmp_path / "out", bundle, "--only", "sots", "--shard", "1/2") == 0
+    assert "Only part 1/2 of the pictures; omit --shard for all." in capsys.readouterr().out
+    assert run(root, tmp_path / "out", bundle, "--only", "sots") == 0
+    assert cells(tmp_path / "out")[35]["pictures"] == 2
+
+
+def test_another_setting_is_measured_by_itself(tmp_path, bundle):
+    root = some_data(tmp_path / "data")
+    values = []
+    for seed in ("0", "1", "0"):
+        assert run(root, tmp_path / "out", bundle, "--only", "sots", "--seed", seed) == 0
+        values.append(cells(tmp_path / "out")[35]["measured"])
+    assert values[0] == values[2] != values[1]
+
+
+def test_a_picture_of_a_list_is_missing_what_the_list_lacks(tmp_path, bundle):
+    from tests.support.metric_networks import clip_folder
+
+    root = tmp_path / "data" / "magicbrush"
+    put(root / "images" / "7" / "7-input.png", 0.3, 32)
+    put(root / "images" / "7" / "7-output1.png", 0.4, 32)
+    turns = [{"input": "7-input.png", "output": "7-output1.png", "instruction": "x"}]
+    (root / "edit_turns.json").write_text(json.dumps(turns), encoding="utf-8")
+    clip_folder(tmp_path / "w" / "clip-vit-base-patch32")
+    assert run(tmp_path / "data", tmp_path / "out", bundle, "--only", "magicbrush", "--weights",
+               str(tmp_path / "w")) == 0  # fmt: skip
+    found = cells(tmp_path / "out")
+    assert found[17]["missing"] == ""
+    assert (found[16]["missing"], found[18]["missing"]) == ("data", "data")
+    assert "nothing to compare with (captions" in found[18]["why"]
+
+
+def test_the_zero_shot_sets_show_their_words(tmp_path, bundle, capsys):
+    assert run(tmp_path, tmp_path / "out", bundle, "--only", "toled,uieb") == 0
+    assert "- uieb, zero-shot: Restore the colours and the contrast" in capsys.readouterr().out
 
 
 def test_unknown_names_are_refused_with_those_there_are(tmp_path, bundle, capsys):
