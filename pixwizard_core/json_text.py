@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .errors import PixWizardError
 
@@ -33,6 +33,16 @@ def read_json(text: str | bytes, what: str, error: type[PixWizardError]) -> Any:
 def read_json_file(path: Path, error: type[PixWizardError]) -> Any:
     """Parse a JSON file. Raises error naming the file."""
     return read_json(read_text(path, error), f"{path.name} is", error)
+
+
+def json_object(value: object) -> dict[str, Any] | None:
+    """The value if it is a JSON object, otherwise None."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def json_list(value: object) -> list[Any] | None:
+    """The value if it is a JSON list, otherwise None."""
+    return cast("list[Any]", value) if isinstance(value, list) else None
 
 
 def json_lines(path: Path, error: type[PixWizardError]) -> Iterator[tuple[int, str, Any]]:

@@ -5,7 +5,7 @@ Everything is checked by the names and shapes of the weights, never by a file's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +114,9 @@ def own_name(kind: str, published: str) -> str:
     return published.removeprefix("model.") if kind == "gemma" else published
 
 
-def require_fit(wanted: Mapping[str, tuple[int, ...]], met: Mapping, source: str) -> None:
+def require_fit(
+    wanted: Mapping[str, tuple[int, ...]], met: Mapping[str, Sequence[int]], source: str
+) -> None:
     """Raise EncoderError unless met holds exactly the wanted names and shapes. The error counts
     the missing, unknown and misshapen tensors and names the first ones."""
     problems = [f"missing {name}" for name in wanted if name not in met]

@@ -80,7 +80,7 @@ class ClipLayers(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None, attention: Attention) -> list[Tensor]:
         """The state after each layer."""
-        states = []
+        states: list[Tensor] = []
         for layer in self.layers:
             x = layer(x, mask, attention)
             states.append(x)

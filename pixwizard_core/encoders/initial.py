@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..torch_types import named_modules
 from .clip import ClipText, ClipVision
 from .gemma import Gemma, GemmaNorm
 
@@ -21,7 +22,7 @@ def draw_weights(model: Gemma | ClipText | ClipVision, generator: torch.Generato
     width and depth, as its authors do.
     """
     spreads = gemma_spreads(model) if isinstance(model, Gemma) else clip_spreads(model)
-    for name, module in model.named_modules():
+    for name, module in named_modules(model):
         if isinstance(module, nn.LayerNorm):
             module.weight.fill_(1)
             module.bias.zero_()

@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
 from ..errors import EncoderError
-from ..json_text import read_json
+from ..json_text import json_object, read_json
 from ..weights.finite import require_finite
 from ..weights.published import ENCODERS_WANTED as WANTED
 from ..weights.recognise import LATER_GEMMA, recognise
@@ -41,7 +41,11 @@ HEADER_KEYS = {
     "clip_text": "pixwizard.clip_text",
     "clip_vision": "pixwizard.clip_vision",
 }
-OFFICIAL = {"gemma": GEMMA_2B, "clip_text": CLIP_L_TEXT, "clip_vision": CLIP_L_VISION}
+OFFICIAL: dict[str, dict[str, Any]] = {
+    "gemma": GEMMA_2B,
+    "clip_text": CLIP_L_TEXT,
+    "clip_vision": CLIP_L_VISION,
+}
 # A tensor that every file of a kind has.
 KEY_TENSORS = {
     "gemma": "embed_tokens.weight",
@@ -65,7 +69,7 @@ class Source:
     """A recognised encoder: its settings and weights. own: the settings came with the file. files:
     those that hold the weights."""
 
-    config: dict
+    config: dict[str, Any]
     weights: Weights
     folder: Path
     own: bool
@@ -109,20 +113,23 @@ def read_source(kind: str, path: str | Path) -> Source:
     return Source(projected(OFFICIAL[kind], shapes), weights, folder, own=False, files=paths)
 
 
-def projected(settings: dict, shapes: Mapping[str, tuple[int, ...]]) -> dict:
+def projected(
+    settings: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, Any]:
     """An encoder's settings with the width of the image projection, if its file has one."""
     shape = shapes.get("visual_projection.weight", ())
     return settings | ({"projection_dim": shape[0]} if len(shape) == 2 else {})
 
 
-def read_settings(kind: str, text: str, source: str) -> dict:
+def read_settings(kind: str, text: str, source: str) -> dict[str, Any]:
     """An encoder's settings from a file's header: those of the official encoder with other numbers.
 
     Raises EncoderError for anything else.
     """
-    values = read_json(text, f"{source}: the settings in its header are", EncoderError)
+    found = read_json(text, f"{source}: the settings in its header are", EncoderError)
+    values = json_object(found)
     official = OFFICIAL[kind]
-    if not isinstance(values, dict) or not values or set(values) - {*official, *OPTIONAL}:
+    if not values or set(values) - {*official, *OPTIONAL}:
         raise EncoderError(
             f"{source}: the settings in its header are not those of {kind}; the file is damaged "
             "or needs a newer release"

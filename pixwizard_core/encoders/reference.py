@@ -9,16 +9,20 @@ anything loads.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from ..errors import EncoderError
 from ..json_text import read_json
+from ..torch_types import floats
 from ..weights.weightfile import open_weights
 from ..whole_file import whole_file
-from .architectures import filled
+from .architectures import Encoder, filled
+from .clip import ClipVision
 from .load import read_source, source_tokenizer
 from .text import Tokenizers
 from .tiny import CLIP_FILE, TEXT_FILE, VAE_FILE
@@ -70,24 +74,32 @@ def relative_rms(found: Tensor, wanted: Tensor) -> float:
     return float(apart.sqrt().nan_to_num(nan=float("inf")))
 
 
-def text_answer(gemma, tokenizers: Tokenizers, device: torch.device | str = "cpu") -> Tensor:
+def text_answer(
+    gemma: Callable[[Tensor, Tensor], Tensor],
+    tokenizers: Tokenizers,
+    device: torch.device | str = "cpu",
+) -> Tensor:
     """Gemma's stored output: features of the sentence's tokens without padding."""
     batch = tokenizers.tokenize([SENTENCE])
     text = gemma(batch.ids.to(device), batch.mask.to(device))
     return few(text[batch.mask.to(device)])
 
 
-def pooled_answer(clip_text, tokenizers: Tokenizers, device: torch.device | str = "cpu") -> Tensor:
+def pooled_answer(
+    clip_text: Callable[[Tensor], Tensor],
+    tokenizers: Tokenizers,
+    device: torch.device | str = "cpu",
+) -> Tensor:
     """CLIP text's stored output: the sentence's vector."""
     return few(clip_text(tokenizers.tokenize([SENTENCE]).clip_ids.to(device)))
 
 
-def vision_answer(clip_vision, device: torch.device | str = "cpu") -> Tensor:
+def vision_answer(clip_vision: ClipVision, device: torch.device | str = "cpu") -> Tensor:
     """CLIP vision's stored output: patch tokens of the picture."""
     return few(clip_vision(vision_input(clip_vision).to(device)))
 
 
-def vision_input(clip_vision) -> Tensor:
+def vision_input(clip_vision: ClipVision) -> Tensor:
     """The picture as input of CLIP vision: (1,3,side,side) float32, normalised.
 
     Uses the plain torch call, so that the check at the first load does not wait for kornia.
@@ -99,7 +111,7 @@ def vision_input(clip_vision) -> Tensor:
 def stored_answers(folder: Path) -> dict[str, Tensor]:
     """Read the outputs in the headers of a bundle's files. Raises EncoderError if any is
     missing."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, kinds in FILES.items():
         text = open_weights(folder / name).metadata.get(REFERENCE_KEY)
         if text is None:
@@ -119,7 +131,7 @@ def computed_answers(folder: Path) -> dict[str, Tensor]:
     return {
         "gemma": text_answer(_model("gemma", folder / TEXT_FILE), tokenizers),
         "clip_text": pooled_answer(_model("clip_text", folder / CLIP_FILE), tokenizers),
-        "clip_vision": vision_answer(_model("clip_vision", folder / CLIP_FILE)),
+        "clip_vision": vision_answer(cast(ClipVision, _model("clip_vision", folder / CLIP_FILE))),
         "latent": few(coder.encode(reference_picture())),
         "decoded": few(coder.decode(reference_latent())),
     }
@@ -136,7 +148,7 @@ def tokenizers_of(folder: Path) -> Tokenizers:
     )
 
 
-def _model(kind: str, path: Path):
+def _model(kind: str, path: Path) -> Encoder:
     source = read_source(kind, path)
     return filled(kind, source.config, source.weights, device="cpu", dtype=torch.float32)
 
@@ -149,7 +161,7 @@ def write_answers(folder: Path) -> None:
     for name, kinds in FILES.items():
         file = open_weights(folder / name)
         rounded = {
-            kind: [float(f"{number:.{DIGITS}g}") for number in answers[kind].tolist()]
+            kind: [float(f"{number:.{DIGITS}g}") for number in floats(answers[kind])]
             for kind in kinds
         }
         header = {**file.metadata, REFERENCE_KEY: json.dumps(rounded, sort_keys=True)}

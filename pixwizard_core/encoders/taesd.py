@@ -9,31 +9,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import EncoderError
+from ..torch_types import floats
 from ..whole_file import whole_file
 
 LATENT_SCALE = 0.13025  # host latents (SDXL convention) times this are model-space latents
 WIDTH = 64
 MOST_CHANNELS = 64  # of a latent
 HEADER_KEY = "pixwizard.autoencoder"
-FACTORY = {"dtype": torch.float32, "device": "cpu"}  # of new layers
+FACTORY: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # of new layers
 
 
-Net = TypeVar("Net", bound=nn.Module)
-
-
-def channels_last(net: Net) -> Net:
-    """Convert the net's weights to channels-last memory order, the fastest for convolutions."""
-    # PyTorch's own type stubs lack this option.
-    return net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-
-
-def conv3(inputs: int, outputs: int, **options) -> nn.Conv2d:
+def conv3(inputs: int, outputs: int, **options: Any) -> nn.Conv2d:
     """A 3x3 convolution that keeps the size (before its stride)."""
     return nn.Conv2d(inputs, outputs, 3, padding=1, **FACTORY, **options)
 
@@ -137,7 +129,7 @@ class Autoencoder(nn.Module):
 def fold_normalisation(last: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
     """Change `last` in place to output (y - mean) / std instead of y. mean, std: (channels,)."""
     if bool((std <= 0).any()):
-        raise ValueError(f"standard deviations must be positive, got {std.tolist()}")
+        raise ValueError(f"standard deviations must be positive, got {floats(std)}")
     mean, std = mean.to(last.weight), std.to(last.weight)
     last.weight.div_(std.view(-1, 1, 1, 1))
     bias_of(last).sub_(mean).div_(std)
@@ -151,7 +143,9 @@ def last_layer(net: nn.Sequential) -> nn.Conv2d:
     return layer
 
 
-def save_autoencoder(model: Autoencoder, path: str | Path, notes: dict | None = None) -> None:
+def save_autoencoder(
+    model: Autoencoder, path: str | Path, notes: dict[str, Any] | None = None
+) -> None:
     """Write a float16 file that a host's VAE loader reads. notes: JSON values for its header."""
     from safetensors.torch import save
 

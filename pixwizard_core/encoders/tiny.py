@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from ..errors import EncoderError
 from ..whole_file import whole_file
@@ -42,6 +43,7 @@ TINY_GEMMA = {
     "initializer_range": 0.06,  # about 1/sqrt(fan-in); Gemma's 0.02 suits wide layers
     **SPECIAL_IDS,
 }
+CLIP_TEXT_LENGTH = 64  # tokens
 # eos_token_id must not be 2, which means "the largest id ends the text".
 TINY_CLIP_TEXT = {
     "hidden_size": 96,
@@ -49,7 +51,7 @@ TINY_CLIP_TEXT = {
     "projection_dim": 128,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
-    "max_position_embeddings": 64,
+    "max_position_embeddings": CLIP_TEXT_LENGTH,
     "hidden_act": "quick_gelu",
     **SPECIAL_IDS,
 }
@@ -68,7 +70,7 @@ TINY_CLIP_VISION = {
 def load_tokenizer_only(folder: str | Path = BUNDLE) -> Tokenizers:
     """The bundled tokenizer in both roles, without any weights."""
     tokenizer = load_tokenizer(folder)
-    return Tokenizers(tokenizer, tokenizer, TINY_CLIP_TEXT["max_position_embeddings"])
+    return Tokenizers(tokenizer, tokenizer, CLIP_TEXT_LENGTH)
 
 
 def build_tiny_encoders(
@@ -121,7 +123,8 @@ def save_encoders(text: TextEncoder, vision: VisionEncoder, folder: str | Path) 
         (TEXT_FILE, {"gemma": text.gemma}),
         (CLIP_FILE, {"clip_text": text.clip, "clip_vision": vision.model}),
     ):
-        tensors, header = {}, {"format": "pt"}
+        tensors: dict[str, Tensor] = {}
+        header = {"format": "pt"}
         for kind, model in parts.items():
             header[HEADER_KEYS[kind]] = json.dumps(tiny_config(kind, model), sort_keys=True)
             for key, value in weights_of(model).items():

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -139,7 +139,7 @@ def with_joined_merges(text: str) -> str:
     """Rewrite the merges of a tokenizer.json from ["a", "b"] to "a b", which all versions of the
     library read."""
     content = json.loads(text)
-    merges = content["model"]["merges"]
+    merges = cast("list[str | list[str]]", content["model"]["merges"])
     if any(" " in part for pair in merges if isinstance(pair, list) for part in pair):
         raise ValueError("its merges hold spaces, which needs tokenizers 0.20 or newer")
     joined = [" ".join(pair) if isinstance(pair, list) else pair for pair in merges]
@@ -174,5 +174,5 @@ def clip_tokenizer(folder: Path) -> Tokenizer:
         ]
     )
     specials = [AddedToken(token, special=True) for token in (CLIP_TOKENS.bos, CLIP_TOKENS.eos)]
-    tokenizer.add_special_tokens(specials)
+    cast(Any, tokenizer).add_special_tokens(specials)
     return tokenizer

@@ -6,19 +6,20 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, EncoderError
+from ..torch_types import channels_last
 from ..weights.finite import VAE, finite_output, require_finite
 from ..weights.published import VAE_WANTED
 from ..weights.weightfile import WeightFile, open_weights
-from .taesd import LATENT_SCALE, Autoencoder, autoencoder_from, channels_last
+from .taesd import LATENT_SCALE, Autoencoder, autoencoder_from
 
 # SDXL's settings of diffusers' AutoencoderKL.
-SDXL_VAE = {
+SDXL_VAE: dict[str, Any] = {
     "in_channels": 3,
     "out_channels": 3,
     "down_block_types": ("DownEncoderBlock2D",) * 4,
@@ -118,7 +119,13 @@ def load_latent_coder(
         raise EncoderError(str(problem)) from problem
 
 
-def _coder_of(weights: WeightFile, *, device, dtype, posterior) -> LatentCoder:
+def _coder_of(
+    weights: WeightFile,
+    *,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    posterior: torch.Generator | None,
+) -> LatentCoder:
     file = weights.path
 
     def fetch(name: str) -> Tensor:
@@ -199,8 +206,8 @@ def sdxl_vae(tensors: dict[str, Tensor], name: str) -> Any:
         from diffusers import (  # pyright: ignore[reportMissingImports]
             AutoencoderKL,  # pyright: ignore[reportPrivateImportUsage]
         )
-        from diffusers.loaders.single_file_utils import (  # pyright: ignore[reportMissingImports]
-            convert_ldm_vae_checkpoint,
+        from diffusers.loaders import (  # pyright: ignore[reportMissingImports]
+            single_file_utils,
         )
     except ImportError as problem:
         raise EncoderError(
@@ -209,7 +216,8 @@ def sdxl_vae(tensors: dict[str, Tensor], name: str) -> Any:
     vae = AutoencoderKL(**SDXL_VAE)
     if "encoder.down.0.block.0.norm1.weight" in tensors:
         try:
-            tensors = convert_ldm_vae_checkpoint(tensors, dict(vae.config))
+            convert = cast(Any, single_file_utils).convert_ldm_vae_checkpoint
+            tensors = cast("dict[str, Tensor]", convert(tensors, dict(vae.config)))
         except (KeyError, ValueError, IndexError, RuntimeError) as problem:
             raise EncoderError(f"{name} lacks weights of the SDXL VAE ({problem})") from problem
     own = vae.state_dict()

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
-from ..encoders.taesd import channels_last
 from ..encoders.text import TextEncoder, Tokenizers
 from ..encoders.tiny import BUNDLE, VAE_FILE, load_tokenizer_only
 from ..encoders.vae import LatentCoder, TaesdCoder, load_latent_coder
 from ..errors import PixWizardError
 from ..tasks import TASKS
+from ..torch_types import channels_last
 from ..world import sample_scenes
 from ..world.examples import WORLD_TASKS, make_examples
 from ..world.mixture import device_generator

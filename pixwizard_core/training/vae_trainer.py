@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..encoders.taesd import Autoencoder, channels_last, fold_normalisation, last_layer
+from ..encoders.taesd import Autoencoder, fold_normalisation, last_layer
+from ..torch_types import channels_last
 from .vae_pictures import POOLS, SMALL_POOLS, PoolSpec, generator_for
 
 

@@ -23,7 +23,7 @@ OPTIONAL = ("comfy", "kornia", "diffusers", "PIL", "tqdm", "matplotlib", "scipy"
 
 # The rooms from right to left: each may use what stands above it as said, and nothing below.
 # Files at the root of the core are rooms of one file.
-COMMON = {"errors", "json_text", "seeds", "whole_file"}  # what everything shares
+COMMON = {"errors", "json_text", "seeds", "torch_types", "whole_file"}  # what everything shares
 BASE = {"config", "conditioning", "model", "sampling", "weights", "encoders", "generate", *COMMON}
 WORDS = {"taught", "tasks"}
 RUN = {"canvas", "decode", "files", "inpaint", "own_settings", "presets", "pipeline", "bundle",
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "errors": set(),
     "json_text": {"errors"},
     "seeds": {"errors"},
+    "torch_types": set(),
     "console": set(),
     "whole_file": {"errors"},
     "config": {"errors"},
