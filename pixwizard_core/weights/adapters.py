@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError
+from ..torch_types import norm, solve_from_right, unflatten
 from .finite import all_finite, largest
 
 Parts = Mapping[str, Tensor]
@@ -83,9 +84,9 @@ def _rotations(blocks: Tensor, limit: float) -> Tensor:
     """Orthogonal matrices from unconstrained ones (..., b, b). limit: largest norm, 0 for none."""
     skew = blocks - blocks.transpose(-1, -2)
     if limit > 0 and not skew.is_meta:
-        skew = skew * min(1.0, limit / (float(skew.norm()) + 1e-8))
+        skew = skew * min(1.0, limit / (float(norm(skew)) + 1e-8))
     one = torch.eye(blocks.shape[-1], dtype=blocks.dtype, device=blocks.device)
-    return torch.linalg.solve(one - skew, one + skew, left=False)
+    return solve_from_right(one - skew, one + skew)
 
 
 def _require_rows(blocks: Tensor, weight: Tensor) -> None:
@@ -110,7 +111,7 @@ def orthogonal(parts: Parts, weight: Tensor) -> Tensor:
     blocks = parts["oft_blocks"]  # (n, b, b), n b outputs
     _require_rows(blocks, weight)
     turns = _rotations(blocks, _limit(parts))
-    rows = weight.unflatten(0, blocks.shape[:2])
+    rows = unflatten(weight, 0, blocks.shape[:2])
     turned = torch.einsum("knm,kni->kmi", turns, rows).reshape(weight.shape)
     return _rescaled(turned, parts, weight)
 
@@ -123,9 +124,10 @@ def butterfly(parts: Parts, weight: Tensor) -> Tensor:
     turned = weight
     for level, turns in enumerate(_rotations(blocks, _limit(parts))):
         apart = 2**level * (side // 2)
-        mixed = turned.unflatten(0, (-1, 2, apart)).transpose(1, 2).flatten(0, 2)
-        mixed = torch.einsum("kij,kjc->kic", turns, mixed.unflatten(0, (-1, side)))
-        turned = mixed.flatten(0, 1).unflatten(0, (-1, apart, 2)).transpose(1, 2).flatten(0, 2)
+        mixed = unflatten(turned, 0, (-1, 2, apart)).transpose(1, 2).flatten(0, 2)
+        mixed = torch.einsum("kij,kjc->kic", turns, unflatten(mixed, 0, (-1, side)))
+        apart_again = unflatten(mixed.flatten(0, 1), 0, (-1, apart, 2))
+        turned = apart_again.transpose(1, 2).flatten(0, 2)
     return _rescaled(turned, parts, weight)
 
 
@@ -227,8 +229,8 @@ def decomposed(parts: Parts, weight: Tensor, added: Tensor) -> Tensor:
         lengths = parts["dora_scale"]
         rows = lengths.numel() == lengths.shape[0] == weight.shape[0]
     lengths = lengths.reshape((weight.shape[0], 1) if rows else (1, weight.shape[1]))
-    norm = total.norm(dim=1 if rows else 0, keepdim=True).clamp_min(torch.finfo(torch.float32).eps)
-    return total * (lengths / norm) - weight
+    own = norm(total, dim=1 if rows else 0, keepdim=True)
+    return total * (lengths / own.clamp_min(torch.finfo(torch.float32).eps)) - weight
 
 
 def changed_shape(kind: str, parts: Parts, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -130,7 +130,7 @@ def build_model(
 ) -> PixWizard:
     """The same as load_model(), from a checkpoint that is already open."""
     model = PixWizard(opened.config, ops=ops, device="meta")
-    state = {}
+    state: dict[str, Tensor] = {}
     for name in opened.shapes:
         tensor = opened.fetch(name)
         target = dtype or (torch.bfloat16 if tensor.dtype in FP8_DTYPES else tensor.dtype)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..config import PRESETS, ModelConfig
 from ..errors import CheckpointError
-from ..json_text import read_json
+from ..json_text import json_object, read_json
 from .locate import locate
 from .published import ORIGIN
 from .recognise import (
@@ -146,8 +146,8 @@ def _configuration(weights: WeightFile, names: Mapping[str, str]) -> tuple[Model
     """The header's configuration, else the one the shapes imply."""
     if CONFIG_KEY in weights.metadata:
         what = f"{weights.path.name}: the header entry {CONFIG_KEY} is"
-        values = read_json(weights.metadata[CONFIG_KEY], what, CheckpointError)
-        if not isinstance(values, dict):
+        values = json_object(read_json(weights.metadata[CONFIG_KEY], what, CheckpointError))
+        if values is None:
             raise CheckpointError(f"{weights.path.name}: {CONFIG_KEY} is not an object")
         return ModelConfig.from_dict(values), "header"
     shapes = {name: weights.shapes[stored] for name, stored in names.items()}
@@ -170,7 +170,7 @@ def _is_helper(name: str) -> bool:
 
 def fp8_scales(weights: WeightFile) -> dict[str, str]:
     """Stored weight name -> name of its fp8 scale."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for name in weights.shapes:
         for suffix, target in SCALE_SUFFIXES.items():
             owner = name.removesuffix(suffix) + target

@@ -51,7 +51,7 @@ def _in_folder(folder: Path) -> tuple[Path, str, list[str]]:
                 f"{ORIGIN}; put it there, or name the file itself"
             )
         file = others[0]
-    notes = []
+    notes: list[str] = []
     if (folder / ARGUMENTS_NAME).is_file():
         fields = read_namespace(folder / ARGUMENTS_NAME)
         shown = [key for key in ("model", "image_size", "vae") if key in fields]

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from ..torch_types import named_modules
 from .weightfile import write_safetensors
 
 PREFIX = "diffusion_model."
@@ -84,12 +85,12 @@ def matching(model: nn.Module, targets: Iterable[str]) -> list[str]:
     """
     names = [
         name
-        for name, module in model.named_modules()
+        for name, module in named_modules(model)
         if isinstance(weight := getattr(module, "weight", None), Tensor)
         and weight.dim() == 2
         and not isinstance(module, LoraLinear)
     ]
-    found = set()
+    found: set[str] = set()
     for pattern in targets:
         hits = {name for name in names if re.fullmatch(pattern, name)}
         if not hits:
@@ -125,7 +126,7 @@ def add_lora(model: nn.Module, settings: LoraSettings) -> list[str]:
 
 def lora_layers(model: nn.Module) -> dict[str, LoraLinear]:
     """The layers of a model that have an addition, by name."""
-    return {n: m for n, m in model.named_modules() if isinstance(m, LoraLinear)}
+    return {n: m for n, m in named_modules(model) if isinstance(m, LoraLinear)}
 
 
 def trainable(model: nn.Module) -> list[Tensor]:
@@ -136,7 +137,7 @@ def trainable(model: nn.Module) -> list[Tensor]:
 
 def lora_state(model: nn.Module) -> dict[str, Tensor]:
     """The additions, under the names used in a file."""
-    state = {}
+    state: dict[str, Tensor] = {}
     for name, layer in lora_layers(model).items():
         state[f"{PREFIX}{name}{DOWN}"] = layer.down.weight.detach()
         state[f"{PREFIX}{name}{UP}"] = layer.up.weight.detach()

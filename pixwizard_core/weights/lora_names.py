@@ -57,7 +57,7 @@ def spellings(weights: Iterable[str]) -> dict[str, str]:
 
     A weight whose name does not end in ".weight", such as a gate, is a layer of its own.
     """
-    found = {}
+    found: dict[str, str] = {}
     for weight in weights:
         if not weight.endswith(BIAS):
             path = weight.removesuffix(WEIGHT)

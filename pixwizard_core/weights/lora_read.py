@@ -90,8 +90,8 @@ def read_adapters(
     if elsewhere and strict:
         raise CheckpointError(
             f"{len(elsewhere)} of {len(file.shapes)} entries of {name} fit no layer of this model: "
-            f"{listed(elsewhere)}. Turn on allow_unmatched (in ComfyUI) to load the rest without "
-            "them"
+            f"{listed(elsewhere)}. Use a LoRA trained for this model, or a copy of the file "
+            "without these entries. In ComfyUI, Load LoRA loads the rest with allow_unmatched on"
         )
     strength = said_strength(file)
     if strength and strength.dora and not any(DORA & set(draft.entries) for draft in drafts):
@@ -111,10 +111,12 @@ def _by_layer(
 
     Raises CheckpointError when two entries are the same part of a layer.
     """
-    names, layers, elsewhere = spellings(shapes), {}, {}
+    names = spellings(shapes)
+    layers: dict[str, dict[str, str]] = {}
+    elsewhere: dict[str, None] = {}
     for entry in file.shapes:
         stem, part = split_entry(entry) or ("", "")
-        layer = names.get(stem)
+        layer, owner = names.get(stem), layer_of(entry, names)
         if layer is not None:
             parts = layers.setdefault(layer, {})
             if part in parts:
@@ -123,10 +125,10 @@ def _by_layer(
                     "holds more than one LoRA. Save them as files of their own"
                 )
             parts[part] = entry
-        elif layer_of(entry, names) is None:
+        elif owner is None:
             elsewhere[entry] = None
         else:
-            layers.setdefault(layer_of(entry, names), {})
+            layers.setdefault(owner, {})
     return layers, elsewhere
 
 
@@ -142,7 +144,7 @@ class _Draft:
 
 def _drafts(layer: str, parts: dict[str, str], shapes: Mapping[str, Shape]) -> list[_Draft]:
     weight = layer + WEIGHT if layer + WEIGHT in shapes else layer
-    drafts = []
+    drafts: list[_Draft] = []
     for kind, choices in KIND_PARTS.items():
         chosen = next((choice for choice in choices if set(choice) <= set(parts)), ())
         if chosen:

@@ -6,10 +6,10 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import CheckpointError
-from ..json_text import read_json, read_json_file
+from ..json_text import json_object, read_json, read_json_file
 from .weightfile import WeightFile
 
 HEADER = "lora_adapter_metadata"  # of diffusers
@@ -17,6 +17,7 @@ CONFIG = "adapter_config.json"  # of PEFT, beside adapter_model.safetensors
 PARTS = ("transformer.", "unet.", "diffusion_model.", "model.", "")  # of a pipeline, in HEADER
 OTHER_BASE = ("pissa", "olora", "corda", "loftq")  # initialisations that also change the model
 LONGEST, MOST_WILD = 200, 4
+Number = TypeVar("Number", int, float)
 # Characters allowed in a name pattern; none of them can make a search slow.
 _SAFE = re.compile(r"(?:\w|\\\.|\\d\+?|\[0-9\]\+?|-|\^|\$|\((?:\?:)?[\w|]+\)|(?P<wild>\.\*)|\.)*")
 
@@ -31,8 +32,8 @@ class Strength:
     source: str
     alpha: float | None = None
     rank: int | None = None
-    alphas: Mapping[str, float] = field(default_factory=dict)
-    ranks: Mapping[str, int] = field(default_factory=dict)
+    alphas: Mapping[str, float] = field(default_factory=dict[str, float])
+    ranks: Mapping[str, int] = field(default_factory=dict[str, int])
     root: bool = False  # divide by the root of the rank
     dora: bool = False
 
@@ -86,7 +87,7 @@ def _is_peft_file(file: WeightFile) -> bool:
     return all(p.suffix not in others or p == file.path for p in file.path.parent.iterdir())
 
 
-def _of_the_model(values: dict) -> dict:
+def _of_the_model(values: dict[str, Any]) -> dict[str, Any]:
     """The network's settings, picked from among those of text encoders, without their prefix."""
     for prefix in PARTS:
         chosen = {
@@ -99,7 +100,7 @@ def _of_the_model(values: dict) -> dict:
     return {}
 
 
-def _from_peft(values: dict, source: str) -> Strength:
+def _from_peft(values: dict[str, Any], source: str) -> Strength:
     begun = values.get("init_lora_weights")
     if isinstance(begun, str) and begun.lower().startswith(OTHER_BASE):
         raise CheckpointError(
@@ -119,10 +120,11 @@ def _from_peft(values: dict, source: str) -> Strength:
     )
 
 
-def _dict(value: object, source: str) -> dict:
-    if not isinstance(value, dict):
+def _dict(value: object, source: str) -> dict[str, Any]:
+    settings = json_object(value)
+    if settings is None:
         raise CheckpointError(f"{source} is damaged: settings by name are wanted")
-    return value
+    return settings
 
 
 def _number(value: Any, name: str, source: str) -> float:
@@ -137,12 +139,14 @@ def _number(value: Any, name: str, source: str) -> float:
     return number
 
 
-def _numbers(values: dict, name: str, source: str) -> dict[str, float]:
-    patterns = values.get(name) or {}
+def _numbers(values: dict[str, Any], name: str, source: str) -> dict[str, float]:
+    patterns: object = values.get(name) or {}
     return {k: _number(v, name, source) for k, v in _dict(patterns, f"{name} of {source}").items()}
 
 
-def _chosen(patterns: Mapping[str, float], layer: str, usual, source: str):
+def _chosen(
+    patterns: Mapping[str, Number], layer: str, usual: Number | None, source: str
+) -> Number | None:
     """The value of the first pattern that matches the layer's name or its ending, as in PEFT."""
     for pattern, value in patterns.items():
         if any(name == pattern or name.endswith(f".{pattern}") for name in _with_prefixes(layer)):

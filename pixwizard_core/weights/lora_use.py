@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from ..errors import PixWizardError
 
@@ -86,19 +87,22 @@ def uses_of(given: GivenLoras) -> tuple[LoraUse, ...]:
     None. Raises PixWizardError for anything else."""
     if given is None:
         return ()
-    if isinstance(given, (str, Path, LoraUse)) or _is_pair(given):
+    if isinstance(given, (str, Path, LoraUse)) or _pair(given):
         return (_one(given),)
     if isinstance(given, (list, tuple)):
-        return tuple(_one(one) for one in given)
+        return tuple(_one(one) for one in cast("Sequence[object]", given))
     raise _not_a_lora(given)
 
 
-def _is_pair(given: object) -> bool:
-    """(path, number); two paths are a list of two files."""
-    if not isinstance(given, tuple) or len(given) != 2:
-        return False
-    path, strength = given
-    return isinstance(path, (str, Path)) and not isinstance(strength, (str, Path, tuple, LoraUse))
+def _pair(given: object) -> tuple[str | Path, object] | None:
+    """(path, number) if it is given; two paths are a list of two files."""
+    values = cast("tuple[object, ...]", given) if isinstance(given, tuple) else ()
+    if len(values) != 2:
+        return None
+    path, strength = values
+    if isinstance(path, (str, Path)) and not isinstance(strength, (str, Path, tuple, LoraUse)):
+        return path, strength
+    return None
 
 
 def _one(given: object) -> LoraUse:
@@ -106,13 +110,14 @@ def _one(given: object) -> LoraUse:
         return given
     if isinstance(given, (str, Path)):
         return LoraUse(str(given))
-    if not (isinstance(given, tuple) and _is_pair(given)):
+    pair = _pair(given)
+    if pair is None:
         raise _not_a_lora(given)
-    path, strength = given
-    number = isinstance(strength, (int, float)) and not isinstance(strength, bool)
-    if not number or not math.isfinite(strength):
+    path, strength = pair
+    number = strength if isinstance(strength, (int, float)) else math.nan
+    if isinstance(strength, bool) or not math.isfinite(number):
         raise PixWizardError(f"the strength of {Path(path).name} must be a number. Got: {strength}")
-    return LoraUse(str(path), float(strength))
+    return LoraUse(str(path), float(number))
 
 
 def _not_a_lora(given: object) -> PixWizardError:

@@ -7,11 +7,12 @@ import json
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -91,14 +92,15 @@ def open_weights(path: Path) -> WeightFile:
 def bulk(files: Iterable[WeightFile]) -> tuple[str, int]:
     """The dtype of most numbers in these files, as torch spells it, and the size of all of them in
     bytes."""
-    counts, n_bytes = {}, 0
+    counts: dict[torch.dtype, int] = {}
+    n_bytes = 0
     for file in files:
         for name, shape in file.shapes.items():
             dtype, numbers = file.dtypes[name], prod(shape)
             counts[dtype] = counts.get(dtype, 0) + numbers
             n_bytes += numbers * dtype.itemsize
-    most = max(counts, key=counts.__getitem__, default="none")
-    return str(most).removeprefix("torch."), n_bytes
+    most = max(counts, key=counts.__getitem__, default=None)
+    return "none" if most is None else str(most).removeprefix("torch."), n_bytes
 
 
 def size_in_words(n_bytes: int) -> str:
@@ -106,18 +108,25 @@ def size_in_words(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
 
 
+def _mapped(path: Path) -> Any:
+    """safetensors' handle of a mapped file, which has no types of its own."""
+    return cast(Any, safe_open)(path, framework="pt")
+
+
 def _open_safetensors(path: Path) -> WeightFile:
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
+        with _mapped(path) as file:
+            metadata: dict[str, str] = dict(file.metadata() or {})
             if len(file.keys()) > MOST_TENSORS:
                 raise CheckpointError(
                     f"{path.name} is refused: it holds {len(file.keys())} tensors; no model that "
                     f"is read here has more than {MOST_TENSORS}"
                 )
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-            stored = {name: part.get_dtype() for name, part in slices.items()}
+            slices: dict[str, Any] = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            shapes: dict[str, tuple[int, ...]] = {
+                name: tuple(part.get_shape()) for name, part in slices.items()
+            }
+            stored: dict[str, str] = {name: part.get_dtype() for name, part in slices.items()}
     except (SafetensorError, OSError, ValueError, OverflowError) as error:
         raise CheckpointError(
             f"{path.name} is damaged or cut short ({error}); copy or download it again"
@@ -125,7 +134,8 @@ def _open_safetensors(path: Path) -> WeightFile:
     unknown = sorted(set(stored.values()) - set(DTYPES))
     if unknown:
         raise CheckpointError(f"{path.name} stores numbers as {unknown}, which cannot be read here")
-    handle, read = None, 0
+    handle: Any = None
+    read = 0
 
     def fetch(name: str) -> Tensor:
         # What was read of a mapped file stays in memory until the mapping ends: with the handle and
@@ -133,8 +143,8 @@ def _open_safetensors(path: Path) -> WeightFile:
         nonlocal handle, read
         try:
             if handle is None or read > MAPPED_BYTES:
-                handle, read = safe_open(path, framework="pt"), 0
-            tensor = handle.get_tensor(name)
+                handle, read = _mapped(path), 0
+            tensor: Tensor = handle.get_tensor(name)
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(f"{path.name} changed while it was read ({error})") from error
         if tuple(tensor.shape) != shapes[name]:
@@ -205,19 +215,20 @@ def unpickle(path: Path, allow: Iterable[type] = ()) -> object:
 
 
 @contextmanager
-def _allowed(kinds: Sequence[type]) -> Iterator[None]:
+def _allowed(kinds: Sequence[type]) -> Generator[None]:
     """Let these classes pass PyTorch's restricted unpickler inside the block. PyTorch has a
     context manager for this since 2.5."""
     if not kinds:
         yield
         return
-    before = torch.serialization.get_safe_globals()
-    torch.serialization.add_safe_globals([*kinds])
+    serialization = cast(Any, torch.serialization)
+    before = serialization.get_safe_globals()
+    serialization.add_safe_globals([*kinds])
     try:
         yield
     finally:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(before)
+        serialization.clear_safe_globals()
+        serialization.add_safe_globals(before)
 
 
 def read_namespace(path: Path) -> dict[str, object]:
@@ -231,18 +242,21 @@ def read_namespace(path: Path) -> dict[str, object]:
 
 
 def _tensors_of(content: object) -> dict[str, Tensor]:
-    if not isinstance(content, dict):
-        return {}
+    entries = _entries(content)
     for key in WRAPPERS:
-        inner = content.get(key)
-        if isinstance(inner, dict) and any(isinstance(value, Tensor) for value in inner.values()):
-            content = inner
+        inner = _entries(entries.get(key))
+        if any(isinstance(value, Tensor) for value in inner.values()):
+            entries = inner
             break
     return {
         name: value
-        for name, value in content.items()
+        for name, value in entries.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }
+
+
+def _entries(content: object) -> dict[object, object]:
+    return cast("dict[object, object]", content) if isinstance(content, dict) else {}
 
 
 def write_safetensors(

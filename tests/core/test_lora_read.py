@@ -138,7 +138,11 @@ def test_entries_that_a_layer_cannot_use_are_refused(tmp_path, name, strict):
 
 def test_entries_of_other_models_are_refused_or_listed(tmp_path):
     tensors = pair(WQ) | {"text_encoder.a.lora_A.weight": drawn(2, 2)}
-    with pytest.raises(CheckpointError, match=r"1 of 3 entries of x\.safetensors fit no layer"):
+    told = (
+        r"1 of 3 entries of x\.safetensors fit no layer.*Use a LoRA trained for this model, or a "
+        r"copy of the file without these entries\. In ComfyUI, Load LoRA .* allow_unmatched on"
+    )
+    with pytest.raises(CheckpointError, match=told):
         read(tmp_path, tensors)
     assert read(tmp_path, tensors, strict=False).elsewhere == ("text_encoder.a.lora_A.weight",)
     with pytest.raises(CheckpointError, match=r"nothing in x\.safetensors fits this PixWizard"):
