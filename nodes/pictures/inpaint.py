@@ -21,6 +21,7 @@ from ..shared.layouts import (
     to_image_01,
 )
 from ..shared.page_data import used_when
+from .canvas import auto_canvas
 
 
 def fill_combo(default="black"):
@@ -118,7 +119,10 @@ class PrepareInpaint(Node):
             from_mask(prepared.hole),
             prepared.canvas,
             from_mask(prepared.mask),
-            ui=notes.shown(notes.of_empty_masks(prepared.mask)),
+            ui={
+                **notes.shown(notes.of_empty_masks(prepared.mask)),
+                **(auto_canvas(centre_by, prepared.canvas) or {}),
+            },
         )
 
 
@@ -186,6 +190,7 @@ class PrepareOutpaint(Node):
             prepared.canvas,
             to_channels_last(prepared.source),
             from_mask(prepared.mask),
+            ui=auto_canvas(centre_by, prepared.canvas),
         )
 
 

@@ -13,12 +13,14 @@ import torch
 from comfy_api.latest import io
 
 from ...pixwizard_core.generate import SampleSettings
+from ...pixwizard_core.pipeline import LATENT_CELL
 from ...pixwizard_core.presets import AUTO
 from ...pixwizard_core.sampling import GUIDED_CHANNELS
 from ...pixwizard_core.seeds import LARGEST_SEED
 from ..host.versions import schema
-from ..model.host_model import require_pixwizard
+from ..model.host_model import require_pixwizard, trained_centres
 from ..model.latents import require_latent
+from ..shared import auto, notes
 from ..shared.base import Node
 from ..shared.inputs import AS_SET
 from ..shared.page_data import for_new_nodes, used_when
@@ -43,6 +45,7 @@ from .schedule import (
 
 FIRST_CHANNELS, ALL_CHANNELS = f"first {GUIDED_CHANNELS}", "all"
 CHANNELS = (FIRST_CHANNELS, ALL_CHANNELS)
+FAR = 2.0  # times an area that a model was trained at, or as much below
 
 
 def guidance_inputs(**used: list) -> list:
@@ -97,6 +100,30 @@ def channels_input(**used: list):
 def guidance_of(settings: SampleSettings) -> Guidance:
     """The guidance of sampler settings, acting from their start to their end."""
     return Guidance(settings.w_text, settings.w_image, settings.all_channels, *settings.interval)
+
+
+def shown_guidance(guidance: Guidance) -> dict[str, float | str]:
+    """A guidance by the names of the inputs."""
+    channels = ALL_CHANNELS if guidance.all_channels else FIRST_CHANNELS
+    return {
+        "text_guidance": guidance.text, "image_guidance": guidance.image,
+        "guided_channels": channels,
+    }  # fmt: skip
+
+
+def far_from_trained(model, latent: torch.Tensor) -> list[notes.Note]:
+    """A warning if a latent's area is far from every area that a MODEL was trained at."""
+    width, height = (side * LATENT_CELL for side in (latent.shape[-1], latent.shape[-2]))
+    centres = trained_centres(model)
+    ratios = [width * height / centre**2 for centre in centres]
+    if any(1 / FAR <= ratio <= FAR for ratio in ratios):
+        return []
+    trained = ", ".join(map(str, centres))
+    text = (
+        f"the picture is sampled at {width} x {height} px, and the model was trained at squares of "
+        f"{trained} px; connect the model to Fit to Canvas and set centre_by to auto"
+    )
+    return [notes.warning(text, "far_from_trained", width=width, height=height, centres=trained)]
 
 
 def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider:
@@ -186,7 +213,9 @@ class DualCFGGuider(Node):
         if preset != AS_SET:
             guidance = guidance_of(preset_settings(preset, model, full))
         guidance = replace(guidance, start=start, end=end)
-        return io.NodeOutput(make_guider(model, full, image_only, none, guidance))
+        guider = make_guider(model, full, image_only, none, guidance)
+        told = auto.meant("preset", preset, **shown_guidance(guidance))
+        return io.NodeOutput(guider, ui=told if preset != AS_SET else None)
 
 
 class Sample(Node):
@@ -252,4 +281,11 @@ class Sample(Node):
             steps, time_shift, sampler = at_speed(speed, steps, time_shift, sampler)
         guider = make_guider(model, full, image_only, none, guidance)
         levels = sigmas(steps, time_shift, moved_by=model_shift(model, time_shift))
-        return io.NodeOutput(run_sampler(guider, latent, levels, sampler, seed))
+        require_latent(latent.get("samples"))
+        shown = notes.shown(far_from_trained(model, latent["samples"]))  # before a long wait
+        painted = run_sampler(guider, latent, levels, sampler, seed)
+        if speed != AS_SET:
+            whole = shown_guidance(guidance) if speed in WHOLE else {}
+            values = {"steps": steps, "time_shift": time_shift, "sampler": sampler}
+            shown |= auto.meant("speed", speed, **values, **whole)
+        return io.NodeOutput(painted, ui=shown)

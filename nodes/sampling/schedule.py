@@ -12,6 +12,7 @@ from ...pixwizard_core.sampling import times
 from ..host.versions import schema
 from ..model.host_model import require_pixwizard
 from ..model.patches import require_flow
+from ..shared import auto
 from ..shared.base import Node
 from ..shared.inputs import AS_SET
 from ..shared.page_data import used_when
@@ -152,4 +153,6 @@ class Schedule(Node):
         else:
             steps, time_shift, _ = at_speed(speed, steps, time_shift)
         moved_by = None if model is None else model_shift(model, time_shift)
-        return io.NodeOutput(sigmas(steps, time_shift, denoise, moved_by))
+        values = {"steps": steps, "time_shift": time_shift}
+        told = auto.meant("speed", speed, **values) if speed != AS_SET else None
+        return io.NodeOutput(sigmas(steps, time_shift, denoise, moved_by), ui=told)

@@ -98,6 +98,7 @@ def objects(setup) -> dict:
     }
     return {
         "model": model, "clip": clip, "vision": vision, "vae": vae, "latent": latent,
+        "whole": setup.module("nodes").LoadTiny.run().args[4],
         "full": full, "image_only": image_only, "none": none, **odd,
         "small-model": Small(setup).patcher, "other-model": another_model(),
     }  # fmt: skip

@@ -35,6 +35,7 @@ REFERENCES = {
     "CLIP": ("clip",),
     "CLIP_VISION": ("vision",),
     "VAE": ("vae",),
+    "PIXWIZARD": ("whole",),
     "CONDITIONING": (
         "full", "image_only", "none", "of-another-size", "of-two-pictures", "empty", "wide",
         "no-tokens", "nan", "without-pooled", "without-mask", "pooled-wide", "short-mask",

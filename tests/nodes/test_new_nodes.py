@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pixwizard_core.presets import PRESETS
+from tests.nodes.test_data_nodes import called
 from tests.nodes.test_execute import call
 
 # Each input that begins otherwise on a new node, with the value of graphs that do not have it.
@@ -122,3 +123,25 @@ def test_segmentation_mask_of_a_class_that_shares_its_colour_is_said(nodes, capl
         caplog.clear()
         call(nodes["DecodeSegmentation"], **given, classes="road, skyscraper, sky")
     assert not caplog.text
+
+
+AUTO_CENTRES = {
+    "FitToCanvas": {}, "PrepareOutpaint": {}, "PrepareInpaint": {"mask": torch.ones(1, 400, 600)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "inputs"), AUTO_CENTRES.items())
+def test_canvas_says_what_auto_chose(nodes, name, inputs):
+    image = torch.zeros(1, 400, 600, 3)
+    shown = called(nodes[name], image=image, centre_by="auto", **inputs).ui["pixwizard_auto"]
+    assert shown == [
+        {"choice": "centre_by", "value": "auto", "centre": 512, "width": 624, "height": 416}
+    ]
+    as_set = called(nodes[name], image=image, centre=512, **inputs).ui or {}
+    assert "pixwizard_auto" not in as_set
+
+
+def test_schedule_says_what_its_speed_means(nodes):
+    shown = called(nodes["Schedule"], speed="fast").ui["pixwizard_auto"]
+    assert shown == [{"choice": "speed", "value": "fast", "steps": 14, "time_shift": 1.0}]
+    assert called(nodes["Schedule"]).ui is None

@@ -33,11 +33,15 @@ class Graph:
     def named(self, branches=None) -> dict:
         return dict(zip(("full", "image_only", "none"), branches or self.branches, strict=True))
 
-    def painted(self, text: float, image: float = 1.0, branches=None, **inputs) -> torch.Tensor:
-        (latent,) = self.sample.execute(
+    def sampled(self, text: float, image: float = 1.0, branches=None, **inputs):
+        given = {"latent": self.latent, "seed": 3, **NUMBERS, **inputs}
+        return self.sample.execute(
             model=self.model, **self.named(branches), text_guidance=text, image_guidance=image,
-            latent=self.latent, seed=3, **{**NUMBERS, **inputs},
-        ).args  # fmt: skip
+            **given,
+        )  # fmt: skip
+
+    def painted(self, text: float, image: float = 1.0, branches=None, **inputs) -> torch.Tensor:
+        (latent,) = self.sampled(text, image, branches, **inputs).args
         return latent["samples"]
 
 
@@ -47,6 +51,44 @@ def check_auto_takes_the_models_own_settings_for_the_task(setup):
     for speed in ("auto", "own"):
         assert torch.equal(graph.painted(7.0, 3.0, steps=9, speed=speed), by_hand), speed
     assert not torch.equal(graph.painted(7.0, steps=9), by_hand)
+
+
+def check_sample_says_what_auto_meant(setup):
+    graph = Graph(setup, "mask", target="the red ball")
+    assert graph.sampled(7.0, steps=9, speed="auto").ui == {
+        "pixwizard_notes": [],
+        "pixwizard_auto": [
+            {
+                "choice": "speed", "value": "auto", "steps": 8, "time_shift": 1.0,
+                "sampler": "euler", "text_guidance": 2.0, "image_guidance": 1.0,
+                "guided_channels": "first 3",
+            }
+        ],
+    }  # fmt: skip
+    fast = graph.sampled(7.0, speed="fast").ui["pixwizard_auto"]
+    assert fast == [
+        {"choice": "speed", "value": "fast", "steps": 14, "time_shift": 1.0, "sampler": "euler"}
+    ]
+    assert graph.sampled(7.0, steps=1).ui == {"pixwizard_notes": []}
+    guider = graph.guider.execute(
+        model=graph.model, **graph.named(), text_guidance=9.0, image_guidance=5.0,
+        guided_channels="all", start=0.0, end=1.0, preset="auto",
+    )  # fmt: skip
+    assert guider.ui["pixwizard_auto"] == [
+        {
+            "choice": "preset", "value": "auto", "text_guidance": 2.0, "image_guidance": 1.0,
+            "guided_channels": "first 3",
+        }
+    ]  # fmt: skip
+
+
+def check_sample_warns_of_a_size_far_from_the_trained_ones(setup):
+    graph = Graph(setup)
+    large = {**graph.latent, "samples": graph.latent["samples"].repeat(1, 1, 2, 2)}
+    (note,) = graph.sampled(1.0, steps=1, latent=large).ui["pixwizard_notes"]
+    assert note == {
+        "say": "far_from_trained", "warns": True, "width": 256, "height": 256, "centres": "128"
+    }  # fmt: skip
 
 
 def check_auto_without_a_task_takes_the_models_general_settings(setup):
