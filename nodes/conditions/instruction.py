@@ -73,7 +73,7 @@ class Instruction(Node):
                     min=-1,
                     max=LARGEST_SEED,
                     optional=True,
-                    tooltip="Picks the wording in place of phrasing: consecutive seeds step "
+                    tooltip="Picks the wording in place of its number: consecutive seeds step "
                     "through the numbered wordings used in training. -1 is off.",
                 ),
                 io.String.Input(

@@ -96,7 +96,7 @@ class DecodeBoxes(Node):
                 sockets.BoundingBox.Output(
                     "bounding_boxes",
                     display_name="bounding_boxes",
-                    tooltip="[[{x, y, width, height, label, score}, ...], ...], a list for each "
+                    tooltip="[[(x, y, width, height, label, score), ...], ...], a list for each "
                     "picture, as ComfyUI's own detectors give it. Crop Image takes one box: put "
                     "Pick Box between.",
                 ),
@@ -109,7 +109,7 @@ class DecodeBoxes(Node):
                 io.String.Output(
                     "json",
                     display_name="json",
-                    tooltip="Text [{bboxes, labels, scores, ...}], one per picture; the boxes are "
+                    tooltip="Text [(bboxes, labels, scores, ...)], one per picture; the boxes are "
                     "always x1, y1, x2, y2.",
                 ),
                 io.Mask.Output("mask", display_name="mask"),

@@ -88,7 +88,7 @@ class DecodeAnswer(Node):
                 sockets.BoundingBox.Output(
                     "bounding_boxes",
                     display_name="bounding_boxes",
-                    tooltip="[[{x, y, width, height, label, score}, ...], ...], a list for each "
+                    tooltip="[[(x, y, width, height, label, score), ...], ...], a list for each "
                     "picture: boxes, or those around the separate objects of a mask. Empty for "
                     "other answers.",
                 ),

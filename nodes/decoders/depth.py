@@ -105,9 +105,9 @@ class DecodeDepth(Node):
                         options=list(UNITS),
                         default=METRES,
                         optional=True,
-                        tooltip="What the node shows at the pointer. metres: by near_m and far_m. "
-                        "relative: 0 = far to 1 = near. auto: metres once near_m or far_m is not "
-                        "at its default of 0 or 10. The output metres is in metres with all three.",
+                        tooltip="What the node shows at the pointer. metres: by nearest and "
+                        "farthest. relative: 0 = far to 1 = near. auto: metres once one of these is not at "
+                        "its default of 0 or 10. The output metres is in metres with all three.",
                     ),
                     AUTO,
                 ),

@@ -86,7 +86,7 @@ class PickBox(Node):
                 sockets.BoundingBox.Output(
                     "bounding_box",
                     display_name="bounding_box",
-                    tooltip="{x, y, width, height, label, score}: the single box that Crop Image "
+                    tooltip="(x, y, width, height, label, score): the single box that Crop Image "
                     "takes. For several, the box around all.",
                 ),
                 sockets.BBox.Output(
@@ -97,7 +97,7 @@ class PickBox(Node):
                 io.String.Output(
                     "points",
                     display_name="points",
-                    tooltip='Middles of the boxes as text [{"x": 50, "y": 40}, ...]: '
+                    tooltip="Middles of the boxes as JSON text, a list of x and y: "
                     "coordinates_positive of SAM2, positive_coords of SAM3 Detect.",
                 ),
                 io.Mask.Output(
@@ -107,7 +107,7 @@ class PickBox(Node):
                 io.String.Output(
                     "text",
                     display_name="text",
-                    tooltip="The boxes as text [{x, y, width, height, label, score}, ...], which "
+                    tooltip="The boxes as text [(x, y, width, height, label, score), ...], which "
                     "Create Bounding Boxes reads.",
                 ),
                 *(io.Int.Output(side, display_name=side) for side in ("x", "y", "width", "height")),

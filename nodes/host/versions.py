@@ -8,13 +8,15 @@ import inspect
 import comfyui_version
 from comfy_api.latest import io
 
-CATEGORY = "PixWizard"
+from ..shared.shown_as import section, show
+
 _SCHEMA_FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
 
 
 def schema(node_id: str, **fields) -> io.Schema:
-    """io.Schema in our category, without the fields that this host does not know yet."""
-    fields.setdefault("category", CATEGORY)
+    """io.Schema of one of our nodes, without the fields that this host does not know yet."""
+    fields["category"] = section(node_id)
+    show(node_id, fields.get("inputs", ()))
     fields["node_id"] = f"PixWizard_{node_id}"
     return io.Schema(**{name: fields[name] for name in fields if name in _SCHEMA_FIELDS})
 

@@ -131,7 +131,7 @@ class DemoScene(Node):
                 sockets.BoundingBox.Output(
                     "bounding_boxes",
                     display_name="bounding_boxes",
-                    tooltip="[[{x, y, width, height, label, score}]] of the named object, in "
+                    tooltip="[[(x, y, width, height, label, score)]] of the named object, in "
                     "the format of ComfyUI's own detectors; [[]] if no object is named.",
                 ),
             ],

@@ -31,6 +31,7 @@ from ..shared.page_data import used_when
 
 KINDS = ("depth", "normals", "segmentation", "mask", "boxes", "edges", "picture")
 SCHEMA_VERSION = 1
+DECIMALS = {"psnr_db": 1, "mean_angle_deg": 1}  # on the node; others get 4
 
 
 def two_pictures(prediction, truth, kind):
@@ -70,6 +71,11 @@ def readable(value: float):
     if math.isnan(value):
         return None
     return round(value, 6) if math.isfinite(value) else str(value)
+
+
+def for_reading(name: str, value):
+    """A score as the node shows it: as many decimals as mean something."""
+    return round(value, DECIMALS.get(name, 4)) if isinstance(value, float) else value
 
 
 class Compare(Node):
@@ -195,5 +201,6 @@ def score_output(
     text = json.dumps(data)
     first = next(iter(found.values()))
     view = views.pair(*shown, ("prediction", "truth")) if shown else {}
-    ui = {"text": [text], "pixwizard_scores": [data], **view}
+    read = {name: for_reading(name, value) for name, value in data.items()}
+    ui = {"text": [text], "pixwizard_scores": [read], **view}
     return io.NodeOutput(text, float(first), ui=ui)

@@ -72,8 +72,9 @@ def palette_text():
         default="",
         multiline=True,
         optional=True,
-        tooltip='Your own classes instead of the palette, as JSON {"sky": [6, 230, 230]} or as CSV '
-        "with the first line name,r,g,b or name,colour (#rrggbb). Empty for none.",
+        tooltip="Your own classes instead of the palette, as a JSON object of names and colours "
+        '("sky": [6, 230, 230]), or as CSV with the first line name,r,g,b or '
+        "name,colour (#rrggbb). Empty for none.",
     )
 
 
@@ -119,7 +120,7 @@ def centre_by_inputs():
                 options=[AS_SET, AUTO],
                 default=AS_SET,
                 optional=True,
-                tooltip=f"{AS_SET}: uses centre. {AUTO}: the trained area nearest to the "
+                tooltip=f"{AS_SET}: uses the working size. {AUTO}: the trained area nearest to the "
                 "picture's own, at most 1024: of the connected model, or else of the released one.",
             ),
             AUTO,

@@ -40,12 +40,6 @@ def used_when(socket, **choices: list):
     return for_page(socket, {"used_when": choices})
 
 
-def advanced(socket):
-    """The input, folded away by hosts that fold seldom used inputs."""
-    socket.extra_dict = {**(getattr(socket, "extra_dict", None) or {}), "advanced": True}
-    return socket
-
-
 @cache
 def task_table() -> dict:
     """Every task's fields and phrasings, how the models that are known beforehand are asked, and

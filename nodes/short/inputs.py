@@ -10,7 +10,7 @@ from ...pixwizard_core.seeds import LARGEST_SEED
 from ..conditions.instruction import MAX_PHRASING
 from ..shared import sockets
 from ..shared.inputs import AS_SET, centre_and_fit
-from ..shared.page_data import AS_TRAINED, advanced, for_page, task_table, used_when
+from ..shared.page_data import AS_TRAINED, for_page, task_table, used_when
 from .words import first_field, takes_two
 
 TEXT_TO_IMAGE, OUTPAINT = "text2image", "outpaint"
@@ -99,42 +99,36 @@ def further_inputs() -> list:
             ),
             task=COLOURED,
         ),
-        advanced(_speed()),
-        advanced(
-            used_when(
-                io.Int.Input(
-                    "steps",
-                    default=20,
-                    min=1,
-                    max=1000,
-                    optional=True,
-                    tooltip="Steps from noise to image, 1 to 1000.",
-                ),
-                speed=[AS_SET],
-            )
-        ),
-        advanced(
-            io.Combo.Input(
-                "guidance",
-                options=[AUTO, AS_SET],
-                default=AUTO,
-                optional=True,
-                tooltip=f"{AUTO}: what suits the model and the task. {AS_SET}: uses text_guidance "
-                "and image_guidance.",
-            )
-        ),
-        *(advanced(_scale(name)) for name in ("text", "image")),
-        *(_beside(one) for one in _centre()),
-        advanced(
+        _speed(),
+        used_when(
             io.Int.Input(
-                "phrasing",
-                default=AS_TRAINED,
-                min=AS_TRAINED,
-                max=MAX_PHRASING,
+                "steps",
+                default=20,
+                min=1,
+                max=1000,
                 optional=True,
-                tooltip=f"Which wording of the task to use. {AS_TRAINED}: as the model was asked "
-                "in training.",
-            )
+                tooltip="Steps from noise to image, 1 to 1000.",
+            ),
+            speed=[AS_SET],
+        ),
+        io.Combo.Input(
+            "guidance",
+            options=[AUTO, AS_SET],
+            default=AUTO,
+            optional=True,
+            tooltip=f"{AUTO}: what suits the model and the task. {AS_SET}: uses text guidance and "
+            "image guidance.",
+        ),
+        *(_scale(name) for name in ("text", "image")),
+        *(_optional(one) for one in _centre()),
+        io.Int.Input(
+            "phrasing",
+            default=AS_TRAINED,
+            min=AS_TRAINED,
+            max=MAX_PHRASING,
+            optional=True,
+            tooltip=f"Which wording of the task to use. {AS_TRAINED}: as the model was asked in "
+            "training.",
         ),
         used_when(
             io.String.Input(
@@ -184,15 +178,16 @@ def _centre():
         options=[AUTO, AS_SET],
         default=AUTO,
         optional=True,
-        tooltip=f"{AUTO}: the trained area nearest to the picture's own. {AS_SET}: uses centre.",
+        tooltip=f"{AUTO}: the trained area nearest to the picture's own. {AS_SET}: uses the "
+        "working size.",
     )
     return choice, *centre_and_fit()
 
 
-def _beside(socket):
-    """An input of another node, here with a default that may be left out."""
+def _optional(socket):
+    """An input of another node that may be left out here."""
     socket.optional = True
-    return advanced(socket)
+    return socket
 
 
 def _side(name: str):

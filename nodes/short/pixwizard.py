@@ -20,6 +20,7 @@ from ..shared.base import Node
 from ..shared.inputs import AS_SET, centres_of
 from ..shared.layouts import size_of, to_image_01
 from ..shared.page_data import AS_TRAINED
+from .aliases import search_words
 from .inputs import OUTPAINT, TEXT_TO_IMAGE, further_inputs, linked_inputs, request_inputs
 from .long_way import ShortRequest, confined, long_way
 from .model_choice import BUNDLED, RELEASED, ModelChoice, choose, state
@@ -37,7 +38,7 @@ class PixWizard(Node):
             description="Everything in one node: connect a picture, choose a task and write what "
             "you mean. It gives depth, masks, boxes, edited, restored or new pictures, and shows "
             "the answer. It runs the same nodes that you could connect yourself.",
-            search_aliases=["all in one", "image to image", "instruction"],
+            search_aliases=search_words(),
             is_output_node=True,
             enable_expand=True,
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],

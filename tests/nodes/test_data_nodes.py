@@ -549,9 +549,18 @@ def test_saved_labels_come_with_their_legend(nodes, output):
 def compared(nodes, **inputs):
     result = called(nodes["Compare"], **inputs)
     data = json.loads(result.args[0])
-    assert result.ui["pixwizard_scores"] == [data]
+    (shown,) = result.ui["pixwizard_scores"]
+    assert list(shown) == list(data)
     assert data["kind"] == inputs["kind"]
     return data, result.args[1]
+
+
+def test_compare_shows_as_many_decimals_as_mean_something(nodes):
+    half = torch.full((1, 32, 24, 3), 0.5)
+    result = called(nodes["Compare"], kind="picture", prediction=half, truth=half + 0.0123456)
+    (shown,) = result.ui["pixwizard_scores"]
+    assert (shown["psnr_db"], shown["l1"]) == (38.2, 0.0123)
+    assert json.loads(result.args[0])["l1"] == pytest.approx(0.012346, abs=2e-6)
 
 
 def test_compare_gives_the_scores_of_each_kind(nodes):

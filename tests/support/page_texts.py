@@ -62,7 +62,7 @@ def english(schema) -> dict:
         "display_name": escaped(schema.display_name),
         "description": escaped(schema.description),
         "inputs": {
-            one.id: {"name": escaped(one.id), "tooltip": escaped(one.tooltip)}
+            one.id: {"name": escaped(one.display_name), "tooltip": escaped(one.tooltip)}
             for one in schema.inputs
         },
         "outputs": {str(i): _output(one) for i, one in enumerate(schema.outputs)},
