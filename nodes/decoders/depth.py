@@ -106,8 +106,9 @@ class DecodeDepth(Node):
                         default=METRES,
                         optional=True,
                         tooltip="What the node shows at the pointer. metres: by nearest and "
-                        "farthest. relative: 0 = far to 1 = near. auto: metres once one of these is not at "
-                        "its default of 0 or 10. The output metres is in metres with all three.",
+                        "farthest. relative: 0 = far to 1 = near. auto: metres once one of these "
+                        "is not at its default of 0 or 10. The output metres is in metres with all "
+                        "three.",
                     ),
                     AUTO,
                 ),

@@ -94,8 +94,9 @@ class ComfyNode:
     """Runs as node 1, whose inputs are not linked."""
 
     hidden = types.SimpleNamespace(
-        unique_id="1", dynprompt=types.SimpleNamespace(get_node=lambda id: {"inputs": {}})
-    )
+        unique_id="1", dynprompt=types.SimpleNamespace(get_node=lambda id: {"inputs": {}}),
+        prompt=None, extra_pnginfo=None,
+    )  # fmt: skip
 
 
 class ComfyExtension:
