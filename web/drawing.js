@@ -7,10 +7,10 @@ import { named } from "./words.js";
 /**
  * One picture of a node's result, as nodes/shared/views.py sends it.
  * @typedef {{filename: string, subfolder: string, type: string}} StoredFile
- * @typedef {{kind: "values" | "classes" | "overlay" | "boxes" | "pair" | "plain",
+ * @typedef {{kind: "values" | "classes" | "directions" | "overlay" | "boxes" | "pair" | "plain",
  *   width: number, height: number, picture: StoredFile,
  *   values?: StoredFile, low?: number, high?: number, unit?: string, limits?: number[],
- *   cover?: StoredFile, names?: any,
+ *   spread?: number, signs?: number[], cover?: StoredFile, names?: any,
  *   bboxes?: number[][], labels?: string[], scores?: number[], rgb?: number[]}} Entry
  * @typedef {{x: number, y: number, width: number, height: number}} Rect
  * @typedef {{picture: ImageBitmap, cover?: ImageBitmap, values?: ImageData}} Loaded
@@ -48,12 +48,26 @@ export function reading(entry, values, [x, y]) {
   const at = 4 * (row * values.width + column);
   const level = 256 * (values.data[at] ?? 0) + (values.data[at + 1] ?? 0);
   if (entry.kind === "classes") return String(entry.names?.[level] ?? "");
-  const { low = 0, high = 1, limits } = entry;
+  if (entry.kind === "directions") return direction(entry, values.data.slice(at, at + 3));
+  const { low = 0, high = 1, limits, spread } = entry;
   const value = low + ((high - low) * level) / LEVELS;
   const told = amount(value, entry.unit ?? "");
+  if (spread !== undefined) return `${told} ± ${amount((spread * (values.data[at + 2] ?? 0)) / 255, "")}`;
   if (!limits) return told;
   const [near = 0, far = 1] = limits;
   return `${told} (${amount((far - value) / (far - near), "")})`;
+}
+
+/** Where a surface faces: degrees to the side, up or down, and off the viewer. @param {Entry} entry
+ * @param {ArrayLike<number>} painted a colour */
+function direction({ signs = [1, 1] }, painted) {
+  const [red = 0, green = 0, blue = 0] = [0, 1, 2].map((i) => (2 * (painted[i] ?? 0)) / 255 - 1);
+  const [x, y] = [red * (signs[0] ?? 1), green * (signs[1] ?? 1)];
+  const length = Math.hypot(x, y, blue) || 1;
+  const degrees = (/** @type {number} */ radians) => Math.round((180 * radians) / Math.PI);
+  const [side, up, off] = [Math.atan2(x, blue), Math.asin(y / length), Math.acos(blue / length)].map(degrees);
+  const told = (/** @type {number} */ angle, /** @type {string} */ signs) => `${signs[angle < 0 ? 1 : 0]} ${Math.abs(angle)}°`;
+  return `${told(side ?? 0, "→←")} ${told(up ?? 0, "↑↓")} ∠ ${off}°`;
 }
 
 /** @param {number} value @param {string} unit */

@@ -54,6 +54,14 @@ export function objects(found) {
   ];
 }
 
+/** @param {{area_percent: number}[]} pictures */
+export function drawnLines(pictures) {
+  return pictures.map(({ area_percent }, i) => {
+    const cells = [wide(word("lines")), faint(percent(area_percent))];
+    return line(...(pictures.length > 1 ? [faint(`${i + 1}`)] : []), ...cells);
+  });
+}
+
 /** @param {Boxes[]} pictures */
 export function boxes(pictures) {
   const total = pictures.reduce((sum, one) => sum + one.bboxes.length, 0);

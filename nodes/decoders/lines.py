@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.decode import edges
 from ..host.versions import schema
-from ..shared import notes
+from ..shared import notes, views
 from ..shared.base import Node
 from ..shared.layouts import from_image_01, from_mask
 from . import asked_for
@@ -23,6 +23,7 @@ class DecodeEdges(Node):
             "unchanged picture at the source's size, and the lines as a mask, thinned to one px if "
             "you want.",
             search_aliases=["canny", "hed", "lineart", "thin lines", "skeleton"],
+            is_output_node=True,
             inputs=[
                 answer_image(),
                 io.Combo.Input(
@@ -63,5 +64,11 @@ class DecodeEdges(Node):
         mask = edges.decode_edges(answer, threshold, dark=dark, thinned=thin)
         if canvas is not None:
             mask &= canvas.covered().to(mask.device)  # else dark lines include what was cropped off
-        said = asked_for.compared(about, "edge", "pose")
-        return io.NodeOutput(from_image_01(answer), from_mask(mask), ui=notes.shown(said))
+        said = notes.shown(asked_for.compared(about, "edge", "pose"))
+        shown = {**views.overlay(answer, mask), **covered(mask)}
+        return io.NodeOutput(from_image_01(answer), from_mask(mask), ui={**shown, **said})
+
+
+def covered(mask) -> dict[str, list]:
+    """UI output: how much of each picture is lines. mask: bool (B, H, W)."""
+    return {"pixwizard_lines": [{"area_percent": 100 * float(one.float().mean())} for one in mask]}

@@ -9,6 +9,7 @@ from ...pixwizard_core.decode import depth as depths
 from ...pixwizard_core.decode.merge import merge_depths
 from ...pixwizard_core.errors import DecodeError
 from ..host.versions import schema
+from ..shared import views
 from ..shared.base import Node
 from ..shared.layouts import from_image_01
 from .answer import at_source_size, canvas_input
@@ -24,6 +25,7 @@ class MergeDepths(Node):
             "them to a common scale and shift, takes the median of each pixel, and shows how far "
             "the runs differ.",
             search_aliases=["ensemble", "average depth", "uncertainty"],
+            is_output_node=True,
             inputs=[
                 io.Image.Input(
                     "depths", tooltip="The runs as a batch, all with the same shade for near."
@@ -69,8 +71,15 @@ class MergeDepths(Node):
         depth = torch.stack([one.depth for one in merged])
         uncertainty = torch.stack([one.uncertainty for one in merged])
         return io.NodeOutput(
-            from_image_01(depth), from_image_01(uncertainty), from_image_01(painted(uncertainty))
+            from_image_01(depth),
+            from_image_01(uncertainty),
+            from_image_01(painted(uncertainty)),
+            ui=views.measured(in_colours(depth), depth, "", spread=uncertainty),
         )
+
+
+def in_colours(depth):
+    return depths.colourise(depth, "spectral_r")
 
 
 def painted(uncertainty):

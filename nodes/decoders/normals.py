@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.decode.normals import decode_normals, paint_normals
 from ..host.versions import schema
-from ..shared import notes
+from ..shared import notes, views
 from ..shared.base import Node
 from ..shared.layouts import from_image_01
 from . import asked_for
@@ -24,6 +24,7 @@ class DecodeNormals(Node):
             "2: red to the right, green up, blue towards the viewer, unless flipped. Pixels "
             "without a direction face the viewer.",
             search_aliases=["normal map", "flip green", "directx opengl"],
+            is_output_node=True,
             inputs=[
                 answer_image(),
                 io.Combo.Input(
@@ -53,5 +54,7 @@ class DecodeNormals(Node):
             seen = canvas.covered().to(normals.device).expand(len(normals), -1, -1)[:, None]
             viewer = normals.new_tensor([0.0, 0.0, 1.0]).view(3, 1, 1)
             normals = torch.where(seen, normals, viewer)
-        painted = from_image_01(paint_normals(normals, flip_x=flip_x, flip_y=flip_y))
-        return io.NodeOutput(painted, ui=notes.shown(asked_for.compared(about, "normal")))
+        painted = paint_normals(normals, flip_x=flip_x, flip_y=flip_y)
+        shown = views.directions(painted, flip_x=flip_x, flip_y=flip_y)
+        said = notes.shown(asked_for.compared(about, "normal"))
+        return io.NodeOutput(from_image_01(painted), ui={**shown, **said})

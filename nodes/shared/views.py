@@ -33,14 +33,19 @@ View = dict[str, list]
 
 
 def measured(
-    picture_01: Tensor, values: Tensor, unit: str, limits: tuple[float, float] | None = None
+    picture_01: Tensor,
+    values: Tensor,
+    unit: str,
+    limits: tuple[float, float] | None = None,
+    spread: Tensor | None = None,
 ) -> View:
     """A picture whose pixels have a value that the page shows at the pointer.
 
     picture_01: (B, 3, H, W). values: (B, H, W), finite. unit: "m", or "" for relative numbers.
     limits: metres of 1 = near and of 0 = far. The page shows them too, because metres are only as
-    right as this range.
+    right as this range. spread: (B, H, W), 0 and above: how far each value may be off.
     """
+    widest = 0.0 if spread is None else float(spread.max())
     low, high = float(values.min()), float(values.max())
     span = high - low or 1.0
 
@@ -49,12 +54,16 @@ def measured(
         return {
             "kind": "values",
             "picture": _file(_bytes(picture_01[i])),
-            "values": _file(_two_bytes(levels)),
+            "values": _file(_two_bytes(levels, spread_levels(i))),
             "low": low,
             "high": low + span,
             "unit": unit,
             **({"limits": list(limits)} if limits else {}),
+            **({} if spread is None else {"spread": widest}),
         }
+
+    def spread_levels(i: int) -> Tensor | None:
+        return None if spread is None else _levels(_small(spread[i], exact=True) / (widest or 1.0))
 
     return _view(values, entry)
 
@@ -71,6 +80,18 @@ def classes(picture_01: Tensor, labels: Tensor, names: dict[int, str]) -> View:
         }
 
     return _view(labels, entry)
+
+
+def directions(picture_01: Tensor, *, flip_x: bool, flip_y: bool) -> View:
+    """Surface directions painted as (n + 1) / 2 in (B, 3, H, W); the page shows the angles at the
+    pointer. flip_x, flip_y: whether red grows to the left, and green downwards."""
+
+    def entry(i: int) -> dict:
+        file = _file(_bytes(picture_01[i], exact=True))
+        signs = [-1 if flip else 1 for flip in (flip_x, flip_y)]
+        return {"kind": "directions", "picture": file, "values": file, "signs": signs}
+
+    return _view(picture_01, entry)
 
 
 def overlay(picture_01: Tensor, mask: Tensor, colour: str | Rgb = "red") -> View:
@@ -164,9 +185,10 @@ def _bytes(picture_01: Tensor, exact: bool = False) -> Tensor:
     return _levels(_small(colours, exact).nan_to_num())
 
 
-def _two_bytes(levels: Tensor) -> Tensor:
-    """Whole numbers 0..65535 (H, W) as (3, H, W) bytes."""
-    parts = [levels // 256, levels % 256, torch.zeros_like(levels)]
+def _two_bytes(levels: Tensor, others: Tensor | None = None) -> Tensor:
+    """Whole numbers 0..65535 (H, W) as (3, H, W) bytes. others: 0..255, for the third byte."""
+    third = torch.zeros_like(levels) if others is None else others.to(levels.device)
+    parts = [levels // 256, levels % 256, third]
     return torch.stack(parts).byte().cpu()
 
 

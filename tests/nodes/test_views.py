@@ -54,6 +54,40 @@ def test_flat_depth_has_a_value_as_well(nodes, opened):
     assert np.allclose(read_out(entry, opened(entry["values"])), 6.5)
 
 
+def test_merged_depth_can_be_read_with_its_spread(nodes, opened):
+    runs = torch.stack([torch.full((4, 6, 3), level) for level in (0.25, 0.5)])
+    result = called(nodes["MergeDepths"], depths=runs, runs=2, align=False)
+    (entry,) = result.ui["pixwizard_view"]
+    pixels = opened(entry["values"])
+    assert np.allclose(read_out(entry, pixels), 0.375, atol=1e-4)
+    assert np.isclose(entry["spread"], float(result.args[1][0, 0, 0, 0]), atol=1e-6)
+    assert (pixels[..., 2] == 255).all()  # everywhere as uncertain as anywhere
+
+
+@pytest.mark.parametrize(
+    ("red", "green", "signs"), [("right", "up", [1, 1]), ("left", "down", [-1, -1])]
+)
+def test_a_direction_is_read_as_it_was_painted(nodes, opened, red, green, signs):
+    # 30 degrees to the right: x = sin 30°, z = cos 30°; level with the viewer.
+    facing = (torch.tensor([0.5, 0.0, 0.75**0.5]) + 1) / 2
+    painted = facing.expand(1, 4, 6, 3)
+    result = called(nodes["DecodeNormals"], image=painted, green=green, red=red)
+    (entry,) = result.ui["pixwizard_view"]
+    assert (entry["kind"], entry["signs"]) == ("directions", signs)
+    x, y, z = (opened(entry["values"])[0, 0] / 255 * 2 - 1) * [*signs, 1]
+    assert np.allclose([x, y, z], [0.5, 0.0, 0.866], atol=0.01)
+
+
+def test_lines_are_laid_on_their_drawing_and_measured(nodes, opened):
+    drawn = torch.zeros(1, 8, 10, 3)
+    drawn[:, 3, :, :] = 1.0  # one row of eight
+    result = called(nodes["DecodeEdges"], image=drawn, lines="light", threshold=0.5, thin=False)
+    (entry,) = result.ui["pixwizard_view"]
+    assert entry["kind"] == "overlay"
+    assert (opened(entry["cover"])[..., 3] > 0).sum() == 10
+    assert result.ui["pixwizard_lines"] == [{"area_percent": 12.5}]
+
+
 def test_a_class_is_named_where_it_is(nodes, opened):
     names = ["wall", "floor"]
     left, right = torch.tensor([[90, 90, 90], [210, 60, 200]]) / 255
