@@ -45,6 +45,45 @@ export function hold(control) {
   return control;
 }
 
+/** A button in the colours of the page. @param {string} text @param {() => void} press */
+export function button(text, press) {
+  const made = hold(element("button", { padding: "1px 8px", cursor: "pointer" }, text));
+  Object.assign(made.style, {
+    font: "inherit",
+    color: "inherit",
+    background: "var(--comfy-menu-bg, #333)",
+    border: "1px solid var(--border-color, #555)",
+    borderRadius: "3px",
+  });
+  made.setAttribute("type", "button");
+  made.addEventListener("click", press);
+  return made;
+}
+
+/** A small button that is only a sign. @param {string} text @param {string} name
+ * @param {() => void} press */
+export function sign(text, name, press) {
+  const made = button(text, press);
+  Object.assign(made.style, { padding: "0 6px", background: "none", border: "none" });
+  made.title = name;
+  made.setAttribute("aria-label", name);
+  return made;
+}
+
+/** A button that looks like a link, inside a text. @param {string} text @param {() => void} press */
+export function link(text, press) {
+  const made = button(text, press);
+  Object.assign(made.style, {
+    display: "inline",
+    padding: "0",
+    border: "none",
+    background: "none",
+    color: "var(--p-primary-color, #6ab0ff)",
+    textDecoration: "underline",
+  });
+  return made;
+}
+
 /** A square of a colour. @param {readonly number[]} rgb 0..255 */
 export function swatch(rgb) {
   return element("span", {
@@ -63,17 +102,31 @@ export function faint(text) {
   return element("span", { color: "var(--descrip-text, #999)" }, text);
 }
 
-/** A line that copies text when it is clicked, and says so under the pointer.
+/** Let an element be pressed, by keys as well. @template {HTMLElement} T @param {T} made
+ * @param {() => void} press */
+export function pressable(made, press) {
+  made.setAttribute("role", "button");
+  made.tabIndex = 0;
+  made.addEventListener("click", press);
+  made.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    event.stopPropagation(); // the page has keys of its own
+    press();
+  });
+  return made;
+}
+
+/** A line that copies text when it is pressed, and says so under the pointer.
  * @param {string} text @param {HTMLElement} line @param {string} [says] */
 export function copyOnClick(text, line, says = word("copy", { text })) {
   line.style.cursor = "copy";
   line.title = says;
-  line.addEventListener("click", async () => {
+  return pressable(line, async () => {
     const done = await copy(text);
     line.style.outline = `1px solid ${done ? "#4a4" : "#a44"}`;
     setTimeout(() => (line.style.outline = ""), 600);
   });
-  return line;
 }
 
 /** @param {string} text @returns {Promise<boolean>} whether it worked */

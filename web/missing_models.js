@@ -3,7 +3,8 @@
 // schema. A list whose only entry is the one that takes the right file has no file at all.
 
 import { app } from "/scripts/app.js";
-import { element, panel } from "./elements.js";
+import { button, element, panel } from "./elements.js";
+import { DEMO, LOADER, exchange, partLine, partsOf } from "./real_model.js";
 import { chain, fit, linked, pageWidget, show } from "./widgets.js";
 import { description, title, word } from "./words.js";
 
@@ -13,11 +14,10 @@ const NODES = [
   "PixWizard_LoadVisionEncoder",
   "PixWizard_LoadPixWizard",
 ];
-const BUNDLED = "PixWizard_LoadTiny";
 const LINE_PX = 17;
 const LETTER_PX = 6.2; // of Latin; others take two
 const PADDING_PX = 40; // ours and the frontend's margin around a page element
-const HEIGHT_PX = { least: 90, most: 256 }; // longer texts scroll
+const HEIGHT_PX = { least: 90, most: 320 }; // longer texts scroll
 
 /** Names of the inputs whose value is no file that the host has. @param {any} node */
 function lacking(node) {
@@ -52,6 +52,13 @@ function heightOf(lines, width) {
   return Math.min(HEIGHT_PX.most, Math.max(HEIGHT_PX.least, wanted));
 }
 
+/** The parts of the released model, and a way to start without them. @param {any} node */
+function checklist(node) {
+  const instead = button(word("parts.demo"), () => exchange(node, DEMO));
+  const command = element("div", {}, word("parts.command"));
+  return [...partsOf(node.constructor.nodeData).map(partLine), command, element("div", {}, instead)];
+}
+
 /** @param {any} node */
 function attach(node) {
   const content = panel("missing");
@@ -66,8 +73,8 @@ function attach(node) {
           { color: "var(--error-text, #f66)" },
           word("missing.files", { names: names.join(", ") }),
         ),
-        element("div", {}, ...withLinks(description(node))),
-        element("div", {}, word("missing.instead", { node: title(BUNDLED) })),
+        ...(node.comfyClass === LOADER ? checklist(node) : [element("div", {}, ...withLinks(description(node)))]),
+        element("div", {}, word("missing.instead", { node: title(DEMO) })),
       );
       height = heightOf([...content.children], (node.size?.[0] ?? 320) - PADDING_PX);
       content.style.maxHeight = `${height}px`;

@@ -24,18 +24,20 @@ function told({ say, warns: _, ...values }) {
   return word(`notes.${say}`, Object.fromEntries(worded));
 }
 
-/** The notes as lines, and the px they take, about. @param {Note[]} notes
- * @returns {{rows: HTMLElement[], height: number}} */
-export function lines(notes) {
-  const texts = notes.map(told);
-  const rows = notes.map((note, i) => {
-    const text = texts[i] ?? "";
-    const row = element("div", { overflowWrap: "anywhere" }, note.warns ? `⚠ ${text}` : faint(text));
-    row.className = note.warns ? "pixwizard-warning" : "pixwizard-note";
-    if (note.warns) Object.assign(row.style, { color: "var(--error-text, #f66)" });
-    if (note.warns) row.setAttribute("role", "status");
-    return row;
-  });
-  const count = texts.reduce((sum, text) => sum + Math.ceil(text.length / LETTERS), 0);
-  return { rows, height: count * LINE_PX };
+/** A line of text, and the px that it takes, about. @param {string} text
+ * @param {"warns" | "plain" | "quiet"} how @returns {{row: HTMLElement, height: number}} */
+export function statement(text, how) {
+  const said = { warns: `⚠ ${text}`, plain: text, quiet: faint(text) }[how];
+  const row = element("div", { overflowWrap: "anywhere" }, said);
+  row.className = how === "warns" ? "pixwizard-warning" : "pixwizard-note";
+  if (how === "warns") Object.assign(row.style, { color: "var(--error-text, #f66)" });
+  return { row, height: Math.ceil(text.length / LETTERS) * LINE_PX };
 }
+
+/** @param {Note[]} notes */
+export const lines = (notes) =>
+  notes.map((note) => {
+    const said = statement(told(note), note.warns ? "warns" : "quiet");
+    if (note.warns) said.row.setAttribute("role", "status");
+    return said;
+  });

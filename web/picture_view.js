@@ -3,48 +3,25 @@
 // with their opacity, before and after with a divider. Drawn on a canvas of its own inside the page,
 // which the classic canvas and Vue nodes place alike.
 
-import { api } from "/scripts/api.js";
 import { amount, mark, paint, pixelAt, place, reading } from "./drawing.js";
-import { element, faint, hold } from "./elements.js";
-import { word } from "./words.js";
+import { element, faint, hold, sign } from "./elements.js";
+import { openWindow } from "./overlay.js";
+import { loadedFor } from "./picture_files.js";
+import { title, word } from "./words.js";
 
 /** @typedef {import("./drawing.js").Entry} Entry */
-/** @typedef {import("./drawing.js").StoredFile} StoredFile */
 
 const STAGE_PX = { least: 110, first: 210 };
 const BAR_PX = 26;
+const KEY_STEPS = 40; // from one edge of the picture to the other
+/** @type {Record<string, [number, number]>} */
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const FADED = "0.35"; // an earlier result
 const SHARPNESS = 2; // canvas px for each CSS px: graphs are zoomed into
 /** @type {Record<string, number>} */
 const FIRST_SHARE = { overlay: 0.6, boxes: 1, pair: 0.5 };
 /** What the slider does, for the kinds that have one. @type {Record<string, string>} */
 const SLIDERS = { overlay: "opacity", boxes: "opacity", pair: "divider" };
-
-/** @param {StoredFile} file @returns {Promise<ImageBitmap>} */
-async function fetched(file) {
-  const answer = await fetch(api.apiURL(`/view?${new URLSearchParams(file)}`));
-  if (!answer.ok) throw new Error(`the host answered ${answer.status}`);
-  // Numbers must not pass through a colour profile.
-  return createImageBitmap(await answer.blob(), { colorSpaceConversion: "none" });
-}
-
-/** @param {ImageBitmap} bitmap */
-function pixelsOf(bitmap) {
-  const paper = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const pen = paper.getContext("2d", { willReadFrequently: true });
-  if (!pen) throw new Error("this browser gives no canvas to read from");
-  pen.drawImage(bitmap, 0, 0);
-  return pen.getImageData(0, 0, bitmap.width, bitmap.height);
-}
-
-/** @param {Entry} entry @returns {Promise<import("./drawing.js").Loaded>} */
-async function loadedFor(entry) {
-  const [picture, cover, values] = await Promise.all([
-    fetched(entry.picture),
-    entry.cover && fetched(entry.cover),
-    entry.values && fetched(entry.values).then(pixelsOf),
-  ]);
-  return { picture, cover, values };
-}
 
 /** One instance for a node. */
 export class PictureView {
@@ -58,9 +35,22 @@ export class PictureView {
     this.loaded = null;
     /** @type {[number, number] | null} */
     this.pointer = null;
+    this.large = false; // whether it is the one in a window
     this.canvas = /** @type {HTMLCanvasElement} */ (
       element("canvas", { position: "absolute", inset: "0", width: "100%", height: "100%" })
     );
+    this.said = element("div", {
+      position: "absolute",
+      top: "6px",
+      left: "6px",
+      padding: "2px 6px",
+      borderRadius: "4px",
+      background: "rgba(0, 0, 0, 0.72)",
+      color: "#fff",
+      pointerEvents: "none",
+    });
+    this.said.setAttribute("role", "status");
+    this.said.hidden = true;
     this.stage = element(
       "div",
       {
@@ -72,6 +62,7 @@ export class PictureView {
         background: "rgba(0, 0, 0, 0.35)",
       },
       this.canvas,
+      this.said,
     );
     this.stage.className = "pixwizard-picture";
     this.bar = element("div", {
@@ -85,6 +76,15 @@ export class PictureView {
     });
     this.told = element("span", { flex: "1", overflow: "hidden", textOverflow: "ellipsis" });
     this.told.className = "pixwizard-reading";
+    this.told.setAttribute("aria-live", "polite");
+    this.stage.tabIndex = 0;
+    this.stage.setAttribute("role", "application");
+    this.stage.setAttribute("aria-label", word("view.keys"));
+    this.stage.addEventListener("keydown", (event) => this.press(event));
+    this.stage.addEventListener("dblclick", (event) => {
+      event.stopPropagation();
+      this.enlarge();
+    });
     this.canvas.addEventListener("pointermove", (event) => this.point(event));
     this.canvas.addEventListener("pointerleave", () => this.leave());
     new ResizeObserver(() => this.draw()).observe(this.stage);
@@ -105,6 +105,13 @@ export class PictureView {
     this.told.textContent = text;
     this.bar.replaceChildren(this.told);
     this.draw();
+  }
+
+  /** Dim the picture under a line of text, or show it plainly. @param {HTMLElement | ""} text */
+  say(text) {
+    this.canvas.style.opacity = text ? FADED : "";
+    this.said.replaceChildren(...(text ? [text] : []));
+    this.said.hidden = !text;
   }
 
   /** @param {Entry[]} entries one for each picture */
@@ -164,6 +171,7 @@ export class PictureView {
     }
     parts.push(this.told);
     if (this.entries.length > 1) parts.push(...this.leaves());
+    if (!this.large) parts.push(sign("⤢", word("view.large"), () => this.enlarge()));
     this.bar.replaceChildren(...parts);
     this.tell();
   }
@@ -171,15 +179,51 @@ export class PictureView {
   /** Buttons to leaf through a batch. */
   leaves() {
     const count = this.entries.length;
-    const button = (/** @type {string} */ sign, /** @type {string} */ name, /** @type {number} */ by) => {
-      const made = hold(element("button", { padding: "0 6px", cursor: "pointer" }, sign));
-      Object.assign(made.style, { background: "none", border: "none", color: "inherit" });
-      made.setAttribute("aria-label", name);
-      made.addEventListener("click", () => void this.turn((this.shown + by + count) % count));
-      return made;
-    };
     const number = faint(`${this.shown + 1} / ${count}`);
-    return [button("‹", word("view.previous"), -1), number, button("›", word("view.next"), 1)];
+    const by = (/** @type {number} */ steps) => void this.turn((this.shown + steps + count) % count);
+    return [
+      sign("‹", word("view.previous"), () => by(-1)),
+      number,
+      sign("›", word("view.next"), () => by(1)),
+    ];
+  }
+
+  /** The same in a window, as large as the page allows. */
+  enlarge() {
+    const { entry } = this;
+    if (!this.loaded || !entry || this.large) return;
+    const view = new PictureView(this.node);
+    view.large = true;
+    view.shown = this.shown;
+    const wide = `min(90vw, ${Math.round((80 * entry.width) / entry.height)}vh)`;
+    Object.assign(view.stage.style, { flex: "none", width: wide, aspectRatio: `${entry.width} / ${entry.height}` });
+    const shown = openWindow("large", this.node.title ?? title(this.node.comfyClass), view.stage, view.bar);
+    shown.addEventListener("close", () => {
+      if (this.entry === entry) this.fill(); // the slider may have been moved
+      this.draw();
+      this.stage.focus({ preventScroll: true });
+    });
+    void view.show(this.entries);
+  }
+
+  /** What keys do: arrows read points, Enter opens the window. @param {KeyboardEvent} event */
+  press(event) {
+    const steps = ARROWS[event.key];
+    if ((!steps && event.key !== "Enter") || event.target !== this.stage || !this.entry) return;
+    event.preventDefault();
+    event.stopPropagation(); // the page has keys of its own
+    if (!steps) return this.enlarge();
+    const rect = place(this.stage.clientWidth, this.stage.clientHeight, this.entry);
+    const [x, y] = this.pointer ?? [rect.x + rect.width / 2, rect.y + rect.height / 2];
+    const [across = 0, down = 0] = steps;
+    const kept = (/** @type {number} */ at, /** @type {number} */ from, /** @type {number} */ size) =>
+      Math.min(from + size - 1, Math.max(from + 1, at));
+    this.pointer = [
+      kept(x + (across * rect.width) / KEY_STEPS, rect.x, rect.width),
+      kept(y + (down * rect.height) / KEY_STEPS, rect.y, rect.height),
+    ];
+    this.draw();
+    this.tell();
   }
 
   /** @param {PointerEvent} event */
@@ -224,6 +268,7 @@ export class PictureView {
     const resting = {
       values: word("view.range", { low: low ?? "", high: high ?? "" }),
       classes: `${size} px`,
+      directions: word("view.directions"),
     };
     this.told.textContent = resting[entry.kind] ?? size;
   }

@@ -1,13 +1,18 @@
 // @ts-check
 // A node's result on the node: its picture, and below it a list of what was found. Drawn from the
-// node's UI output, which the host sends again for cached nodes and keeps in its history.
+// node's UI output, which the host sends again for cached nodes and keeps in its history. A result
+// belongs to the graph that made it: it is dimmed when that graph changes, and never drawn in another.
 
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
+import { IN_BANNER, banner, settings } from "./demo_model.js";
 import { element, faint, panel } from "./elements.js";
-import { LINE_PX, boxes, files, legend, objects, report, scores } from "./lists.js";
-import { NOTES, lines } from "./notes.js";
+import { LINE_PX, boxes, drawnLines, files, legend, objects, report, scores } from "./lists.js";
+import { NOTES, lines, statement } from "./notes.js";
+import { alike } from "./origins.js";
+import { offerPicture } from "./picture_menu.js";
 import { PictureView } from "./picture_view.js";
+import { PICTURES, known, last, madeBy, present, remembered, tab, undoing, watchRuns } from "./runs.js";
 import { fit, nodesOf, pageWidget } from "./widgets.js";
 import { word } from "./words.js";
 
@@ -16,6 +21,13 @@ import { word } from "./words.js";
  * list beyond which it scrolls. width: px of a new node.
  * @typedef {{picture?: "waits" | "later", key?: string, list?: List, lists?: Record<string, List>, most?: number, width?: number}} Shows */
 
+/** @type {Record<string, List>} */
+const ANSWERS = {
+  pixwizard_legend: legend,
+  pixwizard_objects: objects,
+  pixwizard_boxes: boxes,
+  pixwizard_lines: drawnLines,
+};
 /** @type {Record<string, Shows>} */
 const VIEWS = {
   PixWizard_DecodeDepth: { picture: "waits" },
@@ -24,10 +36,11 @@ const VIEWS = {
   PixWizard_DecodeMask: { picture: "waits", key: "pixwizard_objects", list: objects },
   PixWizard_DecodeHighlight: { picture: "waits", key: "pixwizard_objects", list: objects },
   PixWizard_DecodeBoxes: { picture: "waits", key: "pixwizard_boxes", list: boxes },
-  PixWizard_DecodeAnswer: {
-    picture: "waits",
-    lists: { pixwizard_legend: legend, pixwizard_objects: objects, pixwizard_boxes: boxes },
-  },
+  PixWizard_DecodeNormals: { picture: "waits" },
+  PixWizard_DecodeEdges: { picture: "waits", key: "pixwizard_lines", list: drawnLines },
+  PixWizard_MergeDepths: { picture: "waits" },
+  PixWizard_DecodeAnswer: { picture: "waits", lists: ANSWERS },
+  PixWizard_PixWizard: { picture: "waits", lists: ANSWERS },
   PixWizard_Composite: { picture: "waits" },
   PixWizard_RestoreFromCanvas: { picture: "later" },
   PixWizard_Compare: { picture: "later", key: "pixwizard_scores", list: scores },
@@ -35,10 +48,11 @@ const VIEWS = {
   PixWizard_SaveLabels: { key: "pixwizard_files", list: files },
   PixWizard_Check: { key: "pixwizard_report", list: report, most: 420, width: 600 },
 };
-const PICTURES = "pixwizard_view";
 const EMPTY_PX = 30;
 const LIST_PX = 130; // longer lists scroll
 const FRAME_PX = 12;
+const FADED = "0.35"; // an earlier result
+const SETTLED_MS = 150; // after a change of the graph
 
 /** Picture and list of one node. */
 class ResultView {
@@ -49,15 +63,23 @@ class ResultView {
     this.content = panel("result");
     Object.assign(this.content.style, { display: "flex", flexDirection: "column", gap: "2px" });
     this.picture = shows.picture ? new PictureView(node) : null;
+    if (this.picture) offerPicture(node, this.picture);
     this.most = shows.most ?? LIST_PX;
     this.list = element("div", { flex: "none", overflow: "auto", maxHeight: `${this.most}px` });
     this.lines = 0;
+    this.banner = element("div", { flex: "none" });
+    this.state = element("div", { flex: "none" });
+    this.state.setAttribute("role", "status");
     this.notes = element("div", { flex: "none" });
-    this.notes_px = 0;
+    this.said_px = { banner: 0, state: 0, notes: 0 };
+    /** @type {import("./runs.js").Run | null} */
+    this.run = null;
+    this.name = String(node.id); // that the host knows it by
+    this.failed = false;
     this.least = EMPTY_PX;
+    this.content.append(this.banner, this.state, this.notes, this.list);
     if (this.picture && shows.picture === "waits") this.hang();
     else if (shows.list) this.list.append(faint(word("view.run")));
-    this.content.append(this.notes, this.list);
     const grows = Boolean(shows.picture);
     this.widget = pageWidget(node, "result", this.content, () => this.least, grows);
     if (shows.width) node.setSize([Math.max(shows.width, node.size[0]), node.size[1]]);
@@ -68,10 +90,42 @@ class ResultView {
   hang() {
     if (!this.picture || this.picture.stage.isConnected || this.hung) return;
     this.hung = true;
-    this.content.prepend(this.picture.stage, this.picture.bar);
+    this.state.after(this.picture.stage, this.picture.bar);
   }
 
-  /** @param {any} output of the node's last run */
+  /** Show what a run gave. @param {import("./runs.js").Run} run */
+  show(run) {
+    this.run = run;
+    this.failed = false;
+    this.draw(run.outputs[this.name]);
+    this.compare(present());
+  }
+
+  /** Say whether the result is still that of the graph, and what model it is, or will be, from.
+   * @param {any} now the graph */
+  compare(now) {
+    const then = this.run?.workflow;
+    const older = Boolean(then) && !alike(then, now, this.name);
+    const says = older ? "older" : this.failed ? "failed" : "";
+    if (this.picture) this.put("banner", banner(then ?? now, this.name, this.run?.outputs[this.name]));
+    if (says !== (this.content.dataset.state ?? "")) {
+      const said = statement(`↻ ${word(`view.${says}`)}`, "plain");
+      this.content.dataset.state = says;
+      if (this.picture) this.picture.say(says && said.row);
+      else this.put("state", says ? [said] : []);
+      this.list.style.opacity = says ? FADED : "";
+    }
+    this.measure();
+  }
+
+  /** Lines above the list or the picture. @param {"banner" | "state" | "notes"} where
+   * @param {{row: HTMLElement, height: number}[]} said */
+  put(where, said) {
+    this[where].replaceChildren(...said.map(({ row }) => row));
+    this.said_px[where] = said.reduce((sum, { height }) => sum + height, 0);
+  }
+
+  /** @param {any} output of the node's run */
   draw(output) {
     const entries = output?.[PICTURES];
     const { key, list, lists = key && list ? { [key]: list } : {} } = this.shows;
@@ -87,16 +141,16 @@ class ResultView {
       this.lines = rows ? rows.length : 0;
     }
     if (output) {
-      const said = lines(Array.isArray(output[NOTES]) ? output[NOTES] : []);
-      this.notes.replaceChildren(...said.rows);
-      this.notes_px = said.height;
+      const notes = Array.isArray(output[NOTES]) ? output[NOTES] : [];
+      this.put("notes", [...lines(notes.filter(({ say }) => !IN_BANNER.includes(say))), ...settings(output)]);
     }
     if (output) this.measure(first && this.hung ? this.picture?.heights.first : undefined);
   }
 
   /** Take the room that the content needs. @param {number} [picture_px] the picture's wish */
   measure(picture_px) {
-    const list = this.notes_px + Math.min(this.most, this.lines * LINE_PX);
+    const said = Object.values(this.said_px).reduce((sum, px) => sum + px, 0);
+    const list = said + Math.min(this.most, this.lines * LINE_PX);
     const least = this.hung && this.picture ? this.picture.heights.least : 0;
     const wished = this.hung && picture_px ? picture_px : least;
     const before = this.least;
@@ -109,43 +163,79 @@ class ResultView {
   }
 }
 
-/** What each node of the workflow with this id gave last, as the host still remembers. A node that
- * was cached is missing in the newest run, so older ones fill in.
- * @param {string} id @returns {Promise<Record<string, any>>} */
-async function remembered(id) {
-  const answer = await api.fetchApi("/history?max_items=16");
-  if (!answer.ok) return {};
-  const runs = /** @type {any[]} */ (Object.values(await answer.json()));
-  const ours = runs.filter((run) => run.prompt?.[3]?.extra_pnginfo?.workflow?.id === id);
-  ours.sort((a, b) => a.prompt[0] - b.prompt[0]);
-  return Object.assign({}, ...ours.map((run) => run.outputs));
+/** The view of a node, made when there is something to say. @param {any} node @param {any} output
+ * @returns {ResultView | undefined} */
+function viewFor(node, output) {
+  if (output?.[NOTES]?.length) node.pixwizardView ??= new ResultView(node, {});
+  return node.pixwizardView;
+}
+
+/** Our nodes on the page, with the names that the host knows them by. @returns {[string, any][]} */
+const ours = () =>
+  nodesOf(app.rootGraph ?? app.graph).filter(([, node]) => node.comfyClass?.startsWith("PixWizard_"));
+
+/** Every view says whether its result is still that of the graph. */
+function compare() {
+  const shown = ours().filter(([, node]) => node.pixwizardView);
+  if (!shown.length) return;
+  const now = present();
+  for (const [name, { pixwizardView: view }] of shown) {
+    view.name = name;
+    view.compare(now);
+  }
+}
+
+/** Draw again what was made from the graph as it is now. */
+async function restore() {
+  const nodes = ours();
+  const now = present();
+  const again = undoing();
+  const found = nodes.map(([name, node]) => {
+    return { name, node, run: known(name, now) ?? (again ? last(name) : undefined) };
+  });
+  const lacks = found.some(({ node, run }) => !run && node.pixwizardView);
+  const before = lacks ? await remembered().catch(() => []) : [];
+  for (const { name, node, run: kept } of found) {
+    const run = kept ?? madeBy(before, name, now);
+    const view = run && node.graph && viewFor(node, run.outputs[name]);
+    if (!view || view.run) continue; // gone, or a run gave something meanwhile
+    view.name = name;
+    view.show(run);
+  }
+  compare();
 }
 
 app.registerExtension({
   name: "pixwizard.resultView",
+  setup() {
+    watchRuns({
+      drawn(name, run) {
+        if (run.tab !== tab()) return;
+        const node = ours().find(([other]) => other === name)?.[1];
+        const view = node && viewFor(node, run.outputs[name]);
+        if (!view) return;
+        view.name = name;
+        view.show(run);
+      },
+      ended(run) {
+        if (run.tab !== tab()) return;
+        for (const [name, { pixwizardView: view }] of ours()) {
+          if (view?.run && run.asked.has(name) && !run.done.has(name)) view.failed = true;
+        }
+        compare();
+      },
+      told: compare,
+    });
+    let waits = 0;
+    api.addEventListener("graphChanged", () => {
+      clearTimeout(waits);
+      waits = setTimeout(compare, SETTLED_MS);
+    });
+  },
   /** @param {any} node */
   nodeCreated(node) {
     const shows = VIEWS[node.comfyClass];
-    if (!shows && !node.comfyClass?.startsWith("PixWizard_")) return;
-    /** @type {ResultView | undefined} */
-    let view = shows && new ResultView(node, shows);
-    node.pixwizardDraw = (/** @type {any} */ output) => {
-      if (output?.[NOTES]?.length) view ??= new ResultView(node, {});
-      view?.draw(output);
-    };
-    const before = node.onExecuted;
-    node.onExecuted = function (/** @type {any} */ output) {
-      const result = before?.call(this, output);
-      node.pixwizardDraw(output);
-      return result;
-    };
+    if (shows) node.pixwizardView = new ResultView(node, shows);
   },
-  async afterConfigureGraph() {
-    const ours = nodesOf(app.graph).filter(([, node]) => node.pixwizardDraw);
-    if (!ours.length) return;
-    const here = app.nodeOutputs ?? {};
-    const known = ours.every(([name, node]) => here[name] || !VIEWS[node.comfyClass]);
-    const before = known ? {} : await remembered(app.graph.id).catch(() => ({}));
-    for (const [name, node] of ours) node.pixwizardDraw(here[name] ?? before[name]);
-  },
+  afterConfigureGraph: restore,
 });

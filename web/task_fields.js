@@ -2,7 +2,7 @@
 // The Instruction node shows the fields that its task uses, and the sentence they make.
 
 import { app } from "/scripts/app.js";
-import { element, faint, panel, swatch } from "./elements.js";
+import { element, faint, panel, pressable, swatch } from "./elements.js";
 import { chosen, missing, sentence } from "./sentence.js";
 import { chain, fit, linked, nodesOf, pageWidget, show, widgetOf } from "./widgets.js";
 import { LIST_PX, wordings } from "./wordings.js";
@@ -42,18 +42,17 @@ function swatches(colours, widget, /** @type {() => void} */ changed) {
   const row = element("div", { display: "flex", gap: "5px", padding: "3px 0" });
   row.className = "pixwizard-swatches";
   for (const [name, rgb] of Object.entries(colours)) {
-    const dot = swatch(rgb);
     const chosen = widget.value === name;
-    Object.assign(dot.style, { width: "18px", height: "18px", cursor: "pointer" });
-    if (chosen) dot.style.outline = "2px solid var(--input-text, #ddd)";
-    dot.title = [...new Set([named("colours", name), name])].join(" · ");
-    dot.setAttribute("role", "button");
-    dot.setAttribute("aria-label", name);
-    dot.addEventListener("click", () => {
+    const dot = pressable(swatch(rgb), () => {
       widget.value = name;
       widget.callback?.(name);
       changed();
     });
+    Object.assign(dot.style, { width: "18px", height: "18px", cursor: "pointer" });
+    if (chosen) dot.style.boxShadow = "0 0 0 2px var(--input-text, #ddd)";
+    dot.title = [...new Set([named("colours", name), name])].join(" · ");
+    dot.setAttribute("aria-label", name);
+    dot.setAttribute("aria-pressed", String(chosen));
     row.append(dot);
   }
   return row;
@@ -180,7 +179,13 @@ class TaskFields {
     const lines = [];
     if (task.fields.includes("colour") && !linked(this.node, "colour")) {
       const widget = widgetOf(this.node, "colour");
-      lines.push(swatches(this.data.colours, widget, () => this.update(true)));
+      const chosen = () => {
+        const focused = this.view.contains(document.activeElement);
+        this.update(true);
+        // The row was drawn anew: keep the keyboard where it was.
+        if (focused) /** @type {HTMLElement | null} */ (this.view.querySelector("[aria-pressed=true]"))?.focus();
+      };
+      lines.push(swatches(this.data.colours, widget, chosen));
     }
     const warn = { color: "var(--error-text, #f66)" };
     const free = !linked(this.node, "phrasing") && !linked(this.node, "phrasing_seed");

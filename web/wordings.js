@@ -26,6 +26,7 @@ export function wordings(task, asked, asTrained, number, choose) {
   );
   list.className = "pixwizard-wordings";
   list.title = word("instruction.wordings");
+  list.setAttribute("aria-label", list.title);
   const add = (/** @type {number} */ value, /** @type {string} */ text) => {
     const option = /** @type {HTMLOptionElement} */ (element("option", {}, text));
     option.value = String(value);

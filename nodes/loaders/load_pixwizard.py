@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...pixwizard_core.weights.published import PARTS
 from ..host.versions import schema
 from ..shared.base import Node
+from ..shared.page_data import for_page
 from . import choices
 from .bundle import whole_outputs, whole_result
 from .load import (
@@ -34,22 +35,26 @@ class LoadPixWizard(Node):
             f"content. The parts are: {PARTS_TOLD}. You can fetch them with: pixwizard get.",
             search_aliases=["checkpoint", "load model", "all in one", "released model"],
             inputs=[
-                choices.TRANSFORMER.socket(
+                part_input(
+                    choices.TRANSFORMER,
                     "model_name",
                     "The list has files in models/diffusion_models and models/checkpoints.",
                 ),
                 dtype_input(),
-                choices.GEMMA_TEXT.socket(
+                part_input(
+                    choices.GEMMA_TEXT,
                     "gemma",
                     "The list has folders (they end in /) and files in models/LLM and "
                     "models/text_encoders. tokenizer.json must be beside the weights.",
                 ),
-                choices.CLIP_BOTH.socket(
+                part_input(
+                    choices.CLIP_BOTH,
                     "clip_name",
                     "It needs both halves, text and vision. The list has folders and files in "
                     "models/text_encoders and models/clip_vision.",
                 ),
-                choices.SDXL_VAE.socket(
+                part_input(
+                    choices.SDXL_VAE,
                     "vae_name",
                     "The VAE of Stable Diffusion 1.5 has the same layout, so auto takes a file "
                     "only if its name, header or config.json says SDXL. The list has files in "
@@ -80,6 +85,21 @@ class LoadPixWizard(Node):
             load_clip_vision(paths["clip"]),
             load_vae(paths["vae"], None),
         )
+
+
+def part_input(choice: choices.Choice, id: str, tooltip: str):
+    """The list of one part. The page also gets where the part comes from and where it goes, from
+    which web/real_model.js makes a checklist."""
+    part = PARTS[choice.part]
+    told = {
+        "title": part.title,
+        "page": part.page,
+        "size": part.size,
+        "terms": part.terms,
+        "files": list(part.files),
+        "place": part.by_hand,
+    }
+    return for_page(choice.socket(id, tooltip), {"part": told})
 
 
 def named(model_name, gemma, clip_name, vae_name) -> dict:

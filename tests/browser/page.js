@@ -14,6 +14,8 @@ const PLACES = [
 // What a bare page says of itself: no user style, no network, no saved user data.
 const NOISE = /ERR_NAME_NOT_RESOLVED|ERR_INTERNET|ERR_CONNECTION|ERR_TUNNEL|status of 40[04]/;
 
+const READY_MS = 300_000; // where much else runs; half a minute where nothing does
+
 export const browserPath = () => PLACES.find((place) => place && existsSync(place));
 
 export async function launch() {
@@ -81,6 +83,8 @@ async function ready(page) {
       globalThis.app.canvas &&
       globalThis.app.extensionManager.workflow?.activeWorkflow &&
       globalThis.LiteGraph?.registered_node_types["PixWizard_Sample"],
+    null,
+    { timeout: READY_MS },
   );
 }
 

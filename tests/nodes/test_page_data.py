@@ -15,6 +15,7 @@ from pixwizard_core.bundle import MODEL_FILE
 from pixwizard_core.encoders.tiny import BUNDLE
 from pixwizard_core.taught import taught_by
 from pixwizard_core.weights.checkpoint import open_checkpoint
+from pixwizard_core.weights.published import PARTS
 from tests.fakes.host import REPO
 from tests.support.workflow import MODEL_FILES
 
@@ -76,6 +77,24 @@ def test_loaders_of_files_say_on_the_page_what_they_lack():
     listed = re.findall(r"PixWizard_\w+", re.search(r"const NODES = \[(.*?)\]", code, re.DOTALL)[1])
     own = [name for name in MODEL_FILES if name.startswith("PixWizard_")]
     assert listed == [*own, "PixWizard_LoadPixWizard"]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_page_tells_results_of_one_graph_from_those_of_another():
+    """web/origins.js, by tests/browser/origins.test.js, which needs no page."""
+    command = ["node", "--test", str(REPO / "tests" / "browser" / "origins.test.js")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(r"^# pass (1[89]|[2-9]\d)$", done.stdout, re.MULTILINE), done.stdout[-500:]
+
+
+def test_page_gets_every_part_of_the_released_model_with_its_list(nodes):
+    inputs = nodes["LoadPixWizard"].define_schema().inputs
+    pages = [(getattr(one, "extra_dict", None) or {}).get("pixwizard", {}) for one in inputs]
+    parts = [page["part"] for page in pages if "part" in page]
+    assert [part["title"] for part in parts] == [part.title for part in PARTS.values()]
+    assert [part["place"] for part in parts] == [part.by_hand for part in PARTS.values()]
+    assert all(part["page"].startswith("https://") and part["size"] for part in parts)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

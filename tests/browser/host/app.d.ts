@@ -11,8 +11,9 @@ export interface Extension {
 
 export const app: {
   registerExtension(extension: Extension): void;
-  graph: { id: string; nodes: any[] };
-  nodeOutputs?: Record<string, any>;
+  graph: any;
+  rootGraph?: any;
+  canvas?: any;
   loadApiJson?(...args: any[]): any;
-  extensionManager?: { setting?: { get(id: string): any } };
+  extensionManager?: { setting?: { get(id: string): any }; workflow?: { activeWorkflow?: any } };
 };

@@ -1,0 +1,53 @@
+// @ts-check
+// Says where an answer came from the bundled demo model, which knows rendered rooms only, and how to
+// get the real one.
+
+import { link } from "./elements.js";
+import { statement } from "./notes.js";
+import { nodesBehind } from "./origins.js";
+import { DEMO, showParts } from "./real_model.js";
+import { word } from "./words.js";
+
+const RUN = "pixwizard_run"; // output of a node that chose its model and settings itself
+export const IN_BANNER = ["took_bundled", "demo_model"]; // notes that the banner stands for
+const OURS = "PixWizard_";
+const GAP_PX = 3;
+
+/** Whether a picture enters the graph at this node, which is no rendered room. @param {any} node */
+function givesPhotograph(node) {
+  const gives = (node.outputs ?? []).some((/** @type {any} */ one) => String(one.type).split(",").includes("IMAGE"));
+  const takes = (node.inputs ?? []).some((/** @type {any} */ one) => one.link !== null && one.link !== undefined);
+  return gives && !takes && !node.type.startsWith(OURS);
+}
+
+/** What to say of a result that a graph makes: nothing when no demo model takes part.
+ * @param {any} graph as saved @param {string} name of the node @param {any} [output] of its run
+ * @returns {{row: HTMLElement, height: number}[]} */
+export function banner(graph, name, output) {
+  const behind = nodesBehind(graph, name);
+  const demo = output?.[RUN]?.[0]?.model?.demo ?? behind.some((node) => node.type === DEMO);
+  return demo ? [demoBanner(behind.some(givesPhotograph))] : [];
+}
+
+/** What a run was set to, where the node chose it itself. @param {any} output
+ * @returns {{row: HTMLElement, height: number}[]} */
+export function settings(output) {
+  const run = output?.[RUN]?.[0];
+  if (!run?.settings) return [];
+  const { steps, solver, text_guidance, image_guidance, size } = run.settings;
+  const values = { model: run.model?.name ?? "", steps, solver, text: text_guidance, image: image_guidance };
+  const told = [word("demo.settings", values), ...(size?.length ? [`${size.join(" × ")} px`] : [])];
+  return [statement(told.join(" · "), "quiet")];
+}
+
+/** @param {boolean} photograph whether the picture is no rendered room */
+export function demoBanner(photograph) {
+  const told = word(`demo.${photograph ? "photograph" : "model"}`);
+  const { row, height } = statement(`${told} ${word("demo.get")}`, photograph ? "warns" : "plain");
+  const get = link(word("demo.get"), () => void showParts());
+  row.replaceChildren(`${photograph ? "⚠ " : ""}${told} `, get);
+  row.classList.add("pixwizard-demo");
+  row.style.paddingBottom = `${GAP_PX}px`;
+  row.setAttribute("role", "note");
+  return { row, height: height + GAP_PX };
+}
