@@ -49,7 +49,7 @@ function swatches(colours, widget, /** @type {() => void} */ changed) {
       changed();
     });
     Object.assign(dot.style, { width: "18px", height: "18px", cursor: "pointer" });
-    if (chosen) dot.style.boxShadow = "0 0 0 2px var(--input-text, #ddd)";
+    if (chosen) dot.style.border = "2px solid var(--input-text, #ddd)";
     dot.title = [...new Set([named("colours", name), name])].join(" · ");
     dot.setAttribute("aria-label", name);
     dot.setAttribute("aria-pressed", String(chosen));
