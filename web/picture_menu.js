@@ -8,6 +8,7 @@ import { paint } from "./drawing.js";
 
 /** @typedef {import("./picture_view.js").PictureView} PictureView */
 
+const MASKS = /mask ?editor/i;
 const SINGLE = ["values", "classes", "directions", "plain"]; // kinds with nothing laid on the picture
 /** @type {WeakMap<PictureView, string>} */
 const made = new WeakMap();
@@ -43,7 +44,12 @@ export function offerPicture(node, view) {
     picture.src = url;
     Object.assign(this, { imgs: [picture], imageIndex: 0 });
     try {
-      return before?.apply(this, args);
+      const given = before?.apply(this, args);
+      const [, options] = args;
+      // The mask editor looks for the picture later, when it is gone.
+      const wrong = Array.isArray(options) ? options.filter((one) => MASKS.test(one?.content ?? "")) : [];
+      for (const one of wrong) options.splice(options.indexOf(one), 1);
+      return given;
     } finally {
       Object.assign(this, { imgs, imageIndex });
     }
