@@ -9,6 +9,7 @@ import { DEMO, showParts } from "./real_model.js";
 import { word } from "./words.js";
 
 const RUN = "pixwizard_run"; // output of a node that chose its model and settings itself
+export const AUTO = "pixwizard_auto"; // output of a node with a choice that stands for numbers
 export const IN_BANNER = ["took_bundled", "demo_model"]; // notes that the banner stands for
 const OURS = "PixWizard_";
 const GAP_PX = 3;
@@ -25,14 +26,26 @@ function givesPhotograph(node) {
  * @returns {{row: HTMLElement, height: number}[]} */
 export function banner(graph, name, output) {
   const behind = nodesBehind(graph, name);
-  const demo = output?.[RUN]?.[0]?.model?.demo ?? behind.some((node) => node.type === DEMO);
+  const demo = tookDemo(output) ?? behind.some((node) => node.type === DEMO);
   return demo ? [demoBanner(behind.some(givesPhotograph))] : [];
+}
+
+/** Whether a node that chose its model took the demo model; undefined when it says nothing.
+ * @param {any} output @returns {boolean | undefined} */
+export const tookDemo = (output) => output?.[RUN]?.[0]?.model?.demo;
+
+/** What a choice such as auto meant in a run. @param {Record<string, any>} auto */
+function meaning({ choice: _, value, ...values }) {
+  const told = Object.entries(values).map(([name, one]) => `${name} ${one}`);
+  return `${value}: ${told.join(", ")}`;
 }
 
 /** What a run was set to, where the node chose it itself. @param {any} output
  * @returns {{row: HTMLElement, height: number}[]} */
 export function settings(output) {
   const run = output?.[RUN]?.[0];
+  const auto = output?.[AUTO]?.[0];
+  if (!run?.settings && auto) return [statement(meaning(auto), "quiet")];
   if (!run?.settings) return [];
   const { steps, solver, text_guidance, image_guidance, size } = run.settings;
   const values = { model: run.model?.name ?? "", steps, solver, text: text_guidance, image: image_guidance };

@@ -5,7 +5,7 @@
 
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
-import { IN_BANNER, banner, settings } from "./demo_model.js";
+import { AUTO, IN_BANNER, banner, settings, tookDemo } from "./demo_model.js";
 import { element, faint, panel } from "./elements.js";
 import { LINE_PX, boxes, drawnLines, files, legend, objects, report, scores } from "./lists.js";
 import { NOTES, lines, statement } from "./notes.js";
@@ -97,6 +97,7 @@ class ResultView {
   show(run) {
     this.run = run;
     this.failed = false;
+    this.demo = tookDemo(run.outputs[this.name]);
     this.draw(run.outputs[this.name]);
     this.compare(present());
   }
@@ -166,7 +167,7 @@ class ResultView {
 /** The view of a node, made when there is something to say. @param {any} node @param {any} output
  * @returns {ResultView | undefined} */
 function viewFor(node, output) {
-  if (output?.[NOTES]?.length) node.pixwizardView ??= new ResultView(node, {});
+  if (output?.[NOTES]?.length || output?.[AUTO]?.length) node.pixwizardView ??= new ResultView(node, {});
   return node.pixwizardView;
 }
 

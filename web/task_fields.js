@@ -5,6 +5,7 @@ import { app } from "/scripts/app.js";
 import { element, faint, panel, pressable, swatch } from "./elements.js";
 import { chosen, missing, sentence } from "./sentence.js";
 import { chain, fit, linked, nodesOf, pageWidget, show, widgetOf } from "./widgets.js";
+import { ENCODE, RELEASED, loaderOf, nameShortTasks, nameTasks } from "./task_names.js";
 import { LIST_PX, wordings } from "./wordings.js";
 import { named, word } from "./words.js";
 
@@ -17,12 +18,10 @@ import { named, word } from "./words.js";
  */
 
 const NODE = "PixWizard_Instruction";
-const ENCODE = "PixWizard_Encode";
+const SHORT = "PixWizard_PixWizard";
 const TOLD = "pixwizard_asked"; // how the model of the last run is asked, from either node
 const LINE_PX = 17;
 const LETTER_PX = 6.2;
-const RELEASED = "released"; // the model that is meant where no link says which
-const MOST_STEPS = 32; // from a node back to the loader of its model
 const NO_SEED = -1;
 const ONE_ROW = 1.5; // lines of text that a row of controls is high
 const PADDING_PX = 32; // ours and the frontend's margin around a page element
@@ -58,29 +57,6 @@ function swatches(colours, widget, /** @type {() => void} */ changed) {
   return row;
 }
 
-/** The kind of loader whose model a node's output goes to, by its model input or by the Encode node
- * behind it; undefined where the links do not say. @param {any} node
- * @param {Record<string, Model>} models those that are known before a run */
-function loaderOf(node, models) {
-  const slot = node.inputs?.findIndex((/** @type {any} */ i) => i.name === "model") ?? -1;
-  if (linked(node, "model")) return source(node.getInputNode?.(slot), "MODEL", models);
-  const behind = node.getOutputNodes?.(0) ?? [];
-  const encode = behind.find((/** @type {any} */ one) => one.comfyClass === ENCODE);
-  const clip = encode?.inputs?.findIndex((/** @type {any} */ i) => i.type === "CLIP") ?? -1;
-  return clip < 0 ? undefined : source(encode.getInputNode?.(clip), "CLIP", models);
-}
-
-/** Follow inputs of one type back to a loader. @param {any} node @param {string} type
- * @param {Record<string, Model>} models @returns {string | undefined} */
-function source(node, type, models) {
-  for (let left = MOST_STEPS; node && left > 0; left -= 1) {
-    if (models[node.comfyClass]) return node.comfyClass;
-    const slot = node.inputs?.findIndex((/** @type {any} */ i) => i.type === type) ?? -1;
-    node = slot < 0 ? null : node.getInputNode?.(slot);
-  }
-  return undefined;
-}
-
 /** @param {any} node @param {string} name @param {number} value */
 function setValue(node, name, value) {
   const widget = widgetOf(node, name);
@@ -101,6 +77,7 @@ class TaskFields {
     this.view = panel("instruction");
     this.height = MIN_HEIGHT_PX;
     pageWidget(node, "preview", this.view, () => this.height, false);
+    nameTasks(widgetOf(node, "task"), (task) => this.asked(task).taught);
     for (const name of ["task", "phrasing", "phrasing_seed", ...this.fields]) {
       chain(widgetOf(node, name), "callback", () => this.update(true));
     }
@@ -232,6 +209,7 @@ app.registerExtension({
         return result;
       };
     }
+    if (node.comfyClass === SHORT) nameShortTasks(node);
     if (node.comfyClass !== NODE) return;
     const settings = node.constructor.nodeData?.input?.required?.task?.[1];
     if (!settings?.pixwizard) return;

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from pixwizard_core.tasks import COLOURS
+from pixwizard_core.tasks import COLOURS, CUSTOM, TASKS
 from tests.fakes.host import REPO
 from tests.nodes.test_page_texts import OTHER_LANGUAGES, leaves, read
 from tests.nodes.test_views import called, image, some_mask
@@ -109,3 +109,9 @@ def test_everything_that_compare_tells_has_words(nodes):
 
 def test_no_language_is_forgotten():
     assert {path.name for path in LOCALES.iterdir()} == {"en", *OTHER_LANGUAGES}
+
+
+def test_every_task_is_named_as_its_row_says():
+    rows = {task.id: task.title for task in [*TASKS.values(), CUSTOM]}
+    told = {key: text for key, text in words("en").items() if key.startswith("tasks.")}
+    assert told == {f"tasks.{id}": title for id, title in rows.items()}
