@@ -4,7 +4,8 @@
 // least: what the classic canvas gives at least, after a run where the bundled model can run it,
 // since results take room; extra: how much more Vue nodes take at that size.
 //
-// PIXWIZARD_URL  a running host with the extension
+// PIXWIZARD_URL   a running host with the extension
+// PIXWIZARD_ONLY  names of workflows between |             (default: all)
 
 import { kindOf, launch, load, open, run } from "./page.js";
 
@@ -49,7 +50,10 @@ const spread = (page, workflow) =>
   );
 
 const browser = await launch();
-const names = (await get("/api/workflow_templates")).PixWizard;
+const only = process.env.PIXWIZARD_ONLY?.split("|");
+/** @type {string[]} */
+const listed = (await get("/api/workflow_templates")).PixWizard;
+const names = listed.filter((name) => !only || only.includes(name));
 /** @type {Record<string, Record<number, any>>} */
 const found = {};
 for (const vue of [false, true]) {
@@ -59,7 +63,8 @@ for (const vue of [false, true]) {
     console.error(vue ? "vue" : "canvas", name);
     const workflow = await get(`/api/workflow_templates/PixWizard/${name}.json`);
     await load(page, workflow);
-    const ours = workflow.nodes.some((/** @type {any} */ n) => n.type === "PixWizard_LoadTiny");
+    const files = /PixWizard_LoadPixWizard|PixWizard_LoadModel|CheckpointLoaderSimple|LoadVideo/;
+    const ours = !workflow.nodes.some((/** @type {any} */ n) => files.test(n.type));
     if (ours && !vue) {
       const told = await run(page);
       if (told !== "success") throw new Error(`${name}: ${told}`);

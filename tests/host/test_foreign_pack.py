@@ -8,6 +8,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 
 from tests.support import workflow
 from tests.support.hosts import serve
+from tests.support.own_files import with_own_files
 
 WORKFLOWS = workflow.shipped(with_files=False)
 PACK = """import torch
@@ -42,5 +43,6 @@ def test_the_other_pack_was_loaded(polluted):
 
 @pytest.mark.parametrize("name", map(workflow.title, WORKFLOWS))
 def test_workflow_runs_beside_a_pack_that_changes_the_default_dtype(polluted, info, name):
-    result = polluted.run(workflow.to_prompt(workflow.load(workflow.titled(name)), info))
+    prompt = workflow.to_prompt(workflow.load(workflow.titled(name)), info)
+    result = polluted.run(with_own_files(prompt, polluted.base))
     assert result["error"] is None, result["error"]

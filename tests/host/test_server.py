@@ -16,6 +16,7 @@ from PIL import Image
 
 from tests.support import workflow
 from tests.support.hosts import REPO
+from tests.support.own_files import FILM_SIZE, FRAMES, with_own_files
 
 FROZEN = {
     name: sockets
@@ -23,6 +24,7 @@ FROZEN = {
     for name, sockets in json.loads(path.read_text(encoding="utf-8")).items()
 }
 WORKFLOWS = workflow.shipped(with_files=False)
+SHORT = [path for path in WORKFLOWS if workflow.number(path) < 20]
 SCENE_SIZE = (160, 128)  # width and height that the shipped workflows render their scene at
 OUTPAINTED = (192, 128)  # the scene widened to 3:2
 
@@ -33,10 +35,13 @@ def info(server):
 
 
 @pytest.fixture(scope="module")
-def prompts(info):
+def prompts(server, info):
     """Every workflow of the bundled model as an API prompt, by title."""
     return {
-        workflow.title(path): workflow.to_prompt(workflow.load(path), info) for path in WORKFLOWS
+        workflow.title(path): with_own_files(
+            workflow.to_prompt(workflow.load(path), info), server.base
+        )
+        for path in WORKFLOWS
     }
 
 
@@ -105,8 +110,8 @@ def test_server_offers_every_node(info):
     assert all(info[name]["category"].split("/")[0] == "PixWizard" for name in ours)
 
 
-@pytest.mark.parametrize("name", map(workflow.title, WORKFLOWS))
-def test_workflow_runs(server, prompts, results, name):
+@pytest.mark.parametrize("name", [workflow.title(path) for path in WORKFLOWS if path not in SHORT])
+def test_long_way_runs(server, prompts, results, name):
     result = results[name]
     assert result["error"] is None, result["error"]
     kinds = [node["class_type"] for node in prompts[name].values()]
@@ -122,6 +127,35 @@ def test_workflow_runs(server, prompts, results, name):
             assert (width, height) == OUTPAINTED
         else:
             assert (width, height) == wanted, f"preview {number}"
+
+
+@pytest.mark.parametrize("name", map(workflow.title, SHORT))
+def test_short_way_gives_a_picture_of_the_size_of_its_source(server, prompts, results, name):
+    """The template shows or saves it; its PixWizard node shows it as well."""
+    prompt, result = prompts[name], results[name]
+    assert result["error"] is None, result["error"]
+    kept = [k for k, n in prompt.items() if n["class_type"] in ("SaveImage", "MaskPreview")]
+    for number in kept:
+        height, width, _ = shown(server, result, number).shape
+        assert (width, height) == photo_size(server)
+    (run,) = [out["pixwizard_run"] for out in result["outputs"].values() if "pixwizard_run" in out]
+    assert run[0]["model"]["demo"] is True
+    assert kept or name in ("Try it on a rendered room", "Depth of a video")
+
+
+def test_room_of_the_short_way_is_near_its_truth(prompts, results):
+    assert scores_of(prompts, results, "Try it on a rendered room")["delta_1"] > 0.8
+
+
+def test_video_of_depth_has_the_frames_of_its_source(server, results):
+    av = pytest.importorskip("av")
+    outputs = results["Depth of a video"]["outputs"].values()
+    (entry,) = [out["images"][0] for out in outputs if "images" in out]
+    with av.open(io.BytesIO(server.image(entry))) as film:
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    assert len(frames) == FRAMES
+    assert {frame.shape[1::-1] for frame in frames} == {FILM_SIZE}
+    assert max(int(np.ptp(frame, axis=-1).max()) for frame in frames) < 40, "depth is grey"
 
 
 def photo_size(server) -> tuple[int, int]:

@@ -30,10 +30,9 @@ RUN = {  # workflows of the bundled model, with a result on their nodes
     "Edges step by step": ("DecodeEdges",),
     "Text to image step by step": ("BlankCanvas",),
 }
-SHOWN = {  # as they are before their files are there
-    "Edit by instruction": ("LoadModel", "LoadTextEncoder", "LoadVisionEncoder"),
-}
-FIRST = ("LoadPixWizard",)  # the same, new on the page
+FIRST = (  # as they are before their files are there
+    "LoadPixWizard", "LoadModel", "LoadTextEncoder", "LoadVisionEncoder",
+)  # fmt: skip
 RESULTS = ("DepthToMetres", "SaveDepth", "SaveLabels")
 BETWEEN = ("ModelOptions", "LoadLora")  # a MODEL goes in and comes out
 ALONE = ("Check",)  # run without anything connected
@@ -64,7 +63,6 @@ def jobs(wanted: frozenset[str] = frozenset()) -> list[dict]:
         return {f"PixWizard_{kind}": f"PixWizard_{kind}" for kind in kinds}
 
     saved = [(workflow.load(workflow.titled(n)), True, k) for n, k in RUN.items()]
-    saved += [(workflow.load(workflow.titled(n)), False, k) for n, k in SHOWN.items()]
     saved += [(json.loads((PAGE / "results.json").read_text("utf-8")), True, RESULTS)]
     saved += [(passing(kind), False, (kind,)) for kind in BETWEEN]
     saved += [(alone(kind), True, (kind,)) for kind in ALONE]

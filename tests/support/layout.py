@@ -1,15 +1,18 @@
 """Lays out the shipped workflows with room for their nodes in every way the page draws them.
 
-`python -m tests.support.layout` measures each node on every page found, in the classic canvas and
-in Vue nodes, after a run where the bundled model can run it, and writes the places back into
-workflows/ and subgraphs/. Sizes in a workflow are those of the classic canvas. Vue nodes draw the
-same node taller (a row for the extension's name, taller fields), each version by another amount.
+`python -m tests.support.layout [NAME ...]` measures each node on every page found, in the classic
+canvas and in Vue nodes, after a run where the bundled model can run it, and writes the places back
+into workflows/ and subgraphs/; with names, into those workflows alone. Sizes in a workflow are
+those of the classic canvas. Vue nodes draw the same node taller (a row for the extension's name,
+taller fields), each version by another amount.
 Frontend 1.35 spreads a graph for them, later ones do not, so the room has to be in the file.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 from statistics import median_low
 
@@ -27,26 +30,28 @@ WITH_RESULT = {
     f"PixWizard_{name}"
     for name in (
         "DecodeDepth", "DepthToMetres", "DecodeSegmentation", "DecodeMask", "DecodeHighlight",
-        "DecodeBoxes", "DecodeAnswer", "Composite", "RestoreFromCanvas",
+        "DecodeBoxes", "DecodeAnswer", "Composite", "RestoreFromCanvas", "PixWizard",
     )
 }  # fmt: skip
 WITH_PICTURE = {*WITH_RESULT, "PixWizard_Compare"}
+LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")  # of Markdown; its address is not shown
 NOTE, PREVIEW = "MarkdownNote", "PreviewImage"
 # Nodes below which the host hangs a picture, and what frontend 1.35 gives it beyond later ones, px.
 HANGING = (PREVIEW, "SaveImage", "PixWizard_SaveDepth", "PixWizard_SaveLabels")
 HIGHER = 64
 HIGH = 450  # px from which a column of the first groups is parted
-VIEW = (1700, 880)  # px of a page that a graph opens in
+VIEW = (1240, 640)  # px of a page that a graph opens in, on a screen of 1366 × 768
 ZOOMS = (0.6, 1.0)  # below the first the classic canvas leaves words out
 
 
-def measured() -> list[dict]:
+def measured(names: list[str]) -> list[dict]:
     """{workflow: {node id: {type, least, extra}}} from each page, in px: heights in the canvas, and
-    what Vue nodes add. Ends the program without a host."""
+    what Vue nodes add. names: of the workflows, empty for all. Ends the program without a host."""
     pages = every_page()
     if not pages:
         raise SystemExit(missing_reason())
-    return [json.loads(printed(page, "measure.js")) for page in pages]
+    only = {"PIXWIZARD_ONLY": "|".join(names)} if names else {}
+    return [json.loads(printed(page, "measure.js", **only)) for page in pages]
 
 
 def highest(pages: list[dict]) -> dict:
@@ -142,6 +147,8 @@ def fill(group: dict, nodes: list, need: dict, *, spread: bool = False) -> None:
 def arrange(graph: dict, found: dict, most: dict) -> float:
     """Move the nodes and groups of a graph, in place; its width in px. Order and columns stay."""
     need = {n["id"]: resize(n, found.get(str(n["id"])), most) for n in graph["nodes"]}
+    if not graph["groups"]:
+        return stand(graph, need)
     held = {
         group["id"]: [n for n in graph["nodes"] if n["type"] != NOTE and inside(group, n)]
         for group in graph["groups"]
@@ -187,11 +194,28 @@ def arrange(graph: dict, found: dict, most: dict) -> float:
     return width
 
 
+def stand(graph: dict, need: dict) -> float:
+    """Place a graph without groups, in place, in the columns that it has; its width in px."""
+    x = 0.0
+    for column in columns(graph["nodes"], lambda node: node["pos"][0]):
+        y, width = 0.0, max(node["size"][0] for node in column)
+        for node in sorted(column, key=lambda node: node["pos"][1]):
+            if node["type"] == NOTE:
+                node["size"] = [width, note_height(node)]
+                need[node["id"]] = node["size"][1]
+            node["pos"] = [round(x), round(y + TITLE)]
+            y += TITLE + need[node["id"]] + GAP["node"]
+        x += width + GAP["column"]
+    show(graph, x - GAP["column"], need)
+    return x - GAP["column"]
+
+
 def note_height(node: dict) -> int:
     """px that a note's words take at its width: headings, and lines of small letters."""
     letters = (node["size"][0] - 40) / 5.5
     height = 30.0
-    for part in filter(None, node["widgets_values"][0].split("\n")):
+    told = LINK.sub(r"\1", node["widgets_values"][0])
+    for part in filter(None, told.split("\n")):
         lines = -(-len(part) // letters)
         height += 36 if part.startswith("#") else 17 * lines + 8
     return round(height)
@@ -226,13 +250,14 @@ def write(path: Path, saved: dict) -> None:
 
 
 def main() -> None:
-    pages = measured()
+    names = sys.argv[1:]
+    pages = measured(names)
     found, most = highest(pages), rooms(pages)
-    for path in sorted((REPO / "workflows").glob("*.json")):
+    for path in (path for path in workflow.every() if path.stem in (names or [path.stem])):
         saved = workflow.load(path)
         arrange(saved, found[path.stem], most)
         write(path, saved)
-    for path in sorted((REPO / "subgraphs").glob("*.json")):
+    for path in sorted((REPO / "subgraphs").glob("*.json")) if not names else ():
         saved = workflow.load(path)
         inside_of = blueprint.definition(saved)
         end = inside_of["outputNode"]["bounding"]

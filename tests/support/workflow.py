@@ -12,6 +12,7 @@ ON_PAGE_ONLY = ("Note", "MarkdownNote", "Reroute", "PrimitiveNode")
 ACTIVE = 0  # mode of a node that is neither muted nor bypassed
 # Inputs that name a file in the user's model folders, which no test machine has.
 MODEL_FILES = {
+    "PixWizard_LoadPixWizard": ("model_name", "gemma", "clip_name", "vae_name"),
     "PixWizard_LoadModel": ("model_name",),
     "PixWizard_LoadTextEncoder": ("gemma", "clip"),
     "PixWizard_LoadVisionEncoder": ("clip_vision",),
@@ -21,9 +22,20 @@ MODEL_FILES = {
 }
 FOLDER = Path(__file__).resolve().parents[2] / "workflows"
 NUMBERED = re.compile(r"PixWizard (\d+) (.+)")
+YOURS = {"LoadVideo": ("file",), "PixWizard_LoadLora": ("lora_name",)}  # to be chosen
+WHOLE_LOADER = "PixWizard_LoadPixWizard"  # has the outputs of Load Tiny
+BUNDLED_OUTPUTS = {  # which output of Load Tiny stands for a loader's
+    "PixWizard_LoadModel": 0,
+    "PixWizard_LoadTextEncoder": 1,
+    "PixWizard_LoadVisionEncoder": 2,
+    "VAELoader": 3,
+}
 OTHERS_MODELS = ("CheckpointLoaderSimple", "ControlNetLoader")
 SMALL = {"steps": 1, "centre": 128}
 BLANK = {"width": 161, "height": 97}
+SHORT = "PixWizard_PixWizard"
+NUMBERS_COUNT = {"speed": "as set", "centre_by": "as set"}  # of the short node: no auto
+CHOICE_WITH_MORE = "COMFY_DYNAMICCOMBO_V3"  # each of its options may bring inputs of its own
 
 
 def title(path: Path) -> str:
@@ -60,6 +72,11 @@ def every() -> list[Path]:
     return sorted(FOLDER.glob("*.json"), key=number)
 
 
+def others_models(workflow: dict) -> bool:
+    """Whether a workflow loads models that are no PixWizard."""
+    return any(node["type"] in OTHERS_MODELS for node in workflow["nodes"])
+
+
 def shipped(with_files: bool) -> list[Path]:
     """The templates that need model files, or those that do not, in their order."""
     return [path for path in every() if needs_files(load(path)) == with_files]
@@ -68,23 +85,29 @@ def shipped(with_files: bool) -> list[Path]:
 def is_widget(spec: list) -> bool:
     """Whether an input of /object_info is shown as a widget. spec: [type or options, settings]."""
     settings = spec[1] if len(spec) > 1 else {}
-    if settings.get("forceInput"):
+    if settings.get("forceInput") or settings.get("hidden"):
         return False
-    return isinstance(spec[0], list) or spec[0] in WIDGET_TYPES
+    return isinstance(spec[0], list) or spec[0] in (*WIDGET_TYPES, CHOICE_WITH_MORE)
 
 
-def widget_slots(info: dict) -> list[tuple[str | None, list | None]]:
-    """(name, spec) for each entry of widgets_values; (None, None) for helpers that only the page
-    has."""
+def widget_slots(
+    inputs: dict, values: list, before: str = ""
+) -> list[tuple[str | None, list | None]]:
+    """(name, spec) for each of the values that the widgets of these inputs have; (None, None) for
+    helpers that only the page has. before: of the names, for the inputs of a choice."""
     slots: list[tuple[str | None, list | None]] = []
     for group in ("required", "optional"):
-        for name, spec in info["input"].get(group, {}).items():
+        for name, spec in inputs.get(group, {}).items():
             if not is_widget(spec):
                 continue
-            slots.append((name, spec))
+            slots.append((before + name, spec))
             settings = spec[1] if len(spec) > 1 else {}
             if settings.get("control_after_generate") or settings.get("image_upload"):
                 slots.append((None, None))
+            if spec[0] == CHOICE_WITH_MORE and len(slots) <= len(values):
+                chosen = values[len(slots) - 1]
+                (more,) = [one["inputs"] for one in settings["options"] if one["key"] == chosen]
+                slots += widget_slots(more, values[len(slots) :], f"{before}{name}.")
     return slots
 
 
@@ -112,7 +135,11 @@ def to_prompt(workflow: dict, object_info: dict) -> dict:
 
 
 def _widgets(node: dict, info: dict) -> dict:
-    slots, values = widget_slots(info), node.get("widgets_values", [])
+    values = node.get("widgets_values", [])
+    slots = widget_slots(info["input"], values)
+    optional = info["input"].get("optional", {})
+    while len(slots) > len(values) and slots[-1][0] in optional:
+        slots.pop()  # a newer host has more; they keep their defaults
     if len(slots) != len(values):
         raise WorkflowError(
             f"node {node['id']} ({node['type']}): {len(values)} widget values for {len(slots)} "
@@ -122,7 +149,7 @@ def _widgets(node: dict, info: dict) -> dict:
     for (name, spec), value in zip(slots, values, strict=True):
         if name is None:
             continue
-        if name not in MODEL_FILES.get(node["type"], ()):
+        if name not in {**MODEL_FILES, **YOURS}.get(node["type"], ()):
             _check_value(node, name, spec, value)
         chosen[name] = value
     return chosen
@@ -132,6 +159,8 @@ def _check_value(node: dict, name: str, spec: list, value) -> None:
     """A choice must be offered, and a number inside its range."""
     settings = spec[1] if len(spec) > 1 else {}
     options = spec[0] if isinstance(spec[0], list) else settings.get("options")
+    if spec[0] == CHOICE_WITH_MORE:
+        options = [one["key"] for one in options]
     if options is not None and value not in options:
         raise WorkflowError(f"node {node['id']} ({node['type']}): {name} has no choice {value!r}")
     if spec[0] in ("INT", "FLOAT") and not (
@@ -184,22 +213,43 @@ def painted_by_others(prompt: dict) -> set[str]:
     return {key for key in prompt if depends(key)}
 
 
+def on_bundled_model(prompt: dict) -> dict:
+    """The prompt with the bundled model, without what other people's models paint."""
+    others = painted_by_others(prompt)
+    kinds = {key: node["class_type"] for key, node in prompt.items()}
+
+    def moved(value):
+        loader = kinds[value[0]] if isinstance(value, list) else None
+        if loader == WHOLE_LOADER:
+            return ["tiny", value[1]]
+        return ["tiny", BUNDLED_OUTPUTS[loader]] if loader in BUNDLED_OUTPUTS else value
+
+    changed = {"tiny": {"class_type": "PixWizard_LoadTiny", "inputs": {}}}
+    for key in kinds.keys() - others:
+        if kinds[key] not in (WHOLE_LOADER, *BUNDLED_OUTPUTS):
+            inputs = {name: moved(value) for name, value in prompt[key]["inputs"].items()}
+            changed[key] = {"class_type": kinds[key], "inputs": inputs}
+    return changed
+
+
 def small(prompt: dict) -> dict:
     """The prompt with one step and a small canvas."""
-    return {
-        key: {
-            **node,
-            "inputs": node["inputs"] | {n: SMALL[n] for n in SMALL if n in node["inputs"]},
-        }
-        for key, node in prompt.items()
-    }
+
+    def changed(node: dict) -> dict:
+        given = SMALL | (NUMBERS_COUNT if node["class_type"] == SHORT else {})
+        return node["inputs"] | {name: given[name] for name in given if name in node["inputs"]}
+
+    return {key: {**node, "inputs": changed(node)} for key, node in prompt.items()}
 
 
 def small_and_ours(prompt: dict) -> dict:
     """The prompt, small and without what other people's models paint."""
     kept = {key: prompt[key] for key in prompt.keys() - painted_by_others(prompt)}
     for key, node in kept.items():
-        if node["class_type"] == "PixWizard_BlankCanvas":
+        if (
+            node["class_type"] == "PixWizard_BlankCanvas"
+            or node["inputs"].get("task") == "text2image"
+        ):
             kept[key] = {**node, "inputs": node["inputs"] | BLANK}
     return small(kept)
 
