@@ -41,7 +41,7 @@ def test_the_other_pack_was_loaded(polluted):
     )
 
 
-@pytest.mark.parametrize("name", map(workflow.title, WORKFLOWS))
+@pytest.mark.parametrize("name", [workflow.title(path) for path in WORKFLOWS])
 def test_workflow_runs_beside_a_pack_that_changes_the_default_dtype(polluted, info, name):
     prompt = workflow.to_prompt(workflow.load(workflow.titled(name)), info)
     result = polluted.run(with_own_files(prompt, polluted.base))

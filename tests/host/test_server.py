@@ -129,7 +129,7 @@ def test_long_way_runs(server, prompts, results, name):
             assert (width, height) == wanted, f"preview {number}"
 
 
-@pytest.mark.parametrize("name", map(workflow.title, SHORT))
+@pytest.mark.parametrize("name", [workflow.title(path) for path in SHORT])
 def test_short_way_gives_a_picture_of_the_size_of_its_source(server, prompts, results, name):
     """The template shows or saves it; its PixWizard node shows it as well."""
     prompt, result = prompts[name], results[name]
