@@ -9,28 +9,27 @@ import { openWindow } from "./overlay.js";
 import { nodesOf } from "./widgets.js";
 import { title, word } from "./words.js";
 
-/** @typedef {{title: string, page: string, size: string, terms: string, place: string, files: string[]}} Part */
+/** @typedef {{title: string, page: string, size: string, terms: string, place: string, files: string[], found: boolean}} Part */
 
 export const LOADER = "PixWizard_LoadPixWizard";
 export const DEMO = "PixWizard_LoadTiny";
 
-/** The parts, by the input of the loader that takes them, and whether the host has a file for each.
- * A list with one entry has only the one that takes the right file: there is none.
+/** The parts, by the input of the loader that takes them, and whether the host has a file that is
+ * the part by its content.
  * @param {any} definition of the loader, as the host gives it @returns {{part: Part, there: boolean}[]} */
 export function partsOf(definition) {
   return Object.values(definition?.input?.required ?? {})
     .filter((socket) => /** @type {any} */ (socket)?.[1]?.pixwizard?.part)
     .map((socket) => {
-      const [kind, settings] = /** @type {any} */ (socket);
-      const entries = Array.isArray(kind) ? kind : (settings.options ?? []);
-      return { part: settings.pixwizard.part, there: entries.length > 1 };
+      const { part } = /** @type {any} */ (socket)[1].pixwizard;
+      return { part, there: part.found };
     });
 }
 
 /** One part as a line: a sign, its name as a link, its size, and where its files go.
  * @param {{part: Part, there: boolean}} one */
 export function partLine({ part, there }) {
-  const sign = element("span", { flex: "none", width: "1.2em", color: there ? "" : "var(--error-text, #f66)" }, there ? "•" : "✗");
+  const sign = element("span", { flex: "none", width: "1.2em", color: there ? "" : "var(--error-text, #f66)" }, there ? "✓" : "✗");
   sign.setAttribute("role", "img");
   sign.setAttribute("aria-label", word(`parts.${there ? "there" : "lacking"}`));
   const link = element("a", { color: "var(--p-primary-color, #6ab0ff)" }, part.title);

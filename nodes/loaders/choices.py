@@ -46,6 +46,11 @@ class Choice:
         folders = model_folders(*self.kinds) if self.folders else []
         return [AUTO, *folders, *model_files(*self.kinds)]
 
+    def is_there(self) -> bool:
+        """Whether AUTO finds a file: one of any size, since the transformer is not known here."""
+        files = self.options()[1:]  # without any there is nothing to read
+        return bool(files) and bool(search(self.part, self.kinds, all_folders()).found)
+
     def socket(self, id: str, tooltip: str) -> io.Combo.Input:
         """The input. tooltip: what the list holds."""
         told = f"{AUTO_MEANS} {tooltip}"

@@ -98,6 +98,7 @@ def part_input(choice: choices.Choice, id: str, tooltip: str):
         "terms": part.terms,
         "files": list(part.files),
         "place": part.by_hand,
+        "found": choice.is_there(),
     }
     return for_page(choice.socket(id, tooltip), {"part": told})
 

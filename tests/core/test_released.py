@@ -147,8 +147,11 @@ def test_a_shard_alone_stands_for_its_model(published, models):
     assert one.weights.shapes == whole.weights.shapes
     assert one.files == whole.files
     (folder / GEMMA.files[0]).unlink()
-    with pytest.raises(EncoderError, match=r"is one of 2 shards, and 1 are not beside it, first "
-                                           r"model-00001.*choose the folder"):
+    with pytest.raises(
+        EncoderError,
+        match=r"is one of 2 shards, and 1 are not beside it, first "
+        r"model-00001.*choose the folder",
+    ):
         read_source("gemma", folder / GEMMA.files[1])
 
 
@@ -291,6 +294,27 @@ def test_the_error_is_a_checklist(published, models):
     for part in (GEMMA, CLIP, PARTS["vae"]):
         line = next(line for line in lines if part.title in line and line.startswith("✗"))
         assert all(word in line for word in (part.size, part.page, part.by_hand, part.files[0]))
+
+
+def test_the_error_holds_the_checklist_as_rows(published, models):
+    """For programs: the same parts, and JSON."""
+    put(published, MODEL, models / "diffusion_models")
+    vae_file(models / "vae/vae-ft-mse.safetensors")
+    folders, _ = model_folders(models.parent)
+    with pytest.raises(MissingPartsError) as met:
+        require_parts(survey(folders), [], models.parent)
+    rows = {row["part"]: row for row in met.value.rows}
+    assert list(rows) == ["model", "gemma", "clip", "vae"]
+    assert [bool(row["found"]) for row in rows.values()] == [True, False, False, False]
+    assert rows["model"]["found"].startswith("models/diffusion_models/")
+    assert rows["gemma"]["size"] == "5.0 GB"
+    assert rows["gemma"]["page"] == "https://huggingface.co/google/gemma-2b"
+    assert rows["gemma"]["terms"] == "Google's Gemma Terms of Use"
+    assert rows["gemma"]["folder"] == "models/LLM/gemma-2b"
+    ((file, why),) = rows["vae"]["near"]
+    assert file == "models/vae/vae-ft-mse.safetensors"
+    assert why.startswith("it is the VAE of SDXL or of")
+    json.dumps(met.value.rows)
 
 
 def test_several_that_fit_are_listed(published, models):

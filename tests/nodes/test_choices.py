@@ -156,3 +156,36 @@ def test_folders_of_a_cache_of_the_hub_are_listed(published, models, choices):
     snapshot = "models--google--gemma-2b/snapshots/0123abcd"
     put(published, GEMMA, models / "LLM" / snapshot)
     assert f"LLM/{snapshot}/" in choices.GEMMA_TEXT.options()
+
+
+def found_parts(nodes) -> list[bool]:
+    """What the page is told of each part."""
+    told = [one.extra_dict for one in nodes["LoadPixWizard"].define_schema().inputs
+            if getattr(one, "extra_dict", None)]  # fmt: skip
+    return [one["pixwizard"]["part"]["found"] for one in told if "part" in one["pixwizard"]]
+
+
+def test_page_is_told_which_parts_are_there_by_their_content(nodes, published, models, choices):
+    assert found_parts(nodes) == [False, False, False, False]
+    for kind in ("diffusion_models", "text_encoders", "vae"):
+        (models / kind).mkdir()
+        save_file({"other.weight": torch.zeros(2)}, models / kind / "another.safetensors")
+    assert found_parts(nodes) == [False, False, False, False]
+    shutil.rmtree(models / "vae")
+    put_all(published, models)
+    assert found_parts(nodes) == [True, True, True, True]
+
+
+def test_short_node_takes_the_released_model_when_all_its_files_are_there(
+    extension, published, models, choices
+):
+    choice = extension("nodes.short.model_choice")
+    empty, before = choice.choose(None), choice.state()
+    assert (empty.origin, empty.about.demo, len(empty.missing)) == ("bundled", True, 4)
+    put(published, MODEL, models / "diffusion_models")
+    some = choice.choose(None)
+    assert (some.origin, len(some.missing)) == ("bundled", 3)
+    assert choice.state() != before
+    put_all(published, models)
+    every = choice.choose(None)
+    assert (every.origin, every.about.demo, every.missing) == ("released", False, ())
