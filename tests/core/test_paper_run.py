@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 from pixwizard_core import cli
+from pixwizard_core.evaluation.layouts import generation
 from tests.support.bundles import write_bundle
 from tests.support.metric_networks import write_weights
 from tests.support.metric_packages import name_operators
@@ -16,10 +17,12 @@ INCEPTION, VGG, HPS = (22, 25, 27, 29, 30, 31), (28,), (32,)
 
 
 @pytest.mark.slow
-def test_every_number_is_measured_on_small_data_and_the_same_again(tmp_path, capsys):
+def test_every_number_is_measured_on_small_data_and_the_same_again(tmp_path, capsys, monkeypatch):
     pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     pytest.importorskip("pycocotools", reason="pycocotools is not installed")
     name_operators()
+    for side in ("SIDE", "HPS_SIDE", "COCO_SIDE"):  # the real squares cost minutes
+        monkeypatch.setattr(generation, side, 64)
     bundle = write_bundle(tmp_path / "bundle")
     data, weights = write_paper_data(tmp_path / "data", 2, 64), write_weights(tmp_path / "weights")
     command = ["evaluate", "paper", "--root", str(data), "--weights", str(weights), "--bundle",
