@@ -45,6 +45,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     print(study.separation_table(found))
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
+        if why := study.why_no_tsne():
+            print(f"no t-SNE: {why}", file=sys.stderr)
         content = study.as_json(found, sentences)
         write_json(arguments.out / "task_embedding.json", content)
         try:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import reason_of
 from ..pipeline import Bundle
 from ..tasks import TASKS, Fields, instruction
 from .separation import neighbour_accuracy, principal_plane, silhouette
@@ -88,13 +89,22 @@ def separations(bundle: Bundle, sentences: Sentences) -> list[Separation]:
     ]
 
 
-def planes(one: Separation) -> dict[str, Tensor]:
-    """Points in a plane (N, 2) by method: PCA, and t-SNE if scikit-learn is installed."""
-    found = {"PCA": principal_plane(one.points)}
+def why_no_tsne() -> str:
+    """Why t-SNE cannot be computed; "" if it can."""
     try:
-        from sklearn.manifold import TSNE  # pyright: ignore[reportMissingImports]
-    except ImportError:
+        import sklearn.manifold  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        return f"{reason_of(error, 120)}: pip install scikit-learn"
+    return ""
+
+
+def planes(one: Separation) -> dict[str, Tensor]:
+    """Points in a plane (N, 2) by method: PCA, and t-SNE where why_no_tsne() is empty."""
+    found = {"PCA": principal_plane(one.points)}
+    if why_no_tsne():
         return found
+    from sklearn.manifold import TSNE  # pyright: ignore[reportMissingImports]
+
     perplexity = min(PERPLEXITY, max(2.0, (len(one.points) - 1) / 3))
     made = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(one.points.numpy())
     return {**found, "t-SNE": torch.from_numpy(made)}
@@ -132,26 +142,35 @@ def as_json(found: Sequence[Separation], sentences: Sentences) -> dict[str, Any]
 
 
 def plot(content: Mapping[str, Any], path: Path) -> None:
-    """Plot one panel for each kind of vector and each plane. Raises ImportError without
-    matplotlib."""
+    """Plot one panel for each kind of vector and each plane: colours are families of tasks, and a
+    task's name stands where its sentences are. Raises ImportError without matplotlib."""
     from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
     rows = content["sentences"]
     kinds, ways = list(rows[0]["places"]), list(next(iter(rows[0]["places"].values())))
     tasks = sorted({row["task"] for row in rows})
-    figure = Figure(figsize=(4.5 * len(kinds), 4.2 * len(ways)), layout="constrained")
+    families = sorted({TASKS[task].family for task in tasks})
+    figure = Figure(figsize=(7 * len(kinds), 6 * len(ways)), layout="constrained")
     panels = figure.subplots(len(ways), len(kinds), squeeze=False)
     for line, way in zip(panels, ways, strict=True):
         for panel, kind, scores in zip(line, kinds, content["scores"], strict=True):
-            for number, task in enumerate(tasks):
+            for task in tasks:
                 places = [row["places"][kind][way] for row in rows if row["task"] == task]
-                marker = "os^vDPX*"[number // 20 % 8]
-                panel.scatter(*zip(*places, strict=True), s=9, marker=marker,
-                              color=f"C{number % 10}", alpha=0.5 + 0.5 * (number % 20 < 10),
-                              label=task)  # fmt: skip
-            panel.set_title(f"{kind}, {way} (silhouette {scores['silhouette']:.2f})", fontsize=9)
+                colour = f"C{families.index(TASKS[task].family)}"
+                panel.scatter(*zip(*places, strict=True), s=12, color=colour, alpha=0.6)
+                panel.annotate(task, _middle(places), fontsize=7, ha="center", va="bottom")
+            panel.set_title(f"{kind}, {way} (silhouette {scores['silhouette']:.2f}, nearest of its "
+                            f"task {scores['neighbours']:.0%})", fontsize=10)  # fmt: skip
             panel.set_xticks([])
             panel.set_yticks([])
-    handles, names = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize=6)
-    figure.savefig(path, dpi=130)
+    marks = [panels[0][0].scatter([], [], color=f"C{n}", label=name)
+             for n, name in enumerate(families)]  # fmt: skip
+    figure.legend(handles=marks, loc="outside lower center", ncols=len(families), fontsize=9)
+    figure.savefig(path, dpi=80)
+
+
+def _middle(places: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The place that is nearest to all of them, so that a name never stands between two groups."""
+    points = torch.tensor(places, dtype=torch.float64, device="cpu")
+    x, y = points[torch.cdist(points, points).sum(1).argmin()].tolist()
+    return x, y

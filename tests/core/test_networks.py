@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.evaluation.frechet import FeatureSums, ScoreSums, frechet_distance
-from pixwizard_core.evaluation.networks.clip import Clip, cosine, direction
+from pixwizard_core.evaluation.networks.clip import Clip, direction
 from pixwizard_core.evaluation.networks.dino import Dino
 from pixwizard_core.evaluation.networks.dpt import Dpt, depth_error
 from pixwizard_core.evaluation.networks.hps import Hps
@@ -24,7 +24,6 @@ from pixwizard_core.evaluation.networks.weight_files import (
 )
 from pixwizard_core.files.picture_files import as_pil
 from tests.support.metric_networks import (
-    backbone_file,
     clip_folder,
     dino_folder,
     dpt_folder,
@@ -32,6 +31,7 @@ from tests.support.metric_networks import (
     picture,
 )
 from tests.support.metric_packages import need
+from tests.support.metric_pairs import PAIRS, both, write_all
 
 
 def bytes_of(*pictures):
@@ -96,25 +96,6 @@ def test_fid_and_is_are_those_of_torchmetrics(inception):
     assert scores.score()[0] == pytest.approx(float(theirs.compute()[0]), rel=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["vgg", "alex"])
-def test_lpips_is_that_of_its_authors(kind, tmp_path):
-    need("torchvision", "torchmetrics", "lpips")
-    import lpips
-
-    path = backbone_file(tmp_path, kind)
-    theirs = lpips.LPIPS(net=kind, pnet_rand=True, verbose=False).eval()
-    stored = torch.load(path, weights_only=True)
-    plain = {name: f"features.{name.split('.', 1)[1]}" for name in theirs.net.state_dict()}
-    theirs.net.load_state_dict({name: stored[at] for name, at in plain.items()})
-    one, other = picture(1), picture(2)
-    wanted = float(theirs(one * 2 - 1, other * 2 - 1))
-    assert wanted > 1e-3
-    ours = Lpips(path, kind)
-    assert ours(one, other) == pytest.approx(wanted, rel=1e-4)
-    assert ours(one, one) == 0
-
-
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     return clip_folder(tmp_path_factory.mktemp("clip") / "clip-vit-base-patch32")
@@ -150,26 +131,6 @@ def clip_pixels(picture_01, short=224, side=224):
     mean = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
     std = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
     return torch.from_numpy((values - mean) / std).movedim(-1, 0)
-
-
-@pytest.mark.slow
-def test_clip_s_is_100_times_the_librarys_cosine(clip):
-    need("torchvision")
-    from transformers import CLIPModel, CLIPProcessor, CLIPTokenizerFast
-
-    try:
-        from transformers import CLIPImageProcessorPil as Prepare
-    except ImportError:
-        from transformers import CLIPImageProcessor as Prepare
-    processor = CLIPProcessor(Prepare(), CLIPTokenizerFast.from_pretrained(clip))
-    square = picture(4, 256, 256)
-    inputs = processor(text=TEXTS[:1], images=as_pil(square[0]), return_tensors="pt")
-    model = CLIPModel.from_pretrained(clip).eval()
-    with torch.no_grad():
-        wanted = 100 * model(**inputs).logits_per_image / model.logit_scale.exp()
-    ours = Clip(clip)
-    (value,) = cosine(ours.pictures([square]), ours.texts(TEXTS[:1]))
-    assert 100 * value == pytest.approx(float(wanted), abs=1e-2)
 
 
 def test_clip_direction_is_the_angle_between_the_changes():
@@ -218,6 +179,19 @@ def test_depth_error_stretches_the_map_and_scales_the_estimate():
     assert depth_error(torch.ones(8, 8), torch.tensor([[0.0, 1.0]]), 8) == pytest.approx(
         255 * 0.5**0.5
     )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return write_all(tmp_path_factory.mktemp("pairs"), hps=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in PAIRS if name != "HPS v2"])  # 2 GB
+def test_a_measure_of_files_is_that_of_its_library(name, files):
+    need(*PAIRS[name].needs)
+    ours, theirs = both(name, files)
+    assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.slow

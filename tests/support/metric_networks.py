@@ -55,8 +55,8 @@ def backbone_file(folder: Path, kind: str) -> Path:
     return path
 
 
-def clip_folder(folder: Path, layers: int = 2) -> Path:
-    """A small CLIP with a tokenizer of letters."""
+def clip_folder(folder: Path, layers: int = 2, turned: bool = False) -> Path:
+    """A small CLIP with a tokenizer of letters. turned: its texts point the other way."""
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,10 @@ def clip_folder(folder: Path, layers: int = 2) -> Path:
                        "intermediate_size": 64, "image_size": 224, "patch_size": 32},
         projection_dim=16,
     )  # fmt: skip
-    shaken(CLIPModel(config)).save_pretrained(folder)
+    network = shaken(CLIPModel(config))
+    if turned:
+        network.text_projection.weight.data.neg_()
+    network.save_pretrained(folder)
     return folder
 
 
@@ -142,7 +145,7 @@ def write_weights(folder: Path, hps: bool = False) -> Path:
     networks are small. hps: with HPS v2, which is large. Returns folder."""
     folder.mkdir(parents=True, exist_ok=True)
     clip_folder(folder / "clip-vit-base-patch32")
-    clip_folder(folder / "clip-vit-base-patch16")
+    clip_folder(folder / "clip-vit-base-patch16", turned=True)  # so that CLIP-S is above 0
     dino_folder(folder / "dino-vits16")
     dpt_folder(folder / "dpt-large")
     if importlib.util.find_spec("torch_fidelity"):
