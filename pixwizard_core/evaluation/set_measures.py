@@ -23,7 +23,7 @@ from .networks.squares import resized
 AT_ONCE = 16  # pictures; part of the method, since the sums depend on it in the last bits
 KEEP_EVERY = 64  # batches between two writes of the sums
 PARTS = 10  # of a set; the Inception Score is their mean
-METHOD = 1
+METHOD = 2  # raise it when sums of earlier runs become invalid
 FEW = 2 * FEATURES  # a note warns that FID uses fewer pictures than this
 
 Open = Callable[[], Tensor]  # a picture (1, 3, H, W) in 0..1
@@ -39,6 +39,11 @@ def eight_bit(picture_01: Tensor, crop: int = 0) -> Tensor:
         size = (max(crop, round(width * scale)), max(crop, round(height * scale)))
         picture_01 = middle_square(resized(picture_01, *size), crop)
     return (picture_01.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def part_of(places: Tensor, total: int) -> Tensor:
+    """The part 0..PARTS-1 of each place (B,) in a set: part i begins at i * total // PARTS."""
+    return ((places + 1) * PARTS - 1) // total
 
 
 class SetSums:
@@ -86,7 +91,7 @@ class SetSums:
             features, logits = look(some)
             places = torch.arange(at, at + len(some), dtype=torch.int64, device="cpu")
             self.features.add(features)
-            self.scores.add(logits, places * PARTS // self.total)
+            self.scores.add(logits, part_of(places, self.total))
             if number % KEEP_EVERY == 0:
                 self._write()
             on_progress(len(some))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pixwizard_core.evaluation.frechet import FeatureSums, ScoreSums, frechet_distance
+from pixwizard_core.evaluation.set_measures import part_of
 
 
 def of(rows):
@@ -79,6 +80,13 @@ def test_inception_score_averages_its_parts():
     mean, spread = scored(logits, 2)  # 4 in the first part, 1 in the second
     assert mean == pytest.approx(2.5)
     assert spread == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("total", [10, 24, 37, 5000])
+def test_parts_of_a_set_begin_where_those_of_torch_fidelity_do(total):
+    parts = part_of(torch.arange(total), total)
+    begins = [(parts == part).nonzero()[0].item() for part in range(10)]
+    assert begins == [part * total // 10 for part in range(10)]
 
 
 def test_inception_score_of_nothing_is_no_number():
