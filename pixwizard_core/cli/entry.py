@@ -20,6 +20,7 @@ from .evaluate import add_evaluate
 from .get import add_get
 from .models import add_lora_option, asked_loras, usable_device
 from .progress import progress
+from .teach import add_train_lora
 from .train import add_train
 
 EXIT_FAILED = 1  # the command worked and found something wrong
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
         _add_demo, _add_run, _add_batch, add_get, _add_convert, _add_inspect, _add_verify,
-        _add_doctor, add_bench, add_evaluate, add_data, add_train,
+        _add_doctor, add_bench, add_evaluate, add_data, add_train, add_train_lora,
     ):  # fmt: skip
         add(commands)
     return parser

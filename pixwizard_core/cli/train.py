@@ -1,4 +1,4 @@
-"""pixwizard train: the small model on the demo world, or a LoRA of any PixWizard."""
+"""pixwizard train: the small model on the demo world, or any PixWizard on your own pairs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,27 @@ import argparse
 from pathlib import Path
 
 from ..config import RELEASED_PARTS
+from ..errors import PixWizardError
 from ..seeds import seed_argument
+from .teach import add_sources, teach
+from .teach_options import OF_SOURCES, SETTINGS, add_teach_options, add_threads, refuse
 
-TRAIN = "train the small model on the demo world, or a LoRA of any PixWizard"
+TRAIN = "train the small model on the demo world, or all weights of any PixWizard on your own pairs"
+OF_BOTH = ("steps", "batch", "seed")
+FOR_BUNDLED = (
+    "work", "minutes", "photographs", "autoencoder", "start", "workers", "compile",
+)  # fmt: skip
+FOR_OWN = (
+    *(name for name in SETTINGS if name not in OF_BOTH), *OF_SOURCES, *RELEASED_PARTS, "bundle",
+    "cache", "held_out", "resume",
+)  # fmt: skip
 
 
 def add_train(commands) -> None:
     """Add `pixwizard train` to the subparsers."""
     parser = commands.add_parser("train", help=TRAIN, description=TRAIN)
     parser.set_defaults(command=train)
+    add_sources(parser)
     parser.add_argument(
         "--config", type=Path, help="TOML or JSON settings (default: the bundled model's)"
     )
@@ -46,29 +58,34 @@ def add_train(commands) -> None:
         default=None,
         help="faster steps after some minutes of preparation; needs a C++ compiler",
     )
-    lora = parser.add_argument_group("a LoRA instead of a whole model")
-    lora.add_argument(
-        "--lora", metavar="LIST", help="JSONL of input, target, instruction; or: world"
-    )
-    lora.add_argument("--rank", type=int, default=16)
-    lora.add_argument("--alpha", type=float, help="strength is alpha / rank (default: rank)")
-    lora.add_argument("--rate", type=float, default=3e-4, help="learning rate")
-    lora.add_argument(
-        "--bundle", type=Path, help="folder of a small model (default: the bundled one)"
-    )
-    for part in RELEASED_PARTS:
-        lora.add_argument(f"--{part}", type=Path, help="of the released model")
+    own = parser.add_argument_group("a LoRA (see train-lora)")
+    own.add_argument("--lora", metavar="SOURCE", help="pairs to teach as a LoRA; or: world")
+    add_threads(parser)
+    add_teach_options(parser, OF_BOTH)
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train, printing progress now and then, and print what was written."""
-    return _train_lora(arguments) if arguments.lora else _train_bundle(arguments)
+    """Train, printing progress now and then, and print what was written. Raises PixWizardError for
+    an option that does nothing for what is trained."""
+    if arguments.lora and arguments.sources:
+        raise PixWizardError("--lora names the source of a LoRA; leave the other sources out")
+    if not arguments.lora and not arguments.sources:
+        refuse(arguments, FOR_OWN, "for the bundled model; it is for pairs of your own")
+        return _train_bundle(arguments)
+    what = "for a LoRA" if arguments.lora else "for pairs of your own"
+    refuse(arguments, FOR_BUNDLED, f"{what}; it is for the bundled model")
+    sources = [arguments.lora] if arguments.lora else arguments.sources
+    return teach(arguments, sources, lora=bool(arguments.lora))
 
 
 def _train_bundle(arguments: argparse.Namespace) -> int:
     from ..training.config import BUNDLED, read_config
     from ..training.small_model import train_bundle
 
+    if arguments.threads:
+        import torch
+
+        torch.set_num_threads(arguments.threads)
     config = read_config(arguments.config or BUNDLED).with_values(_changes(arguments), "command")
     if arguments.steps is not None:
         config = config.with_values({"with_setup": False})
@@ -105,74 +122,3 @@ def _changes(arguments: argparse.Namespace) -> dict:
         "data": data,
         "train": {**budget, **given("minutes", "steps", "batch")},
     }
-
-
-def _train_lora(arguments: argparse.Namespace) -> int:
-    from dataclasses import replace
-
-    from ..evaluation.score_report import tasks_of
-    from ..training.lora import (
-        DEFAULTS,
-        PlainSampler,
-        empty_caption,
-        encode_triples,
-        read_triples,
-        train_lora,
-        world_samples,
-    )
-    from ..weights.lora import LoraSettings, save_lora
-    from ..weights.lora_header import lora_header
-    from ..world.examples import WORLD_TASKS
-
-    tasks: list[str] = []
-    triples = None if arguments.lora == "world" else read_triples(arguments.lora)
-    bundle = _base(arguments)
-    seed, steps = arguments.seed or 0, arguments.steps or 500
-    if triples:
-        samples = encode_triples(bundle, triples)
-    else:
-        tasks = tasks_of(arguments.tasks) if arguments.tasks else list(WORLD_TASKS)
-        samples = world_samples(bundle, tasks, arguments.scenes or 64, seed)
-    settings = replace(
-        DEFAULTS,
-        learning_rate=arguments.rate,
-        batch=arguments.batch or DEFAULTS.batch,
-        seed=seed,
-    )
-    lora = LoraSettings(arguments.rank, arguments.alpha, seed=seed)
-    sampler = PlainSampler(samples, empty_caption(bundle))
-    losses = []
-    for loss in train_lora(bundle, sampler, lora, steps=steps, settings=settings):
-        losses.append(loss)
-        if len(losses) % 20 == 0 or len(losses) == steps:
-            recent = losses[-20:]
-            print(f"step {len(losses)} of {steps}  loss {sum(recent) / len(recent):.4f}")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "lora.safetensors"
-    known = {"steps": steps, "rank": arguments.rank, "alpha": lora.alpha or lora.rank}
-    known |= {"learning_rate": settings.learning_rate, "batch": settings.batch, "seed": seed}
-    words = [triple.instruction for triple in triples or ()]
-    header = lora_header(words, [] if triples else tasks, _name_of_base(arguments), known)
-    save_lora(bundle.model, path, header)
-    print(path)
-    return 0
-
-
-def _base(arguments: argparse.Namespace):
-    """The model a LoRA is trained for: a small one, or the released one from its four parts."""
-    from ..bundle import load_released
-    from .models import load_small, released_parts, usable_device
-
-    parts, device = released_parts(arguments), arguments.device or "cpu"
-    if not parts:
-        return load_small(arguments.bundle, device)
-    return load_released(*parts, device=usable_device(device))
-
-
-def _name_of_base(arguments: argparse.Namespace) -> str:
-    """What the model is called that a LoRA was trained for."""
-    from ..bundle import MODEL_FILE, about
-    from ..encoders.tiny import BUNDLE
-    from ..weights.checkpoint import open_checkpoint
-
-    return about(open_checkpoint(arguments.model or (arguments.bundle or BUNDLE) / MODEL_FILE)).name

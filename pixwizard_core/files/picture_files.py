@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import torch
 from torch import Tensor
@@ -46,6 +46,14 @@ def open_picture(path: str | Path) -> Tensor:
     return to_tensor(picture, path.name)
 
 
+def read_picture(data: bytes, name: str) -> Tensor:
+    """The same as open_picture(), from the bytes of a file. name: the file's, whose ending tells a
+    HEIF picture, for errors."""
+    with opened(Path(name), io.BytesIO(data)) as file:
+        picture = upright(file)
+    return to_tensor(picture, name)
+
+
 def to_tensor(picture: Image.Image, name: str) -> Tensor:
     """What Pillow has decoded as (1, 3, H, W) float32 in 0..1. Raises CanvasError beginning with
     name for NaN."""
@@ -63,17 +71,21 @@ def to_tensor(picture: Image.Image, name: str) -> Tensor:
     return colour * alpha + (1 - alpha)
 
 
-def picture_size(path: str | Path) -> tuple[int, int]:
+def picture_size(path: str | Path, data: bytes | None = None) -> tuple[int, int]:
     """(width, height) in px of what open_picture gives, mostly from the head of the file alone.
 
-    Raises CanvasError for a file that is no picture.
+    data: the bytes of the file, where they are known. Raises CanvasError for a file that is no
+    picture.
     """
     path = Path(path)
-    with opened(path) as file:
+    with opened(path, None if data is None else io.BytesIO(data)) as file:
         # Pillow finds some notes on orientation only while it decodes, and turns a TIFF by itself.
-        late = {"PNG": _png_may_turn, "TIFF": _tiff_may_turn}.get(file.format or "")
-        if late is not None:
-            return upright(file).size if late(path, file) else file.size
+        if file.format == "PNG":
+            with path.open("rb") if data is None else io.BytesIO(data) as stream:
+                late = _png_may_turn(stream)
+            return upright(file).size if late else file.size
+        if file.format == "TIFF":
+            return upright(file).size if _tiff_may_turn(file) else file.size
         turned = file.getexif().get(ORIENTATION, 1) in SIDEWAYS
         return (file.height, file.width) if turned else (file.width, file.height)
 
@@ -86,22 +98,21 @@ def upright(file: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(file)
 
 
-def _png_may_turn(path: Path, file: Image.Image) -> bool:
+def _png_may_turn(data: BinaryIO) -> bool:
     """Whether any chunk of a PNG could hold an orientation."""
-    with path.open("rb") as data:
-        data.seek(len(PNG_HEAD))
-        while len(head := data.read(8)) == 8:
-            length, kind = int.from_bytes(head[:4], "big"), head[4:]
-            if kind == b"eXIf":
-                return True
-            start = data.read(min(length, LONGEST_KEYWORD)) if kind in TEXT_CHUNKS else b""
-            if start.startswith(TURNING_TEXTS):
-                return True
-            data.seek(length - len(start) + 4, 1)  # and the checksum
+    data.seek(len(PNG_HEAD))
+    while len(head := data.read(8)) == 8:
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if kind == b"eXIf":
+            return True
+        start = data.read(min(length, LONGEST_KEYWORD)) if kind in TEXT_CHUNKS else b""
+        if start.startswith(TURNING_TEXTS):
+            return True
+        data.seek(length - len(start) + 4, 1)  # and the checksum
     return False
 
 
-def _tiff_may_turn(path: Path, file: Image.Image) -> bool:
+def _tiff_may_turn(file: Image.Image) -> bool:
     tags = getattr(file, "tag_v2", {})  # of TIFF pictures alone
     return tags.get(ORIENTATION, 1) != 1 or XMP in tags
 
@@ -129,13 +140,14 @@ def open_raw(path: str | Path) -> Tensor:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """A picture for Pillow to read in the block. Raises CanvasError when it cannot."""
+def opened(path: Path, stream: io.BytesIO | None = None) -> Iterator[Image.Image]:
+    """A picture for Pillow to read in the block: a file, or the bytes of one that is called path.
+    Raises CanvasError when it cannot."""
     from PIL import Image
 
     _learn_heif(path)
     try:
-        with Image.open(path) as file:
+        with Image.open(stream or path) as file:
             _check_pixels(path, file)
             yield file
     except CanvasError:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
-from ..json_text import read_json_file, read_text
 from .dataset import Order
 from .loop import TrainSettings
+from .settings_file import checked, read_table
 
 BUNDLED = Path(__file__).with_name("tiny.toml")
 
@@ -42,9 +42,9 @@ class TrainConfig:
                 if not isinstance(value, Mapping):
                     raise PixWizardError(f"{where}: [{name}] is a table of settings. Got: {value}")
                 part = getattr(self, name)
-                changed[name] = replace(part, **_checked(part, value, f"{where}, [{name}]"))
+                changed[name] = replace(part, **checked(part, value, f"{where}, [{name}]"))
             else:
-                changed |= _checked(self, {name: value}, where)
+                changed |= checked(self, {name: value}, where)
         result = replace(self, **changed)
         seeded = {"seed": result.seed}
         return replace(
@@ -54,52 +54,4 @@ class TrainConfig:
 
 def read_config(path: str | Path = BUNDLED) -> TrainConfig:
     """Read a settings file on top of the defaults. Raises PixWizardError naming what is wrong."""
-    path = Path(path)
-    if not path.is_file():
-        raise PixWizardError(f"there is no settings file {path.name} in {path.parent.absolute()}")
-    values = _json(path) if path.suffix == ".json" else _toml(path)
-    return TrainConfig().with_values(values, path.name)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    values = read_json_file(path, PixWizardError)
-    if not isinstance(values, dict):
-        raise PixWizardError(f"{path.name} should hold one object with settings")
-    return values
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        import tomllib
-    except ImportError:
-        raise PixWizardError(
-            f"{path.name} is TOML, which needs Python 3.11 or newer; write the same as .json"
-        ) from None
-    text = read_text(path, PixWizardError)
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise PixWizardError(f"{path.name} is not TOML: {error}") from None
-
-
-def _checked(part: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Check values against the fields of a dataclass; converts numbers and lists to their types."""
-    known = {f.name: getattr(part, f.name) for f in fields(part)}
-    result = {}
-    for name, value in values.items():
-        if name not in known:
-            raise PixWizardError(f"{where} has no setting {name!r}; there are {', '.join(known)}")
-        result[name] = _like(known[name], value, f"{where}: {name}")
-    return result
-
-
-def _like(usual: Any, value: Any, where: str) -> Any:
-    if isinstance(usual, float) and type(value) is int:
-        return float(value)
-    if isinstance(usual, dict) and isinstance(value, dict):
-        return {name: _like(1.0, number, f"{where}: {name}") for name, number in value.items()}
-    if isinstance(usual, tuple) and isinstance(value, list):
-        return tuple(value)
-    if usual is None or type(value) is type(usual):
-        return value
-    raise PixWizardError(f"{where} should be like {usual!r}. Got: {value!r}")
+    return TrainConfig().with_values(read_table(path), Path(path).name)

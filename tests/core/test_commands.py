@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import math
 
 import pytest
 import torch
@@ -16,13 +15,8 @@ from pixwizard_core.encoders.tiny import BUNDLE
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.evaluation import sampler_study, scoring
 from pixwizard_core.evaluation.score_report import HEADLINE, tasks_of
-from pixwizard_core.files.picture_files import save_picture
 from pixwizard_core.training.config import BUNDLED, TrainConfig, read_config
 from pixwizard_core.weights.checkpoint import open_checkpoint
-from pixwizard_core.weights.lora import shapes_of
-from pixwizard_core.weights.lora_header import header_of
-from pixwizard_core.weights.lora_read import read_adapters
-from pixwizard_core.weights.weightfile import open_weights
 from pixwizard_core.world.examples import WORLD_TASKS
 from tests.support.tiny import tiny_bundle
 
@@ -247,26 +241,3 @@ def test_train_makes_samples_trains_and_writes_weights(small_training, tmp_path,
     assert [row["step"] for row in rows] == [2, 3]
     again = load_model(tmp_path / "dit.safetensors").state_dict()
     assert not all(torch.equal(first[name], again[name]) for name in first)
-
-
-def test_train_lora_of_a_list(small, tmp_path, capsys):
-    save_picture(tmp_path / "a.png", torch.full((3, 32, 32), 0.3))
-    rows = [{"target": "a.png", "instruction": words} for words in ("dark", "grey", "grey")]
-    (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    words = ("--out", tmp_path, "--lora", tmp_path / "list.jsonl", "--rank", 2, "--batch", 2)
-    assert execute("train", *words, "--steps", 2) == 0
-    assert "step 2 of 2  loss " in capsys.readouterr().out
-    shapes = shapes_of(tiny_bundle().model)
-    found = read_adapters(tmp_path / "lora.safetensors", shapes).adapters
-    assert all(len(adapter.parts["lora_down"]) == 2 for adapter in found)
-    assert all(math.isclose(adapter.scale, 1) for adapter in found)
-    said = header_of(tmp_path / "lora.safetensors")
-    assert (said.words, said.tasks, said.base) == (("grey", "dark"), (), "PixWizard Tiny")
-    header = open_weights(tmp_path / "lora.safetensors").metadata
-    settings = {"steps": "2", "rank": "2", "alpha": "2", "batch": "2", "seed": "0"}
-    assert {name: header[name] for name in settings} == settings
-
-
-def test_lora_of_the_released_model_needs_all_four_parts():
-    with pytest.raises(PixWizardError, match="four parts; give also --gemma, --clip, --vae"):
-        train_command._base(parse("train", "--out", "x", "--lora", "world", "--model", "y"))

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from pixwizard_core.cli import main
 from pixwizard_core.data.lists import read_list
 from pixwizard_core.files.picture_files import open_picture, save_picture
-from pixwizard_core.training.lora import read_triples
 
 
 def picture(seed):
@@ -65,14 +64,14 @@ def test_list_makes_a_list_of_a_folder_for_training(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "left out (an input without a target): 1: b.png" in said
     assert "1 pairs" in said
-    (triple,) = read_triples(out)
-    assert triple.target.samefile(tmp_path / "target" / "a.png")
-    assert triple.instruction == "Derain"
+    (pair,) = read_list(out).pairs
+    assert pair.target.samefile(tmp_path / "target" / "a.png")
+    assert pair.instructions == ("Derain",)
     released = tmp_path / "pairs.json"
     assert main(["data", "list", str(out), "--out", str(released)]) == 0
     (row,) = json.loads(released.read_text())
     assert (row["width"], row["height"], row["prompt"]) == (80, 64, "Derain")
-    assert read_list(released).pairs[0].target.samefile(triple.target)
+    assert read_list(released).pairs[0].target.samefile(pair.target)
 
 
 def test_list_names_pairs_whose_target_cannot_be_read(tmp_path, capsys):

@@ -1,23 +1,11 @@
-"""LoRA: shapes on the released model, training, files, and merging."""
-
-import json
+"""LoRA: shapes on the released model, files, and merging."""
 
 import pytest
 import torch
 
 from pixwizard_core.config import PRESETS
-from pixwizard_core.errors import CheckpointError, PixWizardError
-from pixwizard_core.files.picture_files import save_picture
+from pixwizard_core.errors import CheckpointError
 from pixwizard_core.model import PixWizard
-from pixwizard_core.training.lora import (
-    DEFAULTS,
-    PlainSampler,
-    empty_caption,
-    encode_triples,
-    rate,
-    read_triples,
-    train_lora,
-)
 from pixwizard_core.weights.lora import (
     LoraLinear,
     LoraSettings,
@@ -32,7 +20,7 @@ from pixwizard_core.weights.lora import (
 from pixwizard_core.weights.lora_apply import add_loras
 from pixwizard_core.weights.lora_read import read_adapters
 from pixwizard_core.weights.lora_use import LoraUse
-from tests.support.tiny import tiny_bundle, tiny_condition, tiny_model
+from tests.support.tiny import tiny_condition, tiny_model
 
 WQ = "layers.0.attention.wq"
 
@@ -161,71 +149,3 @@ def test_lora_of_another_model_changes_nothing(tmp_path):
     assert all(torch.equal(value, before[name]) for name, value in wider.state_dict().items())
     with pytest.raises(CheckpointError, match=r"nothing in one\.safetensors fits this PixWizard"):
         apply_lora(torch.nn.Sequential(torch.nn.Linear(2, 2)), path)
-
-
-@pytest.fixture
-def listed(tmp_path):
-    """A JSONL list of two sizes of picture, one without input."""
-    for name, value, size in (("a", 0.2, 48), ("b", 0.9, 48), ("c", 0.5, 96)):
-        save_picture(tmp_path / f"{name}.png", torch.full((3, 48, size), value))
-    rows = [
-        {"input": "a.png", "target": "b.png", "instruction": "make it bright"},
-        {"target": "c.png", "instruction": "a grey field"},
-    ]
-    path = tmp_path / "list.jsonl"
-    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
-    return path
-
-
-def test_lora_learns_from_a_list_and_its_file_gives_the_same(listed, tmp_path):
-    bundle = tiny_bundle()
-    samples = encode_triples(bundle, read_triples(listed)[:1])
-    assert [len(rows) for rows in samples.values()] == [1]
-    sampler = PlainSampler(samples, empty_caption(bundle))
-    frozen = {n: v.clone() for n, v in bundle.model.state_dict().items()}
-    settings = DEFAULTS.__class__(batch=4, learning_rate=2e-2, warmup_steps=2, drop_text=0)
-    losses = list(train_lora(bundle, sampler, LoraSettings(rank=4), steps=30, settings=settings))
-    assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
-    assert all(
-        torch.equal(value, frozen[name.replace(".base", "")])
-        for name, value in bundle.model.state_dict().items()
-        if ".down." not in name and ".up." not in name
-    )
-    save_lora(bundle.model, tmp_path / "learned.safetensors", dtype=torch.float32)
-    fresh = tiny_bundle().model
-    apply_lora(fresh, tmp_path / "learned.safetensors")
-    for name, layer in lora_layers(bundle.model).items():
-        wanted = layer.base.weight + layer.scale * layer.up.weight @ layer.down.weight
-        assert torch.allclose(fresh.get_submodule(name).weight, wanted, atol=1e-5), name
-
-
-def test_sizes_of_a_list_are_kept_apart(listed):
-    samples = encode_triples(tiny_bundle(), read_triples(listed))
-    assert len(samples) == 2
-    for (height, width), rows in samples.items():
-        assert rows.pictures.shape == (1, 3, height, width)
-        assert rows.target.shape == (1, 4, height // 8, width // 8)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "lists no examples"),
-        ("{", "line 1 is not valid JSON"),
-        ('\n{"input": "a.png"}', 'line 2 needs "target" and "instruction"'),
-    ],
-    ids=["empty", "broken", "incomplete"],
-)
-def test_wrong_list_is_refused(tmp_path, text, message):
-    path = tmp_path / "list.jsonl"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(PixWizardError, match=message):
-        read_triples(path)
-    with pytest.raises(PixWizardError, match="there is no list of examples"):
-        read_triples(tmp_path / "gone.jsonl")
-
-
-def test_rate_warms_up_and_ends_at_nothing():
-    assert rate(DEFAULTS, 0, 100) == pytest.approx(DEFAULTS.learning_rate / 20)
-    assert rate(DEFAULTS, 50, 100) == pytest.approx(DEFAULTS.learning_rate / 2)
-    assert rate(DEFAULTS, 100, 100) == pytest.approx(0)

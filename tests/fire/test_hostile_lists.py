@@ -16,7 +16,8 @@ from pixwizard_core.evaluation.layouts import DatasetOptions, find_data
 from pixwizard_core.files.plain_pickle import read_plain_pickle
 from pixwizard_core.fleet.manifest import read_json_lines, read_manifest
 from pixwizard_core.training.config import read_config
-from pixwizard_core.training.lora import read_triples
+from pixwizard_core.training.teach.settings import Source, TeachSettings, read_lesson
+from pixwizard_core.training.teach.sources import read_source
 from pixwizard_core.verify.vectors import Vectors
 from tests.fire import hostile_pickles, limits
 
@@ -56,7 +57,10 @@ READERS = {
     "manifest.csv": read_manifest,
     "manifest.jsonl": read_manifest,
     "lines.jsonl": read_json_lines,
-    "triples.jsonl": read_triples,
+    "pairs.jsonl": lambda path: read_source(Source(str(path))),
+    "pairs.csv": lambda path: read_source(Source(str(path))),
+    "pairs.tar": lambda path: read_source(Source(str(path))),
+    "lesson.json": lambda path: read_lesson(path, TeachSettings()),
     "settings.json": read_config,
     "settings.toml": read_config,
     "vectors.json": vectors,

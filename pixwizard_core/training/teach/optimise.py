@@ -1,0 +1,80 @@
+"""How weights move: learning rate, optimiser, and the average of weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from ...errors import PixWizardError
+from .settings import TeachSettings
+
+BETAS = (0.9, 0.99)
+
+
+def rate_at(settings: TeachSettings, step: int, steps: int) -> float:
+    """Learning rate of a step from 0: rises over the warm-up, then falls to zero at the end of the
+    run as schedule says, or stays."""
+    warm = min(1.0, (step + 1) / max(1, settings.warmup))
+    along = step / steps
+    falls = {
+        "cosine": 0.5 * (1 + math.cos(math.pi * along)),
+        "linear": 1 - along,
+        "constant": 1.0,
+    }
+    return settings.rate * warm * falls[settings.schedule]
+
+
+def make_optimiser(settings: TeachSettings, trained: Sequence[Tensor]) -> torch.optim.Optimizer:
+    """AdamW, or its 8-bit form. Raises PixWizardError when bitsandbytes is missing."""
+    if settings.optimiser == "adamw":
+        return torch.optim.AdamW(
+            trained, settings.rate, betas=BETAS, weight_decay=settings.weight_decay
+        )
+    adam = eight_bit_adam()
+    return adam(trained, lr=settings.rate, betas=BETAS, weight_decay=settings.weight_decay)
+
+
+def eight_bit_adam() -> Any:
+    """The class of the 8-bit optimiser. Raises PixWizardError when bitsandbytes is missing."""
+    try:
+        from bitsandbytes.optim import AdamW8bit  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise PixWizardError(
+            "optimiser adamw8bit needs bitsandbytes: pip install bitsandbytes; or take adamw"
+        ) from None
+    return cast(Any, AdamW8bit)
+
+
+class Average:
+    """Running average of weights: decay of the old plus the rest of the new, faster at first."""
+
+    def __init__(self, trained: Sequence[Tensor], decay: float) -> None:
+        self.trained, self.decay = trained, decay
+        self.values = [one.detach().clone() for one in trained]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after this many steps."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for value, one in zip(self.values, self.trained, strict=True):
+            value.lerp_(one.detach(), 1 - decay)
+
+    @contextmanager
+    def in_place(self) -> Generator[None]:
+        """The average stands in the model within the block."""
+        before = [one.detach().clone() for one in self.trained]
+        self._put(self.values)
+        try:
+            yield
+        finally:
+            self._put(before)
+
+    @torch.no_grad()
+    def _put(self, values: Sequence[Tensor]) -> None:
+        for one, value in zip(self.trained, values, strict=True):
+            one.copy_(value)

@@ -1,0 +1,99 @@
+"""What a run writes: a LoRA or a whole model, with what it was taught in the header."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from ...bundle import MODEL_FILE
+from ...model import PixWizard
+from ...own_settings import SETTINGS_KEY
+from ...tasks import TASKS
+from ...taught import FORMS_KEY, PHOTOGRAPHS_KEY, TASKS_KEY, taught_header
+from ...weights import checkpoint
+from ...weights.lora import save_lora
+from ...weights.lora_header import lora_header
+from .examples import Example
+from .parts import ModelParts
+from .settings import TeachSettings
+
+LORA_FILE = "lora.safetensors"
+DATA_KEY = "pixwizard.data_sha256"  # of all pictures and words of training
+BASE_DIGEST_KEY = "pixwizard.base_sha256"  # of the weights that training began with
+STEPS_KEY = "pixwizard.steps_done"
+KEPT = (SETTINGS_KEY, FORMS_KEY, PHOTOGRAPHS_KEY)  # entries of the base that stay true
+
+
+def result_file(lora: bool) -> str:
+    """The name of the file that a run writes."""
+    return LORA_FILE if lora else MODEL_FILE
+
+
+def header_of_run(
+    parts: ModelParts,
+    examples: Sequence[Example],
+    settings: TeachSettings,
+    facts: Mapping[str, str],
+    steps: int,
+) -> dict[str, str]:
+    """Header entries of a LoRA: words and tasks it was taught, base, settings, digests."""
+    known = _settings(settings)
+    words = [sentence for one in examples for sentence in one.instructions]
+    return {**lora_header(words, tasks_of(examples), parts.name, known), **_digests(facts, steps)}
+
+
+def tasks_of(examples: Sequence[Example]) -> list[str]:
+    """The tasks of the table that examples name, in order."""
+    return [task for task in dict.fromkeys(one.task for one in examples) if task in TASKS]
+
+
+def save_result(
+    model: PixWizard,
+    folder: Path,
+    parts: ModelParts,
+    examples: Sequence[Example],
+    settings: TeachSettings,
+    facts: Mapping[str, str],
+    steps: int,
+    lora: bool,
+) -> Path:
+    """Write the model's weights into folder: the path. A whole small model becomes a complete
+    bundle. Raises CheckpointError when it cannot be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / result_file(lora)
+    header = header_of_run(parts, examples, settings, facts, steps)
+    if lora:
+        save_lora(model, path, header)
+        return path
+    before = parts.taught.tasks
+    tasks = [*sorted(before or ()), *tasks_of(examples)]
+    taught = {} if before is None else {TASKS_KEY: taught_header(tasks)[TASKS_KEY]}
+    kept = {name: parts.header[name] for name in KEPT if name in parts.header}
+    entries = {**header, **kept, **taught}
+    kind = torch.float16 if parts.small else torch.bfloat16
+    weights = {name: value.to(kind) for name, value in model.state_dict().items()}
+    checkpoint.save(path, weights, model.config, entries)
+    for file in parts.beside:
+        if not (folder / file.name).exists():
+            shutil.copyfile(file, folder / file.name)
+    return path
+
+
+def _settings(settings: TeachSettings) -> dict[str, object]:
+    values = asdict(settings)
+    values["alpha"] = f"{settings.alpha or settings.rank:g}"
+    values["centres"] = json.dumps(list(settings.centres))
+    return values
+
+
+def _digests(facts: Mapping[str, str], steps: int) -> dict[str, str]:
+    return {
+        DATA_KEY: facts["data"],
+        BASE_DIGEST_KEY: facts["base"],
+        STEPS_KEY: str(steps),
+    }
