@@ -104,9 +104,17 @@ def model_parts(arguments: argparse.Namespace, device: str, lora: bool) -> Model
     the released model are given."""
     import torch
 
-    from ..training.teach.parts import released_parts, small_parts
+    from ..training.teach.parts import lumina_parts, released_parts, small_parts
 
     files = given(arguments, RELEASED_PARTS)
+    if arguments.lumina is not None:
+        if lora:
+            raise PixWizardError(
+                "--lumina begins a whole model, whose new parts a LoRA would leave closed; use "
+                "`pixwizard train`"
+            )
+        refuse(arguments, ("bundle", "model"), "beside --lumina, which gives the first weights")
+        return lumina_parts(arguments.lumina, files, device, arguments.seed or 0)
     if not files:
         return small_parts(arguments.bundle, device)
     if arguments.bundle is not None:

@@ -93,6 +93,9 @@ def add_teach_options(parser: argparse.ArgumentParser, known: Iterable[str] = ()
     models.add_argument("--bundle", type=Path, help="folder of another small model")
     for part in RELEASED_PARTS:
         models.add_argument(f"--{part}", type=Path, help="of the released model")
+    models.add_argument(
+        "--lumina", type=Path, help="Lumina-Next's weights, to begin a whole model with"
+    )
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

@@ -47,7 +47,7 @@ def test_lora_learns_and_its_file_says_of_what(pairs, tmp_path):
     rows = [
         json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()
     ]
-    assert [row["step"] for row in rows if "loss" in row] == [20, 40]
+    assert {20, 40} <= {row["step"] for row in rows if "loss" in row}
     assert [row["step"] for row in rows if "held_out_loss" in row] == [0, 40]
     assert "3 pairs (3 of 32 x 32 px), 1 held out; LoRA of rank 4 of a small model" in told[0]
     assert any("step 40 of 40  loss " in line and "0:00:00 left" in line for line in told)
@@ -57,7 +57,8 @@ def test_second_run_reads_the_store_and_encodes_nothing(pairs, tmp_path, monkeyp
     cache = tmp_path / "cache"
     teach(order(tmp_path / "one", pairs, cache=cache))
     files = sorted(path.name for path in cache.rglob("*") if path.is_file())
-    assert len(files) == 8 + 4 + 2  # latents, tokens of inputs, sentence and the empty caption
+    # Latents of five different pictures, tokens of four inputs, sentence and empty caption.
+    assert len(files) == 5 + 4 + 2
     parts = small_parts()
 
     def refuse(*_):

@@ -19,9 +19,11 @@ from ...encoders.vision import VisionEncoder
 from ...errors import EncoderError
 from ...generate import SampleSettings
 from ...model import PixWizard
+from ...own_settings import RELEASED
 from ...pipeline import Bundle
-from ...taught import Taught
+from ...taught import UNKNOWN, Taught
 from ...weights.checkpoint import build_model, open_checkpoint
+from .lumina import first_weights, open_lumina
 
 TOKENIZER_FILE = "tokenizer.json"
 BUNDLE_FILES = (TEXT_FILE, CLIP_FILE, VAE_FILE, TOKENIZER_FILE)
@@ -115,6 +117,37 @@ def released_parts(
         lambda: load_latent_coder(vae, device=device),
         lambda: build_model(opened, dtype=dtype or half, device=device, ops=LAYERS),
         opened.metadata,
+    )
+
+
+def lumina_parts(
+    lumina: str | Path, files: Mapping[str, str | Path | None], device: str = "cpu", seed: int = 0
+) -> ModelParts:
+    """A new PixWizard that begins with Lumina-Next's weights, in float32. files: paths of gemma,
+    clip and vae. Raises PixWizardError naming missing parts, and CheckpointError for weights of
+    another model."""
+    given = {part: files.get(part) for part in ("gemma", "clip", "vae")}
+    require_all_parts({f"--{part}": path for part, path in given.items()})
+    gemma, clip, vae = (Path(path) for path in given.values() if path)
+    opened = open_lumina(lumina)
+    half = torch.bfloat16
+
+    def model() -> PixWizard:
+        made = PixWizard(opened.config, ops=LAYERS, device="meta")
+        made.load_state_dict(first_weights(opened, seed), strict=True, assign=True)
+        return made.to(device).eval().requires_grad_(False)
+
+    return ModelParts(
+        "Lumina-Next",
+        False,
+        opened.config,
+        RELEASED.centres,
+        RELEASED.settings,
+        UNKNOWN,
+        lambda: load_text_encoder(gemma, clip, device=device, dtype=half),
+        lambda: load_vision_encoder(clip, device=device, dtype=half),
+        lambda: load_latent_coder(vae, device=device),
+        model,
     )
 
 

@@ -5,7 +5,6 @@ Read and check all; encode what no earlier run has encoded, one encoder after an
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -215,7 +214,6 @@ def _encode(order: TeachOrder, everything: Survey, cache: Path) -> Encoding:
     with torch.no_grad():
         encoding.fill_words(mine, text, _part(order, "encoding words"))
     del text
-    gc.collect()
     vision = parts.check_vision(parts.vision())
     vae = parts.vae()
     encoding.names[TOKENS] = weights_digest([vision])
@@ -223,7 +221,6 @@ def _encode(order: TeachOrder, everything: Survey, cache: Path) -> Encoding:
     with torch.no_grad():
         encoding.fill_pictures(mine, vision, vae, device, _part(order, "encoding pictures"))
     del vision, vae
-    gc.collect()
     order.group.wait()
     return encoding
 
