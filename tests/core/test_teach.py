@@ -173,7 +173,7 @@ def is_file(tmp_path):
 @pytest.mark.parametrize(
     ("prepare", "changes", "message"),
     [
-        (None, {"rank": 33}, "rank is at most 32 for this model"),
+        (None, {"rank": 33}, "rank is at most 16 for this model"),
         (None, {"optimiser": "adamw8bit"}, "needs bitsandbytes"),
         (None, {"validate_every": 1}, "validate_every needs pairs that are not trained on"),
         (None, {"validation": 0.05}, "holds out no pair of so few"),

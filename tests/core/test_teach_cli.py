@@ -102,7 +102,7 @@ def test_settings_file_names_sources_and_the_command_line_goes_before(small, pai
         (("train-lora",), "there is nothing to train on; name a folder or a list of pairs"),
         (("train-lora", "--instruction", "x"), "--instruction does nothing without a source"),
         (("train-lora", "L", "--steps", -5), "the command line: steps is a whole number, at least"),
-        (("train-lora", "L", "--rank", 500), "rank is at most 32 for this model"),
+        (("train-lora", "L", "--rank", 500), "rank is at most 16 for this model"),
         (("train-lora", "L", "--tasks", "depth"), "--tasks does nothing for pairs of your own"),
         (("train-lora", "world", "--root", "r"), "--root does nothing for the demo world"),
         (("train-lora", "gone"), "there is no source gone"),
