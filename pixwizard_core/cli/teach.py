@@ -69,8 +69,8 @@ def teach(arguments: argparse.Namespace, sources: Sequence[str], lora: bool) -> 
         refuse(arguments, FOR_LORA, "for a whole model, which has no rank")
     import torch
 
+    from ..training.teach.ordered import TeachOrder
     from ..training.teach.processes import joined, own_device
-    from ..training.teach.teach import TeachOrder
     from ..training.teach.teach import teach as carry_out
     from .models import usable_device
 

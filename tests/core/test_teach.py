@@ -232,3 +232,19 @@ def test_nothing_to_train_on_is_refused(tmp_path):
 def test_share_beside_named_held_out_pairs_is_refused(pairs, tmp_path):
     with pytest.raises(PixWizardError, match="leave it out beside held_out"):
         teach(order(tmp_path / "out", pairs, held_out=[pairs], validation=0.5))
+
+
+def test_held_out_pairs_that_are_also_trained_on_are_told(pairs, tmp_path):
+    told: list[str] = []
+    teach(order(tmp_path / "out", pairs, held_out=[pairs], tell=told.append))
+    assert "4 of the held-out pairs show a target that is also trained on" in told
+
+
+def test_curves_are_written_where_tensorboard_is_installed(tmp_path):
+    pytest.importorskip("tensorboard")
+    from pixwizard_core.training.teach.log import BOARD, Log
+
+    with Log(tmp_path, 2, lambda line: None) as log:
+        log.step(2, 0.5, 1e-3)
+    (events,) = (tmp_path / BOARD).iterdir()
+    assert b"loss" in events.read_bytes()

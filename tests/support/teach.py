@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from pixwizard_core.files.picture_files import save_picture
+from pixwizard_core.training.teach.ordered import TeachOrder
 from pixwizard_core.training.teach.parts import ModelParts, parts_of
 from pixwizard_core.training.teach.settings import Lesson, Source, TeachSettings
-from pixwizard_core.training.teach.teach import TeachOrder
 from tests.support.tiny import tiny_bundle
 
 QUICK = TeachSettings(steps=2, batch=2, rank=2, warmup=1, rate=1e-2)
