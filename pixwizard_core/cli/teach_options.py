@@ -24,11 +24,11 @@ def _centres(text: str) -> tuple[int, ...]:
 SETTINGS = {
     "steps": (int, "updates (300)"),
     "epochs": (float, "passes over all pairs, in the place of --steps"),
-    "batch": (int, "pairs of an update, over all processes (8; 4 for the released model)"),
+    "batch": (int, "pairs of an update, over all processes (4)"),
     "at_once": (int, "pairs that pass through the model together; fewer take less memory (all)"),
     "rate": (
         float,
-        "learning rate (1e-3 for a LoRA of the bundled model, 1e-4 of the released one)",
+        "learning rate (2e-3 for a LoRA of the bundled model, 1e-4 of the released one)",
     ),
     "schedule": (str, "how the rate falls: cosine (usual), linear, constant"),
     "warmup": (int, "steps in which the rate rises (20)"),

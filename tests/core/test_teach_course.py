@@ -85,6 +85,21 @@ def test_resumed_run_is_the_same_bit_for_bit(tmp_path):
     assert all(map(torch.equal, through.average.values, second.average.values))
 
 
+def test_disk_that_refuses_a_state_leaves_the_old_one(tmp_path, monkeypatch):
+    one = course(tmp_path)
+    one.save(tmp_path / STATE_FILE, FACTS)
+    before = (tmp_path / STATE_FILE).read_bytes()
+
+    def refuse(state, file):
+        file.write(b"half of it")
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(torch, "save", refuse)
+    with pytest.raises(PixWizardError, match=r"cannot write .*training\.pt: no room"):
+        one.save(tmp_path / STATE_FILE, FACTS)
+    assert (tmp_path / STATE_FILE).read_bytes() == before
+
+
 def test_state_of_another_run_is_refused(tmp_path):
     one = course(tmp_path)
     one.save(tmp_path / STATE_FILE, FACTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
@@ -12,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ...errors import PixWizardError
+from ...errors import PixWizardError, reason_of
 from ...model import PixWizard
 from ...weights.weightfile import unpickle
 from ...whole_file import whole_file
@@ -119,7 +118,8 @@ class Course:
             yield
 
     def save(self, path: Path, facts: dict[str, str]) -> None:
-        """Write the state, whole or not at all. facts: what the run is about; see go_on()."""
+        """Write the state, whole or not at all. facts: what the run is about; see go_on(). Raises
+        PixWizardError when the disk refuses."""
         state = {
             "facts": facts,
             "step": self.step,
@@ -127,10 +127,11 @@ class Course:
             "average": self.average.values if self.average else [],
             "optimiser": self.optimiser.state_dict(),
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
         with whole_file(path, PixWizardError) as file:
-            file.write(buffer.getbuffer())
+            try:
+                torch.save(state, file)
+            except RuntimeError as error:  # torch's own writer, when the disk refuses
+                raise OSError(reason_of(error, 160)) from error
 
     def go_on(self, path: Path, facts: dict[str, str]) -> None:
         """Stand where a state was saved; the next steps are those that the run would have done.

@@ -76,9 +76,9 @@ class TeachSettings:
 
     steps: int = 300
     epochs: float = 0.0
-    batch: int = 8
+    batch: int = 4
     at_once: int = 0
-    rate: float = 1e-3
+    rate: float = 2e-3
     schedule: str = "cosine"
     warmup: int = 20
     optimiser: str = "adamw"
@@ -157,8 +157,8 @@ def usual(small: bool, lora: bool) -> TeachSettings:
         leaning = TeachSettings(time_mean=-0.4, time_spread=1.2)
         return leaning if lora else replace(leaning, rate=2e-4, ema=0.99)
     if lora:
-        return TeachSettings(batch=4, rate=1e-4)
-    return TeachSettings(batch=4, rate=5e-5, clip_gradients=2.0, ema=0.9999)
+        return TeachSettings(rate=1e-4)
+    return TeachSettings(rate=5e-5, clip_gradients=2.0, ema=0.9999)
 
 
 @dataclass(frozen=True)
