@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -162,7 +162,7 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _parts_shown(first: bool) -> Iterator[object]:
+def _parts_shown(first: bool) -> Iterator[Callable[[str, int, int], None]]:
     """A callback that shows how far reading and encoding are, one bar after another."""
     shown: dict[str, OnProgress] = {}
     with ExitStack() as stack:

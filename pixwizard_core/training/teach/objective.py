@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from ...canvas import Size
 from ...conditioning import Condition, pad_text
 from ...model import PixWizard, gumbel_noise
 from ..loop import change_weights
@@ -67,9 +68,9 @@ def draw(
 
 def passes(slots: Sequence[Slot], at_once: int) -> Iterator[list[Slot]]:
     """The examples of a step by size, at most at_once together (0: no limit)."""
-    by_size: dict[tuple[int, int], list[Slot]] = {}
+    by_size: dict[Size, list[Slot]] = {}
     for slot in slots:
-        by_size.setdefault(tuple(slot[1].size), []).append(slot)
+        by_size.setdefault(slot[1].size, []).append(slot)
     for same in by_size.values():
         part = at_once or len(same)
         yield from (same[start : start + part] for start in range(0, len(same), part))

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...canvas import Size
 from ...encoders.vae import LatentCoder
 from ...model import PixWizard
 from ...weights.lora import LoraSettings, add_lora, matching, trainable
@@ -166,9 +167,9 @@ def _about(
     everything: Survey,
     steps: int,
 ) -> str:
-    sizes: dict[tuple[int, int], int] = {}
+    sizes: dict[Size, int] = {}
     for one in everything.examples[: len(examples)]:
-        sizes[tuple(one.size)] = sizes.get(tuple(one.size), 0) + 1
+        sizes[one.size] = sizes.get(one.size, 0) + 1
     listed = ", ".join(f"{n} of {w} x {h} px" for (w, h), n in sorted(sizes.items()))
     kind = f"LoRA of rank {order.lesson.settings.rank}" if order.lora else "whole model"
     return (
