@@ -18,7 +18,7 @@ from ..host.versions import schema
 from ..shared import notes, sockets
 from ..shared.base import Node
 from ..shared.inputs import AS_SET, centres_of
-from ..shared.layouts import size_of, to_image_01
+from ..shared.layouts import as_masks, size_of, to_image_01
 from ..shared.page_data import AS_TRAINED
 from .aliases import search_words
 from .inputs import OUTPAINT, TEXT_TO_IMAGE, further_inputs, linked_inputs, request_inputs
@@ -107,6 +107,8 @@ class PixWizard(Node):
             *of_model(choice, task),
             *unused(task, words, new_words, image is not None, mask is not None),
         ]
+        if mask is not None and confined(task):
+            said += notes.of_empty_masks(as_masks(mask))
         told = {
             "model": {
                 "name": choice.about.name, "demo": choice.about.demo, "from": choice.origin,

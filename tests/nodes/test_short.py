@@ -191,6 +191,13 @@ def test_short_says_what_it_does_not_use(short):
     assert "size_only" in short(task="text2image", **given).says
 
 
+def test_short_says_that_its_mask_is_empty(short):
+    given = {"image": image(32, 32), "words": "the ball"}
+    assert "empty_mask" in short(task="remove", mask=torch.zeros(1, 32, 32), **given).says
+    assert "empty_mask" not in short(task="remove", mask=some_mask(32, 32), **given).says
+    assert "empty_mask" not in short(task="depth", mask=torch.zeros(1, 32, 32), **given).says
+
+
 def test_short_says_that_a_task_was_not_taught(short, caplog):
     made = short(task="face", image=image(32, 32))
     assert "untaught" in made.says
