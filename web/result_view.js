@@ -211,7 +211,8 @@ app.registerExtension({
   setup() {
     watchRuns({
       drawn(name, run) {
-        if (run.tab !== tab()) return;
+        // A workflow may get another name while it runs.
+        if (run.tab !== tab() && !(run.workflow && alike(run.workflow, present(), name))) return;
         const node = ours().find(([other]) => other === name)?.[1];
         const view = node && viewFor(node, run.outputs[name]);
         if (!view) return;

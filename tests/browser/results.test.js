@@ -290,6 +290,64 @@ for (const renderer of RENDERERS) {
       assert.deepEqual(found.bad.filter((text) => /^(serious|critical)/.test(text)), []);
     });
 
+    /** A source and the short node, as a person adds them: nothing is set but what is given.
+     * @param {string} source @param {Record<string, string>} values */
+    const short = (source, values) =>
+      page.evaluate(
+        ([from, given]) => {
+          const { app, LiteGraph } = /** @type {any} */ (globalThis);
+          app.graph.clear();
+          const [picture, node] = [from, "PixWizard_PixWizard"].map((kind) => LiteGraph.createNode(kind));
+          node.pos = [500, 120];
+          picture.pos = [100, 120];
+          app.graph.add(picture);
+          app.graph.add(node);
+          picture.connect(0, node, "image");
+          for (const [name, value] of Object.entries(given)) {
+            const widget = node.widgets.find((/** @type {any} */ one) => one.name === name);
+            widget.value = value;
+            widget.callback?.(value);
+          }
+          app.canvas.ds.scale = 1;
+          app.canvas.ds.offset = [0, 60];
+          return app.graph.nodes.length;
+        },
+        /** @type {[string, Record<string, string>]} */ ([source, values]),
+      );
+
+    test("Load Image and PixWizard give depth without a setting, and no wrong claim", async (context) => {
+      assert.equal(await short("LoadImage", {}), 2);
+      assert.equal(await run(page), "success");
+      if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
+      await drawn(page);
+      const view = page.locator(".pixwizard-result");
+      const told = await view.innerText();
+      assert.match(told, /knows rendered rooms only\. For this picture its answer is a guess/);
+      assert.match(told, /Relative depth/);
+      assert.match(told, /PixWizard Tiny · steps: \d+ · euler/);
+      const depth = await nodeView(page, "PixWizard_PixWizard");
+      assert.match(await depth.told(), /^0\.\d{3} to \d\.\d{3}$/, "no metres");
+      assert.equal((await states(page)).PixWizard, "");
+      await shoot("short-depth");
+    });
+
+    test("a scene, PixWizard and two words give a mask", async (context) => {
+      assert.equal(await short("PixWizard_DemoScene", { task: "mask", words: "the floor" }), 2);
+      assert.equal(await run(page), "success");
+      if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
+      await drawn(page);
+      const told = await page.locator(".pixwizard-result").innerText();
+      assert.match(told, /knows rendered rooms only\. Get the real model/);
+      assert.match(told, /\d object|Nothing was found/);
+      const names = await page.evaluate(() => {
+        const node = globalThis.app.graph.nodes.find((/** @type {any} */ one) => one.type === "PixWizard_PixWizard");
+        const { options } = node.widgets.find((/** @type {any} */ one) => one.name === "task");
+        return ["mask", "face"].map((id) => options.getOptionLabel(id));
+      });
+      assert.deepEqual(names, ["Black and white mask (mask)", "Restore a face (face) ✗ not taught"]);
+      await shoot("short-mask");
+    });
+
     test("nothing of ours went wrong in the console", () => {
       assert.deepEqual(ours(errors), []);
     });
