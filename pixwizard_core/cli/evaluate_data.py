@@ -62,9 +62,17 @@ def add_data(commands) -> None:
     parser.set_defaults(command=evaluate)
     parser.add_argument("data", choices=DATA, metavar="NAME", help=f"one of {', '.join(DATA)}")
     parser.add_argument("--root", type=Path, help="its folder; if omitted, world is generated")
-    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder to write")
-    parser.add_argument("--split", default="", help="validation, val, testA, photo, …")
-    parser.add_argument("--count", type=int, help="of pictures, or of the world's scenes a task")
+    parser.add_argument(
+        "--out", type=Path, default=DEFAULT_OUT, help=f"folder to write (default {DEFAULT_OUT})"
+    )
+    parser.add_argument(
+        "--split", default="",
+        help="part of the dataset: validation, testA, photo, … (default: the paper's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--count", type=int, metavar="N",
+        help="of questions (default: all), or of the world's scenes for each task",
+    )  # fmt: skip
     parser.add_argument("--save", action="store_true", help="also keep the answers as files")
     add_measure_options(parser)
     parser.add_argument(
