@@ -119,7 +119,7 @@ def dataset_folder(root: Path, layout: DatasetLayout) -> Path:
 def carry_out(
     run: PaperRun,
     cells: Sequence[Cell],
-    on_set: Callable[[list[CellResult]], None] = lambda results: None,
+    on_set: Callable[[list[CellResult]], object] = lambda results: None,
 ) -> list[CellResult]:
     """Results of all cells, in their order. Reuses what earlier calls have written. on_set: called
     after each set with all results so far; the others wait."""
