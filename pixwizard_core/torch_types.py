@@ -41,6 +41,11 @@ def unflatten(values: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return cast(Any, values).unflatten(dim, sizes)
 
 
+def split(values: Tensor, rows: int) -> tuple[Tensor, ...]:
+    """Pieces of so many rows along the first dimension; the last may be smaller."""
+    return cast(Any, values).split(rows)
+
+
 def solve_from_right(matrices: Tensor, wanted: Tensor) -> Tensor:
     """X of X @ matrices = wanted, for matrices (..., n, n)."""
     return cast(Any, torch.linalg).solve(matrices, wanted, left=False)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..torch_types import ints, norm
 from .common import Rgb, picture, rgb_of, same_size
 from .components import label
 from .masks import mask_boxes
@@ -54,7 +55,7 @@ def outline(image_01: Tensor, colour: str | Rgb, source_01: Tensor | None = None
     """Find pixels drawn in the colour: (B, C, H, W) in 0..1 to (B, H, W) bool."""
     answer = picture(image_01)
     ink = answer.new_tensor(rgb_of(colour)).view(3, 1, 1) / 255
-    near = (answer - ink).norm(dim=1) <= NEAR_COLOUR * 3**0.5
+    near = norm(answer - ink, dim=1) <= NEAR_COLOUR * 3**0.5
     if source_01 is None:
         return near
     source = same_size(answer, source_01)
@@ -70,13 +71,14 @@ def _boxes_of(line: Tensor, min_score: float) -> list[Box]:
     labels = labels * line
     sizes = labels.flatten().bincount(minlength=count + 1)[1:]
     order = sizes.argsort(descending=True, stable=True)[:MAX_PIECES]
-    pieces = (order[sizes[order] >= SPECK * sizes[order[:1]].float()] + 1).tolist()
-    groups = [*combinations(pieces, 1), *combinations(pieces, 2)]
+    pieces = ints(order[sizes[order] >= SPECK * sizes[order[:1]].float()] + 1)
+    groups: list[tuple[int, ...]] = [*combinations(pieces, 1), *combinations(pieces, 2)]
     if len(pieces) > 2:
         groups.append(tuple(pieces))
     tried = [(_box(labels, group), group) for group in groups]
     tried = [(box, group) for box, group in tried if box.score >= min_score]
-    found, used = [], set()
+    found: list[Box] = []
+    used: set[int] = set()
     for box, group in sorted(tried, key=lambda pair: -pair[0].score):
         if used.isdisjoint(group):
             found.append(box)
@@ -96,7 +98,7 @@ def _box(labels: Tensor, group: tuple[int, ...]) -> Box:
 
 def _rectangle(part: Tensor) -> tuple[int, int, int, int]:
     """The rectangle of an outline; stray pixels beyond its straight sides are left out."""
-    left, top, right, bottom = mask_boxes(part[None])[0].tolist()
+    left, top, right, bottom = ints(mask_boxes(part[None])[0])
     columns, rows = part.sum(0), part.sum(1)
     left, right = _span(columns, left, right, LINE_SHARE * (bottom - top))
     top, bottom = _span(rows, top, bottom, LINE_SHARE * (right - left))
@@ -104,7 +106,7 @@ def _rectangle(part: Tensor) -> tuple[int, int, int, int]:
 
 
 def _span(counts: Tensor, first: int, last: int, enough: float) -> tuple[int, int]:
-    sides = (counts >= enough).nonzero()[:, 0].tolist()
+    sides = ints((counts >= enough).nonzero()[:, 0])
     if not sides or sides[-1] + 1 - sides[0] < (last - first) / 2:
         return first, last  # a side is missing, so the extent of the pixels is the better guess
     return sides[0], sides[-1] + 1

@@ -9,9 +9,8 @@ picture. SEGS: ((height, width), [SEG, ...]) for one picture, as in Impact Pack.
 from __future__ import annotations
 
 import json
-from collections import namedtuple
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,12 +24,18 @@ __all__ = ["SEG", "draw", "read_pictures", "to_bbox", "to_bounding_boxes", "to_f
 SCHEMA_VERSION = 1  # of the JSON; raised when a field changes its meaning
 SEGS_CONTEXT = 3.0  # a SEG's crop in multiples of its box, the usual default of detector nodes
 
-# The names and order of Impact Pack's own tuple, which its nodes read by attribute.
-SEG = namedtuple(
-    "SEG",
-    "cropped_image cropped_mask confidence crop_region bbox label control_net_wrapper",
-    defaults=(None,),
-)
+
+class SEG(NamedTuple):
+    """One object, with the names and order of Impact Pack's own tuple, which its nodes read by
+    attribute. cropped_mask: a NumPy array (h, w) of crop_region. crop_region, bbox: xyxy in px."""
+
+    cropped_image: Any
+    cropped_mask: Any
+    confidence: float
+    crop_region: list[int]
+    bbox: list[int]
+    label: str
+    control_net_wrapper: Any = None
 
 
 def to_bbox(boxes: Sequence[Box], form: str = XYXY) -> list[list[int]]:
@@ -91,7 +96,7 @@ def to_segs(
     """Boxes of one picture as SEGS. label: one for all, or one for each. masks: one (H, W) for each
     object; without them each object's mask is its whole box."""
     labels = [label] * len(boxes) if isinstance(label, str) else label
-    found = []
+    found: list[SEG] = []
     for i, ((x1, y1, x2, y2), score) in enumerate(boxes):
         left, right = _stretch(x1, x2, context, width)
         top, bottom = _stretch(y1, y2, context, height)

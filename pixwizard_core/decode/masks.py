@@ -187,7 +187,7 @@ def objects(mask: Tensor, *, min_area: int = 1, limit: int | None = None) -> Obj
 def mask_boxes(masks: Tensor) -> Tensor:
     """Tight boxes of (N, H, W) bool: (N, 4) long xyxy, right and bottom exclusive; zeros for an
     empty mask."""
-    sides = []
+    sides: list[tuple[Tensor, Tensor]] = []
     for across in (masks.any(1), masks.any(2)):  # columns give x, rows give y
         first = across.int().argmax(1)
         last = across.shape[1] - across.flip(1).int().argmax(1)

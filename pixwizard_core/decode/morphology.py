@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .components import distance_inside, label
+from .components import distance_inside, label, without_holes
 
 
 def grow(mask: Tensor, radius: int) -> Tensor:
@@ -27,12 +28,7 @@ def grow(mask: Tensor, radius: int) -> Tensor:
 
 def fill_holes(mask: Tensor) -> Tensor:
     """Select the unselected regions of a bool mask that do not reach the border."""
-    from scipy import ndimage
-
-    return _each(
-        mask,
-        lambda one: torch.from_numpy(ndimage.binary_fill_holes(one.cpu().numpy())).to(one.device),
-    )
+    return _each(mask, without_holes)
 
 
 def drop_small(mask: Tensor, min_area: int) -> Tensor:
@@ -68,11 +64,11 @@ def feather(mask: Tensor, radius: float) -> Tensor:
     return soft[:, 0].clamp(0, 1)
 
 
-def _each(mask: Tensor, function) -> Tensor:
+def _each(mask: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.stack([function(one) for one in mask]) if len(mask) else mask
 
 
-def _keep(mask: Tensor, choose) -> Tensor:
+def _keep(mask: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
     labels, count = label(mask)
     if count == 0:
         return mask

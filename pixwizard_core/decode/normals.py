@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..torch_types import norm
 from .common import picture
 
 TOO_SHORT = 1e-3  # a vector this short has no direction; mid-grey decodes to one
@@ -21,7 +22,7 @@ def decode_normals(
     the viewer."""
     normals = picture(image_01) * 2 - 1
     normals = normals * _signs(normals, flip_x, flip_y, flip_z)
-    length = normals.norm(dim=1, keepdim=True)
+    length = norm(normals, dim=1, keepdim=True)
     viewer = normals.new_tensor([0.0, 0.0, 1.0]).view(3, 1, 1)
     return torch.where(length > TOO_SHORT, normals / length.clamp(min=TOO_SHORT), viewer)
 

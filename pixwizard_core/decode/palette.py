@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import DecodeError
-from ..json_text import read_json
+from ..json_text import json_list, json_object, read_json
 from .common import Rgb, check_rgb, parse_hex
 
 # Title, as choices, files and messages show it -> file beside this one.
@@ -110,18 +110,16 @@ def read_palette(text: str, title: str = "palette") -> Palette:
 
 def _json_pairs(text: str, title: str) -> list[tuple[str, object]]:
     data = read_json(text, f"palette {title!r} is", DecodeError)
-    if isinstance(data, dict):
-        return list(data.items())
-    pairs = []
-    for number, row in enumerate(data, 1):
-        colour = (
-            next((row[k] for k in ("colour", "color", "rgb") if k in row), None)
-            if isinstance(row, dict)
-            else None
-        )
+    named = json_object(data)
+    if named is not None:
+        return list(named.items())
+    pairs: list[tuple[str, object]] = []
+    for number, given in enumerate(json_list(data) or [], 1):
+        row = json_object(given) or {}
+        colour: object = next((row[k] for k in ("colour", "color", "rgb") if k in row), None)
         if colour is None or "name" not in row:
             raise DecodeError(
-                f'palette {title!r}, entry {number}: needs "name" and "colour". Got: {row!r}'
+                f'palette {title!r}, entry {number}: needs "name" and "colour". Got: {given!r}'
             )
         pairs.append((str(row["name"]), colour))
     return pairs

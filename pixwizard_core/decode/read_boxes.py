@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from ..errors import DecodeError
-from ..json_text import read_json
+from ..json_text import json_object, read_json
 
 XYXY, XYWH, AUTO = "xyxy", "xywh", "auto"
 FORMS = (XYXY, XYWH)  # what can be written
@@ -65,9 +65,10 @@ def read_boxes(
     if isinstance(value, str):
         value = read_json(value, "the boxes are", DecodeError) if value.strip() else []
     if isinstance(value, Tensor):
-        value = value.tolist()
-    several = isinstance(value, (list, tuple)) and any(map(_of_a_picture, value))
-    pictures = [_entries(one) for one in (value if several else [value])]
+        value = cast(Any, value).tolist()
+    parts = _listed(value) or ()
+    several = any(map(_of_a_picture, parts))
+    pictures = [_entries(one) for one in (parts if several else [value])]
     numbers = [entry.numbers for entries in pictures for entry in entries]
     if not bool(torch.tensor(numbers, dtype=torch.float32, device="cpu").isfinite().all()):
         raise DecodeError("a box holds values that are not finite")
@@ -80,7 +81,7 @@ def read_boxes(
 def _form_of(boxes: list[list[float]], size: tuple[int, int] | None) -> str:
     """The only form that all of these bare boxes can have. Raises DecodeError when there is none,
     or when both read differently."""
-    read = {}
+    read: dict[str, list[tuple[float, float, float, float]]] = {}
     for form in FORMS:
         corners = [_corners(box, form) for box in boxes]
         if all(_possible(one, size) for one in corners):
@@ -127,7 +128,13 @@ def _of_a_picture(value: Any) -> bool:
     """Whether this holds the boxes of one picture rather than being a single box."""
     if isinstance(value, dict):
         return "bboxes" in value
-    return isinstance(value, (list, tuple)) and not any(isinstance(v, (int, float)) for v in value)
+    parts = _listed(value)
+    return parts is not None and not any(isinstance(v, (int, float)) for v in parts)
+
+
+def _listed(value: object) -> Sequence[Any] | None:
+    """The value if it is a list or a tuple, otherwise None."""
+    return cast("Sequence[Any]", value) if isinstance(value, (list, tuple)) else None
 
 
 def _entries(value: Any, depth: int = 0) -> list[_Entry]:
@@ -135,34 +142,35 @@ def _entries(value: Any, depth: int = 0) -> list[_Entry]:
     if depth > DEEPEST:
         raise DecodeError(f"the boxes are nested more than {DEEPEST} lists deep")
     if isinstance(value, Tensor):
-        value = value.tolist()
-    if isinstance(value, dict):
-        if set(NAMES) <= value.keys():
-            numbers = _floats([value[name] for name in NAMES])
-            label = str(value.get("label") or "")
-            return [_Entry(numbers, XYWH, _score(value.get("score")), label)]
-        if "bboxes" in value:
-            return _named(_entries(value["bboxes"], depth + 1), value)
-    if isinstance(value, (list, tuple)):
-        if len(value) == 4 and all(isinstance(v, (int, float)) for v in value):
-            return [_Entry(_floats(value), None, 1.0, "")]
-        if not any(isinstance(v, (int, float, str)) for v in value):
-            return [entry for part in value for entry in _entries(part, depth + 1)]
+        value = cast(Any, value).tolist()
+    fields, parts = json_object(value), _listed(value)
+    if fields is not None:
+        if set(NAMES) <= fields.keys():
+            numbers = _floats([fields[name] for name in NAMES])
+            label = str(fields.get("label") or "")
+            return [_Entry(numbers, XYWH, _score(fields.get("score")), label)]
+        if "bboxes" in fields:
+            return _named(_entries(fields["bboxes"], depth + 1), fields)
+    if parts is not None:
+        if len(parts) == 4 and all(isinstance(v, (int, float)) for v in parts):
+            return [_Entry(_floats(parts), None, 1.0, "")]
+        if not any(isinstance(v, (int, float, str)) for v in parts):
+            return [entry for part in parts for entry in _entries(part, depth + 1)]
     raise DecodeError(
         "boxes must be four numbers, {x, y, width, height} or {bboxes: [...]}, or lists of these. "
         f"Got: {reprlib.repr(value)}"
     )
 
 
-def _named(entries: list[_Entry], picture: dict) -> list[_Entry]:
+def _named(entries: list[_Entry], picture: dict[str, Any]) -> list[_Entry]:
     """Boxes of a Florence entry, whose bare numbers are corners, with its labels and scores."""
 
     def one_each(name: str) -> Sequence[Any] | None:
-        values = picture.get(name)
-        fits = isinstance(values, (list, tuple)) and len(values) == len(entries)
-        return values if fits else None
+        values = _listed(picture.get(name))
+        return values if values is not None and len(values) == len(entries) else None
 
-    labels, scores, found = one_each("labels"), one_each("scores"), []
+    labels, scores = one_each("labels"), one_each("scores")
+    found: list[_Entry] = []
     for i, entry in enumerate(entries):
         score = entry.score if scores is None else _score(scores[i])
         label = entry.label if labels is None else str(labels[i])

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DecodeError
+from ..torch_types import ints, unique
 from .common import Rgb, picture
 from .components import label, nearest_outside
 from .palette import Palette
@@ -124,7 +125,7 @@ def drop_speckles(labels: Tensor, min_area: int) -> Tensor:
     cleaned = labels.clone()
     for one, result in zip(labels, cleaned, strict=True):
         small = torch.zeros_like(one, dtype=torch.bool)
-        for index in one.unique():
+        for index in unique(one):
             regions, count = label(one == index)
             areas = regions.flatten().bincount(minlength=count + 1)
             areas[0] = min_area  # whatever is not of this class
@@ -145,10 +146,10 @@ def legend(labels: Tensor, palette: Palette) -> list[LegendEntry]:
     together."""
     counts = labels.flatten().bincount(minlength=len(palette)).cpu()
     present = counts.nonzero()[:, 0]
-    present = present[counts[present].argsort(descending=True, stable=True)].tolist()
+    present = present[counts[present].argsort(descending=True, stable=True)]
     return [
         LegendEntry(i, palette.label(i), palette.colours[i], 100 * int(counts[i]) / labels.numel())
-        for i in present
+        for i in ints(present)
     ]
 
 
