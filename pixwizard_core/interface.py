@@ -211,7 +211,7 @@ def load(
     *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.bfloat16,
-    lora: GivenLoras = None,
+    lora: GivenLoras | None = None,
 ) -> Pipeline:
     """Load the bundled model, or the released one from its four parts (folders or files).
 

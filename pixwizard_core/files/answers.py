@@ -13,6 +13,7 @@ from torch import Tensor
 from ..decode import Hints, colourise, decode, legend, mask_boxes, normalise, paint, paint_normals
 from ..decode.common import picture
 from ..decode.polarity import near_is_white
+from ..torch_types import ints
 from .data_files import DepthScale, legend_file, save_depth, write_json
 from .picture_files import save_grey16, save_labels, save_mask, save_picture
 
@@ -91,7 +92,7 @@ def _mask(kind: str) -> Callable[[Writer, Tensor, Hints], Facts]:
         save_mask(writer.path("binary"), mask[0])
         facts: Facts = {"area_percent": round(100 * float(mask.float().mean()), 2)}
         if bool(mask.any()):
-            facts["box_xyxy_px"] = mask_boxes(mask)[0].tolist()
+            facts["box_xyxy_px"] = ints(mask_boxes(mask)[0])
         return facts
 
     return write

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import PixWizardError
+from ..torch_types import from_numpy
 
 
 def coco_mask(shapes: Sequence[Any], height: int, width: int) -> Tensor:
@@ -24,7 +25,7 @@ def coco_mask(shapes: Sequence[Any], height: int, width: int) -> Tensor:
         else:
             coded = shape
         if coded is not None:
-            mask |= torch.from_numpy(coding.decode(coded)).bool()
+            mask |= from_numpy(coding.decode(coded)).bool()
     return mask
 
 

@@ -43,19 +43,25 @@ class DepthScale:
         }
 
 
-def save_depth_png(path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts = None) -> None:
+def save_depth_png(
+    path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts | None = None
+) -> None:
     """16 bits of grey as they are, 0 black and 65535 white; the header says what they mean."""
     scale.metres(depth_01[:1, :1])  # a range that makes no sense is refused here as elsewhere
     save_grey16(path, depth_01, {**(texts or {}), **scale.texts()})
 
 
-def save_depth_exr(path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts = None) -> None:
+def save_depth_exr(
+    path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts | None = None
+) -> None:
     """Metres as 32-bit floats, twice: Z for programs that look for depth, Y for all others."""
     metres = scale.metres(depth_01)
     replace_file(path, encode_exr({"Y": metres, "Z": metres}, {**_named(texts), **scale.texts()}))
 
 
-def save_depth_npy(path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts = None) -> None:
+def save_depth_npy(
+    path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts | None = None
+) -> None:
     """Metres as float32 (H, W), and what they are in a JSON file of the same name."""
     save_array(path, scale.metres(depth_01).float())
     write_json(path.with_suffix(".json"), {**scale.texts(), **(texts or {})})
@@ -64,7 +70,9 @@ def save_depth_npy(path: Path, depth_01: Tensor, scale: DepthScale, texts: Texts
 DEPTH_WRITERS = {"png": save_depth_png, "exr": save_depth_exr, "npy": save_depth_npy}
 
 
-def save_depth(path: str | Path, depth_01: Tensor, scale: DepthScale, texts: Texts = None) -> None:
+def save_depth(
+    path: str | Path, depth_01: Tensor, scale: DepthScale, texts: Texts | None = None
+) -> None:
     """One depth map (H, W) in 0..1 as the kind of file its name ends with, one of DEPTH_WRITERS.
 
     texts: more notes for the file's header. Raises CanvasError, DecodeError.
@@ -82,7 +90,9 @@ def save_depth(path: str | Path, depth_01: Tensor, scale: DepthScale, texts: Tex
     DEPTH_WRITERS[kind](path, depth_01, scale, texts)
 
 
-def save_label_map(path: str | Path, labels: Tensor, palette: Palette, texts: Texts = None) -> Path:
+def save_label_map(
+    path: str | Path, labels: Tensor, palette: Palette, texts: Texts | None = None
+) -> Path:
     """Class indices (H, W) as an indexed PNG, and their names in a JSON file of the same name.
 
     Returns the path of the JSON file: schema_version, palette, and for each class present its
@@ -101,7 +111,7 @@ def legend_file(entries: Sequence[LegendEntry], palette: Palette) -> dict[str, A
     return {"schema_version": LEGEND_VERSION, "palette": palette.title, "classes": classes}
 
 
-def _named(texts: Texts) -> dict[str, str]:
+def _named(texts: Texts | None) -> dict[str, str]:
     return {name[:NAME_LIMIT]: text for name, text in (texts or {}).items()}
 
 

@@ -38,14 +38,15 @@ def encode_exr(
     number, lines = COMPRESSION[compression]
     head = _header(names, width, height, number, attributes or {})
     rows = torch.stack([channels[name].float().cpu() for name in names], 1).contiguous()
-    chunks = []
+    chunks: list[bytes] = []
     for y in range(0, height, lines):
         data = rows[y : y + lines].numpy().astype("<f4").tobytes()
         if compression == "zip":
             packed = zlib.compress(_predicted(data), 6)
             data = packed if len(packed) < len(data) else data  # equal length means not packed
         chunks.append(struct.pack("<ii", y, len(data)) + data)
-    offsets, position = [], len(head) + 8 * len(chunks)
+    offsets: list[int] = []
+    position = len(head) + 8 * len(chunks)
     for chunk in chunks:
         offsets.append(position)
         position += len(chunk)
@@ -53,7 +54,11 @@ def encode_exr(
 
 
 def _header(
-    names: list[str], width: int, height: int, compression: int, attributes: Mapping
+    names: list[str],
+    width: int,
+    height: int,
+    compression: int,
+    attributes: Mapping[str, str | float],
 ) -> bytes:
     window = struct.pack("<4i", 0, 0, width - 1, height - 1)
     listed = b"".join(_text(name) + struct.pack("<iB3xii", FLOAT, 0, 1, 1) for name in names)

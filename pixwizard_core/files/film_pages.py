@@ -6,11 +6,15 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ..errors import reason_of
-from .picture_files import opened, to_tensor, upright
+from .picture_files import opened, tiff_tags, to_tensor, upright
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 REDUCED, KIND_OF_PAGE = 1, 254  # TIFF's tag for what a page is, and its bit for a smaller copy
 
@@ -71,7 +75,7 @@ class Page:
     time: int | None = None
     is_key: bool = False
 
-    def __init__(self, image) -> None:
+    def __init__(self, image: Image.Image) -> None:
         self.image = image
 
     @property
@@ -88,6 +92,6 @@ class Page:
         return to_tensor(self.image, "this frame")
 
 
-def _is_whole(file, number: int) -> bool:
+def _is_whole(file: Image.Image, number: int) -> bool:
     file.seek(number)
-    return not file.tag_v2.get(KIND_OF_PAGE, 0) & REDUCED
+    return not tiff_tags(file).get(KIND_OF_PAGE, 0) & REDUCED

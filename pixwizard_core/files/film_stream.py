@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import torch
 from torch import Tensor
 
 from ..errors import CanvasError, PixWizardError, one_line
+from ..torch_types import from_numpy
 
 if TYPE_CHECKING:  # PyAV is optional, and these names serve types alone
     from av import Packet, VideoFrame
@@ -64,12 +64,12 @@ class Stream:
                 return
             yield from self._decoded(packet)
 
-    def _decoded(self, packet: Packet | None) -> Iterator[StreamFrame]:
+    def _decoded(self, packet: Packet[VideoStream] | None) -> Iterator[StreamFrame]:
         cut = packet is not None and packet.is_corrupt
         self.packets += packet is not None and packet.size > 0
         self.bad += cut
         try:
-            found = packet.decode() if packet else self.stream.codec_context.decode(None)
+            found = packet.decode() if packet else self._rest()
         except (self.av.FFmpegError, ValueError):
             self.bad += not cut
             return
@@ -77,6 +77,10 @@ class Stream:
             if frame.pts is not None:
                 self.end = frame.pts + (getattr(frame, "duration", 0) or 0)
             yield StreamFrame(frame)
+
+    def _rest(self) -> list[VideoFrame]:
+        """The frames that the decoder still holds."""
+        return cast(Any, self.stream.codec_context).decode(None)
 
     def seek(self, time: int) -> Iterator[StreamFrame]:
         try:
@@ -86,13 +90,13 @@ class Stream:
         return self.frames()
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> Generator[None]:
         with _complaints() as heard:
             yield
             self.complaints = [one_line(line[2].strip(), 80) for line in heard]
 
     def note(self) -> str:
-        told = []
+        told: list[str] = []
         if self.bad:
             told.append(f"{self.bad} of {self.packets} packets are damaged")
         elif self.complaints:  # the decoder paints over what it cannot read, and says so only here
@@ -165,7 +169,7 @@ class StreamFrame:
         return (height, width) if self.turn[0] else (width, height)
 
     def picture(self) -> Tensor:
-        values = torch.from_numpy(self.frame.to_ndarray(format="rgb24"))
+        values = from_numpy(self.frame.to_ndarray(format="rgb24"))
         image_01 = values.movedim(-1, 0)[None].float() / 255
         transposed, left, up = self.turn
         if transposed:
@@ -200,7 +204,7 @@ def _turn(frame: VideoFrame) -> tuple[bool, bool, bool]:
     data = frame.side_data.get(MATRIX)
     if data is None:
         return False, False, False
-    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    a, b, _, c, d = (int(n) for n in np.frombuffer(bytes(data), np.int32)[:5])
     # The matrix sends (x, y) to (a x + c y, b x + d y).
     return (True, c < 0, b < 0) if abs(b) > abs(a) else (False, a < 0, d < 0)
 
@@ -224,7 +228,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def _complaints() -> Iterator[list]:
+def _complaints() -> Generator[list[tuple[int, str, str]]]:
     """The error messages that FFmpeg logs in this thread, which are not shown otherwise."""
     import av.logging
 

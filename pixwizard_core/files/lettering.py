@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import groupby
 from operator import itemgetter
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..decode.common import Rgb, picture, rgb_of
+from ..torch_types import from_numpy
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
+
+    Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 SMALLEST_PX = 9  # height of letters that can still be read
 SHARE = 0.035  # of the picture's shorter side
@@ -54,7 +61,8 @@ def letters(text: str, size_px: int) -> Tensor:
     is nothing to write, or nothing that can be written."""
     from PIL import Image, ImageDraw
 
-    runs, x = [], 0.0
+    runs: list[tuple[float, str, Font, tuple[float, float, float, float]]] = []
+    x = 0.0
     for font, part in _runs(text.strip(), size_px):
         runs.append((x, part, font, font.getbbox(part, anchor="ls")))
         x += font.getlength(part)
@@ -67,15 +75,15 @@ def letters(text: str, size_px: int) -> Tensor:
     draw = ImageDraw.Draw(sheet)
     for x, part, font, _ in runs:
         draw.text((margin - left + x, margin - top), part, 255, font, anchor="ls")
-    return torch.from_numpy(np.array(sheet, dtype=np.float32)) / 255
+    return from_numpy(np.array(sheet, dtype=np.float32)) / 255
 
 
-def _runs(text: str, size_px: int) -> list:
+def _runs(text: str, size_px: int) -> list[tuple[Font, str]]:
     """(font, part) along a text: all in one font that has every letter, else each letter in the
     first font that has it. Pillow's own comes first."""
     from PIL import ImageFont
 
-    fonts = [ImageFont.load_default(size_px)]
+    fonts: list[Font] = [ImageFont.load_default(size_px)]
     if lacking(text, fonts[0]):
         fonts += [ImageFont.truetype(path, size_px) for path in system_fonts()]
     for font in fonts:
@@ -88,10 +96,15 @@ def _runs(text: str, size_px: int) -> list:
     return [(fonts[place], "".join(c for _, c in part)) for place, part in runs]
 
 
-def lacking(text: str, font) -> str:
+def lacking(text: str, font: Font) -> str:
     """The letters of text that a font does not have."""
-    nothing = bytes(font.getmask(NO_LETTER))
-    return "".join(c for c in dict.fromkeys(text) if c != " " and bytes(font.getmask(c)) == nothing)
+    nothing = _drawn(NO_LETTER, font)
+    return "".join(c for c in dict.fromkeys(text) if c != " " and _drawn(c, font) == nothing)
+
+
+def _drawn(letter: str, font: Font) -> bytes:
+    """The pixels of a letter, which Pillow's types do not know as bytes."""
+    return bytes(cast(Any, font.getmask(letter)))
 
 
 @cache
@@ -99,10 +112,10 @@ def system_fonts() -> tuple[str, ...]:
     """Files of SYSTEM_FONTS in the folders where this system keeps its fonts."""
     from PIL import ImageFont
 
-    found = []
+    found: list[str] = []
     for name in SYSTEM_FONTS:
         try:
-            found.append(ImageFont.truetype(name).path)
+            found.append(str(ImageFont.truetype(name).path))
         except OSError:  # not installed
             continue
     return tuple(found)

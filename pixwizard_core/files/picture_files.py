@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import torch
 from torch import Tensor
 
 from ..errors import CanvasError, reason_of
+from ..torch_types import from_numpy
 from ..whole_file import whole_file
 from .kinds import HEIF, ending
 
@@ -28,7 +29,7 @@ TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 TURNING_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type", b"xmp\0", b"exif\0")
 LONGEST_KEYWORD = 80
 Rgb = tuple[int, int, int]
-Texts = Mapping[str, str] | None
+Texts = Mapping[str, str]
 _allowed: int | None = None  # pixels of a picture; None leaves it to Pillow
 
 
@@ -113,8 +114,13 @@ def _png_may_turn(data: BinaryIO) -> bool:
 
 
 def _tiff_may_turn(file: Image.Image) -> bool:
-    tags = getattr(file, "tag_v2", {})  # of TIFF pictures alone
+    tags = tiff_tags(file)
     return tags.get(ORIENTATION, 1) != 1 or XMP in tags
+
+
+def tiff_tags(file: Image.Image) -> Mapping[int, Any]:
+    """The tags of a TIFF picture by number; none for any other kind."""
+    return getattr(file, "tag_v2", {})
 
 
 def allow_pixels(count: int) -> None:
@@ -136,11 +142,11 @@ def open_raw(path: str | Path) -> Tensor:
 
     with opened(Path(path)) as file:
         values = np.array(file)
-    return torch.from_numpy(values.astype("int64") if values.dtype.kind in "uib" else values)
+    return from_numpy(values.astype("int64") if values.dtype.kind in "uib" else values)
 
 
 @contextmanager
-def opened(path: Path, stream: io.BytesIO | None = None) -> Iterator[Image.Image]:
+def opened(path: Path, stream: io.BytesIO | None = None) -> Generator[Image.Image]:
     """A picture for Pillow to read in the block: a file, or the bytes of one that is called path.
     Raises CanvasError when it cannot."""
     from PIL import Image
@@ -182,10 +188,10 @@ def _learn_heif(path: Path) -> None:
             f"{path.name} is a HEIF picture, and reading it needs one more package: "
             "pip install pillow-heif"
         ) from None
-    pillow_heif.register_heif_opener()
+    cast(Any, pillow_heif).register_heif_opener()
 
 
-def save_picture(path: str | Path, image_01: Tensor, texts: Texts = None) -> None:
+def save_picture(path: str | Path, image_01: Tensor, texts: Texts | None = None) -> None:
     """(3, H, W) colour or (H, W) grey in 0..1 as an 8-bit file of the kind its name says; a batch
     of one, as open_picture gives it, is taken too.
 
@@ -212,14 +218,14 @@ def save_mask(path: str | Path, mask: Tensor) -> None:
     save_picture(path, mask.float())
 
 
-def save_grey16(path: str | Path, values_01: Tensor, texts: Texts = None) -> None:
+def save_grey16(path: str | Path, values_01: Tensor, texts: Texts | None = None) -> None:
     """(H, W) in 0..1 as a 16-bit grey PNG."""
     values = (values_01.double().clamp(0, 1) * SIXTEEN_BIT).round().to(torch.int32).cpu()
     _save(path, _image(values.numpy().astype("uint16")), texts)
 
 
 def save_labels(
-    path: str | Path, labels: Tensor, colours: Sequence[Rgb], texts: Texts = None
+    path: str | Path, labels: Tensor, colours: Sequence[Rgb], texts: Texts | None = None
 ) -> None:
     """(H, W) class indices below 256 as an indexed PNG whose palette is colours."""
     if len(colours) > EIGHT_BIT + 1:
@@ -246,13 +252,14 @@ def replace_file(path: str | Path, data: bytes) -> None:
         file.write(data)
 
 
-def _save(path: str | Path, image, texts: Texts) -> None:
+def _save(path: str | Path, image: Image.Image, texts: Texts | None) -> None:
     from PIL import Image, PngImagePlugin
 
-    path, options = Path(path), {}
+    path = Path(path)
     endings = Image.registered_extensions()
     if path.suffix.lower() not in endings:
         raise CanvasError(f"{path.name}: unknown picture extension; use .png")
+    options: dict[str, PngImagePlugin.PngInfo] = {}
     if texts:
         options["pnginfo"] = PngImagePlugin.PngInfo()
         for name, text in texts.items():
@@ -262,14 +269,14 @@ def _save(path: str | Path, image, texts: Texts) -> None:
     replace_file(path, buffer.getvalue())
 
 
-def _tensor(picture, largest: int) -> Tensor:
+def _tensor(picture: Image.Image, largest: int) -> Tensor:
     import numpy as np
 
-    values = torch.from_numpy(np.array(picture).astype("float32") / largest)
+    values = from_numpy(np.array(picture).astype("float32") / largest)
     return values.movedim(-1, 0)[None] if values.ndim == 3 else values[None, None]
 
 
-def _image(values):
+def _image(values: Any) -> Image.Image:
     from PIL import Image
 
     return Image.fromarray(values.numpy() if isinstance(values, Tensor) else values)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from ..canvas.images import EIGHT_BIT, check_finite, ensure_rgb
 from ..errors import CanvasError
+from ..torch_types import from_numpy
 from .picture_files import open_picture, to_tensor, upright
 
 KINDS = (
@@ -27,7 +28,7 @@ def as_image_01(value: Any, what: str = "image") -> Tensor:
     on white. Raises CanvasError saying what was met.
     """
     if isinstance(value, (list, tuple)):
-        return _batch(value, what)
+        return _batch(cast("Sequence[Any]", value), what)
     if isinstance(value, (str, Path)):
         return open_picture(value)
     if hasattr(value, "getexif") and hasattr(value, "convert"):  # Pillow, without importing it
@@ -60,7 +61,7 @@ def _of_array(array: Any, what: str) -> Tensor:
         )
     if array.dtype.kind not in "bfu":
         raise CanvasError(f"{what} must hold uint8 or floats. Got: {array.dtype}")
-    tensor = torch.from_numpy(array.copy())
+    tensor = from_numpy(array.copy())
     return _of_tensor(tensor if array.ndim == 2 else tensor.movedim(-1, -3), what)
 
 

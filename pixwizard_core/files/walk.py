@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from ..json_text import json_list, json_object
+
 Tell = Callable[[Path, str], None]
 AGAIN = "a link to a folder that is already read"
 BROKEN = "a broken link"
@@ -66,7 +68,7 @@ def without_results(files: Iterable[Path], root: Path, tell: Tell) -> list[Path]
     """The files that no earlier run wrote into a folder below root. Root itself may be such a
     folder: a run may go on from another's results."""
     known: dict[Path, set[Path]] = {root: set()}
-    left = []
+    left: list[Path] = []
     for path in files:
         written = False
         for folder in path.parents[: len(path.parts) - len(root.parts)]:
@@ -95,7 +97,8 @@ def _folders(root: Path, tell: Tell) -> list[Path]:
     """A folder and all below it, each once; what is reached without a link comes first."""
     seen: set[tuple[int, int]] = set()
     found: list[Path] = []
-    waiting, links = [root], []
+    waiting = [root]
+    links: list[Path] = []
     while waiting or links:
         folder = waiting.pop() if waiting else links.pop(0)
         try:
@@ -157,10 +160,10 @@ def _named_files(path: Path) -> Iterator[str]:
         return
     for line in text.split("\n") if path.suffix == ".jsonl" else [text]:
         try:
-            record = json.loads(line)
+            record = json_object(json.loads(line))
         except (ValueError, RecursionError):
             continue
-        files = record.get("files") if isinstance(record, dict) else None
-        names = list(files.values()) if isinstance(files, dict) else files
-        if isinstance(names, list):
-            yield from (name for name in names if isinstance(name, str))
+        files = record.get("files") if record else None
+        named = json_object(files)
+        names = json_list(files) if named is None else [*named.values()]
+        yield from (name for name in names or () if isinstance(name, str))

@@ -50,7 +50,7 @@ class Applied:
 
 
 OneLora = str | Path | tuple[str | Path, float] | LoraUse
-GivenLoras = OneLora | Sequence[OneLora] | None
+GivenLoras = OneLora | Sequence[OneLora]
 
 
 def parse_use(text: str) -> tuple[str, float | None]:
@@ -82,7 +82,7 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def uses_of(given: GivenLoras) -> tuple[LoraUse, ...]:
+def uses_of(given: GivenLoras | None) -> tuple[LoraUse, ...]:
     """The LoRA files of a path, a pair (path, strength), a LoraUse, or a list of these; none for
     None. Raises PixWizardError for anything else."""
     if given is None:

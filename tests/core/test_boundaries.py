@@ -14,7 +14,8 @@ HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "server", "executi
 PICTURE_PACKAGES = {"PIL", "cv2", "imageio", "matplotlib"}
 MAY_OPEN_PICTURES = (
     "cli", "demo.", "evaluation.sampler_study", "evaluation.score_report",
-    "evaluation.task_embedding", "files.lettering", "files.picture_files", "files.picture_values",
+    "evaluation.task_embedding", "files.film_pages", "files.lettering", "files.picture_files",
+    "files.picture_values",
 )  # fmt: skip
 MAY_PRINT = (
     "cli", "__main__", "demo.", "training.autoencoder", "training.tokenizer",
