@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ Part = tuple[str, Callable[[], Tensor]]
 def versions() -> list[str]:
     """Lines on the system, the packages and the devices."""
     lines = [f"PixWizard {__version__}, Python {platform.python_version()}, {platform.platform()}"]
-    found = []
+    found: list[str] = []
     for package in PACKAGES:
         try:
             found.append(f"{package} {version(package)}")
@@ -44,11 +45,15 @@ def versions() -> list[str]:
     lines.append(", ".join(found))
     lines += [
         f"GPU {index}: {torch.cuda.get_device_name(index)}, "
-        f"{torch.cuda.get_device_properties(index).total_memory / 2**30:.1f} GiB"
+        f"{_memory_bytes(index) / 2**30:.1f} GiB"
         for index in range(torch.cuda.device_count())
     ]
     lines.append(f"default type {torch.get_default_dtype()}, {torch.get_num_threads()} threads")
     return lines
+
+
+def _memory_bytes(gpu: int) -> int:
+    return cast(Any, torch.cuda).get_device_properties(gpu).total_memory
 
 
 def verdict(apart: float, dtype: torch.dtype = torch.float32) -> str:

@@ -12,7 +12,7 @@ from ..encoders.architectures import Weights, filled, own_name
 from ..errors import CheckpointError
 from ..weights.weightfile import open_weights
 from .checks import Check, allowed, close
-from .vectors import VectorFile, Vectors
+from .vectors import Case, VectorFile, Vectors
 
 INPUTS = {
     "gemma": ("ids", "mask"),
@@ -21,7 +21,7 @@ INPUTS = {
 }
 
 
-def encoder_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
+def encoder_case(vectors: Vectors, file: VectorFile, case: Case) -> list[Check]:
     """One recorded input through the encoder it names; padded places are left out."""
     kind = case["encoder"]
     if kind not in INPUTS:
@@ -43,7 +43,11 @@ def encoder_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
 
 @lru_cache(maxsize=1)
 def _model(
-    path: Path, kind: str, settings: tuple, device: torch.device, dtype: torch.dtype
+    path: Path,
+    kind: str,
+    settings: tuple[tuple[str, object], ...],
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> nn.Module:
     """The encoder of a file; cases of one file follow each other."""
     file = open_weights(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,18 +11,22 @@ from torch import Tensor
 
 from ..conditioning import Condition
 from ..errors import SamplingError
-from ..model import PixWizard
+from ..model import PixWizard, Prepared
 from ..sampling import GUIDED_CHANNELS, SOLVERS, combine, needed_branches, times
+from ..torch_types import split
 from .checks import Check, allowed, close
 from .model_cases import read_condition, read_options, spread_noise
-from .vectors import VectorFile, Vectors
+from .vectors import Case, VectorFile, Vectors
 
 BRANCHES = ("full", "image_only", "none")
 LOOSE_RTOL = 1e-3  # the reference's default
 TIGHT_RTOL = 1e-4  # from here down dopri5 is held to the tolerance of fixed steps
 
+NoisyVelocity = Callable[[Tensor, float, Tensor | None], Tensor]  # of (x, t, noise)
+Draws = Callable[[int], Tensor | None]  # the noise of an evaluation, by its number
 
-def guided_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
+
+def guided_case(vectors: Vectors, file: VectorFile, case: Case) -> list[Check]:
     """One guided velocity: plain gives all branch copies, prepared what a run uses."""
     model, inputs, args = vectors.model(file, case), case["inputs"], case["args"]
     state = vectors.place_state(file.tensors[inputs["x"]])
@@ -46,7 +51,7 @@ def guided_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
 class GuidedRun:
     """Guided velocity of one condition whose rows are the branches full, image only, none."""
 
-    def __init__(self, model: PixWizard, condition: Condition, args: dict) -> None:
+    def __init__(self, model: PixWizard, condition: Condition, args: Case) -> None:
         self.model, self.condition = model, condition
         self.dtype = condition.pooled.dtype
         self.w_text, self.w_image = args["text_cfg_scale"], args["image_cfg_scale"]
@@ -56,7 +61,7 @@ class GuidedRun:
             name: model.prepare(self._rows(name), keep_candidates=True, **self.options)
             for name in needed_branches(self.w_text, self.w_image)
         }
-        self.prepared_all = None
+        self.prepared_all: Prepared | None = None
 
     def plain(self, state: Tensor, t: float, noise: Tensor | None = None) -> Tensor:
         """All branches in one batch, nothing kept: (3*B, C, h, w), as the reference returns it.
@@ -76,7 +81,7 @@ class GuidedRun:
     def prepared(self, x: Tensor, t: float, noise: Tensor | None = None) -> Tensor:
         """Only the branches that do not cancel, from conditions prepared once: (B, C, h, w)."""
         time = torch.full((len(x),), t, device=x.device)
-        velocities = {}
+        velocities: dict[str, Tensor] = {}
         for name, prepared in self.prepared_branches.items():
             if noise is not None:
                 prepared = prepared.redraw(noise[:, self._slice(name)])
@@ -93,7 +98,7 @@ class GuidedRun:
         first = state[: self.rows].repeat(len(BRANCHES), 1, 1, 1)
         time = torch.full((len(first),), t, device=state.device)
         velocity = self.model.velocity(first.to(self.dtype), time, prepared).to(state)
-        parts: dict[str, Tensor] = dict(zip(BRANCHES, velocity.split(self.rows), strict=True))
+        parts: dict[str, Tensor] = dict(zip(BRANCHES, split(velocity, self.rows), strict=True))
         needed = {name: parts[name] for name in self.prepared_branches}
         guided = combine(needed, self.w_text, self.w_image)[:, :GUIDED_CHANNELS]
         return torch.cat(
@@ -112,7 +117,7 @@ class GuidedRun:
         )
 
 
-def ode_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
+def ode_case(vectors: Vectors, file: VectorFile, case: Case) -> list[Check]:
     """A whole sampling run: grid, times of evaluation, trajectory and end, both ways."""
     model, inputs, args = vectors.model(file, case), case["inputs"], case["args"]
     noise_latent = vectors.place_state(file.tensors[inputs["z_1"]])
@@ -133,7 +138,7 @@ def ode_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
     tolerance = allowed("dopri5" if loose else "ode", vectors.dtype)
     recorded = {name: file.tensors[tensor] for name, tensor in case["outputs"].items()}
     on_grid = allowed("grid", torch.float32)
-    checks = []
+    checks: list[Check] = []
     for label, (velocity, start) in ways.items():
         path = solve(args, velocity, start, grid, _draws(vectors, file, case, condition))
         end = path.states[-1]
@@ -160,7 +165,9 @@ class Path(NamedTuple):
     evaluated: list[float]
 
 
-def solve(args: dict, velocity, start: Tensor, grid: Tensor, draws) -> Path:
+def solve(
+    args: Case, velocity: NoisyVelocity, start: Tensor, grid: Tensor, draws: Draws
+) -> Path:
     """Run the solver a case names. velocity(x, t, noise); draws(evaluation index) gives noise."""
     method = args["sampling_method"]
     if method not in SOLVERS:
@@ -179,7 +186,7 @@ def solve(args: dict, velocity, start: Tensor, grid: Tensor, draws) -> Path:
     return path
 
 
-def _draws(vectors: Vectors, file: VectorFile, case: dict, condition: Condition):
+def _draws(vectors: Vectors, file: VectorFile, case: Case, condition: Condition) -> Draws:
     """evaluation index -> Gumbel noise for all rows, or None when the case draws none."""
     if "gumbel" not in case:
         return lambda index: None

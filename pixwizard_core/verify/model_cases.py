@@ -8,6 +8,7 @@ skipped.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,11 +17,11 @@ from ..conditioning import Condition
 from ..model import PixWizard, RopeScaling
 from .checks import Check, allowed, close
 from .trace import record, trace_checks
-from .vectors import NO_IMAGE, VectorFile, Vectors
+from .vectors import NO_IMAGE, Case, VectorFile, Vectors
 
 
 def read_condition(
-    vectors: Vectors, file: VectorFile, case: dict, model: PixWizard, image_latent
+    vectors: Vectors, file: VectorFile, case: Case, model: PixWizard, image_latent: Any
 ) -> Condition:
     """The conditions of a case; image_latent in the structure of its latents."""
     inputs, tensors = case["inputs"], file.tensors
@@ -37,7 +38,7 @@ def read_condition(
     )
 
 
-def read_options(args: dict) -> dict:
+def read_options(args: Case) -> dict[str, Any]:
     """Rotary scaling and proportional attention as the model takes them."""
     base = args.get("base_seqlen") if args.get("proportional_attn") else None
     factor, watershed = args.get("scale_factor"), args.get("scale_watershed")
@@ -56,7 +57,7 @@ def spread_noise(noise: Tensor, has_image: Tensor) -> Tensor:
     return spread
 
 
-def forward_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
+def forward_case(vectors: Vectors, file: VectorFile, case: Case) -> list[Check]:
     """One forward: outputs by both ways, and the intermediates the case records."""
     model = vectors.model(file, case)
     inputs, options = case["inputs"], read_options(case.get("args", {}))
@@ -80,7 +81,7 @@ def forward_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
         prepared = prepared.redraw(noise)
     results = {"plain": plain, "prepared": model.velocity(latents, t, prepared)}
     tolerance = allowed("forward", vectors.dtype)
-    checks = []
+    checks: list[Check] = []
     for label, outputs in results.items():
         wanted = _recorded_outputs(file, case, len(outputs))
         found = [
@@ -105,7 +106,7 @@ def _read_times(vectors: Vectors, file: VectorFile, t: str | float, rows: int) -
     return torch.full((rows,), float(t), device=vectors.device)
 
 
-def _recorded_outputs(file: VectorFile, case: dict, rows: int) -> list[Tensor]:
+def _recorded_outputs(file: VectorFile, case: Case, rows: int) -> list[Tensor]:
     """One (C, h, w) per sample: out0, out1, …, or the rows of one tensor called out."""
     outputs = case["outputs"]
     if "out" in outputs:

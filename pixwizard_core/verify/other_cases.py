@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
-import operator
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from ..canvas.buckets import bucket_table, choose
 from ..config import PRESETS, ModelConfig
 from ..errors import PixWizardError
+from ..json_text import json_object
 from ..model.rope import RopeScaling, rope_table
 from ..weights.checkpoint import expected_shapes, load_state_dict
 from ..weights.examine import inspect
@@ -20,24 +21,24 @@ from ..weights.locate import ARGUMENTS_NAME
 from ..weights.recognise import config_from_shapes
 from ..weights.weightfile import read_namespace
 from .checks import Check, allowed, close, equal
-from .vectors import VectorFile, Vectors
+from .vectors import Case, VectorFile, Vectors
 
 Run = Callable[[], list[Check]]
-OPERATORS = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.BitXor: operator.xor,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.RShift: operator.rshift,
-    ast.LShift: operator.lshift,
+OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.FloorDiv: lambda a, b: a // b,
+    ast.Mod: lambda a, b: a % b,
+    ast.BitXor: lambda a, b: a ^ b,
+    ast.BitAnd: lambda a, b: a & b,
+    ast.BitOr: lambda a, b: a | b,
+    ast.RShift: lambda a, b: a >> b,
+    ast.LShift: lambda a, b: a << b,
 }
 
 
-def rope_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
+def rope_case(vectors: Vectors, file: VectorFile, case: Case) -> list[Check]:
     """A window of the rotary table: cosines and sines."""
     (top, bottom), (left, right) = case["rows"], case["cols"]
     scaling = RopeScaling(case["scale_factor"], case["scale_watershed"])
@@ -50,7 +51,7 @@ def rope_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
     ]
 
 
-def clip_case(vectors: Vectors, file: VectorFile, case: dict) -> list[Check]:
+def clip_case(vectors: Vectors, file: VectorFile, case: Case) -> list[Check]:
     """CLIP vision input of one picture at recorded rows and columns, with sums over all of it."""
     from ..encoders.vision import preprocess  # loads kornia, which only this case needs
 
@@ -82,7 +83,7 @@ def picture(formula: str, height: int, width: int) -> Tensor:
         "x": torch.arange(width)[None, None, :],
     }
 
-    def value(node: ast.AST):
+    def value(node: ast.AST) -> Any:
         if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
             return OPERATORS[type(node.op)](value(node.left), value(node.right))
         if isinstance(node, ast.Constant) and isinstance(node.value, int):
@@ -151,11 +152,12 @@ def checkpoint_case(vectors: Vectors, file: VectorFile) -> list[Check]:
 def shapes_cases(file: VectorFile) -> Iterator[tuple[str, Run]]:
     """For a JSON of model name -> names and shapes: the model on the meta device against it."""
     for name, entry in file.content.items():
-        if isinstance(entry, dict) and isinstance(entry.get("shapes"), dict):
-            yield name, lambda n=name, e=entry: _shapes(n, e)
+        described = json_object(entry) or {}
+        if json_object(described.get("shapes")) is not None:
+            yield name, lambda n=name, e=described: _shapes(n, e)
 
 
-def _shapes(name: str, entry: dict) -> list[Check]:
+def _shapes(name: str, entry: Case) -> list[Check]:
     wanted = {key: tuple(shape) for key, shape in entry["shapes"].items()}
     inferred = config_from_shapes(wanted)
     config = PRESETS.get(name, inferred)

@@ -15,7 +15,7 @@ from .guided_cases import guided_case, ode_case
 from .model_cases import forward_case
 from .other_cases import checkpoint_case, clip_case, rope_case, shapes_cases, sizes_cases
 from .trace import patch_checks, time_checks
-from .vectors import VectorFile, Vectors
+from .vectors import Case, VectorFile, Vectors
 
 # Kinds a folder must hold; "checkpoint" is a forward whose weights stand in the released layout.
 KINDS = (
@@ -35,7 +35,7 @@ class Outcome:
     """One case: its checks, or why it could not run."""
 
     name: str
-    checks: list[Check] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list[Check])
     error: str = ""
 
     @property
@@ -96,7 +96,7 @@ def verify(
     on_outcome is called as each case ends. A kind that is absent counts as a failure, and so does
     a folder without vectors. dtypes below float32 get tolerances widened by their precision.
     """
-    outcomes = []
+    outcomes: list[Outcome] = []
     for outcome in _outcomes(Path(folder), torch.device(device), dtype):
         outcomes.append(outcome)
         if on_outcome:
@@ -111,7 +111,7 @@ def _outcomes(folder: Path, device: torch.device, dtype: torch.dtype) -> Iterato
     except PixWizardError as error:
         yield Outcome(folder.name or str(folder), error=str(error))
         return
-    seen = set()
+    seen: set[str] = set()
     for file in vectors.files:
         for kind, name, run in _cases(vectors, file):
             seen.add(kind)
@@ -134,7 +134,7 @@ def _cases(vectors: Vectors, file: VectorFile) -> Iterable[tuple[str, str, Run]]
         for name, run in shapes_cases(file):
             yield "shapes", name, run
         return
-    runners = {
+    runners: dict[str, Callable[[Vectors, VectorFile, Case], list[Check]]] = {
         "forward": forward_case,
         "forward_with_cfg": guided_case,
         "sample_ode": ode_case,

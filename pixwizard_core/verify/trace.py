@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..conditioning import Condition
 from ..model import PixWizard
@@ -16,8 +17,11 @@ from ..model.layers import time_sinusoid
 from ..model.patch import Grid, patchify, unpatchify
 from ..model.rope import RopeScaling, rope_table
 from ..model.token_sampler import keep_indices
+from ..torch_types import ints
 from .checks import Check, allowed, close, equal
-from .vectors import VectorFile, Vectors
+from .vectors import Case, VectorFile, Vectors
+
+ForwardHook = Callable[[nn.Module, tuple[Any, ...], Tensor], None]
 
 
 @dataclass
@@ -27,25 +31,25 @@ class Trace:
     x_embed: Tensor | None = None
     condition_vector: Tensor | None = None
     task: Tensor | None = None
-    blocks: dict[int, Tensor] = field(default_factory=dict)
-    scores: dict[int, Tensor] = field(default_factory=dict)
+    blocks: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
+    scores: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
 
 
 @contextmanager
-def record(model: PixWizard) -> Iterator[Trace]:
+def record(model: PixWizard) -> Generator[Trace]:
     """Fill a Trace during the forward that runs inside."""
     trace = Trace()
 
-    def first_block(_module, args) -> None:
+    def first_block(_module: nn.Module, args: tuple[Any, ...]) -> None:
         trace.x_embed, trace.condition_vector = args[0], args[1]
 
-    def task(_module, _args, output) -> None:
+    def task(_module: nn.Module, _args: tuple[Any, ...], output: Tensor) -> None:
         trace.task = output
 
-    def block(index: int):
+    def block(index: int) -> ForwardHook:
         return lambda _module, _args, output: trace.blocks.__setitem__(index, output)
 
-    def score(index: int):
+    def score(index: int) -> ForwardHook:
         return lambda _module, _args, output: trace.scores.__setitem__(index, output[..., 0])
 
     handles = [
@@ -70,7 +74,7 @@ def magnitude(wanted: Tensor) -> float:
 def trace_checks(
     vectors: Vectors,
     file: VectorFile,
-    case: dict,
+    case: Case,
     model: PixWizard,
     condition: Condition,
     trace: Trace,
@@ -82,7 +86,7 @@ def trace_checks(
     latents = condition.image_latent
     layout = model.layout(list(latents), RopeScaling(), None)
     lengths = [grid.length for grid in layout.grids]
-    checks = []
+    checks: list[Check] = []
 
     def valid(tokens: Tensor) -> Tensor:
         return torch.cat([row[:length] for row, length in zip(tokens, lengths, strict=True)])
@@ -112,13 +116,14 @@ def trace_checks(
 def _score_checks(
     vectors: Vectors,
     file: VectorFile,
-    case: dict,
+    case: Case,
     model: PixWizard,
     condition: Condition,
     trace: Trace,
     noise: Tensor | None,
 ) -> list[Check]:
-    outputs, tensors, checks = case["outputs"], file.tensors, []
+    outputs, tensors = case["outputs"], file.tensors
+    checks: list[Check] = []
     if not trace.scores:
         return checks
     active = condition.has_image
@@ -135,8 +140,9 @@ def _score_checks(
             keep_indices(layer, model.config.sample_tokens, None if noise is None else noise[index])
             for index, layer in enumerate(scores)
         ]
-        found = torch.stack([layer[active] for layer in kept]).cpu()
-        checks.append(equal("chosen tokens", found.tolist(), tensors[recorded].tolist()))
+        pair = torch.stack([layer[active] for layer in kept]).cpu(), tensors[recorded]
+        found, wanted = ((one.shape, ints(one.flatten())) for one in pair)
+        checks.append(equal("chosen tokens", found, wanted))
     return checks
 
 
@@ -147,13 +153,13 @@ def patch_checks(vectors: Vectors, file: VectorFile, model: PixWizard) -> list[C
     patch = config.patch_size
     grid = Grid(x.shape[-2] // patch, x.shape[-1] // patch)
     tolerance = allowed("forward", vectors.dtype)
-    checks = []
+    checks: list[Check] = []
     if "tensor_path.embed" in tensors:
         embedded = model.x_embedder(patchify(torch.cat([x, image], dim=1), patch))
         checks.append(close("embed", embedded, tensors["tensor_path.embed"], tolerance))
     if "tensor_path.mask" in tensors:
         wanted = tensors["tensor_path.mask"]
-        checks.append(equal("mask", [grid.length] * len(x), wanted.sum(1).tolist()))
+        checks.append(equal("mask", [grid.length] * len(x), ints(wanted.sum(1))))
     if "tensor_path.freqs_real" in tensors:
         table = rope_table(*grid, config.head_dim, RopeScaling(), 1.0, vectors.device)
         for name, part in zip(("freqs_real", "freqs_imag"), table.unbind(-1), strict=True):
@@ -171,7 +177,7 @@ def time_checks(vectors: Vectors, file: VectorFile, model: PixWizard) -> list[Ch
     """Sinusoid and embedding of recorded times."""
     tensors = file.tensors
     t = tensors["t_embed.t"].to(vectors.device)
-    checks = []
+    checks: list[Check] = []
     if "t_embed.freq" in tensors:
         tolerance = allowed("forward", torch.float32)
         checks.append(close("sinusoid", time_sinusoid(t), tensors["t_embed.freq"], tolerance))

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
+import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..bundle import LAYERS
 from ..config import ModelConfig
 from ..errors import CheckpointError
-from ..json_text import read_json_file
+from ..json_text import json_object, read_json_file
 from ..model import PixWizard
 from ..weights.checkpoint import load_model
 from ..weights.examine import inspect
 
 CLIP_SCALE = 32  # image tokens are stored as int8; value = int8 / 32
+Case = dict[str, Any]  # a JSON object of a folder
 NO_IMAGE = "zero"  # the name that stands for all-zero image tokens
 
 
@@ -28,7 +30,7 @@ class VectorFile:
     """One JSON of cases and the tensors it names."""
 
     path: Path
-    content: dict
+    content: Case
 
     @property
     def kind(self) -> str | None:
@@ -39,7 +41,7 @@ class VectorFile:
         return self.path.stem
 
     @property
-    def cases(self) -> list[dict]:
+    def cases(self) -> list[Case]:
         return self.content.get("cases") or []
 
     @cached_property
@@ -48,7 +50,7 @@ class VectorFile:
         if not file.is_file():
             raise CheckpointError(f"{self.path.name} needs {file.name}, which is not beside it")
         try:
-            return load_file(file)
+            return cast(Any, safetensors.torch).load_file(file)
         except SafetensorError as error:
             raise CheckpointError(f"{file.name} is damaged ({error})") from error
 
@@ -60,18 +62,18 @@ class Vectors:
     folder: Path
     device: torch.device
     dtype: torch.dtype
-    files: list[VectorFile] = field(default_factory=list)
-    _models: dict[str, PixWizard] = field(default_factory=dict)
+    files: list[VectorFile] = field(default_factory=list[VectorFile])
+    _models: dict[str, PixWizard] = field(default_factory=dict[str, PixWizard])
 
     @classmethod
     def open(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> Vectors:
         """Raises CheckpointError when the folder is missing, empty or holds a broken JSON."""
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is not a folder of reference vectors")
-        files = []
+        files: list[VectorFile] = []
         for path in sorted(folder.glob("*.json")):
-            content = read_json_file(path, CheckpointError)
-            if isinstance(content, dict):
+            content = json_object(read_json_file(path, CheckpointError))
+            if content is not None:
                 files.append(VectorFile(path, content))
         if not files:
             raise CheckpointError(f"{folder} holds no .json of reference vectors")
@@ -97,7 +99,7 @@ class Vectors:
                 return source.tensors[f"{name}_i8"].float() / CLIP_SCALE
         raise CheckpointError(f"image tokens {name!r} of {file.path.name} are in no file here")
 
-    def model(self, file: VectorFile, case: dict) -> PixWizard:
+    def model(self, file: VectorFile, case: Case) -> PixWizard:
         """The model a case names, or whose weights its file names; loaded once."""
         arguments, source = file.content, None
         if "weights" in file.content:
@@ -129,7 +131,7 @@ class Vectors:
         return counts[0] if counts else 576
 
 
-def stated_config(config: ModelConfig | None, arguments: dict) -> ModelConfig | None:
+def stated_config(config: ModelConfig | None, arguments: Case) -> ModelConfig | None:
     """The file's configuration with what the JSON states about the model put in."""
     if config is None:
         return None
