@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
 
-from ...pixwizard_core.bundle import About, about
-from ...pixwizard_core.weights.checkpoint import open_checkpoint
+from ...pixwizard_core.bundle import About
 from ..shared.sockets import Whole
 
 TOOLTIP = (
@@ -40,8 +38,8 @@ def whole_outputs() -> list:
     ]
 
 
-def whole_result(transformer: Path, model, clip, clip_vision, vae) -> io.NodeOutput:
-    """The values of whole_outputs(). transformer: the file of the model."""
-    what = about(open_checkpoint(transformer))
-    whole = WholeModel(model, clip, clip_vision, vae, what)
+def whole_result(described: tuple[Any, About], clip, clip_vision, vae) -> io.NodeOutput:
+    """The values of whole_outputs(). described: the model, and what it is."""
+    model, about = described
+    whole = WholeModel(model, clip, clip_vision, vae, about)
     return io.NodeOutput(model, clip, clip_vision, vae, whole)

@@ -4,6 +4,7 @@ network."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import comfy.sd
 import comfy.sd1_clip
@@ -11,7 +12,7 @@ import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ...pixwizard_core.bundle import MODEL_FILE
+from ...pixwizard_core.bundle import MODEL_FILE, About, about
 from ...pixwizard_core.encoders.load import Weights, read_source, source_tokenizer
 from ...pixwizard_core.encoders.text import Tokenizers
 from ...pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
@@ -48,7 +49,21 @@ HOST_CLIP_WORDS = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"  # CLIP
 def load_transformer(path: Path, dtype: torch.dtype | None, disable_dynamic: bool = False):
     """MODEL of a checkpoint file. Raises CheckpointError when it is not a PixWizard."""
     require_right_layers()
+    return transformer_of(open_checkpoint(path), path, dtype, disable_dynamic)
+
+
+def load_described(path: Path, dtype: torch.dtype | None) -> tuple[Any, About]:
+    """MODEL of a checkpoint file, and what it is, from one opening of the file. Raises as
+    load_transformer() does."""
+    require_right_layers()
     opened = open_checkpoint(path)
+    return transformer_of(opened, path, dtype), about(opened)
+
+
+def transformer_of(
+    opened: Checkpoint, path: Path, dtype: torch.dtype | None, disable_dynamic: bool = False
+):
+    """MODEL of an open checkpoint. path: as the user named it, to load it from again."""
     step = progress(len(opened.shapes) + 1)
     weights = weights_of(opened, step)
     own = own_settings(opened.metadata, of_shape(opened.config))
@@ -164,8 +179,7 @@ class LoadTiny(Node):
     @classmethod
     def run(cls):
         return whole_result(
-            BUNDLE / MODEL_FILE,
-            load_transformer(BUNDLE / MODEL_FILE, torch.float32),
+            load_described(BUNDLE / MODEL_FILE, torch.float32),
             load_clip(BUNDLE / TEXT_FILE, BUNDLE / CLIP_FILE),
             load_clip_vision(BUNDLE / CLIP_FILE),
             load_vae(BUNDLE / VAE_FILE, torch.float32),

@@ -15,7 +15,7 @@ from .load import (
     dtype_input,
     load_clip,
     load_clip_vision,
-    load_transformer,
+    load_described,
     load_vae,
 )
 
@@ -79,8 +79,7 @@ class LoadPixWizard(Node):
     def run(cls, model_name, weight_dtype, gemma, clip_name, vae_name, device="default"):
         paths = choices.chosen(named(model_name, gemma, clip_name, vae_name))
         return whole_result(
-            paths["model"],
-            load_transformer(paths["model"], DTYPES[weight_dtype]),
+            load_described(paths["model"], DTYPES[weight_dtype]),
             load_clip(paths["gemma"], paths["clip"], DEVICES[device]),
             load_clip_vision(paths["clip"]),
             load_vae(paths["vae"], None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import comfy.model_management
 import comfy.utils
@@ -233,3 +234,22 @@ def shards(file, folder) -> None:
             save_file({key: opened.get_tensor(key) for key in own}, folder / name, metadata)
             index |= dict.fromkeys(own, name)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+
+
+def check_loaders_of_a_whole_model_open_its_transformer_once(setup):
+    load, opened, real = setup.module("nodes.loaders.load"), [], Path.open
+
+    def counting(path, *arguments, **options):
+        opened.append(path.name)
+        return real(path, *arguments, **options)
+
+    load.require_right_layers()  # it opens files of its own, once in a process
+    Path.open = counting
+    try:
+        described = load.load_described(load.BUNDLE / load.MODEL_FILE, torch.float32)
+        whole = load.whole_result(described, None, None, None).args[4]
+    finally:
+        Path.open = real
+    assert opened.count(load.MODEL_FILE) == 1, opened
+    assert whole.model is described[0]
+    assert (whole.about.name, whole.about.demo) == ("PixWizard Tiny", True)
