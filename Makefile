@@ -30,6 +30,7 @@ test: $(VENV)/.test $(PAGE_TOOLS)
 lint: $(VENV)/.lint $(PAGE_TOOLS)
 	$(PY) -m ruff check .
 	$(BIN)/basedpyright --pythonpath $(PY) --level error
+	$(BIN)/bandit -q -c pyproject.toml -r pixwizard_core nodes
 	@test ! -d $(PAGE)/node_modules || npm run --silent --prefix $(PAGE) lint
 
 clean:
