@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import logging
 from dataclasses import dataclass, field
+from typing import cast
 
 import comfy.ops
 import comfy.sd
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from ...pixwizard_core.encoders import reference
 from ...pixwizard_core.encoders.architectures import build
+from ...pixwizard_core.encoders.clip import ClipVision
 from ...pixwizard_core.encoders.load import read_source
 from ...pixwizard_core.encoders.taesd import LATENT_SCALE
 from ...pixwizard_core.encoders.tiny import BUNDLE, CLIP_FILE, TEXT_FILE, VAE_FILE
@@ -101,7 +103,9 @@ def host_answers() -> dict[str, Tensor]:
     answers = {
         "gemma": reference.text_answer(on_host("gemma", TEXT_FILE), tokenizers),
         "clip_text": reference.pooled_answer(on_host("clip_text", CLIP_FILE), tokenizers),
-        "clip_vision": reference.vision_answer(on_host("clip_vision", CLIP_FILE)),
+        "clip_vision": reference.vision_answer(
+            cast(ClipVision, on_host("clip_vision", CLIP_FILE))
+        ),
     }
     weights = comfy.utils.load_torch_file(str(BUNDLE / VAE_FILE), safe_load=True)
     vae = comfy.sd.VAE(sd=weights, device=torch.device("cpu"), dtype=torch.float32)
