@@ -48,6 +48,7 @@ const VIEWS = {
   PixWizard_SaveLabels: { key: "pixwizard_files", list: files },
   PixWizard_Check: { key: "pixwizard_report", list: report, most: 420, width: 600 },
 };
+const SHORT = "PixWizard_PixWizard";
 const EMPTY_PX = 30;
 const LIST_PX = 130; // longer lists scroll
 const FRAME_PX = 12;
@@ -167,13 +168,20 @@ class ResultView {
 /** The view of a node, made when there is something to say. @param {any} node @param {any} output
  * @returns {ResultView | undefined} */
 function viewFor(node, output) {
+  if (node.subgraph && output?.[PICTURES]) node.pixwizardView ??= new ResultView(node, VIEWS[SHORT] ?? {});
   if (output?.[NOTES]?.length || output?.[AUTO]?.length) node.pixwizardView ??= new ResultView(node, {});
   return node.pixwizardView;
 }
 
-/** Our nodes on the page, with the names that the host knows them by. @returns {[string, any][]} */
+/** Our nodes on the page, with the names that the host knows them by. A blueprint shows the answer
+ * of the last PixWizard node in it, and has that one's name. @returns {[string, any][]} */
 const ours = () =>
-  nodesOf(app.rootGraph ?? app.graph).filter(([, node]) => node.comfyClass?.startsWith("PixWizard_"));
+  nodesOf(app.rootGraph ?? app.graph).flatMap(([name, node]) => {
+    if (node.comfyClass?.startsWith("PixWizard_")) return [[name, node]];
+    const inside = (node.subgraph?.nodes ?? []).filter((/** @type {any} */ one) => one.comfyClass === SHORT);
+    const last = inside.sort((/** @type {any} */ a, /** @type {any} */ b) => a.order - b.order).at(-1);
+    return last ? [[`${name}:${last.id}`, node]] : [];
+  });
 
 /** Every view says whether its result is still that of the graph. */
 function compare() {
@@ -213,11 +221,12 @@ app.registerExtension({
       drawn(name, run) {
         // A workflow may get another name while it runs.
         if (run.tab !== tab() && !(run.workflow && alike(run.workflow, present(), name))) return;
-        const node = ours().find(([other]) => other === name)?.[1];
-        const view = node && viewFor(node, run.outputs[name]);
-        if (!view) return;
-        view.name = name;
-        view.show(run);
+        for (const [, node] of ours().filter(([other]) => other === name)) {
+          const view = viewFor(node, run.outputs[name]);
+          if (!view) continue;
+          view.name = name;
+          view.show(run);
+        }
       },
       ended(run) {
         if (run.tab !== tab()) return;

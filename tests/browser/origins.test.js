@@ -141,6 +141,17 @@ test("a node that is not there is like nothing", () => {
   assert.ok(!alike(graph(), nested(), "5:3"));
 });
 
+test("inside a subgraph, fields without a link do not count", () => {
+  const before = (/** @type {any} */ inner) => {
+    const [from, to] = inner.nodes;
+    from.inputs.push({ name: "words", link: null });
+    to.inputs.unshift({ name: "field", link: null });
+    for (const link of inner.links) if (link.target_id === to.id) link.target_slot += 1;
+  };
+  assert.ok(alike(nested(), nested(before), "6"));
+  assert.ok(alike(nested(), nested(before), "5:3"));
+});
+
 test("the nodes behind a node are found, in subgraphs too, but not those that are bypassed", () => {
   const kinds = (/** @type {any} */ given, /** @type {string} */ name) =>
     nodesBehind(given, name).map(({ type }) => type).sort();
