@@ -138,7 +138,8 @@ class RunDetails:
 
 def read_settings(text: str | None) -> RunDetails:
     """The settings of a run from JSON text. Raises DecodeError for anything but an object."""
-    if not (text or "").strip():
+    text = text or ""
+    if not text.strip():
         return RunDetails({}, [])
     found = read_json(text, "settings must be JSON, and they are", DecodeError)
     if not isinstance(found, dict):

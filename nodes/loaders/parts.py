@@ -61,7 +61,10 @@ class ModelParts(Node):
         parts = {
             name: getattr(whole, name) if value is None else value for name, value in given.items()
         }
-        what = whole.about if with_model is None else about_of(with_model, whole)
+        if whole is None or with_model is not None:
+            what = about_of(with_model, whole)
+        else:
+            what = whole.about
         return io.NodeOutput(*parts.values(), WholeModel(**parts, about=what))
 
 
