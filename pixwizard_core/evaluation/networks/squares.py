@@ -35,11 +35,11 @@ def middle(picture_01: Tensor, short: int, side: int) -> Tensor:
 
 
 def whole(picture_01: Tensor, side: int) -> Tensor:
-    """(1, 3, side, side) with the whole picture: its longer side is resized to `side` px, and black
-    is added on both sides of the shorter one."""
+    """(1, 3, side, side) with the whole picture: its longer side is resized to `side` px without
+    rounding to 8 bits, and black is added on both sides of the shorter one."""
     height, width = picture_01.shape[-2:]
     high, wide = (round(one * (side / max(height, width))) for one in (height, width))
-    picture = resized(picture_01, wide, high)
+    picture = F.interpolate(picture_01, (high, wide), mode="bicubic", antialias=True)
     left, top = (side - wide) // 2, (side - high) // 2
     return F.pad(picture, (left, side - wide - left, top, side - high - top))
 
