@@ -62,6 +62,7 @@ function checklist(node) {
 /** @param {any} node */
 function attach(node) {
   const content = panel("missing");
+  content.tabIndex = 0; // it may have to scroll, and the keyboard must reach that
   let height = HEIGHT_PX.least;
   const widget = pageWidget(node, "missing", content, () => height, false);
   const update = () => {
