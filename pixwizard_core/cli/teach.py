@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from ..config import RELEASED_PARTS
 from ..errors import PixWizardError
@@ -24,10 +23,6 @@ from .teach_options import (
     given,
     refuse,
 )
-
-if TYPE_CHECKING:
-    from ..training.teach.parts import ModelParts
-    from ..training.teach.settings import Lesson, Source
 
 TEXT = "teach any PixWizard your own pairs of pictures, as a LoRA"
 EXIT_STOPPED = 130
@@ -99,7 +94,7 @@ def teach(arguments: argparse.Namespace, sources: Sequence[str], lora: bool) -> 
     return 0
 
 
-def model_parts(arguments: argparse.Namespace, device: str, lora: bool) -> ModelParts:
+def model_parts(arguments: argparse.Namespace, device: str, lora: bool):
     """The model that the options select, in parts. Raises PixWizardError when only some parts of
     the released model are given."""
     import torch
@@ -123,9 +118,7 @@ def model_parts(arguments: argparse.Namespace, device: str, lora: bool) -> Model
     return released_parts(files, device, torch.float32 if whole else torch.bfloat16)
 
 
-def lesson_of(
-    arguments: argparse.Namespace, sources: Sequence[str], parts: ModelParts, lora: bool
-) -> Lesson:
+def lesson_of(arguments: argparse.Namespace, sources: Sequence[str], parts, lora: bool):
     """Sources and settings of the settings file and the command line, which goes first. Raises
     PixWizardError for sources in both, or in neither."""
     from ..training.teach.settings import Lesson, Source, read_lesson, usual
@@ -147,7 +140,7 @@ def lesson_of(
     return replace(lesson, sources=named, held_out=held)
 
 
-def _source(arguments: argparse.Namespace, path: str) -> Source:
+def _source(arguments: argparse.Namespace, path: str):
     from ..training.teach.settings import Source
 
     if path == WORLD:

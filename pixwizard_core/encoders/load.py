@@ -65,7 +65,7 @@ LEFT_OUT = ("lm_head.weight", "position_ids", "rotary_emb.inv_freq")  # computed
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class EncoderSource:
     """A recognised encoder: its settings and weights. own: the settings came with the file. files:
     those that hold the weights."""
 
@@ -76,7 +76,7 @@ class Source:
     files: tuple[Path, ...]
 
 
-def read_source(kind: str, path: str | Path) -> Source:
+def read_source(kind: str, path: str | Path) -> EncoderSource:
     """Recognise an encoder by its content. kind: "gemma", "clip_text" or "clip_vision".
 
     Raises EncoderError saying what the file is, what is needed and where to get it.
@@ -106,11 +106,11 @@ def read_source(kind: str, path: str | Path) -> Source:
     ]
     if headers:
         settings = projected(read_settings(kind, headers[0], path.name), shapes)
-        return Source(settings, weights, folder, own=True, files=paths)
+        return EncoderSource(settings, weights, folder, own=True, files=paths)
     trouble = mismatch(kind, every)
     if trouble:
         raise EncoderError(f"{path.name} is {trouble}. {WANTED[kind]}")
-    return Source(projected(OFFICIAL[kind], shapes), weights, folder, own=False, files=paths)
+    return EncoderSource(projected(OFFICIAL[kind], shapes), weights, folder, own=False, files=paths)
 
 
 def projected(
@@ -231,7 +231,9 @@ def load_text_encoder(
     return TextEncoder(words, pooled, both)
 
 
-def source_tokenizer(kind: str, source: Source, place: str | Path | None = None) -> TextTokenizer:
+def source_tokenizer(
+    kind: str, source: EncoderSource, place: str | Path | None = None
+) -> TextTokenizer:
     """The tokenizer beside a source or at `place`. Raises EncoderError when it is too large."""
     # Encoders with their own settings share one vocabulary with Gemma's names for special tokens.
     tokens = CLIP_TOKENS if kind == "clip_text" and not source.own else GEMMA_TOKENS

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..encoders.architectures import expected_shapes, require_fit
-from ..encoders.load import KEY_TENSORS, Source, read_source
+from ..encoders.load import KEY_TENSORS, EncoderSource, read_source
 from ..encoders.shards import SHARD, weight_files
 from ..encoders.vae import sd_vae_family
 from ..errors import CheckpointError, EncoderError, PixWizardError
@@ -202,7 +202,7 @@ def _encoder(*kinds: str) -> Callable[[Path], PartFile]:
     return look
 
 
-def _source(kind: str, path: Path, kinds: Sequence[str]) -> Source:
+def _source(kind: str, path: Path, kinds: Sequence[str]) -> EncoderSource:
     """An encoder in which every name and shape fits. Raises EncoderError, empty for a file that is
     none of kinds."""
     try:
@@ -228,7 +228,7 @@ def _resembles(kinds: Sequence[str], path: Path) -> bool:
     return any(name.removeprefix("model.") in keys for name in names)
 
 
-def _width(kind: str, source: Source) -> int:
+def _width(kind: str, source: EncoderSource) -> int:
     return int(source.config["projection_dim" if kind == "clip_text" else "hidden_size"])
 
 

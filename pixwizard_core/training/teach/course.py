@@ -19,7 +19,7 @@ from .encode import LATENT, KnownExample
 from .objective import Draw, draw, gather, losses, passes
 from .optimise import Average, make_optimiser, rate_at
 from .order import batches
-from .processes import ALONE, Group
+from .processes import ALONE, ProcessGroup
 from .settings import TeachSettings
 from .store import Store
 
@@ -43,7 +43,7 @@ class Course:
         empty: str,
         settings: TeachSettings,
         steps: int,
-        group: Group = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         if group.count > settings.batch:
             raise PixWizardError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .parts import ModelParts
-from .processes import ALONE, Group
+from .processes import ALONE, ProcessGroup
 from .settings import Lesson
 
 Tell = Callable[[str], None]
@@ -30,7 +30,7 @@ class TeachOrder:
     tell: Tell = lambda line: None
     on_part: OnPart = lambda what, done, total: None
     stop: Callable[[], bool] = lambda: False
-    group: Group = ALONE
+    group: ProcessGroup = ALONE
     device: str = "cpu"
 
 

@@ -22,7 +22,7 @@ STARTED_BY = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ProcessGroup:
     """rank: number of this process; count: of all."""
 
     rank: int = 0
@@ -70,11 +70,11 @@ class Group:
         self.wait()
 
 
-ALONE = Group()
+ALONE = ProcessGroup()
 
 
 @contextmanager
-def joined(device: str = "cpu") -> Generator[Group]:
+def joined(device: str = "cpu") -> Generator[ProcessGroup]:
     """The group that this process was started in, by nccl on CUDA and gloo elsewhere. Raises
     PixWizardError when the variables that torchrun sets are not whole, or nobody answers."""
     found = {name: os.environ.get(name, "") for name in STARTED_BY}
@@ -91,7 +91,7 @@ def joined(device: str = "cpu") -> Generator[Group]:
     except (RuntimeError, ValueError) as error:
         raise PixWizardError(f"the processes do not find each other: {error}") from error
     try:
-        yield Group(dist.get_rank(), dist.get_world_size())
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
     finally:
         cast(Any, dist).destroy_process_group()
 
