@@ -27,7 +27,8 @@ from ..world.edges import canny
 from ..world.examples import Examples
 from ..world.person import BONES
 from ..world.render import CLASSES
-from ..world.scenes import COLOUR_NAMES, PAINTS
+from ..world.scenes import COLOUR_NAMES
+from .shown_colours import has_patch, named_colours, nearest_paint, shows_colour
 
 FOUND = 0.5  # IoU from which a referred object counts as found
 LINE_TOLERANCE_PX = 2
@@ -35,7 +36,6 @@ SOFT_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6)
 CHANGED = 0.03  # difference from which a pixel counts as edited, slightly above rounding
 DULL_DB = 20.0  # restoration is also scored on inputs at most this good, which can gain most
 BEST_DB = 60.0  # finer than 8 bits can show, so that equal pictures have a finite score
-PATCH_PX = 12  # pixels at 128 x 128 whose 3 x 3 neighbours all have a colour: an object, not noise
 
 Scores = dict[str, float]
 Scorer = Callable[[Tensor, Examples], Scores]
@@ -205,13 +205,6 @@ def score_edit(painted: Tensor, examples: Examples) -> Scores:
     }
 
 
-def nearest_paint(colour: Tensor) -> int:
-    """Index of the object colour of which (3,) is a shade."""
-    paints = torch.tensor(PAINTS)
-    paints = paints / paints.norm(dim=1, keepdim=True)  # shading changes only a colour's length
-    return int((paints @ (colour / colour.norm().clamp(min=1e-6))).argmax())
-
-
 def score_recolour(painted: Tensor, examples: Examples) -> Scores:
     """correct: share of objects whose mean colour is nearest to the requested object colour."""
     correct = [
@@ -222,28 +215,6 @@ def score_recolour(painted: Tensor, examples: Examples) -> Scores:
         if mask.any()
     ]
     return {"correct": mean(correct), **score_edit(painted, examples)}
-
-
-def shows_colour(picture: Tensor, name: str) -> Tensor:
-    """Pixels (H, W) of a picture (3, H, W) that look painted in an object colour."""
-    paint = picture.new_tensor(PAINTS[COLOUR_NAMES.index(name)])[:, None, None]
-    spread = picture.amax(0) - picture.amin(0)
-    if name == "white":  # walls are greyish too, but darker, and pale floors are not quite grey
-        return (picture.amin(0) > 0.72) & (spread < 0.045)
-    alike = torch.nn.functional.cosine_similarity(picture, paint, dim=0) > 0.97
-    return alike & (spread > 0.25)
-
-
-def named_colours(text: str) -> list[str]:
-    """Object colours that a description names, each once."""
-    words = text.replace(",", " ").replace(".", " ").split()
-    return [name for name in COLOUR_NAMES if name in words]
-
-
-def has_patch(where: Tensor) -> bool:
-    """Whether pixels (H, W) bool contain a patch as large as the smallest named object's."""
-    whole = torch.nn.functional.avg_pool2d(where.float()[None], 3, 1)[0] > 0.99
-    return float(whole.sum()) >= PATCH_PX * min(where.shape) ** 2 / 128**2
 
 
 def score_added(painted: Tensor, examples: Examples) -> Scores:

@@ -1,6 +1,6 @@
 """Training: the small model, LoRA, the autoencoder and the tokenizer.
 
-`dataset` and `batches` make samples, `loop` holds objective and optimiser, `small_model` trains the
-bundled model by a settings file (`config`), `teach` any PixWizard on pairs of one's own,
-`autoencoder` and `tokenizer` the parts around it.
+`samples` defines a sample, `dataset` and `batches` make them, `loop` holds objective and optimiser,
+`small_model` trains the bundled model by a settings file (`config`), `teach` any PixWizard on pairs
+of one's own, `autoencoder` and `tokenizer` the parts around it.
 """

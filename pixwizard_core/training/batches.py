@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..world.examples import WORLD_TASKS
-from .dataset import PHOTOGRAPHS, TASK_IDS, Group, Samples
+from .samples import PHOTOGRAPHS, TASK_IDS, Group, Samples
 
 SPECIAL_TOKENS = 3  # padding, end and start come first in the bundled tokenizer
 

@@ -1,9 +1,4 @@
-"""Training samples of the demo world, encoded once and stored for training.
-
-A sample holds only what a step needs: the input picture (for the image encoder), the latents of
-input and target, and the token ids of a few equivalent instructions. Samples of rooms and samples
-of photographs are kept separate, so that training decides how often it sees each.
-"""
+"""Make the training samples of the demo world: rendered, encoded once and stored in chunks."""
 
 from __future__ import annotations
 
@@ -12,17 +7,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
-from ..encoders.text import TextEncoder, Tokenizers
 from ..encoders.tiny import BUNDLE, VAE_FILE, load_tokenizer_only
 from ..encoders.vae import LatentCoder, TaesdCoder, load_latent_coder
 from ..errors import PixWizardError
-from ..tasks import TASKS
 from ..torch_types import channels_last
 from ..world import sample_scenes
 from ..world.examples import WORLD_TASKS, make_examples
@@ -30,92 +22,11 @@ from ..world.mixture import device_generator
 from ..world.photograph_tasks import PHOTOGRAPH_TASKS, show
 from ..world.photographs import pieces
 from ..world.wordings import ask
+from .samples import PHOTOGRAPHS, ROOMS, TASK_IDS, EncodedExamples, Group, Samples, asked
 
 # Sizes around the 128 px centre, to exercise the canvas and the rotary positions.
 BUCKETS = ((128, 128), (112, 144), (144, 112), (96, 160), (160, 96))
 BUCKET_SHARES = (0.5, 0.15, 0.15, 0.1, 0.1)
-TASK_IDS = tuple(TASKS)
-ROOMS, PHOTOGRAPHS = "rooms", "photographs"
-
-
-class Group(NamedTuple):
-    """Samples that one step can draw together: of one size, and all rooms or all photographs."""
-
-    height: int
-    width: int
-    source: str = ROOMS
-
-
-@dataclass
-class EncodedExamples:
-    """Encoded examples of one picture size, without sentences yet.
-
-    pictures: (n, 3, H, W) uint8; source, target: (n, 4, h, w) float16 latents; task: (n,) index
-    into TASK_IDS; words: the fields of each instruction.
-    """
-
-    pictures: Tensor
-    source: Tensor
-    target: Tensor
-    task: Tensor
-    words: list[dict[str, str]]
-
-    @classmethod
-    def cat(cls, parts: list[EncodedExamples]) -> EncodedExamples:
-        names = ("pictures", "source", "target", "task")
-        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
-        return cls(**joined, words=[words for part in parts for words in part.words])
-
-
-@dataclass
-class Samples:
-    """Samples of one picture size, each with V instructions. pictures: (n, 3, H, W) uint8; source,
-    target: (n, 4, h, w) float16 latents; ids, clip_ids: (n, V, T) int32, right-padded; lengths:
-    (n, V) tokens in use; task: (n,) index into TASK_IDS."""
-
-    pictures: Tensor
-    source: Tensor
-    target: Tensor
-    ids: Tensor
-    lengths: Tensor
-    clip_ids: Tensor
-    task: Tensor
-
-    def __len__(self) -> int:
-        return len(self.task)
-
-    def to(self, device) -> Samples:
-        return Samples(**{name: value.to(device) for name, value in vars(self).items()})
-
-    @classmethod
-    def cat(cls, parts: list[Samples]) -> Samples:
-        width = max(part.ids.shape[-1] for part in parts)
-
-        def widen(ids: Tensor) -> Tensor:
-            return torch.nn.functional.pad(ids, (0, width - ids.shape[-1]))
-
-        joined = {}
-        for name in vars(parts[0]):
-            values = [getattr(part, name) for part in parts]
-            joined[name] = torch.cat([widen(v) for v in values] if name == "ids" else values)
-        return cls(**joined)
-
-
-def asked(
-    drawn: EncodedExamples, sentences: list[list[str]], text: Tokenizers | TextEncoder
-) -> Samples:
-    """Make samples of examples and their sentences, the same number for each example."""
-    count, each = len(sentences), len(sentences[0])
-    ids, mask, clip_ids, _ = text.tokenize([s for some in sentences for s in some])
-    return Samples(
-        pictures=drawn.pictures,
-        source=drawn.source,
-        target=drawn.target,
-        ids=ids.view(count, each, -1).int(),
-        lengths=mask.sum(1).view(count, each).int(),
-        clip_ids=clip_ids.view(count, each, -1).int(),
-        task=drawn.task,
-    )
 
 
 def draw_tasks(

@@ -25,7 +25,7 @@ from ..encoders.text import TextEncoder
 from ..encoders.vision import VisionEncoder
 from ..model import PixWizard, gumbel_noise
 from .batches import Sampler, TrainingBatch, TrainSettings
-from .dataset import TASK_IDS
+from .samples import TASK_IDS
 
 CHANGE_SCALE = 0.5  # difference of latents that counts as a change; their spread is about 1
 

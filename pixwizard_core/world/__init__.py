@@ -1,7 +1,8 @@
 """The procedural world: rooms with exact truth, rendered, degraded, edited and described.
 
 `scenes` holds the contents of a room, `render` draws it, `pictures`, `edges`, `degrade`, `holes`
-and `edits` make the pictures of tasks, `phrases` and `wordings` the words; `examples` joins them.
+and `edits` make the pictures of tasks, `phrases`, `sentence_patterns` and `wordings` the words;
+`examples` joins them.
 """
 
 from __future__ import annotations

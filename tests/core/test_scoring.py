@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pixwizard_core.errors import PixWizardError
-from pixwizard_core.evaluation import scorers, scoring
+from pixwizard_core.evaluation import scorers, scoring, shown_colours
 from pixwizard_core.evaluation.baselines import trivial_answer
 from pixwizard_core.evaluation.score_report import (
     GOALS,
@@ -178,7 +178,7 @@ def test_hole_is_scored_apart_from_what_was_kept():
 
 @pytest.mark.parametrize("index", range(len(PAINTS)))
 def test_shade_of_a_paint_is_that_paint(index):
-    assert scorers.nearest_paint(torch.tensor(PAINTS[index]) * 0.4) == index
+    assert shown_colours.nearest_paint(torch.tensor(PAINTS[index]) * 0.4) == index
 
 
 def test_named_colours_are_patches_not_speckles():

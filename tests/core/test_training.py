@@ -15,12 +15,7 @@ from pixwizard_core.model import PixWizard
 from pixwizard_core.training import fast_ops, loop, small_model
 from pixwizard_core.training.batches import KnownTokens, garble, task_weights
 from pixwizard_core.training.dataset import (
-    PHOTOGRAPHS,
-    TASK_IDS,
-    Group,
     Order,
-    Samples,
-    asked,
     plan,
     produce,
     produce_photographs,
@@ -37,6 +32,7 @@ from pixwizard_core.training.loop import (
     initialise,
     learning_rate,
 )
+from pixwizard_core.training.samples import PHOTOGRAPHS, TASK_IDS, Group, Samples, asked
 from pixwizard_core.world.examples import WORLD_TASKS
 from pixwizard_core.world.photograph_tasks import PHOTOGRAPH_TASKS
 from pixwizard_core.world.wordings import ask

@@ -6,7 +6,8 @@ import pytest
 
 from pixwizard_core.tasks import TASKS, instruction
 from pixwizard_core.world.examples import WORLD_TASKS
-from pixwizard_core.world.wordings import PATTERNS, ask, composed, expand, form_sentence, same
+from pixwizard_core.world.sentence_patterns import PATTERNS
+from pixwizard_core.world.wordings import ask, composed, expand, form_sentence, same
 
 FIELDS = {"target": "the red ball", "colour": "blue", "caption": "a green cube"}
 
