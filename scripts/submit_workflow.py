@@ -339,16 +339,32 @@ def main(argv: list[str] | None = None) -> int:
 
 def _submit_all(argv: list[str] | None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("workflow", type=Path, help="workflow in API form (.json)")
-    parser.add_argument("pictures", nargs="+", help="pictures, folders, or a .txt with paths")
-    parser.add_argument("--server", action="append", help="default http://127.0.0.1:8188")
-    parser.add_argument("--out", type=Path, default=Path("submitted"))
-    parser.add_argument("--node", default="", help="number of the node that gets the picture")
-    parser.add_argument("--input", default="image", help="its input (default: image)")
-    parser.add_argument("--retries", type=int, default=3, help="after a fault of the connection")
-    parser.add_argument("--wait", type=float, default=0.5, help="seconds before the first retry")
-    parser.add_argument("--timeout", type=float, default=30, help="seconds for one answer")
-    parser.add_argument("--limit", type=float, default=3600, help="seconds for one picture")
+    parser.add_argument("workflow", type=Path, help="workflow file in API format (.json)")
+    parser.add_argument("pictures", nargs="+", help="pictures, folders, or .txt lists of paths")
+    parser.add_argument(
+        "--server", action="append", help="address of ComfyUI; repeatable (default: http://127.0.0.1:8188)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("submitted"), help="output folder (default: %(default)s)"
+    )
+    parser.add_argument("--node", default="", help="id of the node that receives the picture")
+    parser.add_argument("--input", default="image", help="input of the node (default: %(default)s)")
+    parser.add_argument(
+        "--retries", type=int, default=3,
+        help="retries after a connection failure (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--wait", type=float, default=0.5,
+        help="seconds before the first retry (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--timeout", type=float, default=30,
+        help="seconds to wait for one response (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--limit", type=float, default=3600,
+        help="seconds to wait for one picture (default: %(default)s)",
+    )  # fmt: skip
     arguments = parser.parse_args(argv)
     arguments.server = arguments.server or ["http://127.0.0.1:8188"]
     workflow = read_workflow(arguments.workflow)

@@ -11,58 +11,90 @@ from .models import add_model_options, model_files, tell_loras, usable_device
 from .progress import progress
 from .run import let_pixels
 from .settings import AUTO, add_setting_options, given_settings, near_of, range_of, tell_settings
-from .wording import add_phrasing_option, warn_of_untaught
+from .wording import add_field_options, add_phrasing_option, warn_of_untaught
 
-TEXT = "run a task on any number of pictures, videos or rows of a list; can be stopped and resumed"
+TEXT = "run a task on any number of pictures, videos or rows of a list; resumable"
 EXIT_FAILURES = 1
 SHOWN_FAILURES = 20
 LOCAL_WORKERS = 4
 THREADS = 1
 STORE_MB = 128
+BATCH_HELP = "pictures per forward pass; only rounding differs (default: %(default)s)"
 
 
 def add_batch_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `pixwizard batch`."""
     parser.add_argument(
         "inputs", nargs="*", metavar="IN",
-        help="pictures, folders, globs, videos, or lists (.csv, .jsonl) with a column path",
+        help="pictures, folders, glob patterns, videos, or lists (.csv, .jsonl) with a path column",
     )  # fmt: skip
-    asked = parser.add_argument_group("what to do (a row of a list can override it)")
-    asked.add_argument("--task", help="for example depth, mask, segmentation, box, inpaint, edit")
-    asked.add_argument("--instruction", help="your own words; with --task, how they are decoded")
-    for name in FIELDS:
-        asked.add_argument(f"--{name}", default="", help="a word of the task's instruction")
+    asked = parser.add_argument_group("what to do (rows of a list can override these)")
+    asked.add_argument("--task", help="task, such as depth, mask, box, inpaint or edit")
+    asked.add_argument(
+        "--instruction",
+        metavar="TEXT",
+        help="instruction in your own words; --task then only says how to decode the answer",
+    )
+    add_field_options(asked)
     add_phrasing_option(asked)
     frames = parser.add_argument_group("videos and frames")
-    frames.add_argument("--frames", action="store_true", help="each folder is a sequence of frames")
-    frames.add_argument("--every", type=int, default=1, help="use every n-th frame")
+    frames.add_argument(
+        "--frames", action="store_true", help="treat each folder as a sequence of video frames"
+    )
+    frames.add_argument(
+        "--every", type=int, default=1, metavar="N",
+        help="process every Nth frame (default: %(default)s)",
+    )  # fmt: skip
     frames.add_argument(
         "--temporal", type=float, metavar="START", nargs="?", const=0.0,
-        help="frames share their noise; a value above 0 (below 1) starts each that far towards the "
-        "previous result",
+        help="use the same noise for all frames, for less flicker; a START above 0 and below 1 "
+        "also starts each frame that far towards the previous result (default of START: 0)",
     )  # fmt: skip
     add_setting_options(parser)
     parser.add_argument(
         "--batch", type=int, default=1,
-        help="pictures per forward pass; another number changes the last bits of results",
+        help=BATCH_HELP,
     )  # fmt: skip
     add_engine_options(parser)
-    parser.add_argument("--collect", action="store_true", help="combine the lists of shards")
+    parser.add_argument(
+        "--collect", action="store_true", help="combine the result lists of all shards, and exit"
+    )
     add_model_options(parser)
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """Add options for the engine; none of them changes a result."""
-    work = parser.add_argument_group("who does it")
-    work.add_argument("--engine", default="local", choices=("local", "ray"))
-    work.add_argument("--workers", type=int, help="default: one per GPU, or per core up to 4")
-    work.add_argument("--threads", type=int, default=THREADS, help="of each worker on a CPU")
-    work.add_argument("--retries", type=int, default=2, help="after a temporary fault")
-    work.add_argument("--shard", default="1/1", metavar="I/N", help="only part I of N")
-    ray = parser.add_argument_group("with --engine ray")
-    ray.add_argument("--ray-address", help="of a running cluster (default: one on this machine)")
+    work = parser.add_argument_group("execution (does not affect results)")
+    work.add_argument(
+        "--engine", default="local", choices=("local", "ray"),
+        help="run on this machine or on a Ray cluster (default: %(default)s)",
+    )  # fmt: skip
+    work.add_argument(
+        "--workers", type=int,
+        help=f"worker processes (default: one per GPU, or per CPU core up to {LOCAL_WORKERS})",
+    )  # fmt: skip
+    work.add_argument(
+        "--threads", type=int, default=THREADS, help="CPU threads per worker (default: %(default)s)"
+    )
+    work.add_argument(
+        "--retries", type=int, default=2,
+        help="retries after a temporary failure (default: %(default)s)",
+    )  # fmt: skip
+    work.add_argument(
+        "--shard", default="1/1", metavar="I/N",
+        help="process only part I of N (default: %(default)s)",
+    )  # fmt: skip
+    ray = parser.add_argument_group("Ray (with --engine ray)")
     ray.add_argument(
-        "--object-store-mb", type=int, help=f"memory Ray may share (default {STORE_MB})"
+        "--ray-address",
+        metavar="ADDR",
+        help="address of a running cluster (default: start one on this machine)",
+    )
+    ray.add_argument(
+        "--object-store-mb",
+        type=int,
+        metavar="MB",
+        help=f"shared memory for Ray in MB (default: {STORE_MB})",
     )
 
 

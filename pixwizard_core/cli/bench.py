@@ -7,48 +7,66 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from .help_text import sentence
+from .models import DEVICE_HELP
+
 MIB = 2**20
-TEXT = "measure time and memory of a step, kernels, decoders or loading"
+TEXT = "measure the time and memory of sampling steps, attention kernels, decoders or loading"
 DTYPES = ("float32", "bfloat16", "float16")
+PRESET_HELP = "size preset of a released model (default: a small model)"
 
 
 def add_bench(commands) -> None:
     """Add `pixwizard bench` to the subparsers."""
-    parser = commands.add_parser("bench", help=TEXT, description=TEXT)
+    parser = commands.add_parser("bench", help=TEXT, description=sentence(TEXT))
     kinds = parser.add_subparsers(metavar="WHAT", required=True)
-    step = _kind(kinds, "step", _steps, "a guided step, the reference's way and ours")
+    step = _kind(kinds, "step", _steps, "compare a guided step with the reference implementation")
     _add_model_options(step)
     _add_time(step)
-    kernels = _kind(kinds, "kernels", _kernels, "attention kernels, and the share of the peak")
+    text = "measure attention kernels and their share of peak performance"
+    kernels = _kind(kinds, "kernels", _kernels, text)
     _add_model_options(kernels)
-    kernels.add_argument("--compile", action="store_true", help="torch.compile too")
-    _add_time(_kind(kinds, "decoders", _decode, "the decoders, at 1024 x 1024 px"))
-    loading = _kind(kinds, "loading", _loading, "reading and converting weights")
-    loading.add_argument("--preset", help="a released model's shape (default: a small one)")
+    kernels.add_argument("--compile", action="store_true", help="also measure with torch.compile")
+    _add_time(_kind(kinds, "decoders", _decode, "measure the decoders at 1024 x 1024 px"))
+    loading = _kind(kinds, "loading", _loading, "measure reading and converting weights")
+    loading.add_argument("--preset", help=PRESET_HELP)
 
 
 def _kind(kinds, name: str, measure, text: str) -> argparse.ArgumentParser:
-    parser = kinds.add_parser(name, help=text, description=text)
+    parser = kinds.add_parser(name, help=text, description=sentence(text))
     parser.set_defaults(command=bench, measure=measure, device="cpu")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--json", type=Path, help="also write the results to this JSON file")
     return parser
 
 
 def _add_time(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--cpu-time", action="store_true", help="count processor time, for busy machines"
+        "--cpu-time",
+        action="store_true",
+        help="measure CPU time in place of wall-clock time, for busy machines",
     )
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--preset", help="a released model's shape (default: a small one)")
-    parser.add_argument("--side", type=int, default=64, help="latent cells per side; 64 is 512 px")
-    parser.add_argument("--text", type=int, default=64, help="tokens of the instruction")
+    parser.add_argument("--preset", help=PRESET_HELP)
     parser.add_argument(
-        "--pairs", type=int, default=5, help="measurements of each variant, alternating"
+        "--side", type=int, default=64,
+        help="side in latent cells of 8 px (default: %(default)s, which is 512 px)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--text", type=int, default=64, help="tokens per instruction (default: %(default)s)"
     )
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
-    parser.add_argument("--dtype", default=DTYPES[0], choices=DTYPES, help="type computed in")
+    parser.add_argument(
+        "--pairs",
+        type=int,
+        default=5,
+        help="measurements per variant, taken in turns (default: %(default)s)",
+    )
+    parser.add_argument("--device", default="cpu", help=DEVICE_HELP)
+    parser.add_argument(
+        "--dtype", default=DTYPES[0], choices=DTYPES,
+        help="data type to compute in (default: %(default)s)",
+    )  # fmt: skip
 
 
 def bench(arguments: argparse.Namespace) -> int:

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from ..errors import PixWizardError
 from ..seeds import seed_argument
+from .help_text import sentence
 from .progress import progress
 
-TEXT = "build instruction pairs from photographs, list the pairs of folders, check a list"
+TEXT = "build instruction pairs from photographs, list pairs, check lists, and pack shards"
 EXIT_FOUND = 1  # the command worked and found faults
 
 
 def add_data(commands) -> None:
     """Add `pixwizard data` and its own sub-commands to the subparsers."""
-    parser = commands.add_parser("data", help=TEXT, description=TEXT)
+    parser = commands.add_parser("data", help=TEXT, description=sentence(TEXT))
     inner = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_build(inner)
     _add_list(inner)
@@ -25,50 +26,84 @@ def add_data(commands) -> None:
 
 
 def _command(inner, name: str, run, text: str) -> argparse.ArgumentParser:
-    parser = inner.add_parser(name, help=text, description=text)
+    parser = inner.add_parser(name, help=text, description=sentence(text))
     parser.set_defaults(command=run)
     return parser
 
 
 def _add_build(inner) -> None:
-    text = "make inputs, targets, sentences and lists from a folder of photographs"
+    text = "build inputs, targets, instructions and lists from a folder of photographs"
     parser = _command(inner, "build", _build, text)
-    parser.add_argument("photographs", type=Path, help="folder; captions in .txt of equal names")
-    parser.add_argument("--out", type=Path, required=True, help="folder for pictures and lists")
     parser.add_argument(
-        "--tasks", help="tasks with commas (default: all that photographs and maps can show)"
+        "photographs", type=Path,
+        help="folder of photographs, with captions in .txt files of the same names",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to write pictures and lists to"
+    )
+    parser.add_argument(
+        "--tasks",
+        help="comma-separated tasks (default: all that the photographs, captions and maps allow)",
     )
     parser.add_argument(
         "--maps",
         type=Path,
         metavar="DIR",
-        help="folder of depth/, depth_m/, normal/, segmentation/, hed/, lineart/, pose/ … with "
-        "pictures of the photographs' names",
+        help="folder with ready-made maps in depth/, depth_m/, normal/, segmentation/, hed/, "
+        "lineart/, pose/ and so on, each file named after its photograph",
     )
     parser.add_argument(
         "--objects",
         type=Path,
         metavar="PATH",
-        help="named objects of the photographs: a folder of RefCOCO, or COCO's instances .json",
-    )
-    parser.add_argument("--seed", type=seed_argument, default=0, help="of all random choices")
-    parser.add_argument(
-        "--side", type=int, default=768, help="at most SIDE² pixels a picture; 0 keeps the size"
+        help="named objects in the photographs: a RefCOCO folder or a COCO instances .json file",
     )
     parser.add_argument(
-        "--each", type=int, default=0, help="tasks that each photograph shows, drawn; 0 for all"
-    )
-    parser.add_argument("--sentences", type=int, default=3, help="wordings of a pair, at most")
+        "--seed", type=seed_argument, default=0,
+        help="seed of all random choices (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
-        "--least", type=int, default=64, help="px of the shorter side, below which it is left out"
+        "--side",
+        type=int,
+        default=768,
+        help="shrink pictures to at most SIDE² px; 0 keeps their size (default: %(default)s)",
     )
     parser.add_argument(
-        "--validation", type=float, default=0.0, help="share of photographs listed apart, 0 to 1"
+        "--each",
+        type=int,
+        default=0,
+        metavar="N",
+        help="use N random tasks per photograph; 0 uses all (default: %(default)s)",
     )
     parser.add_argument(
-        "--per-metre", type=float, default=1000.0, help="units of depth_m/ in a metre (1000)"
+        "--sentences", type=int, default=3,
+        help="maximum number of instructions per pair (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--least",
+        type=int,
+        default=64,
+        metavar="PX",
+        help="leave out photographs whose shorter side is below PX (default: %(default)s)",
     )
-    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument(
+        "--validation",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of photographs, from 0 to below 1, to list separately for validation "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--per-metre",
+        type=float,
+        default=1000.0,
+        metavar="UNITS",
+        help="units per metre in the depth_m/ files (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="number of worker processes (default: %(default)s)"
+    )
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -127,22 +162,29 @@ def _per_task(records, out: Path) -> list[str]:
 
 
 def _add_list(inner) -> None:
-    text = "list the pairs of a folder, or rewrite a list as another kind"
+    text = "list the pairs in a folder, or convert a list to another format"
     parser = _command(inner, "list", _list, text)
     parser.add_argument(
         "source",
         type=Path,
-        help="folder of pairs; list (.jsonl, .json, .csv); META "
-        "(.yaml); edit set (.parquet, or a folder of them), whose pictures go beside --out",
+        help="folder of pairs, list (.jsonl, .json, .csv), META file (.yaml), or edit set "
+        "(.parquet file or a folder of them), whose pictures are written next to --out",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, help="list to write: .jsonl, .csv, .json (released)"
+        "--out",
+        type=Path,
+        required=True,
+        help="list to write: .jsonl, .csv, or .json (the released model's format)",
     )
-    parser.add_argument("--inputs", help="folder of the inputs, below the source or absolute")
-    parser.add_argument("--targets", help="folder of the targets, likewise")
-    parser.add_argument("--instruction", default="", help="one sentence for all pairs")
-    parser.add_argument("--task", default="", help="ask for this task; captions come from .txt")
-    parser.add_argument("--seed", type=seed_argument, default=0, help="of the share META takes")
+    parser.add_argument("--inputs", help="folder of inputs, relative to the source or absolute")
+    parser.add_argument("--targets", help="folder of targets, relative to the source or absolute")
+    parser.add_argument(
+        "--instruction", metavar="TEXT", default="", help="one instruction for all pairs"
+    )
+    parser.add_argument(
+        "--task", default="", help="task of all pairs, with captions from .txt files"
+    )
+    _add_meta_seed(parser)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -187,17 +229,32 @@ def _refuse(arguments: argparse.Namespace, *names: str) -> None:
 
 
 def _add_check(inner) -> None:
-    text = "look for missing, broken, unlike, tiny, doubled and leaking pairs of a list"
+    text = "check a list for missing, broken, mismatched, tiny, duplicate or leaked pictures"
     parser = _command(inner, "check", _check, text)
-    parser.add_argument("source", type=Path, help="list (.jsonl, .json, .csv) or META (.yaml)")
+    parser.add_argument("source", type=Path, help="list (.jsonl, .json, .csv) or META file (.yaml)")
     parser.add_argument(
-        "--validation", type=Path, metavar="LIST", help="list whose pictures must not be in it"
+        "--validation",
+        type=Path,
+        metavar="LIST",
+        help="validation list, whose pictures must not occur in the source",
     )
-    parser.add_argument("--least", type=int, default=64, help="px of a target's shorter side")
-    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet")
-    parser.add_argument("--count", type=int, default=24, help="pairs on the sheet")
-    parser.add_argument("--seed", type=seed_argument, default=0, help="of the pairs on the sheet")
-    parser.add_argument("--workers", type=int, default=2, help="threads")
+    parser.add_argument(
+        "--least", type=int, default=64, metavar="PX",
+        help="report targets whose shorter side is below PX (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="write a contact sheet of random pairs to FILE"
+    )
+    parser.add_argument(
+        "--count", type=int, default=24, help="pairs on the contact sheet (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=seed_argument, default=0,
+        help="seed that picks the pairs on the contact sheet (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workers", type=int, default=2, help="number of reading threads (default: %(default)s)"
+    )
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -224,10 +281,19 @@ def _check(arguments: argparse.Namespace) -> int:
 def _add_shards(inner) -> None:
     text = "pack the pairs of a list into WebDataset shards"
     parser = _command(inner, "shards", _shards, text)
-    parser.add_argument("source", type=Path, help="list (.jsonl, .json, .csv) or META (.yaml)")
+    parser.add_argument("source", type=Path, help="list (.jsonl, .json, .csv) or META file (.yaml)")
     parser.add_argument("--out", type=Path, required=True, help="folder for pairs-000000.tar, …")
-    parser.add_argument("--per-shard", type=int, default=1000, help="pairs in a shard")
-    parser.add_argument("--seed", type=seed_argument, default=0, help="of the share META takes")
+    parser.add_argument(
+        "--per-shard", type=int, default=1000, help="pairs per shard (default: %(default)s)"
+    )
+    _add_meta_seed(parser)
+
+
+def _add_meta_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seed", type=seed_argument, default=0,
+        help="seed that picks the shares set by a META file (default: %(default)s)",
+    )  # fmt: skip
 
 
 def _shards(arguments: argparse.Namespace) -> int:

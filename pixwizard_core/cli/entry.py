@@ -18,7 +18,8 @@ from .bench import add_bench
 from .data import add_data
 from .evaluate import add_evaluate
 from .get import add_get
-from .models import add_lora_option, asked_loras, usable_device
+from .help_text import sentence
+from .models import DEVICE_HELP, add_lora_option, asked_loras, usable_device
 from .progress import progress
 from .teach import add_train_lora
 from .train import add_train
@@ -61,7 +62,7 @@ def _carried_out(argv: Sequence[str] | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pixwizard",
-        description="Generate, edit, restore and understand pictures by instruction.",
+        description="Generate, edit, restore and analyse pictures by instruction.",
     )
     parser.add_argument("--version", action="version", version=f"pixwizard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -74,18 +75,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands, name: str, run: Callable[[argparse.Namespace], int], text: str):
-    parser = commands.add_parser(name, help=text, description=text)
+    parser = commands.add_parser(name, help=text, description=sentence(text))
     parser.set_defaults(command=run)
     return parser
 
 
 def _add_demo(commands) -> None:
-    text = "depth, mask and segmentation of a bundled picture, with scores"
+    text = "run twelve tasks on a rendered room and score the results"
     cli_run.add_demo_options(_command(commands, "demo", cli_run.demo, text))
 
 
 def _add_run(commands) -> None:
-    text = "run a task on pictures and save the results"
+    text = "run a task on one or more pictures and save the results"
     cli_run.add_run_options(_command(commands, "run", cli_run.run, text))
 
 
@@ -95,18 +96,23 @@ def _add_batch(commands) -> None:
 
 
 def _add_device(parser: argparse.ArgumentParser, dtypes: Sequence[str]) -> None:
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
-    parser.add_argument("--dtype", default=dtypes[0], choices=dtypes, help="type computed in")
+    parser.add_argument("--device", default="cpu", help=DEVICE_HELP)
+    parser.add_argument(
+        "--dtype", default=dtypes[0], choices=dtypes,
+        help="data type to compute in (default: %(default)s)",
+    )  # fmt: skip
 
 
 def _add_convert(commands) -> None:
-    parser = _command(
-        commands, "convert", _convert, "write any accepted checkpoint as one safetensors file"
-    )
-    parser.add_argument("source", type=Path, help="released folder, .pth or .safetensors")
-    parser.add_argument("target", type=Path, help="the .safetensors to write")
-    parser.add_argument("--dtype", default="bf16", choices=("bf16", "fp16", "fp32", "fp8"))
-    add_lora_option(parser)
+    text = "convert any supported checkpoint to a single safetensors file"
+    parser = _command(commands, "convert", _convert, text)
+    parser.add_argument("source", type=Path, help="released folder, .pth or .safetensors file")
+    parser.add_argument("target", type=Path, help=".safetensors file to write")
+    parser.add_argument(
+        "--dtype", default="bf16", choices=("bf16", "fp16", "fp32", "fp8"),
+        help="data type of the weights to write (default: %(default)s)",
+    )  # fmt: skip
+    add_lora_option(parser, "LoRA file to merge into the weights")
 
 
 def _convert(arguments: argparse.Namespace) -> int:
@@ -132,9 +138,9 @@ def _say(line: str) -> None:
 
 
 def _add_inspect(commands) -> None:
-    parser = _command(commands, "inspect", _inspect, "say what a weight file or folder is")
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser = _command(commands, "inspect", _inspect, "identify a weight file or folder")
+    parser.add_argument("path", type=Path, help="weight file or folder to inspect")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
@@ -159,8 +165,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _add_verify(commands) -> None:
-    parser = _command(commands, "verify", _verify, "compare with a folder of reference vectors")
-    parser.add_argument("folder", type=Path)
+    text = "check the model's computations against a folder of reference vectors"
+    parser = _command(commands, "verify", _verify, text)
+    parser.add_argument("folder", type=Path, help="folder of reference vectors")
     _add_device(parser, ("float32", "float64", "bfloat16", "float16"))
 
 
@@ -180,14 +187,14 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _add_doctor(commands) -> None:
-    text = "report versions, whether each part computes correctly, and what each model file is"
+    text = "report versions, check that each part computes correctly, and identify model files"
     parser = _command(commands, "doctor", _doctor, text)
     parser.add_argument(
         "folders",
         nargs="*",
         type=Path,
         metavar="FOLDER",
-        help="where model files are, such as ComfyUI/models",
+        help="folders with model files, such as ComfyUI/models",
     )
     _add_device(parser, ("float32", "bfloat16", "float16"))
 

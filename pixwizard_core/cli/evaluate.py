@@ -10,11 +10,11 @@ from .evaluate_sampler import add_sampler
 from .evaluate_weights import add_weights
 from .evaluate_world import add_world
 
-TEXT = "score a model: on the demo world, a dataset, the paper's tables, films, sampler settings"
+TEXT = "score a model on the demo world, a dataset or the paper's tables, or study its settings"
 
 ABOUT = """\
-Score a model. `world` needs nothing else and measures the bundled model; `data` scores one dataset,
-`paper` all of those in the paper's tables. Each KIND has a --help of its own."""
+Score a model. `world` scores the bundled model and needs no data; `data` scores one dataset, and
+`paper` all datasets of the paper's tables. Each KIND has its own --help."""
 
 
 def add_evaluate(commands) -> None:

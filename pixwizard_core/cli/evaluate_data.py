@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import PixWizardError
 from ..seeds import seed_argument
 from . import batch as cli_batch
+from .help_text import sentence
 from .models import add_model_options
 from .progress import progress
 from .settings import (
@@ -31,7 +32,8 @@ DATA = (*DEPTH, "nyuv2-normals", "ade20k", *REFERRING, *RESTORED, *EDITED, *SQUA
 WORLD_COUNT = 96
 WORLD_TASKS = ("depth", "normal", "segmentation", "mask")
 DEFAULT_OUT = Path("pixwizard_scores")
-TEXT = "score a dataset by the paper's protocols"
+TEXT = "score a model on a dataset, by the paper's protocols"
+SEED_HELP = "random seed for the noise and other random choices (default: %(default)s)"
 # Option -> the datasets that use it.
 USED_BY = {
     "tasks": ("world",),
@@ -58,53 +60,68 @@ FIELDS = {
 
 def add_data(commands) -> None:
     """Add `pixwizard evaluate data` to the subparsers."""
-    parser = commands.add_parser("data", help=TEXT, description=TEXT)
+    parser = commands.add_parser("data", help=TEXT, description=sentence(TEXT))
     parser.set_defaults(command=evaluate)
-    parser.add_argument("data", choices=DATA, metavar="NAME", help=f"one of {', '.join(DATA)}")
-    parser.add_argument("--root", type=Path, help="its folder; if omitted, world is generated")
+    parser.add_argument("data", choices=DATA, metavar="NAME", help=f"dataset: {', '.join(DATA)}")
     parser.add_argument(
-        "--out", type=Path, default=DEFAULT_OUT, help=f"folder to write (default {DEFAULT_OUT})"
+        "--root", type=Path, help="folder of the dataset (default: none; world is generated)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=DEFAULT_OUT, help="folder to write to (default: %(default)s)"
     )
     parser.add_argument(
         "--split", default="",
-        help="part of the dataset: validation, testA, photo, … (default: the paper's)",
+        help="split, such as validation, testA or photo (default: the paper's)",
     )  # fmt: skip
     parser.add_argument(
         "--count", type=int, metavar="N",
-        help="of questions (default: all), or of the world's scenes for each task",
+        help=f"questions (default: all), or scenes per task of world (default: {WORLD_COUNT})",
     )  # fmt: skip
-    parser.add_argument("--save", action="store_true", help="also keep the answers as files")
+    parser.add_argument("--save", action="store_true", help="also save the answers as files")
     add_measure_options(parser)
     parser.add_argument(
-        "--metrics", help="instead of the dataset's: l1,fidelity,lpips_vgg,clip,dino,fid,is,…"
+        "--metrics",
+        help="comma-separated metrics: l1,fidelity,lpips_vgg,clip,dino,fid,is,… "
+        "(default: the dataset's own)",
     )
     parser.add_argument(
         "--batch", type=int, default=1,
-        help="pictures per forward pass; another number changes the last bits of results",
+        help=cli_batch.BATCH_HELP,
     )  # fmt: skip
-    parser.add_argument("--seed", type=seed_argument, default=0, help="of noise and choices")
-    some = parser.add_argument_group("for some of the datasets")
-    some.add_argument("--task", help="restoration, edits: ask this instead")
-    some.add_argument("--instruction", help="restoration, edits: ask this instead")
-    some.add_argument("--pair", nargs=2, metavar=("IN", "TRUE"), help="pairs: two folders")
-    some.add_argument("--list", help="sunrgbd, uieb: names of a split; pairs: a JSON list")
-    some.add_argument("--turns", choices=("single", "multi"), help="magicbrush: default single")
-    some.add_argument("--side", type=int, help="px of squares and blank canvases")
-    some.add_argument("--draws", type=int, help="multigen: answers to each condition (default 4)")
-    some.add_argument("--tasks", help=f"world: of its scenes (default {','.join(WORLD_TASKS)})")
+    parser.add_argument("--seed", type=seed_argument, default=0, help=SEED_HELP)
+    some = parser.add_argument_group("options of single datasets")
+    some.add_argument("--task", help="restoration, edits: task in place of the usual one")
+    some.add_argument(
+        "--instruction", metavar="TEXT", help="restoration, edits: instruction in your own words"
+    )
+    some.add_argument(
+        "--pair", nargs=2, metavar=("IN", "TRUE"), help="pairs: folders of inputs and truth"
+    )
+    some.add_argument("--list", help="sunrgbd, uieb: file of names in a split; pairs: JSON list")
+    some.add_argument(
+        "--turns", choices=("single", "multi"), help="magicbrush: turns to score (default: single)"
+    )
+    some.add_argument("--side", type=int, help="side in px of square inputs and blank canvases")
+    some.add_argument("--draws", type=int, help="multigen: answers per condition (default: 4)")
+    some.add_argument(
+        "--tasks", help=f"world: comma-separated tasks (default: {','.join(WORLD_TASKS)})"
+    )
     some.add_argument(
         "--method", choices=("mask", "hsv", "both"),
-        help="referring: a painted mask (default), or a highlight read by its hue",
+        help="referring: mask, highlight read by its hue, or both (default: mask)",
     )  # fmt: skip
     some.add_argument(
-        "--align", action="store_true", default=None, help="depth: fit by scale and shift first"
+        "--align",
+        action="store_true",
+        default=None,
+        help="depth: align scale and shift to the truth first",
     )
     some.add_argument(
         "--sign", type=int, nargs=3, metavar=("X", "Y", "Z"),
-        help="normals: -1 turns an axis that is not x right, y up, z to the viewer",
+        help="normals: -1 flips an axis that is not x right, y up, z to the viewer",
     )  # fmt: skip
-    add_depth_options(some, "depth: metres of its two ends (default 0 10)")
-    how = parser.add_argument_group("how")
+    add_depth_options(some, "depth: nearest and farthest distance in metres (default: 0 10)")
+    how = parser.add_argument_group("sampling")
     add_phrasing_option(how)
     add_sampling_options(how)
     add_model_options(parser)
@@ -115,7 +132,7 @@ def add_measure_options(parser) -> None:
     """Add the options that measures of pictures need."""
     parser.add_argument(
         "--weights", type=Path, metavar="DIR",
-        help="weight files of networks that measure (list: pixwizard evaluate weights)",
+        help="folder of weights for measuring networks (see pixwizard evaluate weights)",
     )  # fmt: skip
 
 
@@ -164,12 +181,8 @@ def run_set(arguments: argparse.Namespace, plan, job):
         return cli_batch.carry_out(arguments, job, items, failures)
 
     with ExitStack() as bars:
-        seen, measured = (
-            _when_called(bars, label) for label in ("looking at", "measuring")
-        )
-        return evaluate_set(
-            plan, job, engine, on_seen=seen, on_tasks=tell, on_measured=measured
-        )
+        seen, measured = (_when_called(bars, label) for label in ("looking at", "measuring"))
+        return evaluate_set(plan, job, engine, on_seen=seen, on_tasks=tell, on_measured=measured)
 
 
 def _when_called(bars: ExitStack, label: str):

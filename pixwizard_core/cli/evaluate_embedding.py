@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..errors import PixWizardError
+from .help_text import sentence
 from .models import add_model_options
 
 TEXT = "compare instructions before and after the task embedder (figure 11 of the paper)"
@@ -15,10 +16,13 @@ EACH = 24
 
 def add_embedding(commands) -> None:
     """Add `pixwizard evaluate task-embedding` to the subparsers."""
-    parser = commands.add_parser("task-embedding", help=TEXT, description=TEXT)
+    parser = commands.add_parser("task-embedding", help=TEXT, description=sentence(TEXT))
     parser.set_defaults(command=evaluate)
-    parser.add_argument("--tasks", help="depth,mask,… (default: those the model was taught)")
-    parser.add_argument("--each", type=int, default=EACH, help="sentences of each task, at most")
+    parser.add_argument("--tasks", help="comma-separated tasks (default: all that the model knows)")
+    parser.add_argument(
+        "--each", type=int, default=EACH,
+        help="maximum number of instructions per task (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder for task_embedding.json and .png")
     add_model_options(parser)
 

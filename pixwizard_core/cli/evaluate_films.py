@@ -6,19 +6,26 @@ import argparse
 
 from ..errors import PixWizardError
 from ..tasks import TRAINED, read_phrasing
+from .help_text import sentence
 from .models import add_small_options
 from .wording import add_phrasing_option
 
-TEXT = "how much answers to films of the demo world flicker, depending on how frames start"
+TEXT = "measure the flicker of answers to videos of the demo world, by how frames are started"
 
 
 def add_films(commands) -> None:
     """Add `pixwizard evaluate films` to the subparsers."""
-    parser = commands.add_parser("films", help=TEXT, description=TEXT)
+    parser = commands.add_parser("films", help=TEXT, description=sentence(TEXT))
     parser.set_defaults(command=evaluate)
-    parser.add_argument("--frames", type=int, default=8, help="of each film")
-    parser.add_argument("--count", type=int, default=4, help="of films")
-    parser.add_argument("--tasks", help="depth, normal, segmentation (default: all)")
+    parser.add_argument(
+        "--frames", type=int, default=8, help="frames per video (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--count", type=int, default=4, help="number of videos (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--tasks", help="comma-separated tasks (default: depth,normal,segmentation)"
+    )
     add_phrasing_option(parser)
     add_small_options(parser)
 

@@ -11,26 +11,26 @@ from ..errors import PixWizardError
 from ..seeds import seed_argument
 from ..tasks import FREE_TEXT
 from . import batch as cli_batch
-from .evaluate_data import add_measure_options, run_set
+from .evaluate_data import SEED_HELP, add_measure_options, run_set
 from .models import add_model_options
 from .settings import add_depth_options, add_sampling_options, near_of, range_of
 from .wording import add_phrasing_option, wordings_of
 
-TEXT = "measure the 58 numbers of the paper's tables, or say what is missing for each"
+TEXT = "measure the 58 numbers of the paper's tables, or report what each one lacks"
 DEFAULT_OUT, TABLE = Path("pixwizard_paper"), "paper.md"
 ABOUT = """\
-Measure the 58 numbers of the paper's tables 1, 2, 3, 5 and 6, or say for each what is missing: its
-data, a weight of a network that measures, or a model that was taught its task. The table is printed
-and written to OUT as paper.md and paper.json after each dataset. Run the same command again to go
-on: what has not changed is not done again."""
+Measure the 58 numbers of the paper's tables 1, 2, 3, 5 and 6, or report what each one lacks: its
+dataset, the weights of a measuring network, or a model that was taught the task. The table is
+printed and written to OUT as paper.md and paper.json after each dataset. Run the same command again
+to resume: what has not changed is not computed again."""
 EXAMPLES = """\
 examples:
   pixwizard evaluate paper --root DATA
-      what is there, what is missing, and where to get it
+      report what is present, what is missing, and where to get it
   pixwizard evaluate paper --root DATA --weights W --only table5 --count 20
       try it out with 20 pictures of each restoration set
   pixwizard evaluate weights W
-      the weight files that measures need, and which of them are in W"""
+      list the weight files that metrics need, and which of them are in W"""
 ABLATIONS = ("no-image-tokens", "no-image-latent", "all-tokens")
 
 
@@ -43,29 +43,31 @@ def add_paper(commands) -> None:
     parser.set_defaults(command=evaluate)
     parser.add_argument(
         "--root", type=Path, required=True, metavar="DATA",
-        help="folder with a folder for each dataset: sots, gopro, coco, … (docs/evaluation.md)",
+        help="folder with one folder per dataset: sots, gopro, coco, … (see docs/evaluation.md)",
     )  # fmt: skip
     add_measure_options(parser)
     parser.add_argument(
-        "--out", type=Path, default=DEFAULT_OUT, help=f"folder to write (default {DEFAULT_OUT})"
+        "--out", type=Path, default=DEFAULT_OUT, help="folder to write to (default: %(default)s)"
     )
     parser.add_argument(
-        "--only", metavar="NAMES", help="tables and datasets: table3,sots,… (default: all)"
+        "--only",
+        metavar="NAMES",
+        help="comma-separated tables and datasets, such as table3,sots (default: all)",
     )
     parser.add_argument(
-        "--count", type=int, default=0, metavar="N", help="questions of each dataset (default: all)"
+        "--count", type=int, default=0, metavar="N", help="questions per dataset (default: all)"
     )
     parser.add_argument(
         "--ablate", choices=ABLATIONS, metavar="PART",
-        help=f"switch a part off, without training: {', '.join(ABLATIONS)}",
+        help=f"part to switch off, without retraining: {', '.join(ABLATIONS)}",
     )  # fmt: skip
-    add_depth_options(parser, "depth: metres of its two ends (default 0 10)")
+    add_depth_options(parser, "depth: nearest and farthest distance in metres (default: 0 10)")
     parser.add_argument(
         "--batch", type=int, default=1,
-        help="pictures per forward pass; another number changes the last bits of results",
+        help=cli_batch.BATCH_HELP,
     )  # fmt: skip
-    parser.add_argument("--seed", type=seed_argument, default=0, help="of noise and choices")
-    how = parser.add_argument_group("how")
+    parser.add_argument("--seed", type=seed_argument, default=0, help=SEED_HELP)
+    how = parser.add_argument_group("sampling")
     add_phrasing_option(how)
     add_sampling_options(how)
     add_model_options(parser)

@@ -8,29 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PixWizardError
+from .help_text import sentence
 from .models import add_small_options
 from .progress import progress
 
-TEXT = "what steps, solvers, guidance and token selection cost and do, task by task"
+TEXT = "compare sampler settings (steps, solver, guidance, token selection) by time and score"
 
 
 def add_sampler(commands: Any) -> None:
     """Add `pixwizard evaluate sampler` to the subparsers."""
-    parser = commands.add_parser("sampler", help=TEXT, description=TEXT)
+    parser = commands.add_parser("sampler", help=TEXT, description=sentence(TEXT))
     parser.set_defaults(command=evaluate)
     parser.add_argument(
         "--tasks",
-        help="trained (what the model has learned), or depth,mask,… (default: four that differ)",
+        help="trained (the tasks that the model has learned), or a comma-separated list "
+        "(default: four different tasks)",
     )
     parser.add_argument(
         "--kinds",
-        help="kinds of settings, such as speed,guided for the levels of speed (default: all)",
+        help="comma-separated kinds of settings, such as speed,guided for the speed levels "
+        "(default: all)",
     )
-    parser.add_argument("--count", type=int, default=24, help="scenes a task")
-    parser.add_argument("--half", action="store_true", help="bfloat16: faster on many machines")
+    parser.add_argument(
+        "--count", type=int, default=24, help="scenes per task (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="compute in bfloat16, which many machines do faster"
+    )
     add_small_options(parser)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--plot", type=Path, help="also draw them into this picture file")
+    parser.add_argument("--json", type=Path, help="also write the results to this JSON file")
+    parser.add_argument("--plot", type=Path, help="also plot the results to this picture file")
 
 
 def evaluate(arguments: argparse.Namespace) -> int:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-TEXT = "list the weight files that measures need, and which are there"
+from .help_text import sentence
+
+TEXT = "list the weight files that metrics need, and which of them are present"
 
 
 def add_weights(commands) -> None:
     """Add `pixwizard evaluate weights` to the subparsers."""
-    parser = commands.add_parser("weights", help=TEXT, description=TEXT)
+    parser = commands.add_parser("weights", help=TEXT, description=sentence(TEXT))
     parser.set_defaults(command=evaluate)
-    parser.add_argument("folder", type=Path, nargs="?", help="where they should be")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="folder to look in (default: list all as missing)"
+    )
 
 
 def evaluate(arguments: argparse.Namespace) -> int:

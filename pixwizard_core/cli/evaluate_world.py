@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 from ..seeds import seed_argument
+from .help_text import sentence
 from .models import add_small_options
 from .progress import progress
 from .settings import AUTO, add_preset_options, given_settings, tell_settings
 
-TEXT = "score a small model on scenes not used in training, task by task"
+TEXT = "score a small model task by task, on scenes held out from training"
 CEILING_SCENES = 96
 SETS = ("trained", "all", "headline")  # of tasks
 PHRASINGS = {
@@ -25,33 +26,47 @@ PHRASINGS = {
 
 def add_world(commands) -> None:
     """Add `pixwizard evaluate world` to the subparsers."""
-    parser = commands.add_parser("world", help=TEXT, description=TEXT)
+    parser = commands.add_parser("world", help=TEXT, description=sentence(TEXT))
     parser.set_defaults(command=evaluate)
     parser.add_argument(
         "--tasks",
         default="trained",
-        help="trained (default: what the model has learned), all, headline, or depth,mask,…",
+        help="trained (the tasks that the model has learned), all, headline, or a comma-separated "
+        "list (default: %(default)s)",
     )
-    parser.add_argument("--count", type=int, default=96, help="scenes a task")
-    parser.add_argument("--wide", type=int, default=32, help="scenes of other shapes; 0 skips them")
+    parser.add_argument(
+        "--count", type=int, default=96, help="scenes per task (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--wide", type=int, default=32,
+        help="scenes per task that are not square; 0 skips them (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--phrasings", default="trained", choices=tuple(PHRASINGS),
-        help="sentences: trained (default: as the model was asked), seen in training, held-out, "
-        "both of these, or all",
+        help="wordings of the instructions: trained (the trained form), seen (in training), "
+        "held-out (from training), both of the last two, or all (default: %(default)s)",
     )  # fmt: skip
     add_preset_options(parser)
     parser.add_argument(
         "--photographs", action="store_true",
-        help="score on photographs never trained on, in the tasks whose truth they hold "
+        help="score on photographs held out from training, for tasks whose truth is known there "
         "(needs scikit-image)",
     )  # fmt: skip
-    parser.add_argument("--referring", action="store_true", help="also masks by kind of phrase")
-    parser.add_argument("--resume", action="store_true", help="keep the tasks that OUT already has")
+    parser.add_argument(
+        "--referring", action="store_true", help="also score masks by the kind of referring phrase"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="keep the tasks already scored in OUT"
+    )
     parser.add_argument("--out", type=Path, help="folder for scores.md, scores.json and plots")
     add_small_options(parser)
-    parser.add_argument("--half", action="store_true", help="bfloat16: faster on many machines")
-    parser.add_argument("--batch", type=int, default=32, help="pictures at a time")
-    parser.add_argument("--seed", type=seed_argument, help="another set of scenes")
+    parser.add_argument(
+        "--half", action="store_true", help="compute in bfloat16, which many machines do faster"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=32, help="pictures per forward pass (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=seed_argument, help="seed that picks another set of scenes")
 
 
 def evaluate(arguments: argparse.Namespace) -> int:

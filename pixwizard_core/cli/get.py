@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .progress import progress
 
-TEXT = "fetch the files of the released model into a ComfyUI, or list which are there"
+TEXT = "download the released model into a ComfyUI installation, or list which parts are present"
 EXIT_MISSING = 1
 
 
@@ -17,9 +17,10 @@ def add_get(commands) -> None:
     parser = commands.add_parser(
         "get",
         help=TEXT,
-        description="Fetch the files of the released model that a ComfyUI lacks, about 15 GB, from "
-        "huggingface.co: check them, convert the transformer, and put each where the loaders look. "
-        "An interrupted run goes on where it stopped.",
+        description="Download the parts of the released model that a ComfyUI installation lacks "
+        "(about 15 GB in all) from huggingface.co, check them, convert the transformer, and put "
+        "each part where the loaders look. Run the command again to resume an interrupted "
+        "download.",
     )
     parser.set_defaults(command=get)
     parser.add_argument(
@@ -27,23 +28,23 @@ def add_get(commands) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder of ComfyUI, which holds main.py and models",
+        help="ComfyUI folder, which contains main.py and models",
     )
     parser.add_argument(
         "--precision",
         choices=("bf16", "fp8"),
-        help="how the transformer is stored: bf16 (4.0 GB, the default) or fp8 (2.0 GB, with some "
-        "loss)",
+        help="storage of the transformer: bf16 (4.0 GB) or fp8 (2.0 GB, with some loss of quality) "
+        "(default: bf16)",
     )
     parser.add_argument(
-        "--check", action="store_true", help="fetch nothing; list which parts are there"
+        "--check", action="store_true", help="list which parts are present, without downloading"
     )
     parser.add_argument(
         "--repo",
         action="append",
         default=[],
         metavar="PART=OWNER/NAME",
-        help="fetch a part (model, gemma, clip or vae) from another repository",
+        help="download a part (model, gemma, clip or vae) from another repository; repeatable",
     )
 
 

@@ -13,13 +13,20 @@ from ..errors import PixWizardError, reason_of
 from ..weights.lora_use import Applied, LoraUse, parse_use
 
 DTYPES = ("bfloat16", "float16", "float32")
+PART_HELP = {
+    "model": "transformer of the released model: folder, .pth or .safetensors file",
+    "gemma": "text encoder gemma-2b: folder or file",
+    "clip": "image and text encoder clip-vit-large-patch14-336: folder or file",
+    "vae": "SDXL VAE: folder or file",
+}
+DEVICE_HELP = "device to run on: cpu, cuda, cuda:1, mps, … (default: %(default)s)"
 
 
 def add_model_options(parser: argparse.ArgumentParser):
     """Add options for the model and its device. Returns their group."""
-    models = parser.add_argument_group("models (default: the bundled small one)")
+    models = parser.add_argument_group("model (default: the bundled small model)")
     models.add_argument("--bundle", type=Path, help="folder of another small model")
-    models.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    models.add_argument("--device", default="cpu", help=DEVICE_HELP)
     add_released_options(models)
     add_lora_option(models)
     return models
@@ -28,28 +35,26 @@ def add_model_options(parser: argparse.ArgumentParser):
 def add_small_options(parser) -> None:
     """Add options for which small model runs, and where, for commands that run no other."""
     parser.add_argument(
-        "--bundle", type=Path, help="folder of another small model (default: the bundled one)"
+        "--bundle", type=Path, help="folder of a small model (default: the bundled one)"
     )
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, …")
+    parser.add_argument("--device", default="cpu", help=DEVICE_HELP)
     add_lora_option(parser)
 
 
-def add_lora_option(group) -> None:
-    """Add --lora, for each command that runs a model."""
+def add_lora_option(group, what: str = "LoRA file") -> None:
+    """Add --lora, for each command that runs or converts a model. what: begins its help text."""
     group.add_argument(
         "--lora", metavar="FILE[:STRENGTH]", action="append",
-        help="a LoRA file, such as night.safetensors:0.8 (default strength 1); may be repeated",
+        help=f"{what}, such as night.safetensors:0.8 (default strength: 1); repeatable",
     )  # fmt: skip
 
 
 def add_released_options(models) -> None:
     """Add options for the four parts of the released model."""
-    models.add_argument("--model", type=Path, help="released folder, .pth or .safetensors")
-    models.add_argument("--gemma", type=Path, help="gemma-2b folder or file")
-    models.add_argument("--clip", type=Path, help="clip-vit-large-patch14-336 folder or file")
-    models.add_argument("--vae", type=Path, help="SDXL VAE folder or file")
+    for part in RELEASED_PARTS:
+        models.add_argument(f"--{part}", type=Path, help=PART_HELP[part])
     models.add_argument(
-        "--dtype", choices=DTYPES, help=f"of the released model (default {DTYPES[0]})"
+        "--dtype", choices=DTYPES, help=f"data type of the released model (default: {DTYPES[0]})"
     )
 
 

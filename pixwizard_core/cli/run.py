@@ -29,7 +29,14 @@ from .settings import (
     settings_report,
     tell_settings,
 )
-from .wording import add_phrasing_option, lora_lines, only_words, task_lines, warn_of_untaught
+from .wording import (
+    add_field_options,
+    add_phrasing_option,
+    lora_lines,
+    only_words,
+    task_lines,
+    warn_of_untaught,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +46,10 @@ TEXT_TO_IMAGE = "text2image"
 
 def add_demo_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `pixwizard demo`."""
-    parser.add_argument("--out", type=Path, default=Path("pixwizard_demo"), help="folder to write")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pixwizard_demo"),
+        help="folder to write to (default: %(default)s)",
+    )  # fmt: skip
     add_small_options(parser)
 
 
@@ -59,26 +69,30 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `pixwizard run`."""
-    parser.add_argument("pictures", type=Path, nargs="*", help="pictures of any size and kind")
-    asked = parser.add_argument_group("what to do (a task, or your own words)")
-    asked.add_argument("--task", help="for example depth, mask, segmentation, box, inpaint, edit")
-    asked.add_argument("--instruction", help="your own words instead of a task")
+    parser.add_argument(
+        "pictures", type=Path, nargs="*", help="input pictures of any size and format"
+    )
+    asked = parser.add_argument_group("what to do: a task, or an instruction in your own words")
+    asked.add_argument("--task", help="task, such as depth, mask, box or edit (see --tasks)")
+    asked.add_argument(
+        "--instruction", metavar="TEXT", help="instruction in your own words, in place of --task"
+    )
     add_phrasing_option(asked)
-    asked.add_argument("--target", default="", help="what to find or change: 'the red ball'")
-    asked.add_argument("--question", default="", help="what the answer to highlight answers")
-    asked.add_argument("--caption", default="", help="the picture you want, in words")
+    add_field_options(asked, colour=["--color"])
     asked.add_argument(
-        "--colour", "--color", default="", help="colour of a highlight, box or new paint"
-    )
+        "--size", metavar="WxH",
+        help="size in px of the picture that text2image makes without an input (default: 768x768, "
+        "or the model's own side)",
+    )  # fmt: skip
     asked.add_argument(
-        "--size", help="WxH for text2image, without picture (default: 768x768, or the model's side)"
-    )
-    asked.add_argument(
-        "--tasks", action="store_true", help="list the tasks and how this model is asked, and exit"
-    )
+        "--tasks", action="store_true",
+        help="list all tasks and the instructions that this model expects, and exit",
+    )  # fmt: skip
     add_setting_options(parser)
     models = add_model_options(parser)
-    models.add_argument("--strength", type=float, help="of each --lora that does not say its own")
+    models.add_argument(
+        "--strength", type=float, help="strength of each --lora given without one (default: 1)"
+    )
 
 
 def let_pixels(arguments: argparse.Namespace) -> None:

@@ -22,34 +22,42 @@ CHANNELS = {"first-3": False, "all": True}
 
 def add_setting_options(parser: argparse.ArgumentParser) -> None:
     """Add options for the output and for sampling."""
-    how = parser.add_argument_group("how")
-    how.add_argument("--out", type=Path, default=Path("pixwizard_out"), help="folder to write")
+    how = parser.add_argument_group("sampling and output")
+    how.add_argument(
+        "--out", type=Path, default=Path("pixwizard_out"),
+        help="folder to write to (default: %(default)s)",
+    )  # fmt: skip
     how.add_argument(
         "--seed", type=seed_argument, default=0,
-        help="0 to 2^64 - 1; it determines every picture's noise",
+        help="random seed for the noise, 0 to 2^64 - 1 (default: %(default)s)",
     )  # fmt: skip
     add_sampling_options(how)
-    read = parser.add_argument_group("how depth is read")
-    add_depth_options(read, "metres of nearest and farthest; without it, depth is relative")
+    read = parser.add_argument_group("reading depth")
+    add_depth_options(read, "nearest and farthest distance in metres (default: relative depth)")
 
 
 def add_sampling_options(how) -> None:
     """Add settings of the sampler and the canvas."""
     add_preset_options(how)
-    how.add_argument("--solver", help="euler, midpoint, heun, rk4 or dopri5")
-    how.add_argument("--shift", type=float, help="time shift; 1 is none")
-    how.add_argument("--w-text", type=float, help="guidance by the instruction")
-    how.add_argument("--w-image", type=float, help="guidance by the picture")
-    how.add_argument("--tokens", help="topk (deterministic) or gumbel (drawn from the seed)")
-    how.add_argument("--fit", default="stretch", help="stretch (default), pad or crop")
+    how.add_argument("--solver", help="ODE solver: euler, midpoint, heun, rk4 or dopri5")
+    how.add_argument("--shift", type=float, help="time shift; 1 means no shift")
+    how.add_argument("--w-text", type=float, help="guidance weight of the instruction")
+    how.add_argument("--w-image", type=float, help="guidance weight of the input picture")
+    how.add_argument(
+        "--tokens", help="selection of image tokens: topk (deterministic) or gumbel (random)"
+    )
+    how.add_argument(
+        "--fit", default="stretch",
+        help="fit to the model's size: stretch, pad or crop (default: %(default)s)",
+    )  # fmt: skip
     how.add_argument(
         "--centre", type=centre_argument, metavar="PX",
-        help="side of a square with the area to work at, or auto (default): the trained side "
-        "nearest to the picture's area",
+        help="working resolution: side in px of the square with the same area, or auto for the "
+        "trained side nearest to the picture's area (default: auto)",
     )  # fmt: skip
     how.add_argument(
         "--max-pixels", type=int, metavar="N",
-        help="allow pictures of up to N pixels (default: about 179 million)",
+        help="accept pictures of up to N pixels (default: about 179 million)",
     )  # fmt: skip
 
 
@@ -57,12 +65,12 @@ def add_preset_options(how) -> None:
     """Add the settings shared by every command that runs a model on given tasks."""
     how.add_argument(
         "--preset", metavar="NAME",
-        help=f"{', '.join(PRESET_CHOICES)} (default auto: the model's own for the task); what "
-        "else is given here comes before it",
+        help=f"sampling preset: {', '.join(PRESET_CHOICES)} (default: auto, the model's own); "
+        "other options override it",
     )  # fmt: skip
-    how.add_argument("--steps", type=int, help="solver intervals")
+    how.add_argument("--steps", type=int, help="number of solver steps")
     how.add_argument(
-        "--channels", choices=tuple(CHANNELS), help="latent channels that guidance acts on"
+        "--channels", choices=tuple(CHANNELS), help="latent channels that guidance is applied to"
     )
 
 
@@ -70,11 +78,9 @@ def add_depth_options(group, range_help: str) -> None:
     """Add options for reading painted depth."""
     group.add_argument(
         "--near", choices=NEAR_CHOICES,
-        help="depth: shade of near things in the answer (default white); auto looks at the picture",
+        help="how the depth map shows near objects; auto detects it (default: white)",
     )  # fmt: skip
-    group.add_argument(
-        "--range", type=float, nargs=2, metavar=("NEAR", "FAR"), help=range_help
-    )
+    group.add_argument("--range", type=float, nargs=2, metavar=("NEAR", "FAR"), help=range_help)
 
 
 def near_of(arguments: argparse.Namespace) -> str:

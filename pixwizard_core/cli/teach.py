@@ -13,6 +13,7 @@ from types import FrameType
 
 from ..config import RELEASED_PARTS
 from ..errors import PixWizardError
+from .help_text import sentence
 from .progress import OnProgress, progress
 from .teach_options import (
     FOR_LORA,
@@ -24,7 +25,7 @@ from .teach_options import (
     refuse,
 )
 
-TEXT = "teach any PixWizard your own pairs of pictures, as a LoRA"
+TEXT = "train a LoRA for any PixWizard model on your own pairs of pictures"
 EXIT_STOPPED = 130
 OF_WORLD = ("tasks", "scenes")
 WORLD = "world"
@@ -32,19 +33,19 @@ WORLD = "world"
 
 def add_train_lora(commands) -> None:
     """Add `pixwizard train-lora` to the subparsers."""
-    parser = commands.add_parser("train-lora", help=TEXT, description=TEXT)
+    parser = commands.add_parser("train-lora", help=TEXT, description=sentence(TEXT))
     parser.set_defaults(command=lambda arguments: teach(arguments, arguments.sources, lora=True))
     add_sources(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder for what was trained")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the LoRA to")
     parser.add_argument(
-        "--config", type=Path, help="TOML or JSON settings, with sources or without"
+        "--config", type=Path, help="TOML or JSON file with settings, and optionally sources"
     )
-    parser.add_argument("--device", help="cpu (usual), cuda, …")
+    parser.add_argument("--device", help="device to train on: cpu, cuda, cuda:1, … (default: cpu)")
     add_threads(parser)
     add_teach_options(parser)
     world = parser.add_argument_group("the demo world as a source")
-    world.add_argument("--tasks", help="its tasks, with commas (all)")
-    world.add_argument("--scenes", type=int, help="examples of each task (64)")
+    world.add_argument("--tasks", help="comma-separated tasks (default: all)")
+    world.add_argument("--scenes", type=int, help="examples per task (default: 64)")
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +54,8 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="*",
         metavar="SOURCE",
-        help="folder of pairs, of `data build` or of shards; list (.jsonl, .json, .csv); META "
-        "(.yaml); shard (.tar); or: world",
+        help="folder of pairs, of shards or from `pixwizard data build`; list (.jsonl, .json, "
+        ".csv), META file (.yaml) or shard (.tar); or the word world, for the demo world",
     )
 
 

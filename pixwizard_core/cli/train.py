@@ -8,10 +8,11 @@ from pathlib import Path
 from ..config import RELEASED_PARTS
 from ..errors import PixWizardError
 from ..seeds import seed_argument
+from .help_text import sentence
 from .teach import add_sources, teach
 from .teach_options import OF_SOURCES, SETTINGS, add_teach_options, add_threads, refuse
 
-TRAIN = "train the small model on the demo world, or all weights of any PixWizard on your own pairs"
+TRAIN = "train the small model on the demo world, or any PixWizard model on your own pairs"
 OF_BOTH = ("steps", "batch", "seed")
 FOR_BUNDLED = (
     "work", "minutes", "photographs", "autoencoder", "start", "workers", "compile",
@@ -24,42 +25,45 @@ FOR_OWN = (
 
 def add_train(commands) -> None:
     """Add `pixwizard train` to the subparsers."""
-    parser = commands.add_parser("train", help=TRAIN, description=TRAIN)
+    parser = commands.add_parser("train", help=TRAIN, description=sentence(TRAIN))
     parser.set_defaults(command=train)
     add_sources(parser)
     parser.add_argument(
-        "--config", type=Path, help="TOML or JSON settings (default: the bundled model's)"
+        "--config", type=Path, help="TOML or JSON settings file (default: the bundled model's)"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder for what was trained")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the weights to")
     parser.add_argument(
-        "--work", type=Path, help="folder for samples and checkpoint (default: OUT/work)"
+        "--work", type=Path, help="folder for samples and checkpoints (default: OUT/work)"
     )
-    budget = parser.add_argument_group("overrides the settings file")
-    budget.add_argument("--minutes", type=float, help="time to train")
-    budget.add_argument("--steps", type=int, help="train this many steps, however long it takes")
-    budget.add_argument("--batch", type=int, help="samples a step")
-    budget.add_argument("--scenes", type=int, help="scenes to make and reuse")
+    budget = parser.add_argument_group("options that override the settings file")
+    budget.add_argument("--minutes", type=float, help="training time in minutes")
+    budget.add_argument("--steps", type=int, help="number of training steps, in place of --minutes")
+    budget.add_argument("--batch", type=int, help="samples per step")
+    budget.add_argument("--scenes", type=int, help="number of scenes to render and reuse")
     budget.add_argument(
-        "--photographs", type=int, help="pieces of photographs to make and reuse, beside the scenes"
+        "--photographs", type=int, help="number of photograph crops to make and reuse"
     )
     budget.add_argument(
-        "--autoencoder", help="file whose latents the model is trained in (default: the bundled)"
+        "--autoencoder", help="file of the autoencoder to use (default: the bundled one)"
     )
-    budget.add_argument("--tasks", help="tasks of every scene, with commas")
+    budget.add_argument("--tasks", help="comma-separated tasks to train for every scene")
     budget.add_argument(
-        "--start", help='folder of weights to continue from, "bundled", or "" for none'
+        "--start",
+        help='folder of weights to start from, "bundled" for the bundled ones, or "" for none',
     )
     budget.add_argument("--workers", type=int, help="number of processes that make samples")
-    budget.add_argument("--seed", type=seed_argument)
-    budget.add_argument("--device", help="auto, cpu, cuda, …")
+    budget.add_argument("--seed", type=seed_argument, help="seed of all random choices")
+    budget.add_argument("--device", help="device to train on: auto, cpu, cuda, …")
     budget.add_argument(
         "--compile",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="faster steps after some minutes of preparation; needs a C++ compiler",
+        help="compile the model for faster steps; takes some minutes and needs a C++ compiler",
     )
-    own = parser.add_argument_group("a LoRA (see train-lora)")
-    own.add_argument("--lora", metavar="SOURCE", help="pairs to teach as a LoRA; or: world")
+    own = parser.add_argument_group("training a LoRA (see train-lora)")
+    own.add_argument(
+        "--lora", metavar="SOURCE", help="source of pairs to train a LoRA on, or the word world"
+    )
     add_threads(parser)
     add_teach_options(parser, OF_BOTH)
 

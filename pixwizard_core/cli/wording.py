@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..errors import PixWizardError
 from ..tasks import SEED_MARK, TASKS, TRAINED, Task, find_task, not_taught, read_phrasing
@@ -11,13 +11,27 @@ from ..taught import Taught, released
 from ..weights.lora_use import LoraUse
 
 SHOWN = 5  # trained sentences in a message
+# Field of an instruction -> help of its option.
+FIELD_HELP = {
+    "target": "object to find or change, such as 'the red ball'",
+    "question": "question whose answer is to be highlighted",
+    "caption": "description of the picture that you want",
+    "colour": "colour of a highlight or box, or the new colour of an object",
+}
+
+
+def add_field_options(group, **spellings: Sequence[str]) -> None:
+    """Add an option for each field of an instruction. spellings: other names of an option."""
+    for name, text in FIELD_HELP.items():
+        group.add_argument(f"--{name}", *spellings.get(name, ()), default="", help=text)
 
 
 def add_phrasing_option(group) -> None:
     """Add --phrasing, for each command that words a task."""
     group.add_argument(
         "--phrasing", metavar="P", default="",
-        help=f"{TRAINED} (default: as the model was asked in training), a number, or {SEED_MARK}N",
+        help=f"wording of the instruction: {TRAINED} (as in the model's training), the number of a "
+        f"wording, or {SEED_MARK}N to pick one by seed (default: {TRAINED})",
     )  # fmt: skip
 
 

@@ -2,5 +2,5 @@
 
 `samples` defines a sample, `dataset` and `batches` make them, `loop` holds objective and optimiser,
 `small_model` trains the bundled model by a settings file (`config`), `teach` any PixWizard on pairs
-of one's own, `autoencoder` and `tokenizer` the parts around it.
+of one's own, `autoencoder` (with `picture_sets`) and `tokenizer` the parts around it.
 """

@@ -26,6 +26,12 @@ from ..encoders.vae import TaesdCoder, load_latent_coder
 from ..errors import EncoderError
 from ..files.data_files import write_json
 from ..seeds import seed_argument
+from .picture_sets import (
+    with_photographs,
+    world_and_photographs,
+    world_kinds,
+    world_pictures,
+)
 from .vae_pictures import CropSource, Pictures, generator_for
 from .vae_trainer import VaeSettings, VaeTrainer, channel_moments, settings_for
 
@@ -160,13 +166,6 @@ def log_entry(trainer: VaeTrainer, loss: float, seconds: float) -> dict:
     }
 
 
-def world_pictures() -> Pictures:
-    """The demo world's mix of all input and target pictures."""
-    from ..world.mixture import picture_mix
-
-    return picture_mix
-
-
 def finished_autoencoder(path: str | Path) -> Autoencoder:
     """The autoencoder in a file, to continue from. Raises EncoderError for another shape."""
     coder = load_latent_coder(path)
@@ -178,64 +177,8 @@ def finished_autoencoder(path: str | Path) -> Autoencoder:
     return coder.model
 
 
-def with_photographs(share: float) -> Pictures:
-    """The demo world's mix, with a share (0..1) of the pictures taken from photographs."""
-    from ..world.mixture import picture_mix
-    from ..world.photograph_tasks import photograph_mix
-
-    def pictures(
-        count: int, height: int, width: int, generator: torch.Generator, device: torch.device
-    ) -> Tensor:
-        photos, parts = round(count * share), []
-        if photos < count:
-            parts.append(picture_mix(count - photos, height, width, generator, device))
-        if photos:
-            parts.append(photograph_mix(photos, height, width, generator, device))
-        return torch.cat(parts)
-
-    return pictures
-
-
-def photograph_kinds(
-    count: int, height: int, width: int, generator: torch.Generator, device: torch.device
-) -> dict[str, Tensor]:
-    """`count` pieces of each photograph held out from training, by its name."""
-    from ..world.photographs import HOLD_OUT, photographs, pieces
-
-    names = [photograph.name for photograph in photographs(HOLD_OUT)]
-    drawn = pieces(count * len(names), height, width, generator, use=HOLD_OUT).to(device)
-    return {f"photograph {name}": drawn[i :: len(names)] for i, name in enumerate(names)}
-
-
-def world_and_photographs(
-    count: int, height: int, width: int, generator: torch.Generator, device: torch.device
-) -> dict[str, Tensor]:
-    """world_kinds and photograph_kinds together."""
-    size = (count, height, width)
-    return {
-        **world_kinds(*size, generator, device),
-        **photograph_kinds(*size, generator, device),
-    }
-
-
-def world_kinds(
-    count: int, height: int, width: int, generator: torch.Generator, device: torch.device
-) -> dict[str, Tensor]:
-    """`count` scenes of the demo world as pictures of every kind, name → (count,3,H,W) in 0..1."""
-    from ..world.mixture import PICTURE_KINDS, picture_mix
-    from ..world.scenes import sample_scenes
-
-    scenes = sample_scenes(count, generator)
-    return {
-        kind: picture_mix(
-            count, height, width, generator, device, kinds=[kind] * count, scenes=scenes
-        )
-        for kind in PICTURE_KINDS
-    }
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Read the command line and train."""
+def command_line() -> argparse.ArgumentParser:
+    """The options of this command."""
     parser = argparse.ArgumentParser(
         prog="python -m pixwizard_core.training.autoencoder",
         description=str(__doc__).split("\n")[0],
@@ -244,31 +187,47 @@ def main(arguments: list[str] | None = None) -> None:
         "--out", required=True, help="folder for the weights, the log and the checkpoint"
     )
     parser.add_argument(
-        "--minutes",
-        type=float,
-        default=5.0,
-        help="wall clock of the whole run, earlier parts included",
-    )
-    parser.add_argument("--steps", type=int, help="stop after this many steps if that comes first")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--seed", type=seed_argument, default=0)
+        "--minutes", type=float, default=5.0,
+        help="training time in minutes, including earlier runs in OUT (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
-        "--batch-size", type=int, help="crops of 64 px per step (512 on a GPU, 16 on a CPU)"
+        "--steps", type=int, help="maximum number of steps (default: limited by --minutes only)"
     )
     parser.add_argument(
-        "--compile", action="store_true", help="torch.compile both halves: worth it for long runs"
-    )
-    parser.add_argument("--start", help="a finished autoencoder's file to go on from")
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu",
+        help="device to train on (default: cuda where available, else cpu)",
+    )  # fmt: skip
     parser.add_argument(
-        "--photographs", type=float, default=0.0, help="share of pictures that are photographs'"
+        "--seed", type=seed_argument, default=0,
+        help="seed of all random choices (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--batch-size", type=int, help="crops of 64 px per step (default: 512 on a GPU, else 16)"
     )
     parser.add_argument(
-        "--decoder-only",
-        action="store_true",
-        help="keep the encoder of --start: a transformer trained in its latents stays right",
+        "--compile", action="store_true",
+        help="compile both halves with torch.compile; pays off in long runs",
+    )  # fmt: skip
+    parser.add_argument("--start", help="file of a trained autoencoder to continue from")
+    parser.add_argument(
+        "--photographs", type=float, default=0.0, metavar="SHARE",
+        help="share of training pictures taken from photographs, 0 to 1 (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--decoder-only", action="store_true",
+        help="keep the encoder of --start unchanged, so that a transformer trained on its latents "
+        "stays valid",
+    )  # fmt: skip
+    parser.add_argument("--rate", type=float, help="highest learning rate (default: 8e-4)")
+    parser.add_argument(
+        "--fresh", action="store_true", help="ignore an existing checkpoint and start anew"
     )
-    parser.add_argument("--rate", type=float, help="highest learning rate (default 8e-4)")
-    parser.add_argument("--fresh", action="store_true", help="ignore an earlier checkpoint")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line and train."""
+    parser = command_line()
     chosen = parser.parse_args(arguments)
     settings = replace(
         settings_for(torch.device(chosen.device), chosen.batch_size), compile=chosen.compile

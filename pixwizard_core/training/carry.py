@@ -67,15 +67,22 @@ def unpack(file: Path, folder: Path) -> None:
     shutil.copyfile(BUNDLE / TOKENIZER_FILE, folder / TOKENIZER_FILE)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Read the command line, and pack or unpack."""
+def command_line() -> argparse.ArgumentParser:
+    """The options of this command."""
     parser = argparse.ArgumentParser(
         prog="python -m pixwizard_core.training.carry", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("direction", choices=("pack", "unpack"))
-    parser.add_argument("source", type=Path)
-    parser.add_argument("target", type=Path)
-    chosen = parser.parse_args(arguments)
+    parser.add_argument(
+        "direction", choices=("pack", "unpack"), help="pack a bundle's folder, or unpack a file"
+    )
+    parser.add_argument("source", type=Path, help="folder to pack, or file to unpack")
+    parser.add_argument("target", type=Path, help="file to write, or folder to unpack to")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line, and pack or unpack."""
+    chosen = command_line().parse_args(arguments)
     (pack if chosen.direction == "pack" else unpack)(chosen.source, chosen.target)
 
 

@@ -81,15 +81,23 @@ def build_tokenizer(seed: int = 0) -> Tokenizer:
     return train_tokenizer([*world_sentences(PER_TASK, seed), *table_sentences() * 4])
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Read the command line, train, write the file."""
+def command_line() -> argparse.ArgumentParser:
+    """The options of this command."""
     parser = argparse.ArgumentParser(
         prog="python -m pixwizard_core.training.tokenizer",
         description=str(__doc__).split("\n")[0],
     )
-    parser.add_argument("--out", type=Path, required=True, help="where to write tokenizer.json")
-    parser.add_argument("--seed", type=seed_argument, default=0)
-    chosen = parser.parse_args(arguments)
+    parser.add_argument("--out", type=Path, required=True, help="tokenizer.json file to write")
+    parser.add_argument(
+        "--seed", type=seed_argument, default=0,
+        help="seed of the sentences to train on (default: %(default)s)",
+    )  # fmt: skip
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line, train, write the file."""
+    chosen = command_line().parse_args(arguments)
     tokenizer = build_tokenizer(chosen.seed)
     replace_file(chosen.out, (tokenizer.to_str() + "\n").encode())
     print(f"{chosen.out}: {tokenizer.get_vocab_size()} tokens")

@@ -5,7 +5,8 @@ import torch
 
 from pixwizard_core.encoders.taesd import Autoencoder
 from pixwizard_core.encoders.vae import load_latent_coder
-from pixwizard_core.training.autoencoder import main, train_vae, with_photographs
+from pixwizard_core.training.autoencoder import main, train_vae
+from pixwizard_core.training.picture_sets import with_photographs
 from pixwizard_core.training.vae_pictures import CropSource, PoolSpec, crops, window
 from pixwizard_core.training.vae_trainer import (
     VaeSettings,
