@@ -1,2 +1,2 @@
-"""Instruction pairs: read and write their lists, find them in folders, build them from photographs,
-and check them before training."""
+"""Instruction pairs: read and write lists of them, find them in folders, build them from
+photographs, and check them before training."""

@@ -1,8 +1,8 @@
-"""Build instruction pairs from a folder of photographs: pictures, lists, and what was left out.
+"""Build instruction pairs from a folder of photographs.
 
-Results are files below OUT: pictures by kind, index.jsonl (one line a pair, appended as they are
-made, so that a run goes on where one ended), and lists for training. Built twice, every file has
-the same bytes, however many workers do it.
+The output folder receives the pictures by kind, index.jsonl and the lists for training. The index
+has one line per pair and is appended to during the run, so that an interrupted run can be resumed.
+A second build gives byte-identical files, with any number of workers.
 """
 
 from __future__ import annotations
@@ -44,9 +44,12 @@ AHEAD = 4  # photographs waiting for each worker
 
 @dataclass(slots=True)
 class BuildResult:
-    """records: of all pairs that are there, by name. built: how many were made now; kept: how many
-    an earlier run made. failed: of pairs that could not be made. dropped: how many pairs of an
-    earlier run are not part of this one, so that no list names them any more."""
+    """What build() did.
+
+    records: the index records of all pairs, sorted by name. failed: the records of pairs that could
+    not be built. built, kept: the number of pairs from this run and from earlier ones. dropped: the
+    number of earlier pairs that do not belong to this build, so the lists no longer contain them.
+    """
 
     records: list[Record] = field(default_factory=list[Record])
     failed: list[Record] = field(default_factory=list[Record])
@@ -55,7 +58,8 @@ class BuildResult:
     dropped: int = 0
 
     def notes(self) -> list[str]:
-        """A line for each thing that was guessed or that a list cannot hold, with its count."""
+        """One line, with a count, for each guess that was made and each fact that a list cannot
+        hold."""
         counts: dict[str, int] = {}
         for record in self.records:
             if note := record.get("note"):
@@ -84,11 +88,12 @@ def build(
     left_out: LeftOut | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BuildResult:
-    """Build all pairs of photos into the folder out, and its lists.
+    """Build all pairs of the photographs, and their lists, in the folder out.
 
-    left_out: what finding the photographs left out; what cannot be built is added, and all of it is
-    written to left_out.jsonl. on_progress: told how many photographs are done, of how many. Raises
-    PixWizardError when another run works on out, nothing can be built, or a file cannot be written.
+    workers: the number of processes. left_out: the files that the search for photographs left out;
+    whatever cannot be built is added, and everything is written to left_out.jsonl. on_progress is
+    called with the number of finished photographs and the total. Raises PixWizardError when another
+    run uses out, no pair can be built, workers is below 1, or a file cannot be written.
     """
     out, left_out = Path(out), left_out or LeftOut()
     for photo in photos:
@@ -144,7 +149,7 @@ def _records(
     known: Mapping[str, Record],
     workers: int,
 ) -> Iterator[list[Record]]:
-    """The records of each photograph, in order."""
+    """Yield the records of each photograph, in order."""
     if workers < 1:
         raise PixWizardError(f"workers is a number of processes, at least 1. Got: {workers}")
     jobs = ((photo, order, out, _of_photo(photo, order, known)) for photo in photos)
@@ -184,7 +189,7 @@ def _of_photo(
 
 @contextmanager
 def _alone() -> Generator[None]:
-    """One thread in the block."""
+    """Limit torch to one thread inside the block."""
     before = torch.get_num_threads()
     one_thread()
     try:
@@ -194,7 +199,7 @@ def _alone() -> Generator[None]:
 
 
 def pair_of_record(record: Record, out: Path) -> InstructionPair:
-    """The pair that a record of the index names."""
+    """Return the pair that an index record describes. out: the folder of the build."""
     files: dict[str, str] = record["files"]
     return InstructionPair(
         out / files["input"],
@@ -209,8 +214,9 @@ def pair_of_record(record: Record, out: Path) -> InstructionPair:
 
 
 def _write_lists(result: BuildResult, out: Path, left_out: LeftOut) -> None:
-    """index.jsonl in order; pairs.jsonl and validation.jsonl as ours; lists/TASK.json and meta.yaml
-    as the released ones; failures and what was left out."""
+    """Write index.jsonl sorted by name, the lists pairs.jsonl and validation.jsonl, the lists
+    lists/TASK.json and meta.yaml in the released model's format, and the files of failed pairs and
+    of what was left out."""
     write_list(index_path(out), result.records)
     failed: list[Record] = [{**record, "status": FAILED} for record in result.failed]
     write_or_remove(out / f"{FAILURES}.jsonl", failed)

@@ -1,4 +1,4 @@
-"""Build all pairs of one photograph. Every engine runs only this, so their files agree."""
+"""Build all pairs of one photograph. Every worker runs this code, so all write the same files."""
 
 from __future__ import annotations
 
@@ -37,11 +37,15 @@ TRAIN, VALIDATION = "train", "validation"
 
 @dataclass(frozen=True, slots=True)
 class BuildOrder:
-    """What to build. tasks: of recipes.RECIPES. seed: of all random choices. side: pictures have at
-    most side² pixels, 0 keeps their size. each: how many of the tasks each photograph shows, drawn
-    at random; 0 for all. sentences: how many a pair has, at most. least: px of the shorter side
-    below which a photograph is left out. validation: share of photographs, 0..1, whose pairs are
-    listed apart. per_metre: units of metric depth files in one metre."""
+    """What to build.
+
+    tasks: names from recipes.BUILDABLE. seed: seed of all random choices. side: pictures are shrunk
+    to at most side² px; 0 keeps their size. each: the number of random tasks per photograph; 0 uses
+    all. sentences: the maximum number of instructions per pair. least: photographs whose shorter
+    side is below this many px are left out. validation: the share of photographs, from 0 to below
+    1, whose pairs are listed separately. per_metre: units per metre in metric depth files. Raises
+    PixWizardError for a value out of range or an unknown task.
+    """
 
     tasks: tuple[str, ...]
     seed: int = 0
@@ -65,12 +69,13 @@ class BuildOrder:
             raise PixWizardError(f"per_metre is a number above 0. Got: {self.per_metre}")
 
     def part_of(self, name: str) -> str:
-        """TRAIN or VALIDATION, by the photograph's name and the seed alone."""
+        """Return TRAIN or VALIDATION; depends only on the photograph's name and the seed."""
         drawn = between(generator_of(self.seed, "part", name), 0, 1)
         return VALIDATION if drawn < self.validation else TRAIN
 
     def tasks_of(self, photo: SourcePhoto) -> tuple[list[str], list[str]]:
-        """(the tasks that a photograph shows, why it cannot show others)."""
+        """Return the tasks to build from a photograph, and the reasons why others are
+        impossible."""
         reasons = {task: lacking(task, photo) for task in self.tasks}
         able = [task for task, reason in reasons.items() if not reason]
         generator = generator_of(self.seed, "tasks", photo.name)
@@ -79,7 +84,8 @@ class BuildOrder:
         return able, [reason for reason in reasons.values() if reason]
 
     def key(self, task: str, digest: str, thing: NamedThing | None = None) -> str:
-        """A name of all that decides a pair's files and words."""
+        """Return a hash of everything that determines a pair's files and instructions. digest: the
+        photograph's SourcePhoto.digest()."""
         told = {
             name: value for name, value in asdict(self).items() if name not in ("tasks", "each")
         }
@@ -89,10 +95,12 @@ class BuildOrder:
 def build_photo(
     photo: SourcePhoto, order: BuildOrder, out: Path, known: Mapping[str, Record]
 ) -> Iterator[Record]:
-    """The records of all pairs of a photograph, built or kept.
+    """Yield the index record of each pair of a photograph, and write its pictures to the folder
+    out.
 
-    known: records of an earlier run by name; a pair of the same key whose files are there is kept
-    as it is. A photograph that cannot be read gives failed records, with the reason.
+    known: the records of earlier runs by name. A pair is kept when its key is unchanged and its
+    files exist. Raises no PixWizardError: a photograph or pair that cannot be built yields a record
+    that has failed, with the reason.
     """
     tasks = order.tasks_of(photo)[0]
     try:
@@ -128,14 +136,19 @@ def build_photo(
 
 
 class PictureFolder:
-    """Writes the pictures of one photograph, each once however many pairs share it."""
+    """Writes the pictures of one photograph, each only once even when several pairs share it.
+
+    out: the folder of the build. name: the photograph's name.
+    """
 
     def __init__(self, out: Path, name: str) -> None:
         self.out, self.name = out, name
         self.written: set[str] = set()
 
     def put(self, kind: str, picture: Tensor, thing: str = "") -> str:
-        """Write OUT/kind/NAME.png, or NAME/THING.png, once; its path below OUT."""
+        """Write a picture (1, 3, H, W) in 0..1 to OUT/kind/NAME.png, or to OUT/kind/NAME/THING.png,
+        unless it was written before. Returns its path relative to OUT. Raises CanvasError when it
+        cannot be written."""
         place = f"{kind}/{self.name}/{thing}.png" if thing else f"{kind}/{self.name}.png"
         if place not in self.written:
             path = self.out / place
@@ -180,7 +193,7 @@ def _grounded(
     writer: PictureFolder,
     key: str,
 ) -> Record:
-    """The record of one object of a photograph, asked for in its own colour and words."""
+    """Build the pair of one object of a photograph, with a random colour, and return its record."""
     colours = list(COLOURS)
     drawn = generator_of(order.seed, "words", task, photo.name, thing.id)
     colour = colours[whole(drawn, 0, len(colours) - 1)]
@@ -224,5 +237,5 @@ def _name(task: str, photo: SourcePhoto, thing: NamedThing | None = None) -> str
 
 
 def one_thread() -> None:
-    """Compute in one thread, since sums of several differ in their last bits."""
+    """Limit torch to one thread, because sums over several threads differ in their last bits."""
     torch.set_num_threads(1)

@@ -1,5 +1,5 @@
-"""Look through a list before training: what is missing, broken, unlike, tiny, doubled, or in both
-the training and the validation list. Every fault names the row it is in."""
+"""Check a list before training, for pictures that are missing, broken, mismatched, tiny, duplicated
+or in both the training and the validation list. Every fault names its row."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN = 5  # rows of a fault in its line
 
 @dataclass(frozen=True, slots=True)
 class PairFault:
-    """kind: one of FAULTS. where: the row. told: what was met."""
+    """One fault. kind: one of FAULTS. where: the list and row. told: what was found."""
 
     kind: str
     where: str
@@ -38,8 +38,9 @@ class PairFault:
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """What check keeps of a file: its size in px, its bytes' hash, and how it looks, (LOOK_SIDE²)
-    grey levels 0..255; None where it is too plain."""
+    """Facts about a picture file. width, height: size in px. sha256: hash of the file's bytes.
+    look: a thumbnail of (LOOK_SIDE²,) grey levels in 0..255, or None when the picture is too plain
+    to be recognised by it."""
 
     width: int
     height: int
@@ -49,13 +50,14 @@ class PictureFacts:
 
 @dataclass(frozen=True, slots=True)
 class PairReport:
-    """faults in the order of rows; pairs: how many were looked at."""
+    """The result of check_pairs(). pairs: the number of pairs that were checked."""
 
     pairs: int
     faults: list[PairFault]
 
     def lines(self) -> list[str]:
-        """One line for each kind of fault, with the first rows, and one when there is none."""
+        """Return one line for each kind of fault, with its first rows, or one line that says that
+        there are no faults."""
         told: list[str] = []
         for kind in FAULTS:
             some = [fault for fault in self.faults if fault.kind == kind]
@@ -73,11 +75,12 @@ def check_pairs(
     workers: int = 2,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PairReport:
-    """Look at all pictures of the pairs.
+    """Read all pictures of the pairs and report their faults; raises nothing for a broken file.
 
-    held_out: pairs of the validation list; a target of pairs that one of them also shows is a
-    leak, even when it is stored in another size or kind of file. least: px of the shorter side
-    below which a target is tiny. workers: threads that read. on_progress: files done, of how many.
+    held_out: pairs of the validation list. A picture of pairs that also occurs there is a leak,
+    even at another size or in another file format. least: targets whose shorter side is below this
+    many px are tiny. workers: the number of reading threads. on_progress is called with the number
+    of finished files and the total.
     """
     facts = _facts([*pairs, *held_out], workers, on_progress)
     faults = [fault for pair in pairs for fault in _of_pair(pair, facts, least)]
@@ -89,7 +92,8 @@ def check_pairs(
 
 
 def picture_facts(path: Path) -> PictureFacts:
-    """Facts of a picture file. Raises CanvasError when it cannot be read."""
+    """Read the facts about a picture file. Raises CanvasError when it is not a readable picture,
+    and OSError when the file cannot be read."""
     image = open_picture(path)
     grey = image.mean(1, keepdim=True) * 255
     small = F.interpolate(grey, (LOOK_SIDE, LOOK_SIDE), mode="area").flatten()
@@ -98,7 +102,7 @@ def picture_facts(path: Path) -> PictureFacts:
     return PictureFacts(image.shape[3], image.shape[2], digest, look)
 
 
-Facts = dict[Path, PictureFacts | str]  # or why there are none
+Facts = dict[Path, PictureFacts | str]  # or the reason why it cannot be read
 
 
 def _facts(
@@ -127,7 +131,7 @@ def _files(pair: InstructionPair) -> Iterator[Path]:
 
 
 def _of_pair(pair: InstructionPair, facts: Facts, least: int) -> Iterator[PairFault]:
-    """The faults of one pair by itself."""
+    """Yield the faults of one pair, without comparing it to others."""
     for path in _files(pair):
         told = facts[path]
         if isinstance(told, str):
@@ -155,7 +159,7 @@ def _of_pair(pair: InstructionPair, facts: Facts, least: int) -> Iterator[PairFa
 
 
 def _duplicates(pairs: Sequence[InstructionPair], facts: Facts) -> Iterator[PairFault]:
-    """Pairs with an input, a target and words that an earlier one has."""
+    """Yield a fault for each pair with the input, target and instructions of an earlier pair."""
     seen: dict[tuple[str, ...], str] = {}
     for pair in pairs:
         digests: list[str] = []
@@ -172,7 +176,7 @@ def _duplicates(pairs: Sequence[InstructionPair], facts: Facts) -> Iterator[Pair
 def _leaks(
     pairs: Sequence[InstructionPair], held_out: Sequence[InstructionPair], facts: Facts
 ) -> Iterator[PairFault]:
-    """Pairs whose target, or input, a held-out pair also shows."""
+    """Yield a fault for each pair whose target or input also occurs in a held-out pair."""
     held = _known_pictures(held_out, facts)
     by_bytes = {known.sha256: where for known, where in held}
     with_look = [(known.look, where) for known, where in held if known.look is not None]

@@ -1,5 +1,5 @@
-"""Line pictures of photographs with random choices, as the paper describes them (B.3): Canny at
-random thresholds, sketches thinned, thresholded, thickened and partly erased."""
+"""Random line drawings of photographs, as in the paper (B.3): Canny edges at random thresholds, and
+sketches that are thinned, thresholded, thickened and partly erased."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ APART = (0.04, 0.2)  # how far the upper threshold is above it
 
 
 def canny_lines(picture: Tensor, generator: torch.Generator) -> Tensor:
-    """White Canny lines on black, one pixel wide, of (1, 3, H, W) in 0..1: the same shape."""
+    """Draw Canny edges at random thresholds, white on black and one pixel wide. picture and result:
+    (1, 3, H, W) in 0..1."""
     from kornia.filters.canny import canny
 
     low = between(generator, LOWEST, HIGHEST)
@@ -26,8 +27,11 @@ def canny_lines(picture: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def sketch(picture: Tensor, generator: torch.Generator, soft: Tensor | None = None) -> Tensor:
-    """Dark strokes on white, (1, 3, H, W). soft: bright soft edges of it, such as a HED map; when
-    None, edges of the picture itself or, every other time, its Canny lines."""
+    """Draw a random sketch, dark strokes on white. picture and result: (1, 3, H, W) in 0..1.
+
+    soft: a map of soft edges, bright on black, such as a HED map (1, 3, H, W) in 0..1. None uses
+    soft edges or Canny edges of the picture, each half of the time.
+    """
     if soft is None:
         from_canny = whole(generator, 0, 1) == 1
         soft = canny_lines(picture, generator) if from_canny else soft_edges(picture)
@@ -42,8 +46,11 @@ def sketch(picture: Tensor, generator: torch.Generator, soft: Tensor | None = No
 
 
 def thin(strength: Tensor) -> Tensor:
-    """Ridges of (1, 1, H, W): where it is no weaker than its two neighbours in the one of four
-    directions in which it bends most. A plain is no ridge."""
+    """Find the ridges of an edge map (1, 1, H, W); returns bool of the same shape.
+
+    A ridge pixel is at least as strong as its two neighbours in the direction, of four, with the
+    strongest curvature. Flat areas have no ridges.
+    """
     around = F.pad(strength, (1, 1, 1, 1), mode="replicate")
     mid, before, after = slice(1, -1), slice(0, -2), slice(2, None)
     lines = (
@@ -64,7 +71,7 @@ def thin(strength: Tensor) -> Tensor:
 
 
 def _changed(lines: Tensor, generator: torch.Generator) -> Tensor:
-    """Lines (1, 1, H, W) as they are, thicker, or closed: thicker and thinned again."""
+    """Keep lines (1, 1, H, W), thicken them, or close their gaps (thicken and thin), at random."""
     how = whole(generator, 0, 2)
     if how == 0:
         return lines
@@ -73,5 +80,5 @@ def _changed(lines: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _kept(lines: Tensor, generator: torch.Generator) -> Tensor:
-    """1 where strokes stay, 0 in smooth regions of about a fifth of the picture."""
+    """Return 1 where strokes stay and 0 in smooth regions of about a fifth of the picture."""
     return (field(lines, generator, 4) < between(generator, 0.6, 1.2)).float()

@@ -25,7 +25,7 @@ KINDS = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"RIFF", ".webp"), (b"GIF
 
 @dataclass(frozen=True, slots=True)
 class EditColumns:
-    """The columns of one published set that hold a pair."""
+    """The columns of a published edit set that hold the input, the instruction and the target."""
 
     name: str
     input: str
@@ -42,7 +42,8 @@ EDIT_SETS = (
 
 
 def parquet_files(source: str | Path) -> list[Path]:
-    """The Parquet files that a path names: itself, or those of a folder; none for other paths."""
+    """List the Parquet files at a path: the file itself, or the files of a folder in order. Empty
+    for any other path."""
     source = Path(source)
     if source.is_dir():
         return sorted(source.glob(f"*{PARQUET}"))
@@ -50,7 +51,8 @@ def parquet_files(source: str | Path) -> list[Path]:
 
 
 def columns_of(names: Sequence[str], where: str) -> EditColumns:
-    """The set whose columns these are. Raises PixWizardError for others."""
+    """Recognise an edit set by its column names. where: begins the message. Raises PixWizardError
+    for an unknown set."""
     for known in EDIT_SETS:
         if {known.input, known.instruction, known.target} <= set(names):
             return known
@@ -61,11 +63,12 @@ def columns_of(names: Sequence[str], where: str) -> EditColumns:
 
 
 def unpack(files: Sequence[Path], pictures: str | Path) -> tuple[list[InstructionPair], LeftOut]:
-    """Write the pictures of all rows below the folder pictures; the pairs, and what is in none.
+    """Write the pictures of all rows to the folder pictures. Returns the pairs, and what was left
+    out.
 
-    A row without a sentence, without a picture or with a broken one is left out and named; so is
-    every column that no pair uses, once. Raises PixWizardError without pyarrow, for files that are
-    no Parquet or of no known set, and when no row is whole.
+    A row with a missing instruction, or a missing or broken picture, is left out and reported.
+    Unused columns are reported once per file. Raises PixWizardError when pyarrow is not installed,
+    a file is not Parquet or not of a known set, or no row is complete.
     """
     pictures, left = Path(pictures), LeftOut()
     pairs: list[InstructionPair] = []
@@ -103,7 +106,8 @@ def _pair(
 
 
 def _write(cell: Any, place: Path, column: str) -> Path:
-    """Write the picture in a cell: bytes, or a struct with bytes. Raises CanvasError for others."""
+    """Write the picture in a cell, given as bytes or as a struct with bytes. Returns its path.
+    Raises CanvasError for any other content."""
     data = cast("dict[str, Any]", cell).get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(data, bytes) or not data:
         raise CanvasError(f"{column} holds no picture")
@@ -117,7 +121,7 @@ def _write(cell: Any, place: Path, column: str) -> Path:
 
 
 def _rows(parquet: Any, columns: Sequence[str], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(number from 0, cells) of each row."""
+    """Yield (number from 0, cells by column) of each row."""
     number = 0
     try:
         for batch in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns)):

@@ -1,8 +1,8 @@
-"""Pairs in folders, matched by the names that other trainers use.
+"""Find pairs in folders by the naming conventions of common trainers.
 
-Three conventions: two folders with equal names of files (input/ and target/, or names given by the
-caller, such as a folder of control maps); x_input.png beside x_target.png; captions in a .txt of
-the target's name, one wording a line. What has no partner is listed, never dropped in silence.
+Pairs are files of the same name in two folders (input/ and target/, other usual names, or folders
+given by the caller), or x_input.png next to x_target.png in one folder. A .txt file with the
+target's name holds its captions, one per line. Files without a partner are reported.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NO_PICTURE = "not a picture"
 
 @dataclass(frozen=True, slots=True)
 class FolderPairs:
-    """pairs in natural order of their names; left_out: every file that is in none, with a
+    """The pairs of a folder in natural order of their names. left_out: every other file, with a
     reason."""
 
     pairs: list[InstructionPair]
@@ -48,8 +48,12 @@ class FolderPairs:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What asks for pairs of a folder. instruction: one sentence for all. task: a task of the
-    table, whose caption a .txt gives. Without both, the .txt holds the sentences themselves."""
+    """Where the instructions for a folder's pairs come from.
+
+    instruction: one instruction for all pairs. task: a task of the table, with captions from .txt
+    files. With neither, the .txt files hold the instructions. Raises PixWizardError when both are
+    given, and for an unknown task.
+    """
 
     instruction: str = ""
     task: str = ""
@@ -61,8 +65,9 @@ class Wording:
             find_task(self.task)
 
     def sentences(self, captions: Sequence[str], where: str) -> tuple[str, ...]:
-        """The sentences for a pair with these captions; none where nothing says what to ask.
-        Raises InstructionError for a task that needs more than a caption."""
+        """Return the instructions for a pair with these captions; empty when there are none.
+        where: begins the message. Raises PixWizardError for a task that needs more than a
+        caption."""
         if self.instruction:
             return (self.instruction,)
         if not self.task:
@@ -88,10 +93,12 @@ def pairs_in(
     targets: str | Path | None = None,
     wording: Wording | None = None,
 ) -> FolderPairs:
-    """The pairs of a folder.
+    """Find the pairs in a folder.
 
-    inputs, targets: folders, absolute or below root, where the convention has other names; both
-    or none. Raises PixWizardError for a folder in which no convention holds or no pair is whole.
+    inputs, targets: folders of inputs and targets, relative to root or absolute; give both or
+    neither. wording: where the instructions come from; by default, the .txt files. Raises
+    PixWizardError when a folder is missing, only one of inputs and targets is given, or there is no
+    complete pair.
     """
     root = Path(root)
     if not root.is_dir():
@@ -116,7 +123,8 @@ def pairs_in(
 
 
 def captions_of(path: Path) -> list[str]:
-    """The wordings in the .txt beside a picture, one a line; none without the file."""
+    """Read the captions in the .txt file next to a picture, one per line. Empty without that file.
+    Raises PixWizardError when it cannot be read."""
     beside = path.with_suffix(CAPTION)
     if not beside.is_file():
         return []
@@ -125,8 +133,8 @@ def captions_of(path: Path) -> list[str]:
 
 
 def by_stem(files: Iterable[Path], folder: Path, left_out: LeftOut) -> dict[str, Path]:
-    """Pictures by their path below a folder without ending. The first of a name counts, others are
-    told."""
+    """Index pictures by their path relative to folder, without the file ending. Of several files
+    with the same name the first is used, and the others are added to left_out."""
     found: dict[str, Path] = {}
     for path in files:
         stem = path.relative_to(folder).with_suffix("").as_posix()
@@ -137,7 +145,8 @@ def by_stem(files: Iterable[Path], folder: Path, left_out: LeftOut) -> dict[str,
 
 
 def pictures_below(folder: Path, left_out: LeftOut, known: Iterable[str] = ()) -> list[Path]:
-    """The pictures of a folder; other files are told, but those with known endings."""
+    """List the pictures in a folder and its subfolders. Other files are added to left_out, except
+    those with an ending in known, such as ".txt"."""
     files = walk(folder, left_out.tell)
     for path in files:
         if not is_picture(path) and path.suffix.lower() not in known:
@@ -146,8 +155,8 @@ def pictures_below(folder: Path, left_out: LeftOut, known: Iterable[str] = ()) -
 
 
 def _first(root: Path, names: Sequence[str]) -> Path | None:
-    """The folder below root that has the first of the names; letters of any case match, but for
-    names of one letter."""
+    """Return the subfolder of root with the first of these names that exists, ignoring case except
+    in names of one letter."""
     below = {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
     lower = {name.lower(): path for name, path in below.items() if len(name) > 1}
     return next((p for name in names if (p := below.get(name) or lower.get(name))), None)

@@ -1,7 +1,7 @@
 """Lists of instruction pairs: JSONL (ours), a JSON array (the released model's) and CSV.
 
-Paths in a list start from its own folder, or from a root that the caller names. A row that cannot
-be read stops the reading with its file and number; a column that no pair has is told in a note.
+Paths in a list are relative to its own folder, or to a root given by the caller. An invalid row
+raises an error with its file and number; an unknown column is reported in a note.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PairList:
-    """Pairs in the order of their rows. notes: sentences on what the list says and no pair uses."""
+    """Pairs in the order of their rows. notes: what the list contains and the pairs do not use."""
 
     pairs: tuple[InstructionPair, ...]
     notes: tuple[str, ...] = ()
 
 
 def read_list(path: str | Path, root: str | Path | None = None) -> PairList:
-    """The pairs of a list. root: where its paths start from; its own folder when None.
+    """Read the pairs of a list. root: the folder that its paths are relative to; None means the
+    list's own folder.
 
-    Raises PixWizardError for a list of another kind, an empty one, and a row that is not a pair,
-    naming file and row. Whether the pictures exist is for check to say.
+    Raises PixWizardError for a missing, empty or unsupported file, and for an invalid row, with its
+    file and number. Does not check that the pictures exist; check_pairs() does.
     """
     path = Path(path)
     if not path.is_file():
@@ -57,11 +58,11 @@ def read_list(path: str | Path, root: str | Path | None = None) -> PairList:
 
 
 def write_list(path: str | Path, pairs: Sequence[InstructionPair]) -> None:
-    """Write pairs as the kind of list that path's ending says; paths are relative to its folder.
+    """Write pairs to a list in the format of path's ending, with paths relative to its folder.
 
-    .json is the released list: it holds no tasks and no masks, and needs every size, which data
-    build and measured() know. Raises PixWizardError for another ending, for a pair that the kind
-    cannot hold, and where the list cannot be written.
+    .json is the released model's format: it stores no tasks, cannot store masks, and needs the size
+    of every target, which measured() reads. Raises PixWizardError for another ending, for a pair
+    that the format cannot store, and when the file cannot be written.
     """
     path = Path(path)
     kind = ending(path)
@@ -76,7 +77,8 @@ def write_list(path: str | Path, pairs: Sequence[InstructionPair]) -> None:
 
 
 def relative(path: Path, folder: Path) -> str:
-    """A path as it stands in a list in folder, with slashes on every system."""
+    """Return a path relative to folder, with forward slashes. On another drive of Windows the path
+    stays absolute."""
     try:
         shown = os.path.relpath(path.absolute(), folder.absolute())
     except ValueError:  # another drive of Windows
@@ -85,7 +87,7 @@ def relative(path: Path, folder: Path) -> str:
 
 
 def _rows(path: Path) -> list[tuple[str, Row]]:
-    """(where, row) of each row. Raises PixWizardError for one that is no object."""
+    """Return (where, row) for each row. Raises PixWizardError for a row that is not an object."""
     kind = ending(path)
     if kind in JSON_LINES:
         lines = json_lines(path, PixWizardError)
@@ -186,7 +188,8 @@ def _csv_text(rows: Sequence[Row]) -> str:
 
 
 def _csv_words(words: Any) -> str:
-    """One instruction as it is; several, and one that would look like several, as a JSON list."""
+    """Return one instruction as it is, and several as a JSON list; so too one that begins like a
+    list."""
     if isinstance(words, str) and not words.startswith(LIST_MARK):
         return words
     listed = [words] if isinstance(words, str) else cast("list[str]", words)

@@ -1,8 +1,8 @@
-"""The released model's YAML META: which lists are trained on, how often, and how much of each.
+"""The released model's META files (YAML): which lists to train on, how much of each, and how often.
 
-META is a list of {path, type, scale, ratio, root}: scale repeats a list, ratio takes a share of
-it. A scale that is no whole number repeats a share of the pairs once more. Which pairs a share
-holds is decided by each pair and the seed alone, so it does not depend on their order.
+META is a list of {path, type, scale, ratio, root}. ratio takes a share of a list, and scale repeats
+that share; the fraction of a scale repeats a part of the pairs once more. Each pair's content and
+the seed decide which pairs are taken, whatever their order.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ DEFAULT_KIND = "image2image"
 
 @dataclass(frozen=True, slots=True)
 class PairSource:
-    """One line of META. path: of the list. kind: its type, kept as it is. scale: how often it is
-    repeated, above 0. ratio: the share that is taken, above 0 to 1. root: where the paths of the
-    list start from; its own folder when None."""
+    """One entry of META. path: the list. kind: its type, kept as it is. scale: the number of
+    repeats, above 0. ratio: the share of pairs to take, above 0 and at most 1. root: the folder
+    that the list's paths are relative to; None means the list's own folder."""
 
     path: Path
     kind: str = DEFAULT_KIND
@@ -41,8 +41,9 @@ class PairSource:
 
 
 def read_meta(path: str | Path) -> list[PairSource]:
-    """The lines of META, in order. Paths start from the YAML's folder. Raises PixWizardError naming
-    the file and line that is wrong, and without PyYAML."""
+    """Read the entries of a META file, in order. Its paths are relative to its own folder. Raises
+    PixWizardError for an invalid file or entry, with its name and number, and when PyYAML is not
+    installed."""
     path = Path(path)
     data: Any = _yaml(path)
     lines = cast("dict[str, Any]", data).get("META") if isinstance(data, dict) else None
@@ -53,7 +54,8 @@ def read_meta(path: str | Path) -> list[PairSource]:
 
 
 def write_meta(path: str | Path, sources: Sequence[PairSource]) -> None:
-    """Write META; paths are relative to the file. Raises PixWizardError where it cannot."""
+    """Write a META file, with paths relative to its folder. Raises PixWizardError when it cannot be
+    written."""
     path = Path(path)
     lines = ["META:"]
     for one in sources:
@@ -71,7 +73,11 @@ def write_meta(path: str | Path, sources: Sequence[PairSource]) -> None:
 
 
 def read_pairs(path: str | Path, seed: int = 0) -> PairList:
-    """The pairs of a list, or of all lists of a META, repeated and sampled as it says."""
+    """Read the pairs of a list, or of all lists of a META file, sampled and repeated as it says.
+
+    seed: picks the pairs of a share. Raises PixWizardError for an invalid file, and for a list of
+    which no pair is left.
+    """
     path = Path(path)
     if ending(path) not in YAML_ENDINGS:
         return read_list(path)
@@ -94,8 +100,8 @@ def read_pairs(path: str | Path, seed: int = 0) -> PairList:
 def sampled(
     pairs: Sequence[InstructionPair], source: PairSource, seed: int
 ) -> list[InstructionPair]:
-    """The share of pairs that ratio takes, repeated as scale says, in order. At least one of a list
-    stays at any ratio."""
+    """Take the share source.ratio of the pairs and repeat it source.scale times, in order. Every
+    ratio takes at least one pair. seed: picks the pairs."""
     ranked = sorted(range(len(pairs)), key=lambda i: (_chance(pairs[i], seed, "ratio"), i))
     kept = set(ranked[: max(1, round(len(pairs) * source.ratio))])
     chosen = [pair for i, pair in enumerate(pairs) if i in kept]
@@ -106,8 +112,8 @@ def sampled(
 
 
 def _chance(pair: InstructionPair, seed: int, what: str) -> str:
-    """A place in a shuffled order that what the pair says decides. Only the last two parts of its
-    paths count, so that another machine takes the same share."""
+    """Return a pair's key in a shuffled order, a hash of its content. Of its paths only the last
+    two parts count, so that every machine takes the same share."""
     files = ("/".join(path.parts[-2:]) for path in (pair.input, pair.target) if path)
     said = json.dumps([seed, what, *files, *pair.instructions])
     return hashlib.sha256(said.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""One instruction pair: what training shows, what it wants, and the sentences that ask for it."""
+"""One instruction pair: input picture, target picture and instructions."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ LONGEST_SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class InstructionPair:
-    """One example. input: a picture, or None for text to image. instructions: at least one
-    sentence that asks for the target; training takes one of them each time. mask: a picture, white
-    where the loss counts. width, height: of the target in px, 0 when the list does not say. where:
-    the list and row that it stands in, for messages."""
+    """One training example.
+
+    input: the input picture, or None for text to image. instructions: one or more sentences that
+    ask for the target; training uses one at a time. mask: a picture that is white where the loss
+    counts. width, height: the target's size in px, or 0 when unknown. where: the list and row, for
+    messages.
+    """
 
     input: Path | None
     target: Path
@@ -42,19 +45,20 @@ class InstructionPair:
 
     @property
     def ratio(self) -> float:
-        """Width over height, 0 when the size is not known."""
+        """Width divided by height, or 0 when the size is unknown."""
         return self.width / self.height if self.height else 0.0
 
 
 def column_of(name: str) -> str:
-    """The field that a column holds, or "" for one that no pair has."""
+    """Return the field that a column name stands for, ignoring case, or "" for an unknown name."""
     plain = name.strip().lower()
     return next((field for field, names in COLUMNS.items() if plain in names), "")
 
 
 def pair_of(row: Mapping[str, Any], root: Path, where: str) -> InstructionPair:
-    """The pair of one row. root: the folder that its paths start from. Raises PixWizardError,
-    beginning with where, for what is missing, doubled or of the wrong kind."""
+    """Convert a row of a list to a pair. root: the folder that its paths are relative to. where:
+    begins the message of an error. Raises PixWizardError for a missing, repeated or invalid
+    value."""
     values: dict[str, Any] = {}
     for name, value in row.items():
         field = column_of(name)
@@ -83,7 +87,7 @@ def pair_of(row: Mapping[str, Any], root: Path, where: str) -> InstructionPair:
 
 
 def unused_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Columns that no pair has, with the number of rows that fill them."""
+    """Count the non-empty cells of each unknown column."""
     counts: dict[str, int] = {}
     for row in rows:
         for name, value in row.items():

@@ -1,4 +1,4 @@
-"""Photographs of a folder with what lies beside them: captions, and maps that others made."""
+"""The photographs of a folder, with their captions, ready-made maps and named objects."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ MOST_UNLIKE = 0.02  # share by which the proportions of a map may differ from it
 
 @dataclass(frozen=True, slots=True)
 class SourcePhoto:
-    """A photograph to build from. name: its path below the folder without ending, unique and fit
-    for a file. maps: file of each kind of MAPS there is. things: its objects that have names."""
+    """A photograph to build from. name: its path relative to the folder, without the ending; unique
+    and valid as a file name. maps: the file of each available kind of MAPS. things: its named
+    objects."""
 
     name: str
     path: Path
@@ -40,7 +41,8 @@ class SourcePhoto:
     things: tuple[NamedThing, ...] = ()
 
     def digest(self) -> str:
-        """A name of all that is built from: the bytes of its files and its captions."""
+        """Return a SHA-256, in hexadecimal digits, of the photograph, its maps and its captions.
+        Raises OSError when a file cannot be read."""
         told = hashlib.sha256("\n".join((self.name, *self.captions)).encode())
         for kind, path in (("", self.path), *sorted(self.maps.items())):
             told.update(f"\n{kind}\n".encode())
@@ -50,8 +52,12 @@ class SourcePhoto:
 
 @dataclass(frozen=True, slots=True)
 class PhotoAtWork:
-    """An opened photograph. image (1, 3, H, W) in 0..1, maps painted at the same size; known
-    (H, W) bool or None: where the metric depth has a value. depth_m (1, H, W) or None."""
+    """An opened photograph.
+
+    image: (1, 3, H, W) in 0..1. maps: painted maps by kind, of the same shape and range. depth_m:
+    distances (1, H, W) in metres, 0 where unknown, or None. known: (H, W) bool, True where depth_m
+    has a value, or None.
+    """
 
     image: Tensor
     captions: tuple[str, ...]
@@ -63,10 +69,11 @@ class PhotoAtWork:
 def find_photos(
     folder: str | Path, left_out: LeftOut, maps: str | Path | None = None
 ) -> list[SourcePhoto]:
-    """The photographs below a folder, in natural order. maps: a folder with subfolders of MAPS.
+    """Find the photographs in a folder and its subfolders, in natural order.
 
-    Raises PixWizardError for a folder without pictures, and for one of maps without any of MAPS.
-    Files that are no picture, maps without a photograph and subfolders of other names are told.
+    maps: a folder with subfolders named as in MAPS. Files that are not pictures, maps without a
+    photograph and subfolders with other names are added to left_out. Raises PixWizardError when a
+    folder is missing, there are no pictures, or maps has none of the subfolders.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -99,8 +106,12 @@ def find_photos(
 def with_things(
     photos: Sequence[SourcePhoto], things: Things, left_out: LeftOut
 ) -> list[SourcePhoto]:
-    """Photographs with their named objects, matched by the name of the file alone. Pictures that
-    are not among the photographs, and names that two of them have, are told."""
+    """Return the photographs with their named objects, matched by file name without folder and
+    ending.
+
+    Objects of other pictures, and photographs that share their file name with another one, are
+    added to left_out and get no objects.
+    """
     counts = Counter(photo.path.stem for photo in photos)
     found: list[SourcePhoto] = []
     for photo in photos:
@@ -114,10 +125,10 @@ def with_things(
 
 
 def open_photo(photo: SourcePhoto, side: int, per_metre: float) -> PhotoAtWork:
-    """The photograph, at most side² pixels large, and its maps at the same size.
+    """Open a photograph, shrunk to at most side² px, and its maps at the same size.
 
-    side: 0 keeps the size. per_metre: units of a metric depth file in one metre. Raises CanvasError
-    for a file that cannot be read, and for a map of other proportions.
+    side: 0 keeps the size. per_metre: units per metre in a metric depth file. Raises CanvasError
+    for a file that cannot be read, and for a map whose proportions differ from the photograph's.
     """
     image = fitted(open_picture(photo.path), side)
     size = (image.shape[2], image.shape[3])
@@ -136,7 +147,8 @@ def open_photo(photo: SourcePhoto, side: int, per_metre: float) -> PhotoAtWork:
 
 
 def fitted(image: Tensor, side: int) -> Tensor:
-    """(1, 3, H, W) shrunk to at most side² pixels; smaller pictures, and side 0, change nothing."""
+    """Shrink a picture (1, 3, H, W) in 0..1 to at most side² px. A smaller picture is returned
+    unchanged, and so is any picture when side is 0."""
     height, width = image.shape[2:]
     scale = side / (height * width) ** 0.5 if side else 1
     if scale >= 1:
@@ -146,7 +158,7 @@ def fitted(image: Tensor, side: int) -> Tensor:
 
 
 def _maps_of(folder: Path, left_out: LeftOut) -> dict[str, dict[str, Path]]:
-    """kind -> path below its folder without ending -> file."""
+    """Return kind -> path relative to its folder, without the ending -> file."""
     if not folder.is_dir():
         raise PixWizardError(f"there is no folder of maps {folder.absolute()}")
     found: dict[str, dict[str, Path]] = {}
@@ -183,13 +195,15 @@ def _classes(path: Path, size: Sequence[int]) -> Tensor:
 
 
 def at_size(values: Tensor, image: Tensor, name: str) -> Tensor:
-    """Values (1, c, h, w) at the size of image (1, 3, H, W), none that they do not hold. Raises
-    CanvasError, naming the file, for other proportions."""
+    """Resize values (1, C, h, w) to the size of image (1, 3, H, W) by nearest neighbour, so that no
+    new values appear. name: the file, for messages. Raises CanvasError when the proportions
+    differ."""
     return _resized(values, image.shape[2:], Path(name), exact=True)
 
 
 def _resized(values: Tensor, size: Sequence[int], path: Path, *, exact: bool = False) -> Tensor:
-    """(1, c, h, w) at size. exact: no value that the map does not hold."""
+    """Resize (1, C, h, w) to size, which is (H, W). exact: by nearest neighbour, without new
+    values."""
     height, width = values.shape[2:]
     if abs(width * size[0] / (height * size[1]) - 1) > MOST_UNLIKE:
         raise CanvasError(
@@ -205,5 +219,5 @@ def _resized(values: Tensor, size: Sequence[int], path: Path, *, exact: bool = F
 
 
 def as_mask(known: Tensor) -> Tensor:
-    """(H, W) bool as grey (1, 3, H, W)."""
+    """Convert a mask (H, W) bool to a picture (1, 3, H, W), 1 where True and 0 elsewhere."""
     return known[None, None].to(torch.float32).expand(-1, 3, -1, -1)

@@ -1,8 +1,7 @@
-"""What each task shows and wants of a photograph: one recipe a task.
+"""How each task's input and target are made from a photograph: one recipe per task.
 
-A recipe that draws on maps or captions says so in NEEDS, so that a photograph without them is left
-out of that task with a reason. A map that a recipe paints is the answer of one task and the input
-of another; both then share a file.
+NEEDS lists the maps that a task depends on; a photograph without them is left out of that task,
+with a reason. A map can be the target of one task and the input of another; both share its file.
 """
 
 from __future__ import annotations
@@ -35,8 +34,9 @@ PAINTED = ("canny", "hed", "sketch", "lineart")  # kinds that a photograph itsel
 
 @dataclass(frozen=True, slots=True)
 class BuiltPair:
-    """input, target: pictures (1, 3, H, W) in 0..1, or None for the photograph itself. note: what
-    was guessed. masked: whether only the pixels of the known depth count."""
+    """The pictures that a recipe made. input, target: (1, 3, H, W) in 0..1, or None for the
+    photograph itself. note: what was guessed. masked: whether only pixels with a known depth
+    count."""
 
     input: Tensor | None
     target: Tensor | None
@@ -48,7 +48,8 @@ Recipe = Callable[[PhotoAtWork, torch.Generator], BuiltPair]
 
 
 def face_damage(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Blurred, shrunk, noisy, compressed and enlarged again, as faces are in old files."""
+    """Degrade a picture of a face like an old file: blur it, shrink it, add noise, compress it and
+    enlarge it again. image and result: (1, 3, H, W) in 0..1."""
     from kornia.enhance import jpeg_codec_differentiable
 
     height, width = image.shape[2:]
@@ -77,7 +78,7 @@ def _damaged(task: str) -> Recipe:
 
 
 def _distances(photo: PhotoAtWork, generator: torch.Generator) -> tuple[Tensor, str]:
-    """Metres (1, H, W), and a note where they are made up."""
+    """Return distances (1, H, W) in metres, and a note when they are invented."""
     if photo.depth_m is not None:
         return torch.where(photo.depth_m > 0, photo.depth_m, FARTHEST_M), ""
     if "depth" in photo.maps:
@@ -87,8 +88,9 @@ def _distances(photo: PhotoAtWork, generator: torch.Generator) -> tuple[Tensor, 
 
 
 def paint_map(kind: str, photo: PhotoAtWork, generator: torch.Generator) -> Tensor:
-    """The map of a kind (1, 3, H, W): the one beside the photograph, else painted from it. A
-    sketch is drawn from soft edges that lie beside it."""
+    """Return the map of a kind (1, 3, H, W) in 0..1: the ready-made one, or one that is drawn from
+    the photograph. kind: one of PAINTED, or a kind that the photograph has. A sketch is drawn from
+    a ready-made HED map where there is one."""
     if kind in photo.maps:
         return photo.maps[kind]
     if kind == "sketch":
@@ -107,7 +109,7 @@ def _from_map(kind: str) -> Recipe:
 
 
 def _depth_map(photo: PhotoAtWork) -> Tensor:
-    """Relative depth, white near, where it is there; else metres, white far."""
+    """Return the map of relative depth (white is near), or else of metric depth (white is far)."""
     return photo.maps["depth" if "depth" in photo.maps else METRIC]
 
 
@@ -148,7 +150,7 @@ RECIPES: dict[str, Recipe] = {
     "outpaint": _outpaint,
     "text2image": _blank,
 }
-# task -> its answer for a picture (1, 3, H, W), an object (1, H, W) and a colour (1, 3) in 0..1
+# task -> its target for a picture (1, 3, H, W), an object (1, H, W) and a colour (1, 3) in 0..1
 GROUNDED: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "mask": lambda image, mask, colour: mask_picture(mask),
     "highlight": highlight_picture,
@@ -165,7 +167,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 
 def check_buildable(tasks: tuple[str, ...]) -> None:
-    """Raises PixWizardError for a task without a recipe, or none at all."""
+    """Raise PixWizardError when there are no tasks, or a task that cannot be built."""
     unknown = [task for task in tasks if task not in BUILDABLE]
     if unknown or not tasks:
         raise PixWizardError(
@@ -175,7 +177,7 @@ def check_buildable(tasks: tuple[str, ...]) -> None:
 
 
 def lacking(task: str, photo: SourcePhoto) -> str:
-    """Why a photograph cannot show a task, or ""."""
+    """Return the reason why a task cannot be built from a photograph, or ""."""
     kinds = NEEDS.get(task, ())
     if kinds and not any(kind in photo.maps for kind in kinds):
         return f"no {' or '.join(kinds)} map for {task}"
@@ -188,8 +190,9 @@ def lacking(task: str, photo: SourcePhoto) -> str:
 
 
 def nothing_to_see(task: str, pair: BuiltPair, photo: PhotoAtWork) -> str:
-    """Why a built pair teaches nothing, or "": a drawing without a line, or damage that changes no
-    pixel of 8 bits. A blank map of a teacher is an answer: there may be nobody to pose."""
+    """Return the reason why a built pair teaches nothing, or "". The reason is a drawing without
+    lines, or damage that changes no 8-bit pixel. A blank ready-made map is a valid answer: there
+    may be no person whose pose it could show."""
     kind = drawn_as(task)
     drawn = pair.target if pair.target is not None else pair.input
     if drawn is None:
@@ -204,13 +207,15 @@ def nothing_to_see(task: str, pair: BuiltPair, photo: PhotoAtWork) -> str:
 
 
 def drawn_as(task: str) -> str:
-    """Whose random choices a task makes: a map is the same whether it is answer or input."""
+    """Return the task whose random choices a task uses, so that a map is the same as target and as
+    input."""
     return task.removeprefix("from_")
 
 
 def answer_for(task: str, image: Tensor, mask: Tensor, colour: str) -> Tensor:
-    """The answer picture (1, 3, H, W) of a grounded task. mask: (H, W) bool. Raises PixWizardError
-    for an empty one."""
+    """Paint the target of a task of GROUNDED. image and result: (1, 3, H, W) in 0..1. mask: the
+    object, (H, W) bool. colour: a name from tasks.COLOURS. Raises PixWizardError for an empty
+    mask."""
     if not bool(mask.any()):
         raise PixWizardError("the object has no pixels")
     ink = torch.tensor([COLOURS[colour]], dtype=torch.float32) / 255
@@ -218,5 +223,5 @@ def answer_for(task: str, image: Tensor, mask: Tensor, colour: str) -> Tensor:
 
 
 def buildable(photos: Sequence[SourcePhoto], tasks: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the tasks that at least one of the photographs can show."""
+    """Return the tasks that can be built from at least one of the photographs."""
     return tuple(task for task in tasks if any(not lacking(task, photo) for photo in photos))

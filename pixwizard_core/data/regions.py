@@ -1,5 +1,5 @@
-"""Regions of a picture that are to be painted: circle, rectangle, strokes, and all but a central
-rectangle. Masks are (H, W) bool, True = to be painted."""
+"""Random regions for inpainting (circles, rectangles, strokes) and outpainting (everything around a
+central rectangle). Sizes are in px; masks are (H, W) bool, True = to be painted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MOST_KEPT = 0.9
 
 
 def hole(height: int, width: int, generator: torch.Generator) -> Tensor:
-    """A circle, a rectangle or free strokes, each as likely."""
+    """Draw a mask (H, W) of a circle, a rectangle or strokes, each equally likely."""
     shape = HOLES[whole(generator, 0, len(HOLES) - 1)]
     return shape(height, width, generator)
 
 
 def circle(height: int, width: int, generator: torch.Generator) -> Tensor:
-    """A circle of a tenth to three tenths of the shorter side in radius, its centre in the
-    picture's middle part."""
+    """Draw a mask (H, W) of a circle, with a radius of 10 to 30 % of the shorter side and its
+    middle at 20 to 80 % of each side."""
     y, x = _pixels(height, width)
     radius = between(generator, 0.1, 0.3) * min(height, width)
     row, column = between(generator, 0.2, 0.8) * height, between(generator, 0.2, 0.8) * width
@@ -30,7 +30,7 @@ def circle(height: int, width: int, generator: torch.Generator) -> Tensor:
 
 
 def rectangle(height: int, width: int, generator: torch.Generator) -> Tensor:
-    """A rectangle of 15 to 50 % of each side, wholly within the picture."""
+    """Draw a mask (H, W) of a rectangle inside the picture, with 15 to 50 % of each side."""
     tall, wide = between(generator, 0.15, 0.5) * height, between(generator, 0.15, 0.5) * width
     top = between(generator, 0, height - tall)
     left = between(generator, 0, width - wide)
@@ -39,7 +39,8 @@ def rectangle(height: int, width: int, generator: torch.Generator) -> Tensor:
 
 
 def strokes(height: int, width: int, generator: torch.Generator) -> Tensor:
-    """Two to four strokes of a round brush, each of three to five bent pieces."""
+    """Draw a mask (H, W) of two to four strokes of a round brush, each of three to five straight
+    pieces."""
     y, x = _pixels(height, width)
     short = min(height, width)
     mask = torch.zeros(height, width, dtype=torch.bool)
@@ -60,8 +61,8 @@ def strokes(height: int, width: int, generator: torch.Generator) -> Tensor:
 
 
 def surroundings(height: int, width: int, generator: torch.Generator) -> Tensor:
-    """All but a central rectangle of any proportion, which keeps LEAST_KEPT to MOST_KEPT of each
-    side."""
+    """Draw a mask (H, W) of everything around a central rectangle, whose sides are LEAST_KEPT to
+    MOST_KEPT of the picture's."""
     y, x = _pixels(height, width)
     tall = round(between(generator, LEAST_KEPT, MOST_KEPT) * height)
     wide = round(between(generator, LEAST_KEPT, MOST_KEPT) * width)
@@ -70,7 +71,8 @@ def surroundings(height: int, width: int, generator: torch.Generator) -> Tensor:
 
 
 def fill(picture: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
-    """A picture (1, 3, H, W) with mask (H, W) black or white, each as likely."""
+    """Fill the masked area of a picture with black or white, each equally likely. picture and
+    result: (1, 3, H, W) in 0..1; mask: (H, W) bool."""
     return torch.where(mask, float(whole(generator, 0, 1)), picture)
 
 
@@ -78,12 +80,12 @@ HOLES: tuple[Callable[[int, int, torch.Generator], Tensor], ...] = (circle, rect
 
 
 def _pixels(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Middles of the pixels: y (H, 1) and x (1, W)."""
+    """Return the middles of the pixels in px: y (H, 1) and x (1, W)."""
     return torch.arange(height)[:, None] + 0.5, torch.arange(width)[None] + 0.5
 
 
 def _distance(y: Tensor, x: Tensor, start: tuple[float, float], end: tuple[float, float]) -> Tensor:
-    """How far each pixel is from a straight piece."""
+    """Return each pixel's distance (H, W) in px from the line segment between two points (y, x)."""
     dy, dx = end[0] - start[0], end[1] - start[1]
     along = ((y - start[0]) * dy + (x - start[1]) * dx) / max(dy * dy + dx * dx, 1e-6)
     along = along.clamp(0, 1)

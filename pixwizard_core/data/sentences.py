@@ -1,4 +1,4 @@
-"""The sentences that ask for a built pair: the trained form first, then other wordings."""
+"""The instructions for a built pair: the trained form first, then other wordings."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .chance import whole
 def sentences_for(
     task: str, words: Sequence[Fields], count: int, generator: torch.Generator
 ) -> tuple[str, ...]:
-    """Up to count different sentences. The first is the trained form; the others are wordings of
-    the table that training uses, drawn without repeats. words: what fills the fields, none where
-    there is nothing to say; several take turns.
-    """
+    """Write up to count different instructions for a task. The first is the trained form; the
+    others are random wordings from those that training uses. words: values for the task's fields,
+    used in turn; empty when the task needs none. Raises InstructionError when a required field has
+    no value."""
     row = find_task(task)
     told: list[Fields] = list(words) or [{}]
     found = [instruction(task, **told[0])]

@@ -1,8 +1,8 @@
-"""Read WebDataset shards of pairs where they are, without unpacking them.
+"""Read pairs from WebDataset shards without unpacking them.
 
-The files of a pair stand together under one key: KEY.input.png, KEY.target.png, KEY.mask.png where
-there is one, and KEY.json with the rest. Shards of other programs are read too when they are plain
-tar files with these names.
+The files of a pair share one key: KEY.input.png, KEY.target.png, an optional KEY.mask.png, and
+KEY.json with the rest. Shards of other programs also work if they are uncompressed tar files with
+these names.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ ROLES = ("input", "target", "mask")
 
 @dataclass(frozen=True, slots=True)
 class StoredBytes:
-    """Some bytes of a file: those of a picture in a shard, or of the whole file when length is -1.
-    name: of the picture, for messages."""
+    """A picture stored in a shard or in a file of its own. path: the file. name: the picture's
+    name, for messages. start, length: its position in bytes; length -1 reads to the end of the
+    file."""
 
     path: Path
     name: str
@@ -33,7 +34,8 @@ class StoredBytes:
     length: int = -1
 
     def read(self) -> bytes:
-        """The bytes. Raises PixWizardError when the file cannot be read, or has become shorter."""
+        """Read the bytes. Raises PixWizardError when the file cannot be read or has become
+        shorter."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self.start)
@@ -47,7 +49,7 @@ class StoredBytes:
 
 @dataclass(frozen=True, slots=True)
 class ShardPair:
-    """One example of a shard; the fields are those of pairs.InstructionPair."""
+    """One pair of a shard. The fields are as in pairs.InstructionPair."""
 
     input: StoredBytes | None
     target: StoredBytes
@@ -58,8 +60,8 @@ class ShardPair:
 
 
 def shards_in(path: str | Path) -> list[Path]:
-    """The shards that a path names: a .tar file, or those of a folder in order of their names; none
-    for anything else."""
+    """List the shards at a path: a .tar file itself, or the .tar files of a folder, sorted by name.
+    Empty for any other path."""
     path = Path(path)
     if path.is_dir():
         return sorted(path.glob(f"*{SHARD}"))
@@ -67,8 +69,9 @@ def shards_in(path: str | Path) -> list[Path]:
 
 
 def read_shards(shards: Sequence[Path]) -> list[ShardPair]:
-    """The pairs of shards, in their order. Raises PixWizardError naming shard and key for one that
-    is incomplete, and for files that are no shards."""
+    """Read the pairs of shards, in order. The pictures stay unread. Raises PixWizardError for a
+    file that is not a shard, for an incomplete or invalid pair, with its shard and key, and when
+    there are no pairs."""
     pairs = [pair for shard in shards for pair in _pairs(shard)]
     if not pairs:
         raise PixWizardError(f"there is no pair in {', '.join(shard.name for shard in shards)}")

@@ -1,7 +1,7 @@
-"""Pairs as WebDataset shards: tar files in which the files of a pair stand together under one key.
+"""Write pairs as WebDataset shards: tar files in which the files of a pair share one key.
 
-KEY.input.png, KEY.target.png, KEY.mask.png where there is one, and KEY.json with the rest. The same
-pairs give the same bytes. A shard is written whole or not at all.
+A pair is stored as KEY.input.png, KEY.target.png, an optional KEY.mask.png, and KEY.json with the
+rest. The same pairs give the same bytes. A shard is written completely or not at all.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ def write_shards(
     per_shard: int = 1000,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[list[Path], list[str]]:
-    """Write pairs into folder, per_shard to a file: the shards, and a line for each pair that is
-    left out since a picture of it cannot be read.
+    """Write pairs to shards in folder. Returns the shards, and one line for each pair that was left
+    out because a picture cannot be read.
 
-    Shards of an earlier run with other numbers are removed, so that none is read by mistake. Raises
-    PixWizardError when no pair is whole, or a file cannot be written.
+    per_shard: the number of pairs per shard, at least 1. on_progress is called with the number of
+    checked pairs and the total. Surplus shards of an earlier run are deleted. Raises PixWizardError
+    when per_shard is below 1, no pair is complete, or a file cannot be written.
     """
     if per_shard < 1:
         raise PixWizardError(f"a shard holds at least one pair. Got: {per_shard}")
@@ -66,7 +67,7 @@ def write_shards(
 def _whole(
     pairs: Sequence[InstructionPair], left: list[str], on_progress: Callable[[int, int], None]
 ) -> Iterator[tuple[int, InstructionPair]]:
-    """(place in the list, pair) of each pair whose pictures have a readable head."""
+    """Yield (index in the list, pair) for each pair whose pictures have a readable header."""
     for number, pair in enumerate(pairs):
         try:
             for path in _pictures(pair).values():

@@ -1,4 +1,4 @@
-"""A contact sheet: some pairs of a list, input beside target, with the words that ask for it."""
+"""A contact sheet: random pairs of a list, input next to target, with their instructions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ PAPER = 1.0
 
 
 def contact_sheet(pairs: Sequence[InstructionPair], count: int = 24, seed: int = 0) -> Tensor:
-    """A picture (3, H, W) in 0..1 of count pairs, drawn from the list by the seed and shown in its
-    order. A picture that cannot be read is an empty place. Raises PixWizardError without pairs."""
+    """Draw a contact sheet (3, H, W) in 0..1 of up to count random pairs, in the order of the list.
+
+    seed: picks the pairs. A picture that cannot be read is shown in grey. Raises PixWizardError
+    when there are no pairs, or count is below 1.
+    """
     if not pairs or count < 1:
         raise PixWizardError("a contact sheet needs at least one pair")
     drawn = torch.randperm(len(pairs), generator=generator_of(seed, "sheet"))
@@ -56,7 +59,7 @@ def _cell(pair: InstructionPair) -> Tensor:
 
 
 def _within(picture: Tensor) -> Tensor:
-    """(3, H, W) in at most CELL x CELL px, its proportions kept."""
+    """Resize a picture (3, H, W) to fit into CELL x CELL px, keeping its proportions."""
     height, width = picture.shape[1:]
     scale = CELL / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))

@@ -1,4 +1,4 @@
-"""Sizes of the targets of pairs, which the released list needs."""
+"""Read the sizes of targets, which the released model's list format needs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .pairs import InstructionPair
 
 
 def measured(pairs: Sequence[InstructionPair]) -> tuple[list[InstructionPair], list[str]]:
-    """Pairs with the sizes of their targets, read where a list does not say them, and a line for
-    each pair whose target cannot be read; those are left out."""
+    """Return the pairs with the sizes of their targets in px, and one line for each pair that was
+    left out because its target cannot be read. Only unknown sizes are read."""
     kept: list[InstructionPair] = []
     unread: list[str] = []
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""Objects with names in COCO's pictures: sentences of RefCOCO, or the only object of its class."""
+"""Named objects in COCO pictures, from RefCOCO's phrases or as the only object of its class."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ SEVERAL, CROWD = "one of several objects of its class", "a crowd"
 
 @dataclass(frozen=True, slots=True)
 class NamedThing:
-    """An object. id: unique in its picture, fit for a file. phrases: what to call it. shapes: its
-    outlines as COCO codes them, for a picture of height x width px."""
+    """A named object in a picture. id: unique in its picture and valid as a file name. phrases:
+    phrases that refer to it. shapes: its COCO segmentations. height, width: the picture's size in
+    px."""
 
     id: str
     phrases: tuple[str, ...]
@@ -37,20 +38,21 @@ class NamedThing:
     width: int
 
     def mask(self) -> Tensor:
-        """(height, width) bool."""
+        """Return the object's pixels (height, width) bool. Raises PixWizardError when pycocotools
+        is not installed."""
         return coco_mask(self.shapes, self.height, self.width)
 
 
-Things = dict[str, tuple[NamedThing, ...]]  # by the file's name without folder and ending
+Things = dict[str, tuple[NamedThing, ...]]  # by file name without folder and ending
 
 
 def find_things(source: str | Path, left_out: LeftOut, split: str = TRAIN_SPLIT) -> Things:
-    """The named objects of every picture that annotations speak of.
+    """Read the named objects of all annotated pictures, by file name without folder and ending.
 
-    source: a folder of RefCOCO, RefCOCO+, RefCOCOg or gRefCOCO (references and instances.json), or
-    one file of COCO's instances, whose objects are named by their class where a picture has one of
-    it. split: of the references. What gives no object is told. Raises PixWizardError for other
-    files, and without pycocotools when masks are made.
+    source: a RefCOCO, RefCOCO+, RefCOCOg or gRefCOCO folder (references and instances.json), or a
+    COCO instances file, whose objects are named after their class when they are the only one of it
+    in a picture. split: the split of the references to use. Unused annotations are added to
+    left_out. Raises PixWizardError for other or invalid files, and when there are no objects.
     """
     source = Path(source)
     if source.is_dir():
@@ -127,7 +129,7 @@ def _single_objects(path: Path, left_out: LeftOut) -> Things:
 
 
 def _annotations(path: Path) -> tuple[Mapping[int, Any], Mapping[int, Any]]:
-    """(pictures, annotations) of a COCO file by their ids."""
+    """Return the pictures and the annotations of a COCO file, each by id."""
     if not path.is_file():
         raise PixWizardError(f"there is no {path}, which holds the outlines of the objects")
     data = _json(path)
