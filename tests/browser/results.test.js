@@ -335,10 +335,9 @@ for (const renderer of RENDERERS) {
       assert.equal(await short("PixWizard_DemoScene", { task: "mask", words: "the floor" }), 2);
       assert.equal(await run(page), "success");
       if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
-      await drawn(page);
-      const told = await page.locator(".pixwizard-result").innerText();
-      assert.match(told, /knows rendered rooms only\. Get the real model/);
-      assert.match(told, /\d object|Nothing was found/);
+      const result = page.locator(".pixwizard-result").filter({ hasText: /\d object|Nothing was found/ });
+      await result.waitFor({ timeout: 20_000 });
+      assert.match(await result.innerText(), /knows rendered rooms only\. Get the real model/);
       const names = await page.evaluate(() => {
         const node = globalThis.app.graph.nodes.find((/** @type {any} */ one) => one.type === "PixWizard_PixWizard");
         const { options } = node.widgets.find((/** @type {any} */ one) => one.name === "task");

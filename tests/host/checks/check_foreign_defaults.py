@@ -12,8 +12,11 @@ from torch.utils._device import _device_constructors
 
 import nodes
 
-# They load models, or write files.
-LEFT_OUT = ("PixWizard_Load", "PixWizard_Save", "PixWizard_Check")
+# They load models, pass one on, expand into other nodes, or write files.
+LEFT_OUT = (
+    "PixWizard_Load", "PixWizard_ModelParts", "PixWizard_PixWizard", "PixWizard_Save",
+    "PixWizard_Check",
+)  # fmt: skip
 # They take these as optional inputs.
 OPTIONAL = {"PixWizard_Compare": "IMAGE", "PixWizard_PickBox": "MASK"}
 
