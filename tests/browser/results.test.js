@@ -294,9 +294,11 @@ for (const renderer of RENDERERS) {
      * @param {string} source @param {Record<string, string>} values */
     const short = (source, values) =>
       page.evaluate(
-        ([from, given]) => {
+        async ([from, given]) => {
           const { app, LiteGraph } = /** @type {any} */ (globalThis);
           app.graph.clear();
+          // The new nodes get the ids of the old ones: let the page take those away first.
+          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
           const [picture, node] = [from, "PixWizard_PixWizard"].map((kind) => LiteGraph.createNode(kind));
           node.pos = [500, 120];
           picture.pos = [100, 120];
