@@ -12,7 +12,6 @@ from ...pixwizard_core.decode import dialects
 from ...pixwizard_core.decode.boxes import Box
 from ...pixwizard_core.decode.masks import mask_boxes
 from ...pixwizard_core.decode.read_boxes import XYXY
-from ...pixwizard_core.seeds import LARGEST_SEED
 from ...pixwizard_core.tasks import instruction
 from ...pixwizard_core.world import Scenes, Views, captions, pictures, refer, render, sample_scenes
 from ...pixwizard_core.world.damage import FAULTS
@@ -20,7 +19,7 @@ from ...pixwizard_core.world.scenes import MAX_OBJECTS
 from ..host.versions import schema
 from ..shared import sockets
 from ..shared.base import Node
-from ..shared.inputs import bbox_format
+from ..shared.inputs import bbox_format, seed_input
 from ..shared.layouts import from_image_01, from_mask
 
 UNSPOILED = "none"
@@ -52,14 +51,7 @@ class DemoScene(Node):
             "restoration.",
             search_aliases=["example", "test image", "synthetic"],
             inputs=[
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=LARGEST_SEED,
-                    control_after_generate=True,
-                    tooltip="Selects the scene. The same seed gives the same scene everywhere.",
-                ),
+                seed_input("Selects the scene. The same seed gives the same scene everywhere."),
                 io.Int.Input(
                     "objects",
                     default=MAX_OBJECTS,

@@ -16,13 +16,12 @@ from ...pixwizard_core.generate import SampleSettings
 from ...pixwizard_core.pipeline import LATENT_CELL
 from ...pixwizard_core.presets import AUTO
 from ...pixwizard_core.sampling import GUIDED_CHANNELS
-from ...pixwizard_core.seeds import LARGEST_SEED
 from ..host.versions import schema
 from ..model.host_model import require_pixwizard, trained_centres
 from ..model.latents import require_latent
 from ..shared import auto, notes
 from ..shared.base import Node
-from ..shared.inputs import AS_SET
+from ..shared.inputs import AS_SET, seed_input
 from ..shared.page_data import for_new_nodes, used_when
 from .guider import DualGuider, Guidance
 from .presets import (
@@ -229,14 +228,8 @@ class Sample(Node):
             inputs=[
                 *guidance_inputs(speed=FREE_GUIDANCE),
                 io.Latent.Input("latent", tooltip="From Encode. A noise mask on it is respected."),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=LARGEST_SEED,
-                    control_after_generate=True,
-                    tooltip="Seed of the noise. The same seed gives the same picture in any "
-                    "batch size.",
+                seed_input(
+                    "Seed of the noise. The same seed gives the same picture in any batch size."
                 ),
                 steps_input(),
                 shift_input(),

@@ -9,11 +9,23 @@ from comfy_api.latest import io
 from ...pixwizard_core import canvas as canvases
 from ...pixwizard_core.decode import palette as palettes
 from ...pixwizard_core.decode.read_boxes import FORMS, READ_FORMS, XYXY
+from ...pixwizard_core.seeds import LARGEST_SEED
 from .page_data import for_new_nodes, used_when
 
 AS_SET, AUTO = "as set", "auto"
 SHADES = ("white", "black")
 PALETTES = tuple(palettes.BUNDLED)
+
+
+def seed_input(tooltip: str):
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=LARGEST_SEED,
+        control_after_generate=True,
+        tooltip=tooltip,
+    )
 
 
 def near_combo(what: str = "near objects"):

@@ -6,16 +6,15 @@ from comfy_api.latest import io
 
 from ...pixwizard_core import tasks
 from ...pixwizard_core.presets import AUTO, SPEEDS
-from ...pixwizard_core.seeds import LARGEST_SEED
+from ...pixwizard_core.task_table import FAMILIES
 from ..conditions.instruction import MAX_PHRASING
 from ..shared import sockets
-from ..shared.inputs import AS_SET, centre_and_fit
+from ..shared.inputs import AS_SET, centre_and_fit, seed_input
 from ..shared.page_data import AS_TRAINED, for_page, task_table, used_when
 from .words import first_field, takes_two
 
 TEXT_TO_IMAGE, OUTPAINT = "text2image", "outpaint"
 HOLES = ("inpaint", "inpaint_face")
-FAMILIES = ("Perceive", "Ground", "Edit", "Inpaint", "Restore", "Control", "Generate")
 TASK_IDS = tuple(sorted(tasks.TASK_IDS, key=lambda id: FAMILIES.index(tasks.find_task(id).family)))
 WORDED = [task for task in TASK_IDS if first_field(task)]
 COLOURED = [task for task in TASK_IDS if "colour" in tasks.find_task(task).fields]
@@ -43,14 +42,7 @@ def request_inputs() -> list:
             ),
             task=WORDED,
         ),
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=LARGEST_SEED,
-            control_after_generate=True,
-            tooltip="Seed of the noise. Another seed gives another answer to the same question.",
-        ),
+        seed_input("Seed of the noise. Another seed gives another answer to the same question."),
     ]
 
 
