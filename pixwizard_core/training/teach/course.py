@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
@@ -73,7 +74,7 @@ class Course:
         part = self.backward(numbers)
         total = torch.tensor(sum(loss for _, loss in part), dtype=torch.float64, device="cpu")
         mean = float(self.group.add(total)) / len(numbers)
-        if not torch.isfinite(torch.tensor(mean, dtype=torch.float64)):
+        if not math.isfinite(mean):
             raise PixWizardError(
                 f"the loss is not finite at step {self.step + 1}; lower the rate, or go on from an "
                 "earlier state with --resume"

@@ -14,7 +14,7 @@ from ...encoders.vae import LatentCoder
 from ...encoders.vision import VisionEncoder
 from .examples import Example
 from .fitting import blank, fitted_picture, loss_weights
-from .store import Store, digest, key_of
+from .store import Store, key_of
 
 LATENT, TOKENS, WORDS, WEIGHTS = "latent", "tokens", "words", "weights"
 EMPTY = ""  # the caption that replaces dropped words
@@ -57,11 +57,6 @@ class Digested:
     @property
     def target(self) -> str:
         return self.digests[0 if self.example.input is None else 1]
-
-
-def digested(example: Example, size: Size) -> Digested:
-    """Read an example's pictures and digest them."""
-    return Digested(example, tuple(digest(one.read()) for one in example.pictures), size)
 
 
 class Encoding:

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...canvas import Canvas, Size, centres_for, choose, plan
+from ...canvas import Size, centres_for, choose, plan
 from ...errors import CanvasError
-from ...files.picture_files import read_picture
+from ...files.picture_files import picture_size, read_picture
 from .examples import Example, Picture
 
 CELL = 8  # px of a latent's cell
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """Pictures of one example, (1, 3, H, W) in 0..1. weights: (1, 1, h, w) of the loss in the
-    latent's cells, None where all count the same."""
-
-    given: Tensor
-    target: Tensor
-    weights: Tensor | None
 
 
 def bucket(width: int, height: int, centres: Sequence[int]) -> Size:
@@ -38,7 +27,7 @@ def fitted_picture(picture: Picture, size: Size, fit: str) -> Tensor:
     """A picture (1, 3, H, W) in 0..1 of this size. Raises CanvasError for one that cannot be
     read."""
     image = read_picture(picture.read(), picture.name)
-    return _canvas(image, size, fit).fit_image(image)
+    return plan(image.shape[-1], image.shape[-2], fit=fit, model=size).fit_image(image)
 
 
 def blank(size: Size) -> Tensor:
@@ -54,15 +43,15 @@ def loss_weights(example: Example, size: Size, fit: str, outside: float) -> Tens
     """
     if example.mask is None and fit != "pad":
         return None
-    target = read_picture(example.target.read(), example.target.name)
-    canvas = _canvas(target, size, fit)
+    broad, tall = picture_size(example.target.name, example.target.read())
+    canvas = plan(broad, tall, fit=fit, model=size)
     if example.mask is None:
-        mask = torch.ones_like(target[:, 0])
+        mask = torch.ones(1, tall, broad, dtype=torch.float32, device="cpu")
     else:
         mask = read_picture(example.mask.read(), example.mask.name).mean(1)
-        if mask.shape[-2:] != target.shape[-2:]:
-            _same_proportions(mask, target, example)
-            mask = F.interpolate(mask[:, None], target.shape[-2:], mode="area")[:, 0]
+        if mask.shape[-2:] != (tall, broad):
+            _same_proportions(mask, (broad, tall), example)
+            mask = F.interpolate(mask[:, None], (tall, broad), mode="area")[:, 0]
         mask = outside + (1 - outside) * mask
     cells = F.avg_pool2d(canvas.fit_mask(mask)[:, None], CELL)
     if float(cells.max()) <= 0:
@@ -70,12 +59,8 @@ def loss_weights(example: Example, size: Size, fit: str, outside: float) -> Tens
     return cells
 
 
-def _canvas(image: Tensor, size: Size, fit: str) -> Canvas:
-    return plan(image.shape[-1], image.shape[-2], fit=fit, model=size)
-
-
-def _same_proportions(mask: Tensor, target: Tensor, example: Example) -> None:
-    (high, wide), (tall, broad) = mask.shape[-2:], target.shape[-2:]
+def _same_proportions(mask: Tensor, target: tuple[int, int], example: Example) -> None:
+    (high, wide), (broad, tall) = mask.shape[-2:], target
     if abs(wide * tall / (high * broad) - 1) > 0.05:
         raise CanvasError(
             f"{example.where}: the mask is {wide} x {high} px and the target {broad} x {tall} px; "
