@@ -9,26 +9,24 @@ import { openWindow } from "./overlay.js";
 import { nodesOf } from "./widgets.js";
 import { title, word } from "./words.js";
 
-/** @typedef {{title: string, page: string, size: string, terms: string, place: string, files: string[], found: boolean}} Part */
+/** found: whether the host has a file that is the part, by its content.
+ * @typedef {{title: string, page: string, size: string, terms: string, place: string, files: string[], found: boolean}} Part */
 
 export const LOADER = "PixWizard_LoadPixWizard";
 export const DEMO = "PixWizard_LoadTiny";
 
-/** The parts, by the input of the loader that takes them, and whether the host has a file that is
- * the part by its content.
- * @param {any} definition of the loader, as the host gives it @returns {{part: Part, there: boolean}[]} */
+/** The parts, in the order of the inputs that take them.
+ * @param {any} definition of the loader, as the host gives it @returns {Part[]} */
 export function partsOf(definition) {
   return Object.values(definition?.input?.required ?? {})
     .filter((socket) => /** @type {any} */ (socket)?.[1]?.pixwizard?.part)
-    .map((socket) => {
-      const { part } = /** @type {any} */ (socket)[1].pixwizard;
-      return { part, there: part.found };
-    });
+    .map((socket) => /** @type {any} */ (socket)[1].pixwizard.part);
 }
 
 /** One part as a line: a sign, its name as a link, its size, and where its files go.
- * @param {{part: Part, there: boolean}} one */
-export function partLine({ part, there }) {
+ * @param {Part} part */
+export function partLine(part) {
+  const there = part.found;
   const sign = element("span", { flex: "none", width: "1.2em", color: there ? "" : "var(--error-text, #f66)" }, there ? "✓" : "✗");
   sign.setAttribute("role", "img");
   sign.setAttribute("aria-label", word(`parts.${there ? "there" : "lacking"}`));
@@ -69,7 +67,7 @@ export async function showParts() {
   const answer = await api.fetchApi(`/object_info/${LOADER}`).catch(() => null);
   const definition = answer?.ok ? (await answer.json())[LOADER] : null;
   const parts = partsOf(definition);
-  const complete = parts.length > 0 && parts.every(({ there }) => there);
+  const complete = parts.length > 0 && parts.every(({ found }) => found);
   const demos = nodesOf(app.rootGraph ?? app.graph).filter(([, node]) => node.comfyClass === DEMO);
   const take = button(word("parts.take", { node: title(LOADER) }), () => {
     for (const [, node] of demos) exchange(node, LOADER);
