@@ -26,8 +26,8 @@ def shaken(network, seed=0, gain=1.0):
     return network.eval()
 
 
-def inception_file(folder: Path) -> Path:
-    """The weights of torch-fidelity's extractor."""
+def bare_inception():
+    """torch-fidelity's extractor as it is before it loads weights."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     class Bare(FeatureExtractorInceptionV3):
@@ -37,7 +37,12 @@ def inception_file(folder: Path) -> Path:
     nothing = io.BytesIO()
     torch.save({}, nothing)
     nothing.seek(0)
-    network = shaken(Bare("inception-v3-compat", ["2048"], nothing), gain=2**0.5)
+    return Bare("inception-v3-compat", ["2048"], nothing)
+
+
+def inception_file(folder: Path) -> Path:
+    """The weights of torch-fidelity's extractor."""
+    network = shaken(bare_inception(), gain=2**0.5)
     path = folder / "weights-inception-2015-12-05-6726825d.pth"
     torch.save(network.state_dict(), path)
     return path

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from tests.support.metric_networks import bare_inception
 from tests.support.metric_packages import name_operators
 
 PICTURES = 2
@@ -69,18 +70,7 @@ def _hps():
 
 
 def _inception():
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-    class Bare(FeatureExtractorInceptionV3):
-        def load_state_dict(self, *args, **kwargs):
-            return None
-
-    import io
-
-    nothing = io.BytesIO()
-    torch.save({}, nothing)
-    nothing.seek(0)
-    network = Bare("inception-v3-compat", ["2048"], nothing)
+    network = bare_inception()
     return network, lambda x: network((x * 255).to(torch.uint8))[0], 299
 
 
