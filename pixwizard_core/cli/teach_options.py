@@ -117,7 +117,10 @@ def add_teach_options(parser: argparse.ArgumentParser, known: Iterable[str] = ()
     for part in RELEASED_PARTS:
         models.add_argument(f"--{part}", type=Path, help=PART_HELP[part])
     models.add_argument(
-        "--lumina", type=Path, help="weights of Lumina-Next to initialise a new model from"
+        "--lumina",
+        type=Path,
+        help="weights of Lumina-Next to initialise a new model from: file or folder of its authors "
+        "or of diffusers",
     )
 
 

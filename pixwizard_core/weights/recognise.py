@@ -39,6 +39,7 @@ MARKS = (
     Mark("Z-Image", ("noise_refiner.0.", "x_pad_token")),
     Mark("Lumina-Image-2.0", ("noise_refiner.0.", "context_refiner.0.")),
     Mark("Lumina-Next", ("layers.0.attention.wk_y.", "cap_embedder.")),
+    Mark("Lumina-Next", ("layers.0.attn2.to_k.", "time_caption_embed.")),  # diffusers' names
     Mark("ControlNet", ("input_hint_block.",)),
     Mark("ControlNet", ("controlnet_cond_embedding.",)),
     Mark("HunyuanVideo", ("double_blocks.0.", "individual_token_refiner.")),

@@ -1,5 +1,6 @@
 """Beginning with Lumina-Next: its weights stay, and what is new is silent at first."""
 
+import dataclasses
 import re
 
 import pytest
@@ -76,8 +77,6 @@ def test_picture_and_task_do_nothing_at_first_and_can_be_learned(lumina):
         generator = torch.Generator().manual_seed(1)
         other = torch.randn(2, 576, 1024, generator=torch.Generator().manual_seed(seed))
         pooled = torch.randn(2, 768, generator=torch.Generator().manual_seed(seed))
-        import dataclasses
-
         same = tiny_condition()
         condition = dataclasses.replace(
             condition, text=same.text, text_mask=same.text_mask, image_tokens=other, pooled=pooled
@@ -122,3 +121,79 @@ def test_other_models_and_missing_weights_are_refused(tmp_path):
     save_file(weights, tmp_path / "less.safetensors")
     with pytest.raises(CheckpointError, match=r"layers\.1\.feed_forward\.w2\.weight"):
         open_lumina(tmp_path / "less.safetensors")
+
+
+def diffusers_model():
+    """diffusers' own model with random weights, of SMALL's sizes; captions add nothing to time."""
+    diffusers = pytest.importorskip("diffusers")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = diffusers.LuminaNextDiT2DModel(
+            sample_size=16, patch_size=2, in_channels=4, hidden_size=32, num_layers=2,
+            num_attention_heads=4, num_kv_heads=2, multiple_of=32, cross_attention_dim=12,
+            learn_sigma=True, qk_norm=True, norm_eps=1e-5,
+        )  # fmt: skip
+    generator = torch.Generator().manual_seed(1)
+    weights = {
+        name: torch.randn(value.shape, generator=generator) * 0.3
+        for name, value in model.state_dict().items()
+    }
+    for name in weights:
+        if "caption_embedder" in name:
+            weights[name].zero_()
+        if ".attn2.to_q." in name or ".attn2.norm_q." in name:
+            weights[name] = weights[name.replace("attn2", "attn1")].clone()
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@torch.no_grad()
+def test_names_of_diffusers_give_what_diffusers_paints(tmp_path):
+    from diffusers.models.embeddings import get_2d_rotary_pos_embed_lumina
+
+    theirs = diffusers_model()
+    theirs.save_pretrained(tmp_path / "pipeline" / "transformer")
+    config = open_lumina(tmp_path / "pipeline").config
+    assert config.ffn_dim == theirs.layers[0].feed_forward.linear_1.weight.shape[0]
+    ours = PixWizard(config)
+    ours.load_state_dict(first_weights(open_lumina(tmp_path / "pipeline")))
+    drawn = torch.Generator().manual_seed(3)
+    condition = dataclasses.replace(
+        tiny_condition(),
+        image_tokens=torch.randn(2, 576, 1024, generator=drawn),
+        pooled=torch.randn(2, 768, generator=drawn),
+    )
+    latent = torch.randn(2, 4, 6, 8, generator=torch.Generator().manual_seed(2))
+    times = torch.tensor([0.2, 0.7])
+    wanted = theirs(
+        hidden_states=latent,
+        timestep=times,
+        encoder_hidden_states=condition.text,
+        encoder_mask=condition.text_mask,
+        image_rotary_emb=get_2d_rotary_pos_embed_lumina(8, 384, 384),
+        cross_attention_kwargs={},
+        return_dict=False,
+    )[0][:, :4]
+    found = ours(latent, times, condition)
+    assert float(wanted.abs().max()) > 0.1
+    assert float((found - wanted).abs().max()) < 1e-4 * float(wanted.abs().max())
+
+
+def test_weights_trained_apart_in_diffusers_are_refused(tmp_path):
+    model = diffusers_model()
+    weights = dict(model.state_dict())
+    weights["layers.1.attn2.to_q.weight"] = weights["layers.1.attn2.to_q.weight"] + 1
+    save_file(weights, tmp_path / "trained.safetensors")
+    with pytest.raises(CheckpointError, match=r"attn1\.to_q\.weight and layers\.1\.attn2\.to_q"):
+        first_weights(open_lumina(tmp_path / "trained.safetensors"))
+
+
+def test_shards_are_read_together_and_a_missing_one_is_named(tmp_path):
+    weights = sorted(lumina_weights().items())
+    for number, part in enumerate((weights[::2], weights[1::2]), 1):
+        save_file(dict(part), tmp_path / f"lumina-{number:05d}-of-00002.safetensors")
+    first = tmp_path / "lumina-00001-of-00002.safetensors"
+    assert open_lumina(first).config.dim == 32
+    (tmp_path / "lumina-00002-of-00002.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="is one of 2 shards, and 1 are not beside it"):
+        open_lumina(first)

@@ -21,10 +21,9 @@ from ...config import ModelConfig
 from ...errors import CheckpointError
 from ...weights.checkpoint import expected_shapes
 from ...weights.finite import require_finite
-from ...weights.locate import locate
-from ...weights.recognise import HOLDERS, recognise
+from ...weights.recognise import recognise
 from ...weights.strict import check_shapes
-from ...weights.weightfile import open_weights
+from .lumina_files import open_named
 
 TABLE = Path(__file__).with_name("lumina_next.csv")
 NAME = "Lumina-Next"
@@ -46,12 +45,11 @@ class LuminaFile:
 
 
 def open_lumina(path: str | Path) -> LuminaFile:
-    """Open Lumina-Next's weights: its folder, or the file in it. Raises CheckpointError for another
-    model, and naming every weight that is missing or of another shape."""
-    file = locate(Path(path))[0]
-    weights = open_weights(file)
-    names = {_bare(name): name for name in weights.shapes}
-    shapes = {name: weights.shapes[stored] for name, stored in names.items()}
+    """Open Lumina-Next's weights: its folder, or the file in it, as its authors or diffusers saved
+    them. Raises CheckpointError for another model, and naming every weight that is missing or of
+    another shape."""
+    weights = open_named(path)
+    file, shapes = weights.path, weights.shapes
     model = recognise(shapes)
     if model != NAME:
         what = model or "a model that is not known"
@@ -66,7 +64,7 @@ def open_lumina(path: str | Path) -> LuminaFile:
     check_shapes(file.name, known, wanted)
 
     def fetch(name: str) -> Tensor:
-        return require_finite(weights.fetch(names[name]), name, file.name)
+        return require_finite(weights.fetch(name), name, file.name)
 
     return LuminaFile(file, shapes, fetch, config)
 
@@ -112,13 +110,6 @@ def _first(
 
 def _columns(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0], shape[1] // 2)
-
-
-def _bare(name: str) -> str:
-    """A name without what savers put before it."""
-    for holder in HOLDERS:
-        name = name.removeprefix(holder)
-    return name
 
 
 def _config(shapes: Mapping[str, tuple[int, ...]], name: str) -> ModelConfig:
