@@ -65,10 +65,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """Add options for the engine; none of them changes a result."""
     work = parser.add_argument_group("execution (does not affect results)")
-    work.add_argument(
-        "--engine", default="local", choices=("local", "ray"),
-        help="run on this machine or on a Ray cluster (default: %(default)s)",
-    )  # fmt: skip
+    add_engine(work)
     work.add_argument(
         "--workers", type=int,
         help=f"worker processes (default: one per GPU, or per CPU core up to {LOCAL_WORKERS})",
@@ -84,6 +81,19 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--shard", default="1/1", metavar="I/N",
         help="process only part I of N (default: %(default)s)",
     )  # fmt: skip
+    add_ray_options(parser)
+
+
+def add_engine(work) -> None:
+    """Add --engine to the group work."""
+    work.add_argument(
+        "--engine", default="local", choices=("local", "ray"),
+        help="run on this machine or on a Ray cluster (default: %(default)s)",
+    )  # fmt: skip
+
+
+def add_ray_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of --engine ray."""
     ray = parser.add_argument_group("Ray (with --engine ray)")
     ray.add_argument(
         "--ray-address",
@@ -214,17 +224,27 @@ def default_workers(device: str) -> int:
 def engine_of(arguments: argparse.Namespace, workers: int):
     """The chosen engine: a function from job and chains to records."""
     retries = max(0, arguments.retries)
-    if arguments.engine == "local":
-        if arguments.ray_address is not None or arguments.object_store_mb is not None:
-            raise PixWizardError("--ray-address and --object-store-mb need --engine ray")
+    options = ray_options(arguments, workers, retries)
+    if options is None:
         from ..fleet.local import run_local
 
         return lambda job, chains: run_local(job, chains, workers, retries)
-    from ..fleet.on_ray import RayOptions, run_on_ray
+    from ..fleet.on_ray import run_on_ray
+
+    return lambda job, chains: run_on_ray(job, chains, options, _told)
+
+
+def ray_options(arguments: argparse.Namespace, workers: int, retries: int = 2):
+    """The RayOptions of --engine ray, None for the engine local. Raises PixWizardError for an
+    option of Ray without it."""
+    if arguments.engine == "local":
+        if arguments.ray_address is not None or arguments.object_store_mb is not None:
+            raise PixWizardError("--ray-address and --object-store-mb need --engine ray")
+        return None
+    from ..fleet.on_ray import RayOptions
 
     store_mb = STORE_MB if arguments.object_store_mb is None else arguments.object_store_mb
-    options = RayOptions(workers, arguments.ray_address, store_mb, retries)
-    return lambda job, chains: run_on_ray(job, chains, options, _told)
+    return RayOptions(workers, arguments.ray_address, store_mb, retries)
 
 
 def _told(event: str) -> None:

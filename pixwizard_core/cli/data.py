@@ -52,10 +52,11 @@ def _add_list(inner) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from ..data.edit_sets import parquet_files, unpack
+    from ..data.edit_sets import unpack
     from ..data.folders import Wording, pairs_in
     from ..data.lists import write_list
     from ..data.meta import read_pairs
+    from ..data.parquet import parquet_files
     from ..data.sizes import measured
 
     if packed := parquet_files(arguments.source):

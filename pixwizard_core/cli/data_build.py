@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..seeds import seed_argument
+from .batch import add_engine, add_ray_options, ray_options
 from .help_text import sentence
 from .progress import progress
 
@@ -26,7 +27,8 @@ def add_build(inner) -> None:
     parser = add_command(inner, "build", _build, text)
     parser.add_argument(
         "photographs", type=Path,
-        help="folder of photographs, with captions in .txt files of the same names",
+        help="folder of photographs, with captions in .txt files of the same names; with --layout, "
+        "a dataset's folder or file",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, required=True, help="folder to write pictures and lists to"
@@ -34,6 +36,12 @@ def add_build(inner) -> None:
     parser.add_argument(
         "--tasks",
         help="comma-separated tasks (default: all that the photographs, captions and maps allow)",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=("nyu", "hypersim", "ade20k"),
+        help="take photographs and maps from a dataset as released: NYU Depth V2's labelled .mat, "
+        "Hypersim's folders, or ADE20K (default: a folder of photographs)",
     )
     parser.add_argument(
         "--maps",
@@ -46,7 +54,8 @@ def add_build(inner) -> None:
         "--objects",
         type=Path,
         metavar="PATH",
-        help="named objects in the photographs: a RefCOCO folder or a COCO instances .json file",
+        help="named objects in the photographs: a RefCOCO folder, RefCOCO's Parquet files, or a "
+        "COCO instances .json file",
     )
     parser.add_argument(
         "--seed", type=seed_argument, default=0,
@@ -94,20 +103,30 @@ def add_build(inner) -> None:
     parser.add_argument(
         "--workers", type=int, default=1, help="number of worker processes (default: %(default)s)"
     )
+    add_engine(parser)
+    add_ray_options(parser)
 
 
 def _build(arguments: argparse.Namespace) -> int:
     from ..data.build import build
     from ..data.build_photo import BuildOrder
-    from ..data.photos import find_photos, with_things
+    from ..data.layouts import find_layout
+    from ..data.photos import find_photos, with_maps, with_things
     from ..data.recipes import ALL_TASKS, buildable, check_buildable
     from ..data.things import find_things
     from ..files.left_out import LeftOut
 
     if arguments.tasks is not None:
         check_buildable(_names(arguments.tasks))  # before anything is read
-    left = LeftOut()
-    photos = find_photos(arguments.photographs, left, arguments.maps)
+    left, notes = LeftOut(), []
+    ray = ray_options(arguments, arguments.workers)
+    if arguments.layout:
+        found = find_layout(arguments.layout, arguments.photographs, left)
+        photos, notes = found.photos, found.notes
+        if arguments.maps:
+            photos = with_maps(photos, [one.name for one in photos], arguments.maps, left)
+    else:
+        photos = find_photos(arguments.photographs, left, arguments.maps)
     if arguments.objects:
         photos = with_things(photos, find_things(arguments.objects, left), left)
     tasks = _names(arguments.tasks) if arguments.tasks else buildable(photos, ALL_TASKS)
@@ -115,7 +134,7 @@ def _build(arguments: argparse.Namespace) -> int:
     order = BuildOrder(tasks, **{name: getattr(arguments, name) for name in names})
     with progress("building", "photograph") as advance:
         result = build(
-            photos, order, arguments.out, workers=arguments.workers, left_out=left,
+            photos, order, arguments.out, workers=arguments.workers, ray=ray, left_out=left,
             on_progress=advance,
         )  # fmt: skip
     others = [task for task in ALL_TASKS if task not in tasks]
@@ -123,7 +142,7 @@ def _build(arguments: argparse.Namespace) -> int:
         print(f"no photograph has what these need, so they are not built: {', '.join(others)}")
     for line in _per_task(result.records, arguments.out):
         print(line)
-    for line in [*result.notes(), *left.lines()]:
+    for line in [*notes, *result.notes(), *left.lines()]:
         print(line)
     for record in result.failed[:10]:
         print(f"pixwizard: {record['name']}: {record['error']}", file=sys.stderr)

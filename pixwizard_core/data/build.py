@@ -32,7 +32,9 @@ from ..fleet.index import (
     write_list,
     write_or_remove,
 )
-from .build_photo import NOTHING, TRAIN, VALIDATION, BuildOrder, build_photo, one_thread
+from ..fleet.on_ray import RayOptions
+from .build_on_ray import records_on_ray
+from .build_photo import NOTHING, TRAIN, VALIDATION, BuildOrder, Work, build_photo, one_thread
 from .lists import write_list as write_pairs
 from .meta import PairSource, write_meta
 from .pairs import InstructionPair
@@ -85,15 +87,17 @@ def build(
     out: str | Path,
     *,
     workers: int = 1,
+    ray: RayOptions | None = None,
     left_out: LeftOut | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BuildResult:
     """Build all pairs of the photographs, and their lists, in the folder out.
 
-    workers: the number of processes. left_out: the files that the search for photographs left out;
-    whatever cannot be built is added, and everything is written to left_out.jsonl. on_progress is
-    called with the number of finished photographs and the total. Raises PixWizardError when another
-    run uses out, no pair can be built, workers is below 1, or a file cannot be written.
+    workers: the number of processes. ray: run on Ray instead, with its own workers. left_out: the
+    files that the search for photographs left out; whatever cannot be built is added, and
+    everything is written to left_out.jsonl. on_progress is called with the number of finished
+    photographs and the total. Raises PixWizardError when another run uses out, no pair can be
+    built, workers is below 1, or a file cannot be written.
     """
     out, left_out = Path(out), left_out or LeftOut()
     for photo in photos:
@@ -105,7 +109,7 @@ def build(
         known = {record["name"]: record for record in read_records(index)}
         appender = Appender(index)
         try:
-            pairs = _records(photos, order, out, known, workers)
+            pairs = _records(photos, order, out, known, workers, ray)
             for done, records in enumerate(pairs, 1):
                 for record in records:
                     _take(record, known, appender, result, left_out)
@@ -148,11 +152,16 @@ def _records(
     out: Path,
     known: Mapping[str, Record],
     workers: int,
+    ray: RayOptions | None,
 ) -> Iterator[list[Record]]:
-    """Yield the records of each photograph, in order."""
-    if workers < 1:
-        raise PixWizardError(f"workers is a number of processes, at least 1. Got: {workers}")
+    """Yield the records of each photograph."""
+    count = ray.workers if ray else workers
+    if count < 1:
+        raise PixWizardError(f"workers is a number of processes, at least 1. Got: {count}")
     jobs = ((photo, order, out, _of_photo(photo, order, known)) for photo in photos)
+    if ray:
+        yield from records_on_ray(jobs, ray)
+        return
     if workers == 1:
         for job in jobs:
             with _alone():
@@ -170,9 +179,6 @@ def _records(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-Work = tuple[SourcePhoto, BuildOrder, Path, dict[str, Record]]
 
 
 def _list_of(job: Work) -> list[Record]:

@@ -30,7 +30,6 @@ from .things import NamedThing
 
 VERSION = 1  # of the recipes; raised when they make other pictures, so that all is built again
 PHOTO = "photo"  # folder of the photographs themselves, as pairs show them
-MASK = "depth_known"
 NOTHING = "nothing to see"  # status of a record without a pair, though nothing failed
 TRAIN, VALIDATION = "train", "validation"
 
@@ -90,6 +89,9 @@ class BuildOrder:
             name: value for name, value in asdict(self).items() if name not in ("tasks", "each")
         }
         return digest_of(VERSION, told, task, digest, asdict(thing) if thing else None)
+
+
+Work = tuple[SourcePhoto, BuildOrder, Path, dict[str, Record]]  # arguments of build_photo()
 
 
 def build_photo(
@@ -172,14 +174,15 @@ def _built(
     drawn = generator_of(order.seed, "words", task, photo.name)
     takes = "caption" in find_task(task).fields
     words: list[Fields] = [{"caption": one} for one in work.captions] if takes else []
+    words = [pair.words] if pair.words else words
     sentences = sentences_for(task, words, order.sentences, drawn)
     own = drawn_as(task)
     files = {
         side: writer.put(PHOTO, work.image) if picture is None else writer.put(own, picture)
         for side, picture in (("input", pair.input), ("target", pair.target))
     }
-    if pair.masked and work.known is not None:
-        files["mask"] = writer.put(MASK, as_mask(work.known))
+    if pair.masked:
+        files["mask"] = writer.put(f"{own}_known", as_mask(work.known[pair.masked]))
     record = _record(_name(task, photo), task, key, photo, work, order, sentences, files)
     return {"note": pair.note, **record} if pair.note else record
 

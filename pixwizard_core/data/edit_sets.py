@@ -5,19 +5,18 @@ Pictures are written beside the list as they are stored, byte by byte; nothing i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from ..errors import CanvasError, PixWizardError, reason_of
+from ..errors import CanvasError, PixWizardError
 from ..files.left_out import LeftOut
 from ..files.picture_files import picture_size, replace_file
 from ..fleet.items import safe_name
 from .pairs import InstructionPair
+from .parquet import open_parquet, parquet_rows
 
-PARQUET = ".parquet"
-ROWS_AT_ONCE = 16  # whose pictures are in memory
 ROW_DIGITS = 6
 # First bytes of a picture -> the ending of its file.
 KINDS = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"RIFF", ".webp"), (b"GIF8", ".gif"))
@@ -39,15 +38,6 @@ EDIT_SETS = (
     EditColumns("UltraEdit", "source_image", "edit_prompt", "edited_image"),
     EditColumns("HQ-Edit", "input_image", "edit", "output_image"),
 )
-
-
-def parquet_files(source: str | Path) -> list[Path]:
-    """List the Parquet files at a path: the file itself, or the files of a folder in order. Empty
-    for any other path."""
-    source = Path(source)
-    if source.is_dir():
-        return sorted(source.glob(f"*{PARQUET}"))
-    return [source] if source.suffix.lower() == PARQUET else []
 
 
 def columns_of(names: Sequence[str], where: str) -> EditColumns:
@@ -73,14 +63,14 @@ def unpack(files: Sequence[Path], pictures: str | Path) -> tuple[list[Instructio
     pictures, left = Path(pictures), LeftOut()
     pairs: list[InstructionPair] = []
     for path in files:
-        parquet = _opened(path)
+        parquet = open_parquet(path)
         names = [str(name) for name in parquet.schema_arrow.names]
         columns = columns_of(names, path.name)
         used = [columns.input, columns.instruction, columns.target]
         for name in names:
             if name not in used:
                 left.tell(path, f"column {name} is not used")
-        for number, row in _rows(parquet, used, path):
+        for number, row in parquet_rows(parquet, used, path):
             where = f"{path.name}, row {number}"
             stem = f"{safe_name(path.stem)}-{number:0{ROW_DIGITS}d}"
             try:
@@ -118,28 +108,3 @@ def _write(cell: Any, place: Path, column: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, data)
     return path
-
-
-def _rows(parquet: Any, columns: Sequence[str], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (number from 0, cells by column) of each row."""
-    number = 0
-    try:
-        for batch in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns)):
-            for row in batch.to_pylist():
-                yield number, row
-                number += 1
-    except (OSError, ValueError) as error:
-        raise PixWizardError(
-            f"{path.name} is damaged at row {number}: {reason_of(error, 160)}"
-        ) from None
-
-
-def _opened(path: Path) -> Any:
-    try:
-        import pyarrow.parquet as parquet  # pyright: ignore[reportMissingTypeStubs]
-    except ImportError:
-        raise PixWizardError(f"{path.name} needs pyarrow: pip install pyarrow") from None
-    try:
-        return cast(Any, parquet).ParquetFile(path)
-    except (OSError, ValueError) as error:
-        raise PixWizardError(f"{path.name} is no Parquet file: {reason_of(error, 160)}") from None

@@ -16,9 +16,10 @@ from ..decode.palette import ade20k
 from ..decode.segments import paint
 from ..errors import CanvasError, PixWizardError
 from ..files.left_out import LeftOut
-from ..files.picture_files import open_picture, open_raw
 from ..fleet.items import safe_name
+from .codings import ReadMap, read_classes, read_metres, read_normals, read_picture
 from .folders import CAPTION, captions_of, pictures_below
+from .stored import PICTURE, Stored
 from .things import NamedThing, Things
 
 # Folders of maps below the folder that --maps names; each holds pictures of the photographs' names.
@@ -30,24 +31,37 @@ MOST_UNLIKE = 0.02  # share by which the proportions of a map may differ from it
 
 @dataclass(frozen=True, slots=True)
 class SourcePhoto:
-    """A photograph to build from. name: its path relative to the folder, without the ending; unique
-    and valid as a file name. maps: the file of each available kind of MAPS. things: its named
-    objects."""
+    """A photograph to build from. name: unique and valid as a file name; in a folder, its path
+    relative to it without the ending. path: its file. maps: where each available kind of MAPS is
+    stored. things: its named objects. stored: its place in the file, when that holds more than
+    it."""
 
     name: str
     path: Path
     captions: tuple[str, ...] = ()
-    maps: dict[str, Path] = field(default_factory=dict[str, Path])
+    maps: dict[str, Stored] = field(default_factory=dict[str, Stored])
     things: tuple[NamedThing, ...] = ()
+    stored: Stored | None = None
+
+    @property
+    def place(self) -> Stored:
+        """Where the picture itself is stored."""
+        return self.stored or Stored(self.path)
 
     def digest(self) -> str:
         """Return a SHA-256, in hexadecimal digits, of the photograph, its maps and its captions.
-        Raises OSError when a file cannot be read."""
+        Raises OSError or PixWizardError when a file cannot be read."""
         told = hashlib.sha256("\n".join((self.name, *self.captions)).encode())
-        for kind, path in (("", self.path), *sorted(self.maps.items())):
+        for kind, stored in (("", self.place), *sorted(self.maps.items(), key=lambda one: one[0])):
             told.update(f"\n{kind}\n".encode())
-            told.update(hashlib.sha256(path.read_bytes()).digest())
+            told.update(stored.digest())
         return told.hexdigest()
+
+    def absolute(self) -> SourcePhoto:
+        """Return the same with absolute paths, for another process."""
+        maps = {kind: stored.absolute() for kind, stored in self.maps.items()}
+        stored = self.stored.absolute() if self.stored else None
+        return replace(self, path=self.path.absolute(), maps=maps, stored=stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +69,17 @@ class PhotoAtWork:
     """An opened photograph.
 
     image: (1, 3, H, W) in 0..1. maps: painted maps by kind, of the same shape and range. depth_m:
-    distances (1, H, W) in metres, 0 where unknown, or None. known: (H, W) bool, True where depth_m
-    has a value, or None.
+    distances (1, H, W) in metres, 0 where unknown, or None. known: by kind of map, (H, W) bool,
+    True where it has a value; only of maps with pixels that have none. notes: by kind of map, what
+    had to be assumed or left out.
     """
 
     image: Tensor
     captions: tuple[str, ...]
     maps: dict[str, Tensor]
     depth_m: Tensor | None = None
-    known: Tensor | None = None
+    known: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    notes: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def find_photos(
@@ -77,8 +93,8 @@ def find_photos(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise PixWizardError(f"there is no folder of photographs {folder.absolute()}")
-    below = _maps_of(Path(maps), left_out) if maps else {}
+        hint = "; a dataset's file needs --layout" if folder.is_file() else ""
+        raise PixWizardError(f"there is no folder of photographs {folder.absolute()}{hint}")
     photos: list[SourcePhoto] = []
     names: set[str] = set()
     inside = Path(maps).absolute() if maps else None
@@ -91,16 +107,35 @@ def find_photos(
             left_out.tell(path, "another picture has the same name without its ending")
             continue
         names.add(name)
-        beside = {
-            kind: f for kind, files in below.items() if (f := files.pop(stem.as_posix(), None))
-        }
-        photos.append(SourcePhoto(name, path, tuple(captions_of(path)), beside))
+        photos.append(SourcePhoto(name, path, tuple(captions_of(path))))
+    if not photos:
+        raise PixWizardError(f"there is no picture in {folder.absolute()}")
+    if maps:
+        stems = [photo.path.relative_to(folder).with_suffix("").as_posix() for photo in photos]
+        return with_maps(photos, stems, maps, left_out)
+    return photos
+
+
+def with_maps(
+    photos: Sequence[SourcePhoto], names: Sequence[str], maps: str | Path, left_out: LeftOut
+) -> list[SourcePhoto]:
+    """Return the photographs with the maps of a folder with subfolders named as in MAPS; these
+    replace maps of the same kind. names: of each photograph's maps, without the ending. Maps
+    without a photograph and subfolders with other names are added to left_out. Raises
+    PixWizardError when there is no such folder, or none of the subfolders."""
+    below = _maps_of(Path(maps), left_out)
+    found = [
+        replace(
+            photo,
+            maps=photo.maps
+            | {kind: Stored(f) for kind, files in below.items() if (f := files.pop(name, None))},
+        )
+        for photo, name in zip(photos, names, strict=True)
+    ]
     for kind, files in below.items():
         for path in files.values():
             left_out.tell(path, f"a map ({kind}) without a photograph")
-    if not photos:
-        raise PixWizardError(f"there is no picture in {folder.absolute()}")
-    return photos
+    return found
 
 
 def with_things(
@@ -130,20 +165,35 @@ def open_photo(photo: SourcePhoto, side: int, per_metre: float) -> PhotoAtWork:
     side: 0 keeps the size. per_metre: units per metre in a metric depth file. Raises CanvasError
     for a file that cannot be read, and for a map whose proportions differ from the photograph's.
     """
-    image = fitted(open_picture(photo.path), side)
+    image = fitted(read_picture(photo.place), side)
     size = (image.shape[2], image.shape[3])
     maps: dict[str, Tensor] = {}
-    depth_m = known = None
-    for kind, path in photo.maps.items():
+    known: dict[str, Tensor] = {}
+    notes: dict[str, str] = {}
+    depth_m = None
+    for kind, stored in photo.maps.items():
+        path = stored.path
         if kind == METRIC:
-            depth_m = _resized(_metres(path, per_metre), size, path, exact=True)[:, 0]
-            known = depth_m[0] > 0
+            read = read_metres(stored, per_metre)
+            depth_m = _resized(read.values, size, path, exact=True)[:, 0]
             maps[kind] = (depth_m[:, None] / FARTHEST_M).clamp(0, 1).expand(-1, 3, -1, -1)
+            there = depth_m[0] > 0
+        elif kind == "normal" and stored.coding != PICTURE:
+            read = read_normals(stored)
+            normals = _resized(read.values, size, path, exact=True)
+            there = normals[0].abs().sum(0) > 0
+            maps[kind] = torch.where(there, (normals + 1) / 2, 0.0)
         elif kind == "segmentation":
-            maps[kind] = _classes(path, size)
+            read = read_classes(stored)
+            maps[kind], there = _painted(read.values, size, path), None
         else:
-            maps[kind] = _resized(open_picture(path), size, path)
-    return PhotoAtWork(image, photo.captions, maps, depth_m, known)
+            read, there = ReadMap(read_picture(stored)), None
+            maps[kind] = _resized(read.values, size, path)
+        if there is not None and not bool(there.all()):
+            known[kind] = there
+        if read.note:
+            notes[kind] = read.note
+    return PhotoAtWork(image, photo.captions, maps, depth_m, known, notes)
 
 
 def fitted(image: Tensor, side: int) -> Tensor:
@@ -173,19 +223,12 @@ def _maps_of(folder: Path, left_out: LeftOut) -> dict[str, dict[str, Path]]:
     return found
 
 
-def _metres(path: Path, per_metre: float) -> Tensor:
-    values = open_raw(path)
-    if values.ndim != 2:
-        raise CanvasError(f"{path.name} holds distances in grey. Got: {values.shape[2]} channels")
-    return values.float()[None, None] / per_metre
-
-
-def _classes(path: Path, size: Sequence[int]) -> Tensor:
+def _painted(classes: Tensor, size: Sequence[int], path: Path) -> Tensor:
     """A map of ADE20K's classes: numbers 0..150 are painted, colours are taken as they are."""
-    values = open_raw(path)
-    if values.ndim == 3:
-        return _resized(open_picture(path), size, path, exact=True)
-    numbers = _resized(values.float()[None, None], size, path, exact=True)[:, 0].long()
+    shown = _resized(classes, size, path, exact=True)
+    if shown.shape[1] == 3:
+        return shown
+    numbers = shown[:, 0].long()
     if int(numbers.max()) >= len(ade20k()):
         raise CanvasError(
             f"{path.name} has class {int(numbers.max())}; ADE20K's are 0 (other) to "

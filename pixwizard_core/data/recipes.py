@@ -14,12 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import PixWizardError
-from ..tasks import COLOURS, find_task
+from ..tasks import COLOURS, Fields, find_task
 from ..world.damage import DAMAGE, FAULTS
 from ..world.degrade import noise
 from ..world.photograph_tasks import distances, line_art, soft_edges
 from ..world.pictures import box_of, box_picture, gaussian, highlight_picture, mask_picture
 from .chance import between, whole
+from .changes import EDITS, LOOKS, Change, changed, recoloured
 from .drawings import canny_lines, sketch
 from .photos import FARTHEST_M, METRIC, PhotoAtWork, SourcePhoto
 from .regions import fill, hole, surroundings
@@ -35,13 +36,14 @@ PAINTED = ("canny", "hed", "sketch", "lineart")  # kinds that a photograph itsel
 @dataclass(frozen=True, slots=True)
 class BuiltPair:
     """The pictures that a recipe made. input, target: (1, 3, H, W) in 0..1, or None for the
-    photograph itself. note: what was guessed. masked: whether only pixels with a known depth
-    count."""
+    photograph itself. note: what was guessed. masked: the kind of map whose unknown pixels do not
+    count, or "". words: values of the task's fields, when the recipe chose what is asked for."""
 
     input: Tensor | None
     target: Tensor | None
     note: str = ""
-    masked: bool = False
+    masked: str = ""
+    words: Fields | None = None
 
 
 Recipe = Callable[[PhotoAtWork, torch.Generator], BuiltPair]
@@ -101,26 +103,31 @@ def paint_map(kind: str, photo: PhotoAtWork, generator: torch.Generator) -> Tens
 
 
 def _map(kind: str) -> Recipe:
-    return lambda photo, generator: BuiltPair(None, paint_map(kind, photo, generator))
+    return lambda photo, generator: BuiltPair(
+        None,
+        paint_map(kind, photo, generator),
+        photo.notes.get(kind, ""),
+        kind if kind in photo.known else "",
+    )
 
 
 def _from_map(kind: str) -> Recipe:
-    return lambda photo, generator: BuiltPair(paint_map(kind, photo, generator), None)
+    return lambda photo, generator: BuiltPair(
+        paint_map(kind, photo, generator), None, photo.notes.get(kind, "")
+    )
 
 
-def _depth_map(photo: PhotoAtWork) -> Tensor:
-    """Return the map of relative depth (white is near), or else of metric depth (white is far)."""
-    return photo.maps["depth" if "depth" in photo.maps else METRIC]
+def _depth_kind(photo: PhotoAtWork) -> str:
+    """The kind of map to paint: relative depth (white is near), or else metric (white is far)."""
+    return "depth" if "depth" in photo.maps else METRIC
 
 
 def _depth(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
-    metric = "depth" not in photo.maps
-    incomplete = photo.known is not None and not bool(photo.known.all())
-    return BuiltPair(None, _depth_map(photo), masked=metric and incomplete)
+    return _map(_depth_kind(photo))(photo, generator)
 
 
 def _from_depth(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
-    return BuiltPair(_depth_map(photo), None)
+    return _from_map(_depth_kind(photo))(photo, generator)
 
 
 def _inpaint(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
@@ -139,6 +146,14 @@ def _blank(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
     return BuiltPair(torch.full_like(photo.image, float(whole(generator, 0, 1))), None)
 
 
+def _changed(changes: tuple[tuple[str, Change], ...]) -> Recipe:
+    def make(photo: PhotoAtWork, generator: torch.Generator) -> BuiltPair:
+        words, answer = changed(photo.image, changes, generator)
+        return BuiltPair(None, answer, words={"caption": words})
+
+    return make
+
+
 RECIPES: dict[str, Recipe] = {
     **{task: _damaged(task) for task in (*FAULTS, "face", *DAMAGE)},
     **{kind: _map(kind) for kind in (*PAINTED, *TEACHERS)},
@@ -149,12 +164,16 @@ RECIPES: dict[str, Recipe] = {
     "inpaint_face": _inpaint,
     "outpaint": _outpaint,
     "text2image": _blank,
+    "edit": _changed(EDITS),
+    "style": _changed(LOOKS),
 }
+OWN_WORDS = ("edit", "style")  # recipes that choose what is asked for, so need no caption
 # task -> its target for a picture (1, 3, H, W), an object (1, H, W) and a colour (1, 3) in 0..1
 GROUNDED: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "mask": lambda image, mask, colour: mask_picture(mask),
     "highlight": highlight_picture,
     "box": lambda image, mask, colour: box_picture(image, box_of(mask), colour),
+    "recolour": recoloured,
 }
 BUILDABLE = (*RECIPES, *GROUNDED)
 FACES = ("face", "inpaint_face")  # only right for photographs of faces, so built when asked for
@@ -184,15 +203,16 @@ def lacking(task: str, photo: SourcePhoto) -> str:
     if task in GROUNDED:
         return "" if photo.things else f"no named object for {task}"
     row = find_task(task)
-    if "caption" in row.fields and "caption" not in row.optional and not photo.captions:
+    needed = "caption" in row.fields and "caption" not in row.optional and task not in OWN_WORDS
+    if needed and not photo.captions:
         return f"no caption for {task}"
     return ""
 
 
 def nothing_to_see(task: str, pair: BuiltPair, photo: PhotoAtWork) -> str:
     """Return the reason why a built pair teaches nothing, or "". The reason is a drawing without
-    lines, or damage that changes no 8-bit pixel. A blank ready-made map is a valid answer: there
-    may be no person whose pose it could show."""
+    lines, or damage or an edit that changes no 8-bit pixel. A blank ready-made map is a valid
+    answer: there may be no person whose pose it could show."""
     kind = drawn_as(task)
     drawn = pair.target if pair.target is not None else pair.input
     if drawn is None:
@@ -200,9 +220,10 @@ def nothing_to_see(task: str, pair: BuiltPair, photo: PhotoAtWork) -> str:
     if kind in PAINTED and kind not in photo.maps:
         blank = float(drawn.max() - drawn.min()) < LEAST_CONTRAST
         return f"{kind} finds no line in it, so it is left out of {task}" if blank else ""
-    if pair.target is None and not task.startswith("from_"):
-        changed = float((drawn - photo.image).abs().max()) * 255 >= 1
-        return "" if changed else f"{task} changes nothing in it"
+    spoiled = pair.target is None and not task.startswith("from_")
+    if spoiled or pair.words is not None:
+        moved = float((drawn - photo.image).abs().max()) * 255 >= 1
+        return "" if moved else f"{task} changes nothing in it"
     return ""
 
 

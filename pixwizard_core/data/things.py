@@ -12,14 +12,25 @@ from torch import Tensor
 
 from ..errors import PixWizardError
 from ..files.coco_masks import coco_mask
+from ..files.contents import contents
 from ..files.left_out import LeftOut
 from ..files.plain_pickle import read_plain_pickle
-from ..json_text import read_json_file
+from ..json_text import read_json, read_json_file
+from .parquet import open_parquet, parquet_files, parquet_rows
 
 REFERENCES = (
     "refs(unc).p", "refs(unc).json", "refs(umd).p", "refs(google).p", "grefs(unc).json",
 )  # fmt: skip
 INSTANCES = "instances.json"
+PARQUET_FOLDER = "data"
+# What a reference needs -> the columns that hold it, in two forms of the set.
+PARQUET_COLUMNS = {
+    "ref_id": ("ref_id",),
+    "split": ("split",),
+    "sentences": ("sentences",),
+    "outlines": ("raw_anns", "anns"),
+    "image": ("raw_image_info", "image_info"),
+}
 NO_TARGET = -1  # gRefCOCO's sentences about nothing in the picture
 TRAIN_SPLIT = "train"  # the others are scored on, so they are not built
 SEVERAL, CROWD = "one of several objects of its class", "a crowd"
@@ -49,13 +60,16 @@ Things = dict[str, tuple[NamedThing, ...]]  # by file name without folder and en
 def find_things(source: str | Path, left_out: LeftOut, split: str = TRAIN_SPLIT) -> Things:
     """Read the named objects of all annotated pictures, by file name without folder and ending.
 
-    source: a RefCOCO, RefCOCO+, RefCOCOg or gRefCOCO folder (references and instances.json), or a
-    COCO instances file, whose objects are named after their class when they are the only one of it
-    in a picture. split: the split of the references to use. Unused annotations are added to
-    left_out. Raises PixWizardError for other or invalid files, and when there are no objects.
+    source: a RefCOCO, RefCOCO+, RefCOCOg or gRefCOCO folder (references and instances.json), the
+    Parquet files that RefCOCO is shared in, or a COCO instances file, whose objects are named after
+    their class when they are the only one of it in a picture. split: the split of the references to
+    use. Unused annotations are added to left_out. Raises PixWizardError for other or invalid files,
+    and when there are no objects.
     """
     source = Path(source)
-    if source.is_dir():
+    if packed := parquet_files(source) or parquet_files(source / PARQUET_FOLDER):
+        found = _in_parquet(packed, left_out, split)
+    elif source.is_dir():
         found = _referred(source, left_out, split)
     else:
         found = _single_objects(source, left_out)
@@ -69,39 +83,110 @@ def find_things(source: str | Path, left_out: LeftOut, split: str = TRAIN_SPLIT)
 def _referred(folder: Path, left_out: LeftOut, split: str) -> Things:
     path = next((folder / name for name in REFERENCES if (folder / name).is_file()), None)
     if path is None:
-        raise PixWizardError(f"{folder} has none of {', '.join(REFERENCES)}")
+        raise PixWizardError(
+            f"{folder} has none of {', '.join(REFERENCES)}, and no Parquet files. Found: "
+            f"{contents(folder)}"
+        )
     images, rows = _annotations(folder / INSTANCES)
-    packed = path.suffix == ".p"
-    data: Any = (
-        read_plain_pickle(path.read_bytes()) if packed else read_json_file(path, PixWizardError)
-    )
+    data = _plain(path) if path.suffix == ".p" else _json(path)
     found: dict[str, list[NamedThing]] = {}
     for number, reference in enumerate(cast("list[dict[str, Any]]", data), 1):
         where = path.with_name(f"{path.name}, reference {number}")
         try:
+            if _of_another_split(reference, split, where, left_out):
+                continue
             given = reference["ann_id"]
             ids = [i for i in cast("list[int]", given if isinstance(given, list) else [given])]
-            if reference["split"] != split:
-                left_out.tell(where, f"of another split than {split}")
-                continue
             if NO_TARGET in ids:
                 left_out.tell(where, "nothing in the picture is meant")
                 continue
-            image = images[reference["image_id"]]
-            shapes = tuple(rows[i]["segmentation"] for i in ids)
-            phrases = tuple(dict.fromkeys(_clean(one["sent"]) for one in reference["sentences"]))
-            thing = NamedThing(
-                f"ref{reference['ref_id']}", phrases, shapes, image["height"], image["width"]
-            )
+            shapes = [rows[i]["segmentation"] for i in ids]
+            _add(reference, images[reference["image_id"]], shapes, where, found, left_out)
         except (KeyError, TypeError, AttributeError) as error:
-            raise PixWizardError(
-                f"{path.name}, reference {number} is not as RefCOCO's are: {error!r:.100}"
-            ) from None
-        if all(phrases):
-            found.setdefault(_stem(image["file_name"]), []).append(thing)
-        else:
-            left_out.tell(where, "a sentence is empty")
+            raise _odd(path, "reference", number, error) from None
     return {stem: tuple(things) for stem, things in found.items()}
+
+
+def _plain(path: Path) -> Any:
+    """The references of a pickle, of which nothing but numbers, text, lists and dictionaries is
+    read. Raises PixWizardError, having run nothing, for any other."""
+    try:
+        return read_plain_pickle(path.read_bytes())
+    except PixWizardError as error:
+        raise PixWizardError(
+            f"{path.name}: {error}. The same references are taken as JSON "
+            f"({path.with_suffix('.json').name}), or from the set's Parquet files"
+        ) from None
+
+
+def _in_parquet(files: Sequence[Path], left_out: LeftOut, split: str) -> Things:
+    """Objects of Parquet files, whose rows hold a reference each, with picture and outline in
+    JSON."""
+    found: dict[str, list[NamedThing]] = {}
+    for path in files:
+        parquet = open_parquet(path)
+        there = [str(name) for name in parquet.schema_arrow.names]
+        columns = {
+            name: column
+            for name, names in PARQUET_COLUMNS.items()
+            if (column := next((one for one in names if one in there), ""))
+        }
+        if missing := [names for name, names in PARQUET_COLUMNS.items() if name not in columns]:
+            raise PixWizardError(
+                f"{path.name} is no RefCOCO: it has no column {' or '.join(missing[0])}. Found: "
+                f"{', '.join(there):.200}"
+            )
+        for number, row in parquet_rows(parquet, list(columns.values()), path):
+            where = path.with_name(f"{path.name}, row {number}")
+            try:
+                cells = {n: _parsed(row[c], where) for n, c in columns.items()}
+                if _of_another_split(cells, split, where, left_out):
+                    continue
+                outlines: Any = cells["outlines"]
+                rows = cast("list[Any]", outlines) if isinstance(outlines, list) else [outlines]
+                shapes = [one["segmentation"] for one in rows]
+                _add(cells, cells["image"], shapes, where, found, left_out)
+            except (KeyError, TypeError, AttributeError) as error:
+                raise _odd(path, "row", number, error) from None
+    return {stem: tuple(things) for stem, things in found.items()}
+
+
+def _parsed(cell: Any, where: Path) -> Any:
+    """A cell, or what its JSON holds."""
+    if isinstance(cell, str) and cell[:1] in ("{", "["):
+        return read_json(cell, f"{where.name} is", PixWizardError)
+    return cell
+
+
+def _of_another_split(reference: Any, split: str, where: Path, left_out: LeftOut) -> bool:
+    other = reference["split"] != split
+    if other:
+        left_out.tell(where, f"of another split than {split}")
+    return other
+
+
+def _add(
+    reference: Any,
+    image: Any,
+    shapes: list[Any],
+    where: Path,
+    found: dict[str, list[NamedThing]],
+    left_out: LeftOut,
+) -> None:
+    """Add the object that a reference names. shapes: its outlines."""
+    phrases = tuple(dict.fromkeys(_clean(one["sent"]) for one in reference["sentences"]))
+    if not all(phrases):
+        left_out.tell(where, "a sentence is empty")
+        return
+    name = f"ref{reference['ref_id']}"
+    thing = NamedThing(name, phrases, tuple(shapes), image["height"], image["width"])
+    found.setdefault(_stem(image["file_name"]), []).append(thing)
+
+
+def _odd(path: Path, what: str, number: int, error: Exception) -> PixWizardError:
+    return PixWizardError(
+        f"{path.name}, {what} {number} is not as RefCOCO's are: {error!r:.100}"
+    )
 
 
 def _single_objects(path: Path, left_out: LeftOut) -> Things:

@@ -4,14 +4,13 @@ path."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import CanvasError, PixWizardError
+from ..errors import CanvasError
 from ..files.coco_masks import coco_mask
 from ..files.picture_files import open_picture, open_raw
 
@@ -59,29 +58,6 @@ def _coco_mask(truth: dict[str, Any]) -> Tensor:
 
 def _picture(truth: dict[str, Any]) -> Tensor:
     return open_picture(truth["file"])[0]
-
-
-@lru_cache(maxsize=2)
-def matlab_values(path: str):
-    """The arrays of a MATLAB file by name. Raises PixWizardError without SciPy and for any other
-    file."""
-    try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise PixWizardError(f"{Path(path).name} needs SciPy: pip install scipy") from None
-    try:
-        values = loadmat(path)
-    except (ValueError, NotImplementedError, OSError) as error:
-        raise PixWizardError(f"{path} cannot be read as a MATLAB file ({error})") from error
-    return {name: value for name, value in values.items() if not name.startswith("__")}
-
-
-def matlab_array(path: str):
-    """The one array of a MATLAB file. Raises PixWizardError without SciPy."""
-    arrays = list(matlab_values(path).values())
-    if len(arrays) != 1:
-        raise CanvasError(f"{Path(path).name} should hold one array. Got: {len(arrays)}")
-    return arrays[0]
 
 
 READERS: dict[str, Callable[[dict[str, Any]], Tensor]] = {

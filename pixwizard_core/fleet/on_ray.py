@@ -13,8 +13,8 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,29 +65,47 @@ def run_on_ray(
     up after `retries`. on_event: told in a line of each worker that delivers for the first time.
     Raises PixWizardError without Ray, or when workers cannot start.
     """
-    ray = _ray()
-    own = not ray.is_initialized()
-    if own:
-        _start(ray, job, options)
     journals = Path(job.out) / FOLDER / uuid.uuid4().hex
     met: set[int] = set()
     try:
-        # Nothing is fetched ahead: what is delivered is what a crash cannot cost.
-        results = _results(ray.data, job, chains, options, str(journals))
-        for batch in results.iter_batches(batch_size=None, prefetch_batches=0):
-            for record, process in zip(batch["record"], batch["process"], strict=True):
-                if process not in met:
-                    met.add(process)
-                    on_event(f"a worker started, process {process}")
-                yield json.loads(record)
+        with session(options, options.workers * job.threads) as ray:
+            # Nothing is fetched ahead: what is delivered is what a crash cannot cost.
+            results = _results(ray.data, job, chains, options, str(journals))
+            for batch in results.iter_batches(batch_size=None, prefetch_batches=0):
+                for record, process in zip(batch["record"], batch["process"], strict=True):
+                    if process not in met:
+                        met.add(process)
+                        on_event(f"a worker started, process {process}")
+                    yield json.loads(record)
+    finally:
+        shutil.rmtree(journals, ignore_errors=True)
+        with suppress(OSError):  # there are those of another part
+            journals.parent.rmdir()
+
+
+@contextmanager
+def session(options: RayOptions, cpus: int) -> Generator[Any]:
+    """Ray, running for the block: the one that is there, the cluster of the options, or one started
+    here for cpus processors. Raises PixWizardError without Ray, and when a worker fails in the
+    block."""
+    ray = _ray()
+    own = not ray.is_initialized()
+    if own:
+        _start(ray, options, cpus)
+    try:
+        yield ray
     except ray.exceptions.RayError as error:
         raise PixWizardError(f"a worker failed: {_reason(error)}") from error
     finally:
         if own:
             ray.shutdown()
-        shutil.rmtree(journals, ignore_errors=True)
-        with suppress(OSError):  # there are those of another part
-            journals.parent.rmdir()
+
+
+def configure(results: Any, options: RayOptions) -> None:
+    """Set how Ray Data runs a dataset whose rows are records."""
+    settings = {**SETTINGS, "max_consecutive_actor_init_deaths": options.retries}
+    for name, value in settings.items():
+        setattr(results.context, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +141,18 @@ def _results(data, job: Job, chains: Sequence[Chain], options: RayOptions, journ
         num_cpus=job.threads,
         num_gpus=1 if job.device.startswith("cuda") else 0,
     )
-    settings = {**SETTINGS, "max_consecutive_actor_init_deaths": options.retries}
-    for name, value in settings.items():
-        setattr(results.context, name, value)
+    configure(results, options)
     return results
 
 
-def _start(ray, job: Job, options: RayOptions) -> None:
-    """Join a cluster, or start one with just as many processors as workers need."""
+def _start(ray, options: RayOptions, cpus: int) -> None:
+    """Join a cluster, or start one with as many processors as workers need."""
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if options.address:
         ray.init(address=options.address, **quiet)
         return
     ray.init(
-        num_cpus=options.workers * job.threads,
+        num_cpus=cpus,
         object_store_memory=max(LEAST_STORE_MB, options.store_mb) * MEGABYTE,
         include_dashboard=False,
         **quiet,

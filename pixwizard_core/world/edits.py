@@ -15,7 +15,7 @@ from .scenes import COLOUR_NAMES, FLOOR_NAMES, SHAPES, SOLIDS, WALL_NAMES, Scene
 from .task_batch import Batch
 
 POSITION_SHARE = 0.7  # of additions that name a position
-STYLES = {
+STYLES: dict[str, tuple[str, ...]] = {
     "grey": ("a black and white photo", "a greyscale picture", "an old film in black and white"),
     "sepia": ("a sepia photo", "a brown old photograph"),
     "poster": ("a poster with few colours", "a flat posterised print"),

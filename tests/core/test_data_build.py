@@ -275,8 +275,8 @@ def test_order_out_of_range_is_refused(changed, said):
 
 
 def test_unknown_task_and_empty_folder_are_refused(tmp_path):
-    with pytest.raises(PixWizardError, match="cannot be built into 'edit'"):
-        order("edit")
+    with pytest.raises(PixWizardError, match="cannot be built into 'remove'"):
+        order("remove")
     with pytest.raises(PixWizardError, match="there is no picture in"):
         find_photos(tmp_path, LeftOut())
     with pytest.raises(PixWizardError, match="there is no folder of photographs"):

@@ -1,6 +1,7 @@
 """Objects with names: RefCOCO's sentences and COCO's single objects, as masks, tints and boxes."""
 
 import json
+import pathlib
 import pickle
 
 import pytest
@@ -174,6 +175,65 @@ def test_folder_without_references_or_with_odd_ones_is_refused(coco):
         find_things(coco[1], LeftOut())
     with pytest.raises(PixWizardError, match="has none of"):
         find_things(coco[0], LeftOut())
+
+
+def parquet_of(folder, rows):
+    """Rows as RefCOCO is shared in Parquet: a reference with picture and outline in JSON."""
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    image = {"id": 7, "file_name": "COCO_7.jpg", "height": 32, "width": 64}
+    table = [
+        {
+            "ref_id": number, "split": split, "file_name": f"COCO_7_{number}.jpg",
+            "sentences": [{"raw": one, "sent": one} for one in sentences],
+            "raw_anns": json.dumps({"id": number, "segmentation": shape}),
+            "raw_image_info": json.dumps(image),
+        }
+        for number, split, shape, sentences in rows
+    ]  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(arrow.Table.from_pylist(table), folder / "train-00000.parquet")
+
+
+@pytest.mark.parametrize("inside", [".", "data"])
+def test_parquet_files_of_references_name_the_same_objects(tmp_path, inside):
+    rows = [(1, "train", SQUARE, ["dog on the  left", "left animal"]), (2, "val", OTHER, ["cat"])]
+    parquet_of(tmp_path / inside, rows)
+    left = LeftOut()
+    (thing,) = find_things(tmp_path, left)["COCO_7"]
+    assert (thing.id, thing.phrases) == ("ref1", ("dog on the left", "left animal"))
+    assert int(thing.mask().sum()) == 20 * 16
+    assert [reason for _, reason in left.files] == ["of another split than train"]
+
+
+def test_other_parquet_files_are_refused(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.Table.from_pylist([{"ref_id": 1}]), tmp_path / "a.parquet")
+    with pytest.raises(PixWizardError, match=r"no column split\. Found: ref_id"):
+        find_things(tmp_path, LeftOut())
+    parquet_of(tmp_path / "b", [(1, "train", SQUARE, ["dog"])])
+    table = parquet.read_table(tmp_path / "b" / "train-00000.parquet").to_pylist()
+    table[0]["raw_anns"] = "{}"
+    parquet.write_table(arrow.Table.from_pylist(table), tmp_path / "b" / "train-00000.parquet")
+    with pytest.raises(PixWizardError, match="row 0 is not as RefCOCO's are: KeyError"):
+        find_things(tmp_path / "b", LeftOut())
+
+
+def test_pickle_with_more_than_values_is_not_opened_and_the_other_forms_are_named(coco):
+    (coco[1] / "refs(unc).p").write_bytes(pickle.dumps([pathlib.PurePosixPath("x")], 2))
+    said = r"nothing was run\. The same .* as JSON \(refs\(unc\)\.json\)"
+    with pytest.raises(PixWizardError, match=said):
+        find_things(coco[1], LeftOut())
+
+
+def test_recoloured_object_is_asked_for_by_name_and_colour(coco, tmp_path):
+    result, _ = built(coco, tmp_path / "out", "recolour")
+    record = next(r for r in result.records if r["name"].endswith("ref1"))
+    assert "dog on the left" in record["instruction"][0]
+    shown = open_picture(tmp_path / "out" / record["files"]["target"])[0] * 255
+    assert torch.equal(shown[:, 12, 15].round(), colour_of(record).float())  # even, so in full
+    assert shown[:, 12, 31].round().tolist() == [102, 102, 102]
 
 
 def test_command_builds_what_annotations_name(coco, tmp_path, capsys):

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import PixWizardError
+from ...files.contents import contents
 from ...fleet.sources import SourcePicture
 from . import dense, editing, generation, referring, restoration, world
-from .common import DatasetLayout, DatasetOptions, contents, first_asked
+from .common import DatasetLayout, DatasetOptions, first_asked
 
 __all__ = ["LAYOUTS", "DatasetLayout", "DatasetOptions", "find_data", "names"]
 

@@ -4,7 +4,6 @@ missing."""
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from ...decode.polarity import DEFAULT_NEAR
 from ...errors import PixWizardError
-from ...files.kinds import ending, is_picture
+from ...files.kinds import is_picture
 from ...files.walk import is_hidden, natural, walk
 from ...fleet.items import digest, safe_name
 from ...fleet.sources import SourcePicture
@@ -146,18 +145,6 @@ def state_of(root: Path, out: Path) -> str:
     files = [path for path in walk(root) if not (own and path.is_relative_to(out))]
     stats = [(str(path.relative_to(root)), path.stat()) for path in files]
     return digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
-
-
-def contents(root: Path) -> str:
-    """A short list of what a folder contains, for a message about missing files."""
-    if not root.is_dir():
-        return "no such folder"
-    entries = sorted((e for e in root.iterdir() if not is_hidden(e.name)), key=natural)
-    folders = [entry.name + "/" for entry in entries if entry.is_dir()]
-    kinds = Counter(ending(entry) or "no ending" for entry in entries if not entry.is_dir())
-    shown = folders[:SHOWN] + ["…"] * (len(folders) > SHOWN)
-    files = [f"{count} {kind}" for kind, count in kinds.most_common(SHOWN)]
-    return ", ".join([*shown, *files]) or "nothing"
 
 
 def first(values: Iterable[Any], count: int) -> list[Any]:

@@ -10,10 +10,10 @@ from typing import Any
 
 from ...errors import PixWizardError
 from ...files.kinds import is_picture
+from ...files.matlab_files import matlab_values
 from ...files.walk import natural, walk
 from ...fleet.sources import SourcePicture
 from ...json_text import read_text
-from ..truths import matlab_values
 from .common import DatasetLayout, DatasetOptions, asked, pictures_in, source_picture
 
 # Where NYUv2 is scored since Eigen et al. (2014): top, bottom, left, right of 480 x 640 px.

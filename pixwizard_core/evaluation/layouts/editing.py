@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import PixWizardError
+from ...files.contents import contents
 from ...files.walk import natural
 from ...fleet.items import safe_name
 from ...fleet.sources import SourcePicture
 from ...json_text import read_json_file
-from .common import DatasetLayout, DatasetOptions, asked, contents, folder_with
+from .common import DatasetLayout, DatasetOptions, asked, folder_with
 from .prepare import as_file, prepared_folder
 from .rows import has_table, rows_of_table
 

@@ -13,12 +13,13 @@ from typing import Any
 import torch
 
 from ...errors import PixWizardError
+from ...files.contents import contents
 from ...files.kinds import is_picture
 from ...files.walk import walk
 from ...fleet.items import digest, safe_name
 from ...fleet.sources import SourcePicture
 from ...json_text import read_json_file
-from .common import DatasetLayout, DatasetOptions, asked, contents, first, folder_with, pictures_in
+from .common import DatasetLayout, DatasetOptions, asked, first, folder_with, pictures_in
 from .prepare import (
     as_file,
     canny_lines,

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import PixWizardError
+from ...files.contents import contents
 from ...files.kinds import is_picture
 from ...files.walk import natural, walk
 from ...fleet.sources import SourcePicture
@@ -17,7 +18,6 @@ from .common import (
     DatasetOptions,
     asked,
     by_stem,
-    contents,
     folder_with,
     partner,
     pictures_in,
@@ -188,8 +188,8 @@ def unpack_sidd(root: Path, out: Path) -> Path:
     reads; root itself where it holds no such files. Needs SciPy."""
     import torch
 
+    from ...files.matlab_files import matlab_array
     from ...files.picture_files import save_picture
-    from ..truths import matlab_array
 
     if not all((root / name).is_file() for name in SIDD_FILES.values()):
         return root

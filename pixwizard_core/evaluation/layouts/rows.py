@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import PixWizardError, reason_of
+from ...files.contents import contents
 from ...files.walk import walk
 from ...fleet.manifest import read_json_lines
-from .common import contents
 
 LISTS = ("metadata.jsonl", "metadata.csv")
 FILE_NAME = "file_name"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...data.edit_sets import parquet_files
 from ...data.folders import Wording, pairs_in
 from ...data.lists import LIST_ENDINGS, read_list
 from ...data.meta import YAML_ENDINGS, read_meta, sampled
 from ...data.pairs import InstructionPair
+from ...data.parquet import parquet_files
 from ...data.shard_reading import ShardPair, StoredBytes, read_shards, shards_in
 from ...errors import PixWizardError
 from ...files.kinds import ending
