@@ -10,7 +10,8 @@ import torch
 from pixwizard_core.bundle import load_tiny
 from pixwizard_core.errors import CanvasError, EncoderError, PixWizardError
 from pixwizard_core.files.picture_files import open_picture, save_picture
-from pixwizard_core.training.teach import before
+from pixwizard_core.training.teach import before, filling
+from pixwizard_core.training.teach.parts import small_parts as parts_in
 from pixwizard_core.training.teach.settings import Source
 from pixwizard_core.training.teach.teach import teach
 from pixwizard_core.weights.lora import shapes_of
@@ -73,6 +74,68 @@ def test_second_run_reads_the_store_and_encodes_nothing(pairs, tmp_path, monkeyp
     assert all(torch.equal(first.fetch(name), second.fetch(name)) for name in first.shapes)
 
 
+def test_run_loads_no_encoder_when_all_is_stored(pairs, tmp_path):
+    folder = write_bundle(tmp_path / "base")
+    parts = dataclasses.replace(parts_in(folder), centres=(32,))
+    loaded: list[str] = []
+
+    def counting(name):
+        def load():
+            loaded.append(name)
+            return getattr(parts, name)()
+
+        return load
+
+    watched = dataclasses.replace(
+        parts, **{name: counting(name) for name in ("text", "vision", "vae")}
+    )
+    cache = tmp_path / "cache"
+    for name in ("one", "two"):
+        teach(order(tmp_path / name, pairs, cache=cache, parts=watched))
+    assert loaded == ["text", "vision", "vae"]
+    first, second = (open_weights(tmp_path / n / "lora.safetensors") for n in ("one", "two"))
+    assert all(torch.equal(first.fetch(name), second.fetch(name)) for name in first.shapes)
+    # A picture more needs the encoders of pictures alone, and other words those of words alone.
+    picture(pairs / "input" / "more.png", 0.3)
+    picture(pairs / "target" / "more.png", 0.6)
+    teach(order(tmp_path / "three", pairs, cache=cache, parts=watched))
+    assert loaded[3:] == ["vision", "vae"]
+    teach(order(tmp_path / "four", Source(str(pairs), instruction="Other."), cache=cache,
+                parts=watched))  # fmt: skip
+    assert loaded[5:] == ["text"]
+    (folder / "text.safetensors").touch()  # it might be another one
+    teach(order(tmp_path / "five", pairs, cache=cache, parts=watched))
+    assert loaded[6:] == ["text"]
+    (cache / "encoders.json").write_text("no list")
+    teach(order(tmp_path / "six", pairs, cache=cache, parts=watched))
+    assert loaded[7:] == ["text", "vision", "vae"]
+    wider = dataclasses.replace(watched, config=dataclasses.replace(parts.config, cap_feat_dim=99))
+    with pytest.raises(EncoderError, match="was trained with text features of widths"):
+        teach(order(tmp_path / "seven", pairs, cache=cache, parts=wider))
+    assert loaded[10:] == []
+
+
+def test_disk_needs_room_for_what_is_missing_alone(pairs, tmp_path, monkeypatch):
+    folder = write_bundle(tmp_path / "base")
+    parts = dataclasses.replace(parts_in(folder), centres=(32,))
+    asked: list[int] = []
+    real = filling.bytes_to_encode
+
+    def counting(*given):
+        asked.append(real(*given))
+        return asked[-1]
+
+    monkeypatch.setattr(filling, "bytes_to_encode", counting)
+    for name in ("one", "two"):
+        teach(order(tmp_path / name, pairs, cache=tmp_path / "cache", parts=parts))
+    config = parts.config
+    words = 2 * 4 * (32 * config.cap_feat_dim + config.cap_clip_feat_dim)
+    tokens = 4 * 4 * config.image_tokens * config.image_feat_dim
+    latents = 5 * 4 * config.in_channels * 16  # of five different pictures
+    # Of no named encoder; of words; of pictures, when words are there; of nothing.
+    assert asked == [0, words, tokens + latents, 0]
+
+
 def test_stopped_run_saves_and_goes_on_as_if_it_had_not(pairs, tmp_path):
     def save(name, **changes):
         return teach(order(tmp_path / name, pairs, steps=5, cache=tmp_path / "cache", **changes))
@@ -99,8 +162,6 @@ def test_strips_and_saved_results_come_every_few_steps(pairs, tmp_path):
 
 
 def test_whole_model_becomes_a_bundle_that_loads(pairs, tmp_path):
-    from pixwizard_core.training.teach.parts import small_parts as parts_in
-
     folder = write_bundle(tmp_path / "base")
     parts = dataclasses.replace(parts_in(folder), centres=(32,))
     result = teach(order(tmp_path / "out", pairs, lora=False, parts=parts))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from ...errors import CanvasError, PixWizardError
 from ...files.picture_files import picture_size
 from ...weights.weightfile import size_in_words
 from .course import STATE_FILE
-from .encode import Digested
+from .encode import LATENT, TOKENS, WEIGHTS, WORDS, Digested, Missing
 from .examples import Example
 from .fitting import CELL, bucket
 from .optimise import eight_bit_adam
@@ -128,16 +128,19 @@ def try_to_write(folder: Path) -> None:
         raise PixWizardError(f"cannot write into {folder}: {reason}; choose another one") from None
 
 
-def bytes_to_encode(missing: Sequence[Digested], config: ModelConfig, item: int) -> int:
-    """About the disk space that results of examples take. item: bytes of a number that encoders
+def bytes_to_encode(missing: Mapping[str, Missing], config: ModelConfig, item: int) -> int:
+    """About the disk space that missing results take. item: bytes of a number that encoders
     give."""
     words = LONGEST_TEXT * config.cap_feat_dim + config.cap_clip_feat_dim
     total = 0
-    for one in missing:
-        cells = one.size.width * one.size.height // CELL**2
-        total += 2 * 4 * config.in_channels * cells
-        total += item * config.image_tokens * config.image_feat_dim
-        total += item * words * len(one.example.instructions)
+    for one in missing.values():
+        cells = one.size.width * one.size.height // CELL**2 if one.size else 0
+        total += {
+            WORDS: item * words,
+            TOKENS: item * config.image_tokens * config.image_feat_dim,
+            LATENT: 4 * config.in_channels * cells,
+            WEIGHTS: 4 * cells,
+        }[one.kind]
     return total
 
 

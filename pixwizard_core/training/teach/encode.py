@@ -17,6 +17,7 @@ from .fitting import blank, fitted_picture, loss_weights
 from .store import Store, key_of
 
 LATENT, TOKENS, WORDS, WEIGHTS = "latent", "tokens", "words", "weights"
+KINDS = (WORDS, TOKENS, LATENT, WEIGHTS)
 EMPTY = ""  # the caption that replaces dropped words
 OnDone = Callable[[int, int], None]
 
@@ -38,6 +39,14 @@ class KnownExample:
     texts: tuple[str, ...]
     weights: str = ""
     blank: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A result that is not in the store. size: of the picture in px, None for words."""
+
+    kind: str
+    size: Size | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +91,29 @@ class Encoding:
             one.example.input is None,
         )
 
+    def missing(self, examples: Sequence[Digested], *kinds: str) -> dict[str, Missing]:
+        """Every result that examples need and the store does not have, by key. kinds: of WORDS,
+        TOKENS, LATENT and WEIGHTS, none for all; those whose encoder is not named yet are left out,
+        as nothing is known of their keys."""
+        wanted = [kind for kind in kinds or KINDS if kind == WEIGHTS or kind in self.names]
+        found: dict[str, Missing] = {}
+
+        def look(kind: str, key: str, size: Size | None) -> None:
+            if kind in wanted and key and key not in found and not self.store.has(key):
+                found[key] = Missing(kind, size)
+
+        look(WORDS, self.words_key(EMPTY) if WORDS in wanted else "", None)
+        for one in examples:
+            known = self.known(one)
+            for key in known.texts:
+                look(WORDS, key, None)
+            for kind, key in ((LATENT, known.source), (LATENT, known.target),
+                              (TOKENS, known.tokens), (WEIGHTS, known.weights)):  # fmt: skip
+                look(kind, key, one.size)
+        return found
+
     def words_key(self, sentence: str) -> str:
-        return key_of(WORDS, by=self.names[WORDS], sentence=sentence)
+        return key_of(WORDS, by=self.names.get(WORDS, ""), sentence=sentence)
 
     def fill_words(
         self, examples: Sequence[Digested], text: TextEncoder, on_done: OnDone = nothing

@@ -33,6 +33,10 @@ class TeachOrder:
     group: ProcessGroup = ALONE
     device: str = "cpu"
 
+    def part(self, what: str) -> Callable[[int, int], None]:
+        """A callback that is told how far a part of the work is, (done, total)."""
+        return lambda done, total: self.on_part(what, done, total)
+
 
 @dataclass(frozen=True, slots=True)
 class TeachResult:

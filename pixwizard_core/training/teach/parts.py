@@ -23,6 +23,7 @@ from ...own_settings import RELEASED
 from ...pipeline import Bundle
 from ...taught import UNKNOWN, Taught
 from ...weights.checkpoint import build_model, open_checkpoint
+from .encode import LATENT, TOKENS, WORDS
 from .lumina import first_weights, open_lumina
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -33,7 +34,9 @@ BUNDLE_FILES = (TEXT_FILE, CLIP_FILE, VAE_FILE, TOKENIZER_FILE)
 class ModelParts:
     """name: for display. small: whether it has the bundled model's own encoders. centres, settings,
     taught: as a bundle has them. text, vision, vae, model: load one part. header: entries of the
-    transformer's file. beside: files that make a folder of the transformer a complete bundle."""
+    transformer's file. beside: files that make a folder of the transformer a complete bundle.
+    files: by the kind of results, the files and folders of their encoder; none when these are not
+    on disk."""
 
     name: str
     small: bool
@@ -47,25 +50,33 @@ class ModelParts:
     model: Callable[[], PixWizard]
     header: Mapping[str, str] = field(default_factory=dict[str, str])
     beside: tuple[Path, ...] = ()
+    files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict[str, tuple[Path, ...]])
+
+    def check_widths(self, kind: str, widths: tuple[int, ...]) -> None:
+        """Raise EncoderError for an encoder whose results have other widths than the model wants.
+        kind: WORDS, with the widths of its features and of its pooled vector, or TOKENS, with
+        one; others have none."""
+        config = self.config
+        if kind == WORDS and widths != (wanted := (config.cap_feat_dim, config.cap_clip_feat_dim)):
+            raise EncoderError(
+                f"{self.name} was trained with text features of widths {wanted}, and these "
+                f"encoders give {widths}; use those it was trained with"
+            )
+        if kind == TOKENS and widths != (config.image_feat_dim,):
+            raise EncoderError(
+                f"{self.name} was trained with image tokens of width "
+                f"{config.image_feat_dim}, and this encoder gives {widths[0]}; use the "
+                "one it was trained with"
+            )
 
     def check_text(self, text: TextEncoder) -> TextEncoder:
         """The encoder itself. Raises EncoderError for one of another width than the model wants."""
-        wanted = (self.config.cap_feat_dim, self.config.cap_clip_feat_dim)
-        if (text.width, text.pooled_width) != wanted:
-            raise EncoderError(
-                f"{self.name} was trained with text features of widths {wanted}, and these "
-                f"encoders give {(text.width, text.pooled_width)}; use those it was trained with"
-            )
+        self.check_widths(WORDS, (text.width, text.pooled_width))
         return text
 
     def check_vision(self, vision: VisionEncoder) -> VisionEncoder:
         """The encoder itself. Raises EncoderError for one of another width than the model wants."""
-        if vision.width != self.config.image_feat_dim:
-            raise EncoderError(
-                f"{self.name} was trained with image tokens of width "
-                f"{self.config.image_feat_dim}, and this encoder gives {vision.width}; use the "
-                "one it was trained with"
-            )
+        self.check_widths(TOKENS, (vision.width,))
         return vision
 
 
@@ -88,6 +99,7 @@ def small_parts(folder: str | Path | None = None, device: str = "cpu") -> ModelP
         lambda: build_model(opened, dtype=torch.float32, device=device, ops=LAYERS),
         opened.metadata,
         tuple(place / name for name in BUNDLE_FILES),
+        _files(place / TEXT_FILE, place / CLIP_FILE, place / VAE_FILE),
     )
 
 
@@ -117,7 +129,13 @@ def released_parts(
         lambda: load_latent_coder(vae, device=device),
         lambda: build_model(opened, dtype=dtype or half, device=device, ops=LAYERS),
         opened.metadata,
+        files=_files(gemma, clip, vae),
     )
+
+
+def _files(text: Path, clip: Path, vae: Path) -> dict[str, tuple[Path, ...]]:
+    """The files of the encoders by the kind of their results."""
+    return {WORDS: (text, clip), TOKENS: (clip,), LATENT: (vae,)}
 
 
 def lumina_parts(
@@ -148,6 +166,7 @@ def lumina_parts(
         lambda: load_vision_encoder(clip, device=device, dtype=half),
         lambda: load_latent_coder(vae, device=device),
         model,
+        files=_files(gemma, clip, vae),
     )
 
 

@@ -5,37 +5,26 @@ Read and check all; encode what no earlier run has encoded, one encoder after an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
-from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ...canvas import Size
-from ...encoders.vae import LatentCoder
 from ...model import PixWizard
 from ...weights.lora import LoraSettings, add_lora, matching, trainable
-from .before import (
-    Survey,
-    bytes_to_encode,
-    bytes_to_save,
-    check_disk,
-    check_out,
-    check_settings,
-    survey,
-    try_to_write,
-)
+from .before import Survey, bytes_to_save, check_out, check_settings, survey, try_to_write
 from .course import STATE_FILE, Course
-from .encode import EMPTY, LATENT, TOKENS, WORDS, Encoding
+from .encode import EMPTY
 from .examples import Example
+from .filling import fill
 from .order import shown_per_epoch, steps_of
 from .ordered import TeachOrder, TeachResult
 from .parts import ModelParts
 from .result import result_file
 from .running import Watcher, run_course
 from .settings import TeachSettings
-from .store import Store, weights_digest
+from .store import weights_digest
 from .taking import leaking, take
 
 CACHE = "cache"
@@ -60,11 +49,11 @@ def teach(order: TeachOrder) -> TeachResult:
     centres = settings.centres or parts.centres
     shown = shown_per_epoch(taken.sets, settings)
     examples = [example for one in taken.sets for example in one.examples]
-    everything = survey([*examples, *taken.held], centres, _part(order, "reading"))
+    everything = survey([*examples, *taken.held], centres, order.part("reading"))
     if leaks := leaking(everything.examples[: len(examples)], everything.examples[len(examples) :]):
         order.tell(f"{leaks} of the held-out pairs show a target that is also trained on")
     steps = steps_of(shown, settings)
-    encoding = _encode(order, everything, cache)
+    encoding = fill(order, everything, cache, _to_save(order))
     known = [encoding.known(one) for one in everything.examples]
     store, empty = encoding.store, encoding.words_key(EMPTY)
     model = parts.model()
@@ -86,42 +75,6 @@ def teach(order: TeachOrder) -> TeachResult:
     return TeachResult(path, course.step, stopped, loss, watcher.before_and_after)
 
 
-def _encode(order: TeachOrder, everything: Survey, cache: Path) -> Encoding:
-    """Fill the store, one encoder after another; each leaves memory before the next is loaded."""
-    settings, parts = order.lesson.settings, order.parts
-    store, device = Store(cache), torch.device(order.device)
-    encoding = Encoding(store, {}, settings.fit, settings.mask_outside)
-    mine = everything.examples[order.group.rank :: order.group.count]
-    item = 4 if parts.small else 2
-    check_disk(
-        {
-            cache: bytes_to_encode(everything.examples, parts.config, item),
-            order.out: bytes_to_save(_numbers(parts, settings, order.lora), settings),
-        }
-    )
-    text = parts.check_text(parts.text())
-    encoding.names[WORDS] = weights_digest([text])
-    with torch.no_grad():
-        encoding.fill_words(mine, text, _part(order, "encoding words"))
-    del text
-    vision = parts.check_vision(parts.vision())
-    vae = parts.vae()
-    encoding.names[TOKENS] = weights_digest([vision])
-    encoding.names[LATENT] = weights_digest([_network(vae)])
-    with torch.no_grad():
-        encoding.fill_pictures(mine, vision, vae, device, _part(order, "encoding pictures"))
-    del vision, vae
-    order.group.wait()
-    return encoding
-
-
-def _network(vae: LatentCoder) -> torch.nn.Module:
-    network = getattr(vae, "model", None) or getattr(vae, "vae", None)
-    if not isinstance(network, torch.nn.Module):
-        raise ValueError("the autoencoder has no network whose weights could name its results")
-    return network
-
-
 def _trained(model: PixWizard, settings: TeachSettings, lora: bool) -> list[Tensor]:
     """Make the model ready: the weights that move."""
     if not lora:
@@ -135,6 +88,12 @@ def _ranks(parts: ModelParts) -> list[int]:
     model = PixWizard(parts.config, device="meta")
     names = matching(model, LoraSettings().targets)
     return [min(model.get_parameter(f"{name}.weight").shape) for name in names]
+
+
+def _to_save(order: TeachOrder) -> int:
+    """Bytes of states and results."""
+    settings = order.lesson.settings
+    return bytes_to_save(_numbers(order.parts, settings, order.lora), settings)
 
 
 def _numbers(parts: ModelParts, settings: TeachSettings, lora: bool) -> int:
@@ -154,10 +113,6 @@ def facts_of(
     values = {name: str(value) for name, value in vars(settings).items() if name not in UNTIED}
     kind = "a LoRA" if lora else "a whole model"
     return {**values, "steps": str(steps), "data": data, "base": base, "kind": kind}
-
-
-def _part(order: TeachOrder, what: str) -> Callable[[int, int], None]:
-    return lambda done, total: order.on_part(what, done, total)
 
 
 def _about(
