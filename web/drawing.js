@@ -22,7 +22,8 @@ const LEVELS = 65535; // numbers come as 16 bits: high byte in red, low byte in 
 const ENLARGED = 1.5; // from here on the pixels of a mask are shown as they are
 
 /** The largest place for a picture inside a canvas, in the middle.
- * @param {number} width @param {number} height of the canvas @param {Entry} entry @returns {Rect} */
+ * @param {number} width @param {number} height of the canvas
+ * @param {{width: number, height: number}} entry @returns {Rect} */
 export function place(width, height, entry) {
   const scale = Math.min(width / entry.width, height / entry.height);
   const [w, h] = [entry.width * scale, entry.height * scale];

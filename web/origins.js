@@ -126,10 +126,18 @@ function sameOrigins(then, now, seen) {
 }
 
 /** Whether a node, and all that it depends on, is the same in two graphs. A seed that is to change
- * after each run may differ. @param {Graph} then @param {Graph} now @param {string} name of the node */
-export function alike(then, now, name) {
-  const [before, after] = [spotOf(then, name), spotOf(now, name)];
+ * after each run may differ. @param {Graph} then @param {Graph} now @param {string} name of the node
+ * @param {string} [before_name] what it was called then, if that was another name */
+export function alike(then, now, name, before_name = name) {
+  const [before, after] = [spotOf(then, before_name), spotOf(now, name)];
   return Boolean(before && after) && sameOrigins(/** @type {Spot} */ (before), /** @type {Spot} */ (after), new Set());
+}
+
+/** Whether a node depends on another, or is it. @param {Graph} graph @param {string} name
+ * @param {string} other */
+export function dependsOn(graph, name, other) {
+  const node = spotOf(graph, other)?.node;
+  return Boolean(node) && nodesBehind(graph, name).includes(node);
 }
 
 /** The nodes that a node depends on, itself and what is inside subgraphs included; not what is muted

@@ -33,6 +33,8 @@ export class PictureView {
     this.shown = 0;
     /** @type {import("./drawing.js").Loaded | null} */
     this.loaded = null;
+    /** A preview of the run that goes on. @type {ImageBitmap | null} */
+    this.sketched = null;
     /** @type {[number, number] | null} */
     this.pointer = null;
     this.large = false; // whether it is the one in a window
@@ -109,14 +111,32 @@ export class PictureView {
 
   /** Dim the picture under a line of text, or show it plainly. @param {HTMLElement | ""} text */
   say(text) {
-    this.canvas.style.opacity = text ? FADED : "";
     this.said.replaceChildren(...(text ? [text] : []));
-    this.said.hidden = !text;
+    this.dim();
+  }
+
+  dim() {
+    const dims = this.said.childElementCount > 0 && !this.sketched;
+    this.canvas.style.opacity = dims ? FADED : "";
+    this.said.hidden = !dims;
+  }
+
+  /** Show a preview in the place of the result, or the result again. @param {ImageBitmap | null} picture */
+  sketch(picture) {
+    if (!picture && !this.sketched) return;
+    this.sketched = picture;
+    this.dim();
+    if (picture) this.told.textContent = word("view.preview");
+    else if (this.loaded) this.tell();
+    else this.told.textContent = word("view.run");
+    this.draw();
   }
 
   /** @param {Entry[]} entries one for each picture */
   async show(entries) {
     this.entries = entries;
+    this.sketched = null;
+    this.dim();
     await this.turn(Math.min(this.shown, Math.max(0, entries.length - 1)));
   }
 
@@ -246,7 +266,7 @@ export class PictureView {
 
   /** The pixel under the pointer and what it says. */
   read() {
-    if (!this.pointer || !this.loaded || !this.entry) return null;
+    if (!this.pointer || !this.loaded || !this.entry || this.sketched) return null;
     const rect = place(this.stage.clientWidth, this.stage.clientHeight, this.entry);
     const pixel = pixelAt(rect, this.entry, ...this.pointer);
     return pixel && { pixel, text: reading(this.entry, this.loaded.values, pixel) };
@@ -254,7 +274,7 @@ export class PictureView {
 
   tell() {
     const entry = this.entry;
-    if (!entry || !this.loaded) return;
+    if (!entry || !this.loaded || this.sketched) return;
     const found = this.read();
     if (found) {
       const where = `${found.pixel[0]}, ${found.pixel[1]}`;
@@ -278,8 +298,13 @@ export class PictureView {
     const pen = this.canvas.getContext("2d");
     if (!pen || !width || !height) return;
     Object.assign(this.canvas, { width: width * SHARPNESS, height: height * SHARPNESS });
-    if (!this.entry || !this.loaded) return;
     pen.scale(SHARPNESS, SHARPNESS);
+    if (this.sketched) {
+      const at = place(width, height, this.sketched);
+      pen.drawImage(this.sketched, at.x, at.y, at.width, at.height);
+      return;
+    }
+    if (!this.entry || !this.loaded) return;
     const rect = place(width, height, this.entry);
     paint(pen, rect, this.entry, this.loaded, this.share);
     const found = this.loaded.values && this.read();

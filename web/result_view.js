@@ -9,9 +9,10 @@ import { AUTO, IN_BANNER, banner, settings, tookDemo } from "./demo_model.js";
 import { element, faint, panel } from "./elements.js";
 import { LINE_PX, boxes, drawnLines, files, legend, objects, report, scores } from "./lists.js";
 import { NOTES, lines, statement } from "./notes.js";
-import { alike } from "./origins.js";
+import { alike, dependsOn } from "./origins.js";
 import { offerPicture } from "./picture_menu.js";
 import { PictureView } from "./picture_view.js";
+import { PreviewRoom, watchPreviews } from "./previews.js";
 import { PICTURES, known, last, madeBy, present, remembered, tab, undoing, watchRuns } from "./runs.js";
 import { fit, nodesOf, pageWidget } from "./widgets.js";
 import { word } from "./words.js";
@@ -49,9 +50,12 @@ const VIEWS = {
   PixWizard_Check: { key: "pixwizard_report", list: report, most: 420, width: 600 },
 };
 const SHORT = "PixWizard_PixWizard";
+const SAMPLES = "PixWizard_Sample";
 const EMPTY_PX = 30;
 const LIST_PX = 130; // longer lists scroll
 const FRAME_PX = 12;
+const SAID_PX = 88; // banner and notes, on a new node: a result never makes a node grow that waits for a picture
+const LISTED_PX = 40; // the picture gives the rest
 const FADED = "0.35"; // an earlier result
 const SETTLED_MS = 150; // after a change of the graph
 
@@ -64,6 +68,9 @@ class ResultView {
     this.content = panel("result");
     Object.assign(this.content.style, { display: "flex", flexDirection: "column", gap: "2px" });
     this.picture = shows.picture ? new PictureView(node) : null;
+    // What is shown beside a picture scrolls in the room that the node has.
+    this.room = element("div", { position: "relative", width: "100%", height: "100%" }, this.content);
+    if (this.picture) Object.assign(this.content.style, { position: "absolute", inset: "0" });
     if (this.picture) offerPicture(node, this.picture);
     this.most = shows.most ?? LIST_PX;
     this.list = element("div", { flex: "none", overflow: "auto", maxHeight: `${this.most}px` });
@@ -76,13 +83,14 @@ class ResultView {
     /** @type {import("./runs.js").Run | null} */
     this.run = null;
     this.name = String(node.id); // that the host knows it by
+    this.as = this.name; // its name in the run
     this.failed = false;
     this.least = EMPTY_PX;
     this.content.append(this.banner, this.state, this.notes, this.list);
     if (this.picture && shows.picture === "waits") this.hang();
     else if (shows.list) this.list.append(faint(word("view.run")));
     const grows = Boolean(shows.picture);
-    this.widget = pageWidget(node, "result", this.content, () => this.least, grows);
+    this.widget = pageWidget(node, "result", this.room, () => this.least, grows);
     if (shows.width) node.setSize([Math.max(shows.width, node.size[0]), node.size[1]]);
     this.measure(this.picture?.heights.first);
   }
@@ -94,22 +102,26 @@ class ResultView {
     this.state.after(this.picture.stage, this.picture.bar);
   }
 
-  /** Show what a run gave. @param {import("./runs.js").Run} run */
-  show(run) {
-    this.run = run;
-    this.failed = false;
-    this.demo = tookDemo(run.outputs[this.name]);
-    this.draw(run.outputs[this.name]);
+  /** Show what a run gave. @param {import("./runs.js").Run} run @param {string} as its name in it */
+  show(run, as = this.name) {
+    Object.assign(this, { run, as, failed: false });
+    this.demo = tookDemo(run.outputs[as]);
+    this.draw(run.outputs[as]);
     this.compare(present());
+  }
+
+  /** Whether it shows what the graph holds now. @param {any} now the graph */
+  shows_now(now) {
+    return Boolean(this.run) && (!this.run?.workflow || alike(this.run.workflow, now, this.name, this.as));
   }
 
   /** Say whether the result is still that of the graph, and what model it is, or will be, from.
    * @param {any} now the graph */
   compare(now) {
     const then = this.run?.workflow;
-    const older = Boolean(then) && !alike(then, now, this.name);
-    const says = older ? "older" : this.failed ? "failed" : "";
-    if (this.picture) this.put("banner", banner(then ?? now, this.name, this.run?.outputs[this.name]));
+    const says = this.run && !this.shows_now(now) ? "older" : this.failed ? "failed" : "";
+    const name = then ? this.as : this.name;
+    if (this.picture) this.put("banner", banner(then ?? now, name, this.run?.outputs[this.as]));
     if (says !== (this.content.dataset.state ?? "")) {
       const said = statement(`↻ ${word(`view.${says}`)}`, "plain");
       this.content.dataset.state = says;
@@ -153,13 +165,14 @@ class ResultView {
   measure(picture_px) {
     const said = Object.values(this.said_px).reduce((sum, px) => sum + px, 0);
     const list = said + Math.min(this.most, this.lines * LINE_PX);
-    const least = this.hung && this.picture ? this.picture.heights.least : 0;
-    const wished = this.hung && picture_px ? picture_px : least;
+    const shown = this.hung && this.picture;
+    const least = Math.max(EMPTY_PX, FRAME_PX + (shown ? shown.heights.least : list));
+    const listed = this.shows.list || this.shows.lists ? LISTED_PX : 0;
     const before = this.least;
-    this.least = Math.max(EMPTY_PX, wished + list + FRAME_PX);
-    this.content.style.minHeight = `${Math.max(EMPTY_PX, least + list + FRAME_PX)}px`;
+    this.least = shown && picture_px ? FRAME_PX + picture_px + SAID_PX + listed : least;
+    this.room.style.minHeight = `${least}px`;
     if (this.least > before || picture_px) fit(this.node, false);
-    this.least = Math.max(EMPTY_PX, least + list + FRAME_PX);
+    this.least = least;
     if (!this.picture) this.content.style.maxHeight = `${this.least}px`;
     this.node.setDirtyCanvas?.(true, true);
   }
@@ -178,10 +191,27 @@ function viewFor(node, output) {
 const ours = () =>
   nodesOf(app.rootGraph ?? app.graph).flatMap(([name, node]) => {
     if (node.comfyClass?.startsWith("PixWizard_")) return [[name, node]];
-    const inside = (node.subgraph?.nodes ?? []).filter((/** @type {any} */ one) => one.comfyClass === SHORT);
-    const last = inside.sort((/** @type {any} */ a, /** @type {any} */ b) => a.order - b.order).at(-1);
+    const last = answering(node);
     return last ? [[`${name}:${last.id}`, node]] : [];
   });
+
+/** The PixWizard node whose answer a blueprint shows, if it holds one. @param {any} node */
+function answering(node) {
+  const inside = (node.subgraph?.nodes ?? []).filter((/** @type {any} */ one) => one.comfyClass === SHORT);
+  return inside.sort((/** @type {any} */ a, /** @type {any} */ b) => a.order - b.order).at(-1);
+}
+
+/** Where a preview of a node is painted: on the views that wait for what it makes, and on itself.
+ * @param {string} name of the node @returns {import("./previews.js").Place[] | null} null for others */
+function placesOf(name) {
+  const all = ours();
+  const running = all.filter(([other]) => other === name);
+  if (!running.length) return null;
+  const now = present();
+  const waiting = all.filter(([other, node]) => node.pixwizardView?.hung && dependsOn(now, other, name));
+  const rooms = running.map(([, node]) => node.pixwizardPreview);
+  return [...waiting.map(([, node]) => node.pixwizardView.picture), ...rooms].filter(Boolean);
+}
 
 /** Every view says whether its result is still that of the graph. */
 function compare() {
@@ -194,22 +224,23 @@ function compare() {
   }
 }
 
-/** Draw again what was made from the graph as it is now. */
-async function restore() {
-  const nodes = ours();
+/** Draw again what was made from the graph as it is now. A node whose result the host still had
+ * gives nothing in a run, so this is done after runs too.
+ * @param {Set<string>} [asked] the nodes of a run; without it, all */
+async function restore(asked) {
   const now = present();
   const again = undoing();
-  const found = nodes.map(([name, node]) => {
-    return { name, node, run: known(name, now) ?? (again ? last(name) : undefined) };
-  });
-  const lacks = found.some(({ node, run }) => !run && node.pixwizardView);
+  const found = ours()
+    .filter(([name, node]) => (!asked || asked.has(name)) && !node.pixwizardView?.shows_now(now))
+    .map(([name, node]) => ({ name, node, made: known(name, now) ?? (again ? last(name) : undefined) }));
+  const lacks = found.some(({ node, made }) => !made && node.pixwizardView);
   const before = lacks ? await remembered().catch(() => []) : [];
-  for (const { name, node, run: kept } of found) {
-    const run = kept ?? madeBy(before, name, now);
-    const view = run && node.graph && viewFor(node, run.outputs[name]);
-    if (!view || view.run) continue; // gone, or a run gave something meanwhile
+  for (const { name, node, made: kept } of found) {
+    const made = kept ?? madeBy(before, name, now);
+    const view = made && node.graph && viewFor(node, made.run.outputs[made.as]);
+    if (!view || view.shows_now(now)) continue; // gone, or a run gave something meanwhile
     view.name = name;
-    view.show(run);
+    view.show(made.run, made.as);
   }
   compare();
 }
@@ -235,8 +266,10 @@ app.registerExtension({
         }
         compare();
       },
+      succeeded: (run) => void (run.tab === tab() && restore(run.asked)),
       told: compare,
     });
+    watchPreviews(placesOf);
     let waits = 0;
     api.addEventListener("graphChanged", () => {
       clearTimeout(waits);
@@ -245,8 +278,9 @@ app.registerExtension({
   },
   /** @param {any} node */
   nodeCreated(node) {
-    const shows = VIEWS[node.comfyClass];
+    const shows = VIEWS[answering(node) ? SHORT : node.comfyClass];
     if (shows) node.pixwizardView = new ResultView(node, shows);
+    if (node.comfyClass === SAMPLES) node.pixwizardPreview = new PreviewRoom(node);
   },
-  afterConfigureGraph: restore,
+  afterConfigureGraph: () => restore(),
 });

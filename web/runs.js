@@ -8,9 +8,11 @@ import { alike } from "./origins.js";
 
 /** tab: the workflow that was open when it was queued. workflow: its graph; null until the host has
  * taken it. asked: the nodes that were sent. outputs: by the node that shows them. done: those that
- * ran, or were still valid.
+ * ran, or were still valid. whole: it came to its end.
  * @typedef {{id: string, tab: string | undefined, workflow: any, asked: Set<string>,
- *   outputs: Record<string, any>, done: Set<string>}} Run */
+ *   outputs: Record<string, any>, done: Set<string>, whole?: boolean}} Run */
+
+/** A run, and the name that a node had in it. @typedef {{run: Run, as: string}} Made */
 
 export const PICTURES = "pixwizard_view"; // the output that holds what a node shows
 const MOST_RUNS = 24;
@@ -52,9 +54,9 @@ function joined(before, output, merge) {
 }
 
 /** @param {{drawn: (name: string, run: Run) => void, ended: (run: Run) => void,
- *   told: () => void}} tells drawn: a node gave something. ended: a run failed or was cancelled.
- *   told: more is known of a run. */
-export function watchRuns({ drawn, ended, told }) {
+ *   succeeded: (run: Run) => void, told: () => void}} tells drawn: a node gave something. ended: a run failed
+ *   or was cancelled. succeeded: one came to its end. told: more is known of a run. */
+export function watchRuns({ drawn, ended, succeeded, told }) {
   const queue = api.queuePrompt;
   api.queuePrompt = async function (/** @type {any[]} */ ...args) {
     const open = tab();
@@ -65,12 +67,17 @@ export function watchRuns({ drawn, ended, told }) {
       const asked = new Set(Object.keys(output ?? {}));
       Object.assign(run, { tab: open, workflow: JSON.parse(JSON.stringify(workflow)), asked });
       told();
+      if (run.whole) succeeded(run);
     }
     return answer;
   };
   api.addEventListener("executed", (/** @type {any} */ { detail }) => {
     const name = String(detail.display_node ?? detail.node);
     const run = runOf(detail.prompt_id);
+    if (!Object.keys(detail.output ?? {}).length) {
+      run.done.add(name); // the host still had its result and shows nothing of it
+      return;
+    }
     const inside = String(detail.node) !== name; // a node that another one expanded into
     const before = detail.merge || inside ? run.outputs[name] : undefined;
     run.outputs[name] = joined(before, detail.output, Boolean(detail.merge));
@@ -80,6 +87,11 @@ export function watchRuns({ drawn, ended, told }) {
   });
   api.addEventListener("execution_cached", (/** @type {any} */ { detail }) => {
     for (const name of detail.nodes ?? []) runOf(detail.prompt_id).done.add(String(name));
+  });
+  api.addEventListener("execution_success", (/** @type {any} */ { detail }) => {
+    const run = runOf(detail.prompt_id);
+    run.whole = true;
+    if (run.workflow) succeeded(run); // else the page does not know yet what it has queued
   });
   for (const kind of ["execution_error", "execution_interrupted"]) {
     api.addEventListener(kind, (/** @type {any} */ { detail }) => {
@@ -93,18 +105,27 @@ export function watchRuns({ drawn, ended, told }) {
  * @param {string} name @param {any} now */
 export const known = (name, now) => madeBy([...runs.values()], name, now);
 
-/** The newest run of this tab that gave the node anything. @param {string} name */
-export const last = (name) =>
-  [...runs.values()].reverse().find((run) => run.workflow && shows(run, name) && run.tab === tab());
+/** The newest run of this tab that gave the node anything. @param {string} name
+ * @returns {Made | undefined} */
+export function last(name) {
+  const run = [...runs.values()].reverse().find((one) => one.workflow && shows(one, name) && one.tab === tab());
+  return run && { run, as: name };
+}
 
 /** Whether a run gave a node something whole. @param {Run} run @param {string} name */
 const shows = (run, name) => run.outputs[name] && run.done.has(name);
 
-/** @param {Run[]} among the newest last @param {string} name @param {any} now */
+/** The newest of some runs that made a node's result, from what the graph holds now. The host keeps
+ * results by what they depend on, so a node may have had another name when its own was made.
+ * @param {Run[]} among the newest last @param {string} name @param {any} now @returns {Made | undefined} */
 export function madeBy(among, name, now) {
-  return [...among]
-    .reverse()
-    .find((run) => run.workflow && shows(run, name) && alike(run.workflow, now, name));
+  for (const run of [...among].reverse()) {
+    if (!run.workflow) continue;
+    const names = [name, ...Object.keys(run.outputs).filter((other) => other !== name)];
+    const as = names.find((other) => shows(run, other) && alike(run.workflow, now, name, other));
+    if (as !== undefined) return { run, as };
+  }
+  return undefined;
 }
 
 /** The runs that the host remembers, the newest last. @returns {Promise<Run[]>} */

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alike, nodesBehind } from "../../web/origins.js";
+import { alike, dependsOn, nodesBehind } from "../../web/origins.js";
 
 /** Load Image 1 → Sample 2 (seed) → Decode 3; 4 stands alone.
  * @param {(graph: any) => void} [change] */
@@ -159,4 +159,14 @@ test("the nodes behind a node are found, in subgraphs too, but not those that ar
   assert.deepEqual(kinds(graph((one) => (one.nodes[1].mode = 4)), "3"), ["LoadImage", "PixWizard_DecodeDepth"]);
   assert.ok(kinds(nested(), "6").includes("PixWizard_Sample"));
   assert.ok(kinds(nested(), "5:3").includes("LoadImage"));
+});
+
+test("a node depends on what is behind it and on itself, not on what comes after or stands beside", () => {
+  for (const [name, other, wanted] of /** @type {[string, string, boolean][]} */ ([
+    ["3", "2", true], ["3", "3", true], ["2", "3", false], ["3", "4", false], ["3", "9", false],
+  ])) {
+    assert.equal(dependsOn(graph(), name, other), wanted, `${name} on ${other}`);
+  }
+  assert.ok(dependsOn(nested(), "6", "5:2"), "inside a subgraph before it");
+  assert.ok(dependsOn(nested(), "5:3", "1"), "outside the subgraph that it is in");
 });
