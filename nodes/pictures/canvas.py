@@ -8,20 +8,22 @@ from ...pixwizard_core import canvas as canvases
 from ...pixwizard_core.errors import CanvasError
 from ..host.versions import schema
 from ..model.host_model import trained_centres
-from ..shared import auto, sockets, views
+from ..shared import auto, notes, sockets, views
 from ..shared.base import Node
 from ..shared.inputs import AS_SET, centre_and_fit, centre_by_inputs, centres_of
 from ..shared.layouts import as_masks, from_image_01, from_mask, to_image_01, to_mask
 
 
-def auto_canvas(centre_by: str, canvas) -> auto.Shown | None:
-    """What auto chose for a canvas, or for the first of a batch of them: UI output."""
+def auto_canvas(centre_by: str, canvas, model) -> tuple[list[notes.Note], auto.Shown]:
+    """What auto chose for a canvas, or for the first of a batch of them, and by whose sizes: notes
+    and UI output. model: what is connected, or None."""
     if centre_by == AS_SET:
-        return None
+        return [], {}
     width, height = canvas.model
-    return auto.meant(
-        "centre_by", centre_by, centre=canvas.of(0).centre, width=width, height=height
-    )
+    values = {"centre": canvas.of(0).centre, "width": width, "height": height}
+    sizes = ", ".join(map(str, trained_centres(None)))
+    said = [] if model is not None else [notes.note("released_sizes", sizes=sizes)]
+    return said, auto.meant("centre_by", centre_by, **values)
 
 
 class FitToCanvas(Node):
@@ -61,9 +63,13 @@ class FitToCanvas(Node):
         mask = to_mask(mask, image_01)
         mask = image_01.new_zeros(len(image_01), height, width) if mask is None else mask
         fitted = from_image_01(canvas.fit_image(image_01))
-        shown = auto_canvas(centre_by, canvas)
+        said, meant = auto_canvas(centre_by, canvas, model)
         return io.NodeOutput(
-            fitted, from_mask(canvas.fit_mask(mask)), canvas, *canvas.model, ui=shown
+            fitted,
+            from_mask(canvas.fit_mask(mask)),
+            canvas,
+            *canvas.model,
+            ui={**notes.shown(said), **meant},
         )
 
 

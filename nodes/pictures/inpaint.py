@@ -114,15 +114,13 @@ class PrepareInpaint(Node):
             centres=centres_of(centre, centre_by, trained_centres(model)),
             fit=fit,
         )
+        said, meant = auto_canvas(centre_by, prepared.canvas, model)
         return io.NodeOutput(
             from_image_01(prepared.picture),
             from_mask(prepared.hole),
             prepared.canvas,
             from_mask(prepared.mask),
-            ui={
-                **notes.shown(notes.of_empty_masks(prepared.mask)),
-                **(auto_canvas(centre_by, prepared.canvas) or {}),
-            },
+            ui={**notes.shown([*notes.of_empty_masks(prepared.mask), *said]), **meant},
         )
 
 
@@ -184,13 +182,14 @@ class PrepareOutpaint(Node):
             centres=centres_of(centre, centre_by, trained_centres(model)),
             fit=fit,
         )
+        said, meant = auto_canvas(centre_by, prepared.canvas, model)
         return io.NodeOutput(
             from_image_01(prepared.picture),
             from_mask(prepared.hole),
             prepared.canvas,
             to_channels_last(prepared.source),
             from_mask(prepared.mask),
-            ui=auto_canvas(centre_by, prepared.canvas),
+            ui={**notes.shown(said), **meant},
         )
 
 
