@@ -11,7 +11,7 @@ import { kindOf, launch, load, open, ours, run } from "./page.js";
 
 const URL_BASE = process.env.PIXWIZARD_URL ?? "";
 const RENDERERS = (process.env.PIXWIZARD_RENDERERS ?? "canvas,vue").split(",");
-const NAME = "PixWizard Select by Text";
+const NAME = "Select by Text (PixWizard)";
 const FIELDS = ["find", "seed"];
 const FIRST_PAGE = [1, 35]; // older ones have no blueprints
 

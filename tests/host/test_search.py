@@ -1,4 +1,4 @@
-"""A newcomer's words in the page's search, among all nodes of the host.
+"""A newcomer's words in the page's search, among all nodes and blueprints of the host.
 
 tests/browser/search.js ranks them as the page does.
 """
@@ -17,6 +17,9 @@ from tests.support.paths import ROOT
 
 SEARCH = ROOT / "tests" / "browser" / "search.js"
 SHORT = "PixWizard"
+BLUEPRINT = "SubgraphBlueprint."  # how the page names them
+ALIASES = "BlueprintSearchAliases"
+FIRST = 5  # what the page's dialog shows without scrolling
 # Word: the first of our nodes that it must find.
 WORDS = {
     "estimate depth": SHORT, "depth map": SHORT, "depth estimation": SHORT, "normal map": SHORT,
@@ -32,6 +35,17 @@ WORDS = {
     "restore photo": SHORT, "watermark": SHORT, "upscale": SHORT, "super resolution": SHORT,
     "text to image": SHORT, "pixwizard": SHORT,
 }  # fmt: skip
+# Word: the first of our blueprints that it must find, before any of our nodes.
+BLUEPRINTS = {
+    "depth estimation": "Depth Estimation", "normal map": "Normal Map", "segment": "Segment",
+    "pose": "Pose", "select by text": "Select by Text", "detect": "Detect",
+    "edit image": "Edit Image", "erase": "Erase or Remove", "background": "Background Replacement",
+    "inpaint": "Inpaint", "outpaint": "Outpaint", "denoise": "Denoise and Restore",
+    "text to image": "Text to Image",
+}  # fmt: skip
+# No answer of the model is larger than its picture, so none of ours may be called so. It is found
+# by its aliases alone, which come after every node with the word in its name.
+FURTHER = {"upscale"}
 # Words that no node of the host has in its name: ours must come first of all.
 OURS_ALONE = {
     "estimate depth", "depth map", "depth estimation", "surface normals", "segment",
@@ -45,7 +59,7 @@ OURS_ALONE = {
 @pytest.fixture(scope="module")
 def found(server):
     """The names that each word finds, best first."""
-    nodes = list(server.json("/object_info").values())
+    nodes = [*blueprints(server), *server.json("/object_info").values()]
     if not any(node.get("search_aliases") for node in nodes):
         pytest.skip("this version searches names only")
     modules = SEARCH.parent / "node_modules" / "fuse.js"
@@ -64,6 +78,28 @@ def found(server):
     return json.loads(done.stdout), by_name, asked["often"]
 
 
+def blueprints(server) -> list[dict]:
+    """Blueprints of the host, ours among them, as the page has them in its list of nodes; none
+    from a host without such a list."""
+    try:
+        listed = server.json("/global_subgraphs")
+    except urllib.error.HTTPError:
+        return []
+    whole = [server.json(f"/global_subgraphs/{id}") for id in listed]
+    return [
+        {
+            "name": f"{BLUEPRINT}{one['name']}",
+            "display_name": one["name"],
+            "search_aliases": (json.loads(one["data"]).get("extra") or {}).get(ALIASES, []),
+        }
+        for one in whole
+    ]
+
+
+def is_ours(name: str) -> bool:
+    return name.startswith("PixWizard_") or name.endswith("(PixWizard)")
+
+
 def test_every_word_finds_the_node_that_does_it(found):
     first = {
         word: next((name for name in names if name.startswith("PixWizard_")), "nothing of ours")
@@ -72,17 +108,36 @@ def test_every_word_finds_the_node_that_does_it(found):
     assert first == {word: f"PixWizard_{name}" for word, name in WORDS.items()}
 
 
+def test_words_of_a_blueprint_find_it_before_our_nodes(found):
+    if not any(name.startswith(BLUEPRINT) for name in found[1]):
+        pytest.skip("this host has no blueprints")
+    first = {word: next(filter(is_ours, found[0][word])) for word in BLUEPRINTS}
+    assert first == {
+        word: f"{BLUEPRINT}{name} (PixWizard)" for word, name in BLUEPRINTS.items()
+    }
+
+
 def test_words_that_no_other_node_has_find_ours_first(found):
-    behind = {word: found[0][word][:3] for word in OURS_ALONE
-              if not found[0][word][0].startswith("PixWizard_")}  # fmt: skip
+    behind = {word: found[0][word][:3] for word in OURS_ALONE if not is_ours(found[0][word][0])}
     assert behind == {}
+
+
+def test_ours_are_among_the_first_that_are_shown(found):
+    names, by_name, _ = found
+    if not any(name.startswith(BLUEPRINT) for name in by_name):
+        pytest.skip("this host has no blueprints, by whose names most words find ours")
+    place = {
+        word: next(i for i, name in enumerate(listed, 1) if is_ours(name))
+        for word, listed in names.items()
+    }
+    assert {word for word, number in place.items() if number > FIRST} == FURTHER, place
 
 
 def test_nothing_stands_before_ours_without_a_reason(found):
     """Only what has the word, or a like one, in its own name, or what people use more often."""
     names, by_name, often = found
     for word, listed in names.items():
-        ours = next(i for i, name in enumerate(listed) if name.startswith("PixWizard_"))
+        ours = next(i for i, name in enumerate(listed) if is_ours(name))
         for name in listed[:ours]:
             texts = f"{name} {by_name[name]['display_name']}".lower()
             parts = [part[:5] for part in re.split(r"\W+", word)]

@@ -112,7 +112,7 @@ def test_blueprint_runs_on_a_scene(server, info, path):
     assert result["error"] is None, result["error"]
     width, height = blueprint.SCENE_SIZE
     wanted = (round(height * 16 / 9), height) if "Outpaint" in path.stem else (width, height)
-    wanted = TAUGHT_SIZE if "Generate" in path.stem else wanted
+    wanted = TAUGHT_SIZE if "Text to Image" in path.stem else wanted
     pictures = [outputs for outputs in result["outputs"].values() if "images" in outputs]
     assert pictures
     for outputs in pictures:
