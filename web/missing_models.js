@@ -5,7 +5,7 @@
 import { app } from "/scripts/app.js";
 import { button, element, panel } from "./elements.js";
 import { DEMO, LOADER, exchange, partLine, partsOf } from "./real_model.js";
-import { chain, fit, linked, pageWidget, show } from "./widgets.js";
+import { chain, fit, linked, nodesOf, pageWidget, show } from "./widgets.js";
 import { description, title, word } from "./words.js";
 
 const NODES = [
@@ -14,16 +14,24 @@ const NODES = [
   "PixWizard_LoadVisionEncoder",
   "PixWizard_LoadPixWizard",
 ];
+const AUTO = "auto"; // the entry that takes the file by its content
 const LINE_PX = 17;
 const LETTER_PX = 6.2; // of Latin; others take two
 const PADDING_PX = 40; // ours and the frontend's margin around a page element
 const HEIGHT_PX = { least: 90, most: 320 }; // longer texts scroll
 
-/** Names of the inputs whose value is no file that the host has. @param {any} node */
-function lacking(node) {
+/** What the schema says of the part that an input takes. @param {any} definition @param {string} name
+ * @returns {import("./real_model.js").Part | undefined} */
+const partOf = (definition, name) => definition?.input?.required?.[name]?.[1]?.pixwizard?.part;
+
+/** Names of the inputs whose value is no file that the host has. @param {any} node
+ * @param {any} definition of its kind */
+function lacking(node, definition) {
   return node.widgets
     .filter((/** @type {any} */ widget) => {
       const values = widget.options?.values;
+      const part = partOf(definition, widget.name);
+      if (part && widget.value === AUTO && !linked(node, widget.name)) return !part.found;
       const known = Array.isArray(values) && !linked(node, widget.name);
       return known && (values.length === 1 || !values.includes(widget.value));
     })
@@ -52,11 +60,12 @@ function heightOf(lines, width) {
   return Math.min(HEIGHT_PX.most, Math.max(HEIGHT_PX.least, wanted));
 }
 
-/** The parts of the released model, and a way to start without them. @param {any} node */
-function checklist(node) {
+/** The parts of the released model, and a way to start without them. @param {any} node
+ * @param {any} definition of its kind, as the host gives it now */
+function checklist(node, definition) {
   const instead = button(word("parts.demo"), () => exchange(node, DEMO));
   const command = element("div", {}, word("parts.command"));
-  return [...partsOf(node.constructor.nodeData).map(partLine), command, element("div", {}, instead)];
+  return [...partsOf(definition).map(partLine), command, element("div", {}, instead)];
 }
 
 /** @param {any} node */
@@ -65,8 +74,9 @@ function attach(node) {
   content.tabIndex = 0; // it may have to scroll, and the keyboard must reach that
   let height = HEIGHT_PX.least;
   const widget = pageWidget(node, "missing", content, () => height, false);
+  let definition = node.constructor.nodeData;
   const update = () => {
-    const names = lacking(node);
+    const names = lacking(node, definition);
     if (names.length) {
       content.replaceChildren(
         element(
@@ -74,7 +84,7 @@ function attach(node) {
           { color: "var(--error-text, #f66)" },
           word("missing.files", { names: names.join(", ") }),
         ),
-        ...(node.comfyClass === LOADER ? checklist(node) : [element("div", {}, ...withLinks(description(node)))]),
+        ...(node.comfyClass === LOADER ? checklist(node, definition) : [element("div", {}, ...withLinks(description(node)))]),
         element("div", {}, word("missing.instead", { node: title(DEMO) })),
       );
       height = heightOf([...content.children], (node.size?.[0] ?? 320) - PADDING_PX);
@@ -85,7 +95,10 @@ function attach(node) {
   };
   for (const one of node.widgets) if (one !== widget) chain(one, "callback", update);
   chain(node, "onConfigure", update);
-  node.pixwizardMissing = update;
+  node.pixwizardMissing = (/** @type {any} */ now) => {
+    definition = now ?? definition; // nodes keep the class that they were made with
+    update();
+  };
   update();
 }
 
@@ -95,7 +108,10 @@ app.registerExtension({
   nodeCreated(node) {
     if (NODES.includes(node.comfyClass)) attach(node);
   },
-  refreshComboInNodes() {
-    for (const node of app.graph.nodes) node.pixwizardMissing?.();
+  /** @param {Record<string, any>} [definitions] of all nodes, as they are now */
+  refreshComboInNodes(definitions) {
+    for (const [, node] of nodesOf(app.rootGraph ?? app.graph)) {
+      node.pixwizardMissing?.(definitions?.[node.comfyClass]);
+    }
   },
 });

@@ -129,4 +129,18 @@ def _roots(kind: str) -> list[str]:
 
 
 def _names(kind: str) -> list[str]:
-    return folder_paths.get_filename_list(kind) if _roots(kind) else []
+    roots = _roots(kind)
+    if not roots:
+        return []
+    try:
+        return folder_paths.get_filename_list(kind)
+    except OSError:  # a folder was taken away, and the host looks at it again: list what is there
+        endings = tuple(folder_paths.folder_names_and_paths[folder_paths.map_legacy(kind)][1])
+        found = (
+            (folder / name).relative_to(root).as_posix()
+            for root in roots
+            for folder, files in walk(Path(root))
+            for name in files
+            if name.lower().endswith(endings)
+        )
+        return sorted(set(found))

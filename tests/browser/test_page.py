@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pixwizard_core.weights.published import CLIP, GEMMA, MODEL, VAE
 from tests.support.hosts import missing_reason, serve
 from tests.support.hosts_met import INSIDE
+from tests.support.hub import published_files
 from tests.support.pages import Page, default_page, every_page
 
 HERE = Path(__file__).parent
@@ -30,6 +32,23 @@ def everything() -> bool:
 
 def pages() -> list[Page]:
     return every_page() if everything() else default_page()
+
+
+def stand_ins(folder: Path) -> Path:
+    """Small files in the layouts of the released parts, as a folder of models would hold them."""
+    made = folder / "made"
+    made.mkdir(parents=True)
+    published = published_files(made)
+    places = {
+        MODEL: "diffusion_models", GEMMA: "text_encoders/gemma", CLIP: "text_encoders/clip",
+        VAE: "vae",
+    }  # fmt: skip
+    for part, place in places.items():
+        (folder / place).mkdir(parents=True)
+        for name in (*part.files, *part.others):
+            if content := published.get(f"{part.repository}/{name}"):
+                (folder / place / name).write_bytes(content)
+    return folder
 
 
 def counted(told: str) -> str:
@@ -61,8 +80,10 @@ def test_page(page, tmp_path, record_property):
     settings.write_text(json.dumps({"Comfy.TutorialCompleted": True}), encoding="utf-8")
     (tmp_path / "input").mkdir()
     Image.linear_gradient("L").convert("RGB").save(tmp_path / "input" / "example.png")
+    parts = stand_ins(tmp_path / "parts")
     with serve(page.host, tmp_path, page.folder) as server:
-        given = {"PIXWIZARD_URL": server.url("")}
+        given = {"PIXWIZARD_URL": server.url(""), "PIXWIZARD_PARTS": str(parts)}
+        given |= {"PIXWIZARD_MODELS": str(tmp_path / "models")}
         given |= {} if everything() else {"PIXWIZARD_FEW": TEMPLATES}
         done = subprocess.run(
             ["npm", "test", "--silent"], cwd=HERE, env={**os.environ, **given},

@@ -77,6 +77,21 @@ def test_auto_is_each_part_by_its_content(published, models, choices):
     }
 
 
+def test_lists_survive_a_folder_that_was_taken_away(published, models, choices, monkeypatch):
+    """ComfyUI looks at the times of the folders that it listed before, and fails where one is
+    gone."""
+    put_all(published, models)
+    (models / "vae/notes.txt").write_text("no weights")
+
+    def gone(kind):
+        raise FileNotFoundError(kind)
+
+    listed = choices.SDXL_VAE.options(), choices.CLIP_BOTH.options()
+    monkeypatch.setattr(choices.folder_paths, "get_filename_list", gone)
+    assert choices.SDXL_VAE.options() == listed[0] == ["auto", "vae/sdxl.safetensors"]
+    assert set(choices.CLIP_BOTH.options()) == set(listed[1])
+
+
 def test_names_of_saved_graphs_are_taken_as_they_are(published, models, choices):
     put_all(published, models)
     named = {choices.GEMMA_TEXT: "text_encoders/zz/", choices.CLIP_TEXT: "aa/pytorch_model.bin"}
