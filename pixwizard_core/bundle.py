@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from .config import TINY, ModelConfig
+from .config import PRESETS, TINY, ModelConfig
 from .decode.palette import ADE20K, TINY_WORLD
 from .encoders.load import load_text_encoder, load_vision_encoder, require_widths
 from .encoders.tiny import BUNDLE, load_encoders, load_vae
@@ -44,20 +44,32 @@ class About:
     taught: Taught
 
 
+def is_demo(config: ModelConfig) -> bool:
+    """Whether a model of this configuration is the bundled demonstration."""
+    return config == TINY
+
+
 def palette_of_shape(config: ModelConfig) -> str:
     """The classes that a model of this configuration paints, by the name that decode.palette
     knows."""
-    return TINY_WORLD if config == TINY else ADE20K
+    return TINY_WORLD if is_demo(config) else ADE20K
+
+
+def name_of_shape(config: ModelConfig) -> str:
+    """What to call a model of this configuration."""
+    if is_demo(config):
+        return "PixWizard Tiny"
+    known = (name for name, values in PRESETS.items() if values == config)
+    return next(known, f"PixWizard of width {config.dim}")
 
 
 def about(opened: Checkpoint) -> About:
     """Describe the model in an open transformer file. Raises CheckpointError for a damaged
     header."""
-    config, demo = opened.config, opened.config == TINY
-    preset = opened.info.preset
+    config = opened.config
     return About(
-        name="PixWizard Tiny" if demo else preset or f"PixWizard of width {config.dim}",
-        demo=demo,
+        name=name_of_shape(config),
+        demo=is_demo(config),
         own=own_settings(opened.metadata, of_shape(config)),
         palette=palette_of_shape(config),
         taught=taught_by(opened.metadata, config, opened.info.path.name),

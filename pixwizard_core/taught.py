@@ -32,6 +32,10 @@ class Taught:
         """Whether a task was taught; True if unknown, and for the user's own words."""
         return self.tasks is None or task_id in self.tasks or not is_listed(task_id)
 
+    def on_photographs(self, task_id: str) -> bool:
+        """Whether a task is known to have been trained on photographs as well."""
+        return self.photographs is not None and task_id in self.photographs
+
     def form(self, task_id: str) -> str | None:
         """The first form of the table that the model was trained on, or None."""
         own = self.forms.get(task_id, ())

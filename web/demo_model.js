@@ -6,9 +6,10 @@ import { link } from "./elements.js";
 import { statement } from "./notes.js";
 import { nodesBehind } from "./origins.js";
 import { DEMO, showParts } from "./real_model.js";
-import { word } from "./words.js";
+import { named, word } from "./words.js";
 
 const RUN = "pixwizard_run"; // output of a node that chose its model and settings itself
+const MODEL = "pixwizard_model"; // output of a decoder: the model that Instruction asked
 export const AUTO = "pixwizard_auto"; // output of a node with a choice that stands for numbers
 export const IN_BANNER = ["took_bundled", "demo_model"]; // notes that the banner stands for
 const OURS = "PixWizard_";
@@ -26,13 +27,19 @@ function givesPhotograph(node) {
  * @returns {{row: HTMLElement, height: number}[]} */
 export function banner(graph, name, output) {
   const behind = nodesBehind(graph, name);
-  const demo = tookDemo(output) ?? behind.some((node) => node.type === DEMO);
-  return demo ? [demoBanner(behind.some(givesPhotograph))] : [];
+  const model = modelOf(output);
+  const demo = model?.demo ?? behind.some((node) => node.type === DEMO);
+  if (!demo) return [];
+  return [demoBanner(model?.photographs ? "some" : behind.some(givesPhotograph) ? "photograph" : "model")];
 }
 
-/** Whether a node that chose its model took the demo model; undefined when it says nothing.
+/** What the model of a run is, where the run says it. photographs: whether some taught it the task.
+ * @param {any} output @returns {{demo: boolean, photographs?: boolean} | undefined} */
+const modelOf = (output) => output?.[RUN]?.[0]?.model ?? output?.[MODEL]?.[0];
+
+/** Whether a run took the demo model; undefined when it does not say.
  * @param {any} output @returns {boolean | undefined} */
-export const tookDemo = (output) => output?.[RUN]?.[0]?.model?.demo;
+export const tookDemo = (output) => modelOf(output)?.demo;
 
 /** What a choice such as auto meant in a run. @param {Record<string, any>} auto */
 function meaning({ choice: _, value, ...values }) {
@@ -47,15 +54,18 @@ export function settings(output) {
   const auto = output?.[AUTO]?.[0];
   if (!run?.settings && auto) return [statement(meaning(auto), "quiet")];
   if (!run?.settings) return [];
-  const { steps, solver, text_guidance, image_guidance, size } = run.settings;
+  const { steps, solver, text_guidance, image_guidance, size, colour } = run.settings;
   const values = { model: run.model?.name ?? "", steps, solver, text: text_guidance, image: image_guidance };
   const told = [word("demo.settings", values), ...(size?.length ? [`${size.join(" × ")} px`] : [])];
+  if (colour) told.push(named("colours", colour));
   return [statement(told.join(" · "), "quiet")];
 }
 
-/** @param {boolean} photograph whether the picture is no rendered room */
-export function demoBanner(photograph) {
-  const told = word(`demo.${photograph ? "photograph" : "model"}`);
+/** @param {"photograph" | "some" | "model"} about a photograph, a task that some of them taught, or
+ *   neither */
+export function demoBanner(about) {
+  const photograph = about === "photograph";
+  const told = word(`demo.${about}`);
   const { row, height } = statement(`${told} ${word("demo.get")}`, photograph ? "warns" : "plain");
   const get = link(word("demo.get"), () => void showParts());
   row.replaceChildren(`${photograph ? "⚠ " : ""}${told} `, get);

@@ -7,10 +7,11 @@ from comfy_api.latest import io
 from ...pixwizard_core import tasks
 from ...pixwizard_core.seeds import LARGEST_SEED
 from ..host.versions import schema
-from ..model.host_model import painted_palette, taught_of
+from ..model.host_model import name_and_demo, painted_palette, taught_of
 from ..shared import sockets
 from ..shared.base import Node
 from ..shared.page_data import AS_TRAINED, for_page, task_table
+from ..shared.question import Asked as AskedModel
 from ..shared.question import question as question_of
 from .asked import asked, sentence_for, told
 
@@ -97,7 +98,7 @@ class Instruction(Node):
                     "about",
                     display_name="about",
                     tooltip="What was asked, for the decoders: task, words, colour and, with a "
-                    "model connected, its palette. A painted picture does not say it.",
+                    "model connected, its name and palette. A painted picture does not say it.",
                 ),
             ],
         )
@@ -113,7 +114,9 @@ class Instruction(Node):
         chosen = tasks.TRAINED if trained else max(phrasing, 0)
         sentence = tasks.instruction(task, **words, phrasing=chosen, seed=seed, taught=taught)
         if taught is not None:
-            about = question_of(task, words, painted_palette(model, "PixWizard Instruction"))
+            who = "PixWizard Instruction"
+            asks = AskedModel(*name_and_demo(model, who), taught.on_photographs(task))
+            about = question_of(task, words, painted_palette(model, who), asks)
             return io.NodeOutput(sentence_for(sentence, task), about, ui=told(task, taught))
         known = asked(sentence, task, words) if trained else sentence_for(sentence, task)
         return io.NodeOutput(known, question_of(task, words))

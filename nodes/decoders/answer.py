@@ -8,7 +8,9 @@ from ...pixwizard_core.canvas.images import resize_image
 from ...pixwizard_core.errors import DecodeError
 from ...pixwizard_core.tasks import COLOURS
 from ..shared import sockets
+from ..shared.inputs import AUTO
 from ..shared.layouts import size_of, to_image_01
+from ..shared.page_data import for_new_nodes
 
 
 def answer_image():
@@ -35,11 +37,15 @@ def canvas_input():
 
 
 def colour_combo(what: str):
-    return io.Combo.Input(
-        "colour",
-        options=list(COLOURS),
-        default=next(iter(COLOURS)),
-        tooltip=f"Colour of the {what} that the instruction asked for.",
+    return for_new_nodes(
+        io.Combo.Input(
+            "colour",
+            options=[*COLOURS, AUTO],
+            default=next(iter(COLOURS)),
+            tooltip=f"Colour of the {what} that the instruction asked for. {AUTO}: what about says "
+            f"of it, else {next(iter(COLOURS))}.",
+        ),
+        AUTO,
     )
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from ...pixwizard_core.tasks import COLOURS, find_task
-from ..shared.inputs import PALETTES
-from ..shared.notes import Note, note, warning
+from ..shared import auto
+from ..shared.inputs import AUTO, PALETTES
+from ..shared.notes import Note, note, shown, warning
 from ..shared.question import ANSWERS, Question, about_input
 
 FIRST_COLOUR = next(iter(COLOURS))
 USES = {
-    "colour": " The colour comes from it while this node has its default.",
-    "palette": " The palette comes from it while this node has its default and Instruction knows "
-    "the model.",
+    "colour": f" The colour comes from it while this node has {AUTO} or {FIRST_COLOUR}.",
+    "palette": f" The palette comes from it while this node has {AUTO} or its first one, and "
+    "Instruction knows the model.",
 }
+MODEL = "pixwizard_model"  # UI output: what the model that was asked is
 
 
 def about(uses: str = ""):
@@ -38,25 +43,44 @@ def compared(asked: Question | None, *reads: str) -> list[Note]:
     return [warning(text, "mismatch", task=asked.task, holds=asked.kind, kind=reads[0])]
 
 
-def colour_of(asked: Question | None, colour: str) -> tuple[str, list[Note]]:
-    """The colour to look for, and what to say of it. The node's own counts unless it is the
-    default."""
-    wanted = colour if asked is None else asked.words.get("colour", colour)
-    if wanted == colour or wanted not in COLOURS:
-        return colour, []
+def told(asked: Question | None, said: list[Note]) -> dict[str, list[Any]]:
+    """The part of a decoder's UI output that does not depend on the answer: notes, and what the
+    model is where Instruction knows it."""
+    model = None if asked is None else asked.model
+    return shown(said) | ({MODEL: [asdict(model)]} if model else {})
+
+
+def colour_of(asked: Question | None, colour: str) -> tuple[str, list[Note], auto.Shown]:
+    """The colour to look for, what to say of it, and what auto meant. The node's own counts unless
+    it is auto or the default."""
+    wanted = None if asked is None else asked.words.get("colour")
+    wanted = wanted if wanted in COLOURS else None
+    if colour == AUTO:
+        chosen = wanted or FIRST_COLOUR
+        return chosen, [], auto.meant("colour", AUTO, colour=chosen)
+    if wanted in (None, colour):
+        return colour, [], {}
     if colour == FIRST_COLOUR:
-        return wanted, [note("colour", colour=wanted)]
+        return wanted, [note("colour", colour=wanted)], {}
     text = f"{wanted} was asked for, and this node looks for {colour}"
-    return colour, [warning(text, "other_colour", colour=wanted, own=colour)]
+    return colour, [warning(text, "other_colour", colour=wanted, own=colour)], {}
 
 
-def palette_by(asked: Question | None, palette: str, text: str = "") -> tuple[str, list[Note]]:
-    """The name of the palette to read with, and what to say of it. The node's own counts unless it
-    is the default; text, the user's own classes, always counts."""
+def palette_by(
+    asked: Question | None, palette: str, text: str = ""
+) -> tuple[str, list[Note], auto.Shown]:
+    """The name of the palette to read with, what to say of it, and what auto meant. The node's own
+    counts unless it is auto or the default; text, the user's own classes, always counts."""
     wanted = None if asked is None else asked.palette
-    if wanted in (None, palette) or text.strip():
-        return palette, []
+    if text.strip():
+        return PALETTES[0] if palette == AUTO else palette, [], {}
+    if palette == AUTO:
+        chosen = wanted or PALETTES[0]
+        said = [] if wanted else [note("palette_guessed", palette=chosen)]
+        return chosen, said, auto.meant("palette", AUTO, palette=chosen)
+    if wanted in (None, palette):
+        return palette, [], {}
     if palette == PALETTES[0]:
-        return wanted, [note("palette", palette=wanted)]
-    said = f"the model paints the classes of {wanted}, and this node reads those of {palette}"
-    return palette, [warning(said, "other_palette", palette=wanted, own=palette)]
+        return wanted, [note("palette", palette=wanted)], {}
+    text = f"the model paints the classes of {wanted}, and this node reads those of {palette}"
+    return palette, [warning(text, "other_palette", palette=wanted, own=palette)], {}

@@ -128,7 +128,7 @@ class DecodeBoxes(Node):
     def run(
         cls, image, colour, min_score, label, source=None, canvas=None, format=XYXY, about=None
     ):  # fmt: skip
-        colour, said = asked_for.colour_of(about, colour)
+        colour, said, meant = asked_for.colour_of(about, colour)
         said = [*asked_for.compared(about, "box"), *said]
         answer = to_image_01(image)
         asked = source_as_answer(source, answer, canvas)
@@ -153,6 +153,7 @@ class DecodeBoxes(Node):
                 "text": [text],
                 "pixwizard_boxes": data,
                 **views.boxes(shown, data, colour),
-                **notes.shown([*said, *notes.of_nothing_found([len(one) for one in found])]),
+                **asked_for.told(about, [*said, *notes.of_nothing_found(list(map(len, found)))]),
+                **meant,
             },
         )

@@ -94,7 +94,7 @@ class DecodeMask(Node):
         by_otsu = threshold_by == "otsu"
         selected = masks.decode_mask(answer, "otsu" if by_otsu else threshold)
         cleanup = masks.Cleanup(fill_holes, min_area, largest_only, grow, feather)
-        return selection(selected, behind, cleanup, asked_for.compared(about, "mask"))
+        return selection(selected, behind, cleanup, about, asked_for.compared(about, "mask"))
 
 
 class DecodeHighlight(Node):
@@ -133,7 +133,7 @@ class DecodeHighlight(Node):
         cls, image, colour, method, fill_holes, min_area, largest_only, grow, feather,
         source=None, canvas=None, about=None,
     ):  # fmt: skip
-        colour, said = asked_for.colour_of(about, colour)
+        colour, said, meant = asked_for.colour_of(about, colour)
         said = [*asked_for.compared(about, "highlight"), *said]
         answer = to_image_01(image)
         asked = source_as_answer(source, answer, canvas)
@@ -145,4 +145,5 @@ class DecodeHighlight(Node):
             found = masks.decode_highlight(answer, asked, colour)
         found = found if canvas is None else canvas.restore_mask(found)
         cleanup = masks.Cleanup(fill_holes, min_area, largest_only, grow, feather)
-        return selection(found, shown_source(source, answer, canvas), cleanup, said, colour)
+        behind = shown_source(source, answer, canvas)
+        return selection(found, behind, cleanup, about, said, colour, meant)

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.decode.normals import decode_normals, paint_normals
 from ..host.versions import schema
-from ..shared import notes, views
+from ..shared import views
 from ..shared.base import Node
 from ..shared.layouts import from_image_01
 from . import asked_for
@@ -56,5 +56,5 @@ class DecodeNormals(Node):
             normals = torch.where(seen, normals, viewer)
         painted = paint_normals(normals, flip_x=flip_x, flip_y=flip_y)
         shown = views.directions(painted, flip_x=flip_x, flip_y=flip_y)
-        said = notes.shown(asked_for.compared(about, "normal"))
+        said = asked_for.told(about, asked_for.compared(about, "normal"))
         return io.NodeOutput(from_image_01(painted), ui={**shown, **said})

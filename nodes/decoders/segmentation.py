@@ -9,10 +9,11 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.decode import segments
 from ..host.versions import schema
-from ..shared import notes, views
+from ..shared import views
 from ..shared.base import Node
-from ..shared.inputs import palette_combo, palette_of, palette_text
+from ..shared.inputs import AUTO, palette_combo, palette_of, palette_text
 from ..shared.layouts import from_image_01, from_mask, to_image_01
+from ..shared.page_data import for_new_nodes
 from . import asked_for
 from .answer import answer_image, canvas_input
 
@@ -33,8 +34,13 @@ class DecodeSegmentation(Node):
             inputs=[
                 answer_image(),
                 canvas_input(),
-                palette_combo(
-                    "Colours in which the model paints classes: ADE20K for the released model."
+                for_new_nodes(
+                    palette_combo(
+                        "Colours in which the model paints classes: ADE20K for the released model. "
+                        f"{AUTO}: those of the model that Instruction knows.",
+                        AUTO,
+                    ),
+                    AUTO,
                 ),
                 io.String.Input(
                     "classes",
@@ -90,7 +96,7 @@ class DecodeSegmentation(Node):
         cls, image, palette, classes, canvas=None, max_distance=0.0, min_area=0, palette_text="",
         about=None,
     ):  # fmt: skip
-        palette, said = asked_for.palette_by(about, palette, palette_text)
+        palette, said, meant = asked_for.palette_by(about, palette, palette_text)
         said = [*asked_for.compared(about, "segmentation"), *said]
         colours = palette_of(palette, palette_text)
         if mixed := segments.not_told_apart(classes, colours):
@@ -116,6 +122,7 @@ class DecodeSegmentation(Node):
             ui={
                 "pixwizard_legend": legend,
                 **views.classes(painted, labels, names),
-                **notes.shown(said),
+                **asked_for.told(about, said),
+                **meant,
             },
         )

@@ -11,9 +11,11 @@ from torch import Tensor
 from ...pixwizard_core.decode.common import Rgb
 from ...pixwizard_core.decode.masks import Cleanup, clean, objects
 from ...pixwizard_core.decode.overlay import overlay
-from ..shared import notes, views
+from ..shared import auto, notes, views
 from ..shared.layouts import from_image_01, from_mask
 from ..shared.page_data import objects_found
+from ..shared.question import Question
+from .asked_for import told
 
 MAX_OBJECTS = 64  # of one picture; each takes a mask of the picture's size
 
@@ -66,13 +68,16 @@ def selection(
     selected: Tensor,
     behind_01: Tensor,
     cleanup: Cleanup,
+    about: Question | None,
     said: list[notes.Note],
     colour: str | Rgb = "red",
+    meant: auto.Shown | None = None,
 ) -> io.NodeOutput:
     """What selection_outputs and the page show of a mask.
 
     selected: (B, H, W) bool. behind_01: (B or 1, 3, H, W), the picture to lay it on. Objects are
-    separated before the edge is softened. said: what the page shows of the run beside the mask.
+    separated before the edge is softened. about: what was asked. said: notes of the run. meant:
+    what auto meant in it.
     """
     selected = clean(selected, replace(cleanup, feather=0.0))
     soft = clean(selected, Cleanup(feather=cleanup.feather))
@@ -85,7 +90,8 @@ def selection(
         ui={
             **objects_found(apart),
             **views.overlay(behind_01, soft, colour),
-            **notes.shown([*said, *notes.of_nothing_found(selected.flatten(1).sum(1).tolist())]),
+            **told(about, [*said, *notes.of_nothing_found(selected.flatten(1).sum(1).tolist())]),
+            **(meant or {}),
         },
     )
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from comfy_api.latest import io
 
-from ...pixwizard_core.bundle import About, palette_of_shape
-from ...pixwizard_core.config import TINY
+from ...pixwizard_core.bundle import About, is_demo, name_of_shape, palette_of_shape
 from ...pixwizard_core.errors import CheckpointError
 from ..host.versions import schema
 from ..model.host_model import own_settings_of, taught_of
@@ -75,6 +74,6 @@ def about_of(model, whole: WholeModel | None = None) -> About:
     config = model.model.diffusion_model.config
     if whole is not None and whole.about.own == own:
         return replace(whole.about, taught=taught)
-    demo = config == TINY
-    name = "PixWizard Tiny" if demo else f"PixWizard of width {config.dim}"
-    return About(name, demo, own, palette_of_shape(config), taught)
+    return About(
+        name_of_shape(config), is_demo(config), own, palette_of_shape(config), taught
+    )

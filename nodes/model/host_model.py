@@ -16,7 +16,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ...pixwizard_core.bundle import palette_of_shape
+from ...pixwizard_core.bundle import is_demo, name_of_shape, palette_of_shape
 from ...pixwizard_core.conditioning import pad_text
 from ...pixwizard_core.config import ModelConfig
 from ...pixwizard_core.errors import CheckpointError, EncoderError, SamplingError
@@ -244,6 +244,14 @@ def painted_palette(model, who: str) -> str:
     who: the node, for the message."""
     require_pixwizard(model, who)
     return palette_of_shape(model.model.diffusion_model.config)
+
+
+def name_and_demo(model, who: str) -> tuple[str, bool]:
+    """What a MODEL is called, and whether it is the bundled demonstration. Raises CheckpointError
+    if it is not a PixWizard. who: the node, for the message."""
+    require_pixwizard(model, who)
+    config = model.model.diffusion_model.config
+    return name_of_shape(config), is_demo(config)
 
 
 def trained_centres(model) -> tuple[int, ...]:

@@ -74,8 +74,11 @@ def read_format(id: str, boxes: str):
     )
 
 
-def palette_combo(tooltip: str):
-    return io.Combo.Input("palette", options=list(PALETTES), default=PALETTES[0], tooltip=tooltip)
+def palette_combo(tooltip: str, *more: str):
+    """more: choices behind the palettes."""
+    return io.Combo.Input(
+        "palette", options=[*PALETTES, *more], default=PALETTES[0], tooltip=tooltip
+    )
 
 
 def palette_text():

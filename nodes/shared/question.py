@@ -24,13 +24,25 @@ ANSWERS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The model that is asked. name: for display. demo: whether it is the bundled demonstration.
+    photographs: whether it was trained for this task on photographs too."""
+
+    name: str
+    demo: bool
+    photographs: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """task: its id. words: the fields that the task takes, by name. palette: the name of the
-    classes that the model paints, as decode.palette knows it; None where the model is not known."""
+    classes that the model paints, as decode.palette knows it. palette and model are None where the
+    model is not known."""
 
     task: str
     words: Mapping[str, str]
     palette: str | None = None
+    model: Asked | None = None
 
     @property
     def kind(self) -> str | None:
@@ -38,11 +50,13 @@ class Question:
         return None if self.task == FREE_TEXT else find_task(self.task).decoder
 
 
-def question(task: str, words: Mapping[str, str], palette: str | None = None) -> Question:
+def question(
+    task: str, words: Mapping[str, str], palette: str | None = None, model: Asked | None = None
+) -> Question:
     """The question of a task. Of words, those that the task does not take are left out. Raises
     InstructionError for an unknown task."""
     fields = find_task(task).fields
-    return Question(task, {name: words[name].strip() for name in fields}, palette)
+    return Question(task, {name: words[name].strip() for name in fields}, palette, model)
 
 
 def about_input(tooltip: str, *, optional: bool = True):

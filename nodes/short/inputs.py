@@ -10,7 +10,7 @@ from ...pixwizard_core.task_table import FAMILIES
 from ..conditions.instruction import MAX_PHRASING
 from ..shared import sockets
 from ..shared.inputs import AS_SET, centre_and_fit, seed_input
-from ..shared.page_data import AS_TRAINED, for_page, task_table, used_when
+from ..shared.page_data import AS_TRAINED, for_new_nodes, for_page, task_table, used_when
 from .words import first_field, takes_two
 
 TEXT_TO_IMAGE, OUTPAINT = "text2image", "outpaint"
@@ -81,15 +81,19 @@ def further_inputs() -> list:
             ),
             task=[task for task in TASK_IDS if takes_two(task)],
         ),
-        used_when(
-            io.Combo.Input(
-                "colour",
-                options=list(tasks.COLOURS),
-                default=next(iter(tasks.COLOURS)),
-                optional=True,
-                tooltip="Colour of a highlight or box, or the new colour of an object.",
+        for_new_nodes(
+            used_when(
+                io.Combo.Input(
+                    "colour",
+                    options=[*tasks.COLOURS, AUTO],
+                    default=next(iter(tasks.COLOURS)),
+                    optional=True,
+                    tooltip="Colour of a highlight or box, or the new colour of an object. "
+                    f"{AUTO}: for a highlight or box, the first colour that the words do not name.",
+                ),
+                task=COLOURED,
             ),
-            task=COLOURED,
+            AUTO,
         ),
         _speed(),
         used_when(

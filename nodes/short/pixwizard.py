@@ -24,7 +24,7 @@ from .aliases import search_words
 from .inputs import OUTPAINT, TEXT_TO_IMAGE, further_inputs, linked_inputs, request_inputs
 from .long_way import ShortRequest, confined, long_way
 from .model_choice import BUNDLED, RELEASED, ModelChoice, choose, state
-from .words import fields_of, first_field, takes_two
+from .words import colour_for, fields_of, first_field, takes_colour, takes_two
 
 NOT_LINKED = object()
 
@@ -83,7 +83,8 @@ class PixWizard(Node):
         centre_by=AUTO, centre=512, fit="stretch", phrasing=AS_TRAINED, extend_to="", width=0,
         height=0,
     ):  # fmt: skip
-        fields = fields_of(task, words, new_words, colour)
+        marks = colour_for(task, words, colour)
+        fields = fields_of(task, words, new_words, marks)
         if image is None and task != TEXT_TO_IMAGE:
             raise InstructionError(
                 f"task {task!r} needs a picture; connect one to image, from Load Image for example"
@@ -103,6 +104,7 @@ class PixWizard(Node):
         centres = centres_of(centre, centre_by, trained)
         given = {"image": image, "mask": mask, "pixwizard": pixwizard}
         autos = {"speed": speed, "guidance": guidance, "centre": centre_by}
+        autos |= {"colour": colour} if takes_colour(task) else {}
         said = [
             *of_model(choice, task),
             *unused(task, words, new_words, image is not None, mask is not None),
@@ -113,11 +115,13 @@ class PixWizard(Node):
             "model": {
                 "name": choice.about.name, "demo": choice.about.demo, "from": choice.origin,
                 "missing": choice.missing, "taught": choice.about.taught.knows(task),
+                "photographs": choice.about.taught.on_photographs(task),
             },
             "settings": {
                 "steps": settings.steps, "solver": settings.solver, "shift": settings.shift,
                 "text_guidance": settings.w_text, "image_guidance": settings.w_image,
                 "size": working_size(task, size, new_size, centres, fit),
+                **({"colour": marks} if takes_colour(task) else {}),
             },
             "auto": [name for name, value in autos.items() if value == AUTO],
             "notes": said,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...pixwizard_core.errors import InstructionError
-from ...pixwizard_core.tasks import find_task
+from ...pixwizard_core.presets import AUTO
+from ...pixwizard_core.tasks import COLOURS, find_task
 
 # Field of a task: what to write, with an example.
 WANTED = {
@@ -11,6 +12,7 @@ WANTED = {
     "caption": "the picture or the change that you want, for example: a snowy garden",
     "question": "a question, for example: which thing here can roll?",
 }
+MARKS = ("highlight", "box")  # decoders of answers whose colour only marks what was found
 OTHER_FIELD = "caption"  # of a task that takes a target too, it is what comes in its place
 
 
@@ -29,6 +31,24 @@ def fields_of(task: str, words: str, new_words: str, colour: str) -> dict[str, s
         if field in needed and not given[field].strip():
             raise InstructionError(f"task {task!r} needs {name}: {WANTED[field]}")
     return given
+
+
+def takes_colour(task: str) -> bool:
+    return "colour" in find_task(task).fields
+
+
+def colour_for(task: str, words: str, colour: str) -> str:
+    """The colour to ask for. auto: the first that the words do not name, since marks of an object's
+    own colour are hard to tell from it. Raises InstructionError for auto where the colour is what
+    the user wants."""
+    if colour != AUTO or not takes_colour(task):
+        return next(iter(COLOURS)) if colour == AUTO else colour
+    if find_task(task).decoder not in MARKS:
+        raise InstructionError(
+            f"task {task!r} needs the new colour; set colour to one of {', '.join(COLOURS)}"
+        )
+    named = words.lower().split()
+    return next((name for name in COLOURS if name not in named), next(iter(COLOURS)))
 
 
 def first_field(task: str) -> str:

@@ -102,6 +102,58 @@ def test_palette_comes_from_the_model_while_the_node_has_its_default(nodes, exte
     assert "the model paints the classes of ADE20K" in caplog.text
 
 
+def test_auto_colour_is_the_one_of_the_question_and_is_told(nodes, asked):
+    source, _ = outlined()
+    answer = source.clone()
+    answer[:, 30:80, 20:70] = BLUE
+    answer[:, 33:77, 23:67] = source[:, 33:77, 23:67]
+    blue = asked("box", target="the ball", colour="blue")
+    found = called(nodes["DecodeBoxes"], image=answer, source=source, about=blue, colour="auto")
+    assert found.args[0] == [[[20, 30, 70, 80]]]
+    assert said(found) == []
+    assert found.ui["pixwizard_auto"] == [{"choice": "colour", "value": "auto", "colour": "blue"}]
+    alone = called(nodes["DecodeHighlight"], image=answer, colour="auto")
+    assert alone.ui["pixwizard_auto"][0]["colour"] == "red"
+    named = called(nodes["DecodeHighlight"], image=answer, about=blue, colour="green")
+    assert "pixwizard_auto" not in named.ui
+
+
+def test_auto_palette_is_that_of_the_model_or_said_to_be_a_guess(nodes, extension):
+    question = extension("nodes.shared.question").question
+    floor = (torch.tensor([210, 60, 200]) / 255).expand(1, 4, 6, 3)
+    tiny = question("segmentation", {}, "PixWizard Tiny world")
+    found = called(nodes["DecodeSegmentation"], image=floor, about=tiny, palette="auto")
+    assert [one["name"] for one in json.loads(found.args[2])] == ["floor"]
+    assert said(found) == []
+    assert found.ui["pixwizard_auto"] == [
+        {"choice": "palette", "value": "auto", "palette": "PixWizard Tiny world"}
+    ]
+    nobody = question("segmentation", {})
+    guessed = called(nodes["DecodeSegmentation"], image=floor, about=nobody, palette="auto")
+    assert said(guessed) == ["palette_guessed"]
+    assert guessed.ui["pixwizard_auto"][0]["palette"] == "ADE20K (150 classes)"
+    text = '{"sky": [0, 0, 255], "pink": [210, 60, 200]}'
+    own = called(
+        nodes["DecodeSegmentation"], image=floor, about=tiny, palette="auto", palette_text=text
+    )
+    assert [one["name"] for one in json.loads(own.args[2])] == ["pink"]
+    assert "pixwizard_auto" not in own.ui
+
+
+@pytest.mark.parametrize(("name", "task"), [*DECODERS.items(), ("DecodeAnswer", "denoise")])
+def test_every_decoder_passes_on_what_the_model_is(nodes, asked, extension, name, task):
+    """The page draws its banner by it, however the model was loaded."""
+    room = extension("nodes.shared.question")
+    given = {"image": image(32, 24)}
+    words = asked(task, target="the ball").words
+    model = room.Asked("PixWizard Tiny", demo=True, photographs=False)
+    known = room.question(task, words, None, model)
+    assert called(nodes[name], **given, about=known).ui["pixwizard_model"] == [
+        {"name": "PixWizard Tiny", "demo": True, "photographs": False}
+    ]
+    assert "pixwizard_model" not in called(nodes[name], **given, about=asked(task, **words)).ui
+
+
 def test_about_of_another_kind_is_refused(nodes, extension):
     errors = extension("pixwizard_core.errors")
     with pytest.raises(

@@ -102,7 +102,7 @@ def test_short_without_a_model_or_files_says_that_it_took_the_demo_model(short):
     made = short(task="depth", image=image(32, 32))
     assert made.told["model"] == {
         "name": "PixWizard Tiny", "demo": True, "from": "bundled", "taught": True,
-        "missing": PARTS,
+        "missing": PARTS, "photographs": False,
     }  # fmt: skip
     assert made.says == ["took_bundled", "demo_model"]
     assert made.told["notes"][0]["names"] == ", ".join(PARTS)
@@ -330,3 +330,27 @@ def test_decoders_that_select_say_when_nothing_was_found(nodes):
     assert boxes.ui["pixwizard_notes"][-1]["say"] == "nothing"
     found = called(nodes["DecodeMask"], image=black[1:2])
     assert "nothing" not in [one["say"] for one in found.ui["pixwizard_notes"]]
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "given", "wanted"),
+    [
+        ("highlight", "the ball", "auto", "red"),
+        ("highlight", "the red ball", "auto", "green"),
+        ("box", "the Red and green balls", "auto", "blue"),
+        ("box", "the red ball", "red", "red"),
+        ("recolour", "the red ball", "blue", "blue"),
+    ],
+)
+def test_short_auto_colour_is_none_that_the_words_name(short, task, words, given, wanted):
+    made = short(task=task, words=words, image=image(90, 60), seed=7, colour=given)
+    assert made.inputs["Instruction"]["colour"] == wanted
+    assert made.told["settings"]["colour"] == wanted
+    assert ("colour" in made.told["auto"]) == (given == "auto")
+
+
+def test_short_auto_colour_is_refused_where_the_colour_is_what_is_wanted(short, errors):
+    with pytest.raises(errors.InstructionError, match="'recolour' needs the new colour; set"):
+        short(task="recolour", words="the ball", image=image(90, 60), seed=7, colour="auto")
+    made = short(task="depth", image=image(90, 60), seed=7, colour="auto")
+    assert "colour" not in made.told["settings"]

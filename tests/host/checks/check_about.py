@@ -45,6 +45,40 @@ def check_about_holds_the_palette_of_the_connected_model(setup):
     assert [one["say"] for one in shown[found][NOTES]] == ["palette"]
 
 
+def check_about_says_what_the_connected_model_is(setup):
+    graph = Graph()
+    tiny = graph.ours("LoadTiny")
+    ask = graph.ours("Instruction", task="depth", model=[tiny, 0])
+    painted = graph.give("answer", torch.rand(1, 16, 16, 3))
+    found = graph.ours("DecodeDepth", image=painted, about=[ask, 1])
+    other = graph.ours("DecodeAnswer", image=painted, about=[ask, 1])
+    shown = graph.run()
+    for node in (found, other):
+        (model,) = shown[node]["pixwizard_model"]
+        assert (model["name"], model["demo"]) == ("PixWizard Tiny", True), model
+
+
+def check_about_sizes_of_auto_say_whose_they_are(setup):
+    graph = Graph()
+    image = graph.give("image", torch.rand(1, 64, 96, 3))
+    tiny = graph.ours("LoadTiny")
+    alone = graph.ours("FitToCanvas", image=image, centre=512, fit="stretch", centre_by="auto")
+    asked = graph.ours(
+        "FitToCanvas", image=image, centre=512, fit="stretch", centre_by="auto", model=[tiny, 0]
+    )
+    wider = graph.ours(
+        "PrepareOutpaint", image=image, left=8, top=0, right=0, bottom=0, aspect="",
+        anchor="centre", fill="black", centre=512, fit="stretch", centre_by="auto",
+    )  # fmt: skip
+    for node in (alone, asked, wider):
+        graph.keep(node, 1, f"kept {node}")
+    shown = graph.run()
+    told = {node: [one["say"] for one in shown[node][NOTES]] for node in (alone, asked, wider)}
+    assert told == {alone: ["released_sizes"], asked: [], wider: ["released_sizes"]}, told
+    centres = [shown[node]["pixwizard_auto"][0]["centre"] for node in (alone, asked)]
+    assert centres == [512, 128], centres
+
+
 def check_about_of_an_empty_inpaint_mask(setup):
     graph = Graph()
     image = graph.give("image", torch.rand(1, 64, 96, 3))

@@ -82,6 +82,7 @@ def check_short_depth_is_the_long_way(setup):
     missing = [one for one in run["model"]["missing"] if one != "PixWizard transformer"]
     assert {**run["model"], "missing": missing} == {
         "name": "PixWizard Tiny", "demo": True, "from": "bundled", "taught": True,
+        "photographs": False,
         "missing": ["Gemma 2B, first generation", "CLIP-L/14 at 336 px", "SDXL VAE"],
     }, run  # fmt: skip
     assert run["settings"]["steps"] == 1
