@@ -76,7 +76,11 @@ def teach(arguments: argparse.Namespace, sources: Sequence[str], lora: bool) -> 
     usable_device(device)
     parts = model_parts(arguments, device, lora)
     lesson = lesson_of(arguments, sources, parts, lora)
-    with joined(device) as group, _parts_shown(group.first) as on_part, _asked_to_stop() as asked:
+    with (
+        joined(device, bool(arguments.shard)) as group,
+        _parts_shown(group.first) as on_part,
+        _asked_to_stop() as asked,
+    ):
         result = carry_out(
             TeachOrder(
                 lesson, parts, arguments.out, arguments.cache, lora, bool(arguments.resume), _say,

@@ -75,6 +75,11 @@ SETTINGS = {
     "text2image": (float, "share of examples without an input (default: as in the sources)"),
     "rank": (int, "rank of the LoRA (default: 16)"),
     "alpha": (float, "alpha of the LoRA, whose strength is alpha / rank (default: the rank)"),
+    "base_precision": (
+        str,
+        "precision of the frozen weights below a LoRA: auto or fp8, which takes half the memory "
+        "(default: auto, the model's own)",
+    ),
     "validation": (float, "share of the pairs to hold out for validation (default: 0)"),
     "look_at": (int, "maximum number of held-out pairs to evaluate and show (default: 8)"),
     "validate_every": (int, "steps between validation losses (default: only first and last)"),
@@ -83,7 +88,7 @@ SETTINGS = {
     "seed": (seed_argument, "seed of all random choices (default: 0)"),
 }
 METAVARS = {int: "N", float: "X", str: "NAME", seed_argument: "N", _centres: "PX"}
-FOR_LORA = ("rank", "alpha")
+FOR_LORA = ("rank", "alpha", "base_precision")
 OF_SOURCES = {
     "instruction": "one instruction for all pairs of a folder",
     "task": "task of all pairs of a folder, with captions from .txt files",
@@ -111,6 +116,12 @@ def add_teach_options(parser: argparse.ArgumentParser, known: Iterable[str] = ()
     pairs.add_argument("--cache", type=Path, help="folder for encoded pairs, shared between runs")
     pairs.add_argument(
         "--resume", action="store_true", default=None, help="resume the run in --out"
+    )
+    pairs.add_argument(
+        "--shard",
+        action="store_true",
+        default=None,
+        help="split weights, gradients and optimiser states over the processes (FSDP)",
     )
     models = parser.add_argument_group("model to train (default: the bundled small model)")
     models.add_argument("--bundle", type=Path, help="folder of another small model")

@@ -19,7 +19,7 @@ FOR_BUNDLED = (
 )  # fmt: skip
 FOR_OWN = (
     *(name for name in SETTINGS if name not in OF_BOTH), *OF_SOURCES, *RELEASED_PARTS, "bundle",
-    "cache", "held_out", "lumina", "resume",
+    "cache", "held_out", "lumina", "resume", "shard",
 )  # fmt: skip
 
 

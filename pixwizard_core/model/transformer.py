@@ -227,6 +227,7 @@ class PixWizard(nn.Module):
         straight_through: bool = False,
         rope: RopeScaling = NO_SCALING,
         base_seqlen: int | None = None,
+        block_hook: BlockHook | None = None,
     ) -> Latents:
         """prepare and velocity in one call: what training and a single evaluation need."""
         prepared = self.prepare(
@@ -236,7 +237,7 @@ class PixWizard(nn.Module):
             rope=rope,
             base_seqlen=base_seqlen,
         )
-        return self.velocity(latents, t, prepared)
+        return self.velocity(latents, t, prepared, block_hook=block_hook)
 
     def _embed(self, latents: Latents, image_latents: Latents, layout: Layout) -> Tensor:
         patch = self.config.patch_size

@@ -120,7 +120,7 @@ def add_lora(model: nn.Module, settings: LoraSettings) -> list[str]:
                 * down.shape[1] ** -0.5
             )
             down.data.copy_(drawn)
-        _replace(model, name, layer)
+        replace_module(model, name, layer)
     return names
 
 
@@ -158,6 +158,17 @@ def save_lora(
     state = lora_state(model)
     if not state:
         raise CheckpointError("the model has no LoRA layers to save; call add_lora first")
+    write_lora(state, path, metadata, dtype)
+
+
+def write_lora(
+    state: Mapping[str, Tensor],
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write additions, as lora_state() gives them, as one safetensors file. Raises CheckpointError
+    when writing fails."""
     state = {n: t if n.endswith(ALPHA) else t.to(dtype) for n, t in state.items()}
     write_safetensors(
         Path(path),
@@ -173,6 +184,7 @@ def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in model.named_parameters()}
 
 
-def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
+def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
+    """Put a module in the place of the one of this dotted name."""
     parent, _, last = name.rpartition(".")
     setattr(model.get_submodule(parent), last, module)

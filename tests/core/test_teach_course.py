@@ -1,10 +1,11 @@
 """Steps of training on one's own pairs: the same in parts, in two processes, and after a stop."""
 
 import dataclasses
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 
 from pixwizard_core.errors import CheckpointError, PixWizardError
 from pixwizard_core.training.teach.course import STATE_FILE
@@ -12,15 +13,13 @@ from pixwizard_core.training.teach.objective import draw, fate_of, gather, losse
 from pixwizard_core.training.teach.optimise import Average, rate_at
 from pixwizard_core.training.teach.processes import ALONE, joined
 from pixwizard_core.training.teach.settings import TeachSettings
-from tests.support.teach_course import EMPTY, course, gradients, in_two
-
-FACTS = {"data": "d", "base": "b"}
+from tests.support.teach_course import EMPTY, FACTS, course, gradients, in_two, spawn_two
 
 
 def assert_close(first, second, tolerance: float) -> None:
     """Differences in proportion to the largest number of second."""
-    apart = max(float((a - b).abs().max()) for a, b in zip(first, second, strict=True))
-    largest = max(float(one.abs().max()) for one in second)
+    apart = max(float((a - b).detach().abs().max()) for a, b in zip(first, second, strict=True))
+    largest = max(float(one.detach().abs().max()) for one in second)
     assert apart <= tolerance * largest, (apart, largest)
 
 
@@ -38,12 +37,7 @@ def test_checkpointed_blocks_give_the_same_gradients(tmp_path):
 
 
 def test_two_processes_give_the_gradients_and_weights_of_one(tmp_path):
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.spawn(in_two, (str(tmp_path), port), nprocs=2)
+    spawn_two(in_two, tmp_path)
     alone = course(tmp_path / "alone")
     whole = gradients(alone, [0, 1, 3, 4])
     alone.optimiser.zero_grad(set_to_none=True)
@@ -195,9 +189,55 @@ def test_average_stands_in_the_model_for_a_block():
     assert weight.tolist() == [1.0, 1.0]
 
 
-def test_eight_bit_optimiser_says_what_it_needs(tmp_path):
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError:
-        with pytest.raises(PixWizardError, match="needs bitsandbytes: pip install bitsandbytes"):
-            course(tmp_path, optimiser="adamw8bit")
+def test_eight_bit_optimiser_says_what_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(PixWizardError, match="needs bitsandbytes: pip install bitsandbytes"):
+        course(tmp_path, optimiser="adamw8bit")
+
+
+class UnableAdam(torch.optim.SGD):
+    """An optimiser that does not know this device."""
+
+    def step(self, closure=None):
+        raise NotImplementedError("not on a CPU")
+
+
+class IdleAdam(torch.optim.SGD):
+    """An optimiser that does nothing here."""
+
+    def step(self, closure=None):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("adam", "said"),
+    [
+        (UnableAdam, "bitsandbytes cannot run adamw8bit on cpu: .*not on a CPU; take adamw"),
+        (IdleAdam, "bitsandbytes moves no weight on cpu; take adamw"),
+    ],
+)
+def test_bitsandbytes_that_cannot_work_on_the_device_is_refused(tmp_path, monkeypatch, adam, said):
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", SimpleNamespace(AdamW8bit=adam))
+    monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())
+    with pytest.raises(PixWizardError, match=said):
+        course(tmp_path, optimiser="adamw8bit")
+
+
+def test_eight_bit_optimiser_trains_and_goes_on_bit_for_bit(tmp_path):
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    through, first = (course(tmp_path / n, lora=False, optimiser="adamw8bit") for n in "ab")
+    begun = [one.detach().clone() for one in through.trained]
+    for _ in range(4):
+        through.advance()
+    for _ in range(2):
+        first.advance()
+    first.save(tmp_path / STATE_FILE, FACTS)
+    second = course(tmp_path / "c", lora=False, optimiser="adamw8bit")
+    second.go_on(tmp_path / STATE_FILE, FACTS)
+    for _ in range(2):
+        second.advance()
+    assert all(map(torch.equal, through.trained, second.trained))
+    assert not all(map(torch.equal, through.trained, begun))
+    moments = [one["state1"].dtype for one in through.optimiser.state.values()]
+    assert torch.uint8 in moments  # of the large ones

@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from pixwizard_core.cli.teach_options import SETTINGS
+from pixwizard_core.cli.teach_options import FOR_LORA, SETTINGS
 from pixwizard_core.errors import PixWizardError
+from pixwizard_core.training.teach.settings import FOR_LORA as TEACH_FOR_LORA
 from pixwizard_core.training.teach.settings import (
     Lesson,
     Source,
@@ -102,6 +103,7 @@ def test_released_weights_draw_times_evenly_and_the_bundled_keep_theirs():
 def test_every_setting_is_an_option_of_its_type():
     fields = {field.name: field for field in dataclasses.fields(TeachSettings)}
     assert set(SETTINGS) == set(fields)
+    assert FOR_LORA == TEACH_FOR_LORA
     for name, (kind, _) in SETTINGS.items():
         if name not in ("seed", "centres"):
             assert kind is type(fields[name].default), name

@@ -50,6 +50,8 @@ def small_parts(seed: int = 0) -> ModelParts:
 def order(out: Path, *sources: Path | Source, **changes) -> TeachOrder:
     """An order to teach a small model these sources. changes: of the order, or of its settings."""
     own = {name: changes.pop(name) for name in list(changes) if hasattr(QUICK, name)}
+    if changes.get("lora") is False:
+        own.setdefault("rank", TeachSettings().rank)  # a whole model has none
     held = tuple(as_source(one) for one in changes.pop("held_out", ()))
     lesson = Lesson(tuple(map(as_source, sources)), held, replace(QUICK, **own))
     return TeachOrder(lesson, changes.pop("parts", None) or small_parts(), out, **changes)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
+from pathlib import Path
 
 import torch
+import torch.multiprocessing as mp
 
 from pixwizard_core.canvas import Size
 from pixwizard_core.training.teach.course import Course
 from pixwizard_core.training.teach.encode import KnownExample
 from pixwizard_core.training.teach.processes import ALONE, joined
 from pixwizard_core.training.teach.settings import TeachSettings
+from pixwizard_core.training.teach.sharding import shard, whole
 from pixwizard_core.training.teach.store import Store
 from pixwizard_core.weights.lora import LoraSettings, add_lora, trainable
 from tests.support.tiny import tiny_model
@@ -48,15 +52,19 @@ def store_of(folder) -> tuple[Store, list[KnownExample]]:
     return store, known
 
 
-def course(folder, group=ALONE, **changes) -> Course:
+def course(folder, group=ALONE, lora=True, **changes) -> Course:
     store, known = store_of(folder)
     settings = dataclasses.replace(SETTINGS, **changes)
     model = tiny_model()
-    add_lora(model, LoraSettings(settings.rank))
+    if lora:
+        add_lora(model, LoraSettings(settings.rank))
+    else:
+        model.requires_grad_(True)
+    if group.sharded:
+        shard(model, "cpu")
+    trained = trainable(model) if lora else list(model.parameters())
     shown = [1.0] * len(known)
-    return Course(
-        model, trainable(model), known, shown, store, EMPTY, settings, settings.steps, group
-    )
+    return Course(model, trained, known, shown, store, EMPTY, settings, settings.steps, group)
 
 
 def gradients(one: Course, numbers: list[int]) -> list[torch.Tensor]:
@@ -64,12 +72,25 @@ def gradients(one: Course, numbers: list[int]) -> list[torch.Tensor]:
     return [part.grad.clone() for part in one.trained]
 
 
-def in_two(rank: int, folder: str, port: int) -> None:
-    """One of two processes: its gradients of a batch, and its weights after three steps."""
+def spawn_two(work, folder) -> None:
+    """Run work(rank, folder, port) in two processes that can find each other."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(work, (str(folder), port), nprocs=2)
+
+
+def join_as(rank: int, port: int) -> None:
+    """Set what a starter of processes would set for one of two."""
     torch.set_num_threads(1)
     os.environ |= {
         "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
     }  # fmt: skip
+
+
+def in_two(rank: int, folder: str, port: int) -> None:
+    """One of two processes: its gradients of a batch, and its weights after three steps."""
+    join_as(rank, port)
     with joined() as group:
         one = course(f"{folder}/{rank}", group)
         found = gradients(one, [0, 1, 3, 4])
@@ -77,3 +98,37 @@ def in_two(rank: int, folder: str, port: int) -> None:
         for _ in range(3):
             one.advance()
         torch.save((found, [part.detach() for part in one.trained]), f"{folder}/{rank}.pt")
+
+
+# Sizes differ within it, so the first of two processes makes two passes and the second one.
+UNEVEN = [0, 1, 3, 2]
+DROPPED = {"drop_image": 0.5, "drop_text": 0.0, "drop_both": 0.0}
+FACTS = {"data": "d", "base": "b"}
+
+
+def in_two_sharded(rank: int, folder: str, port: int) -> None:
+    """One of two processes with split weights, for a LoRA and for a whole model: gradients of a
+    batch, weights after three steps, a state, and the weights a step after it, gone on or not."""
+    join_as(rank, port)
+    with joined(sharded=True) as group:
+        for lora in (True, False):
+            place = f"{folder}/{'lora' if lora else 'model'}"
+            one = course(f"{place}/{rank}", group, lora, **DROPPED)
+            one.backward(UNEVEN)
+            found = [
+                torch.zeros(part.shape) if part.grad is None else whole(part.grad)
+                for part in one.trained
+            ]
+            one.optimiser.zero_grad(set_to_none=True)
+            pieces = sum(part.to_local().numel() for part in one.trained)
+            for _ in range(3):
+                one.advance()
+            trained = [whole(part.detach()) for part in one.trained]
+            one.save(Path(f"{place}/training.pt"), FACTS)
+            group.wait()
+            again = course(f"{place}/again{rank}", group, lora, **DROPPED)
+            again.go_on(Path(f"{place}/training.pt"), FACTS)
+            for each in (one, again):
+                each.advance()
+            after = [[whole(p.detach()) for p in each.trained] for each in (one, again)]
+            torch.save((found, trained, pieces, *after), f"{place}/{rank}.pt")

@@ -1,9 +1,10 @@
 """One step of a LoRA of the 2B model with random weights, in a process of its own.
 
-    python -m tests.support.teach_step SIDE [--plain] [--threads N]
+    python -m tests.support.teach_step SIDE [--plain] [--fp8] [--layers N] [--threads N]
 
 prints JSON: seconds of the step, bytes of the weights, and the peak of resident memory. No encoder
-is loaded, as in a run whose pairs are in the store.
+is loaded, as in a run whose pairs are in the store. All blocks take the same memory, so what the
+whole model takes follows from the peaks with one and with two of them (--layers).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import resource
 import tempfile
 import time
+from dataclasses import replace
 
 import torch
 
@@ -23,6 +25,7 @@ from pixwizard_core.training.teach.course import Course
 from pixwizard_core.training.teach.encode import KnownExample
 from pixwizard_core.training.teach.settings import TeachSettings
 from pixwizard_core.training.teach.store import Store
+from pixwizard_core.weights.fp8_frozen import freeze_in_fp8
 from pixwizard_core.weights.lora import LoraSettings, add_lora, trainable
 
 PRESET = PRESETS["PixWizard_2B_GQA_patch2"]
@@ -30,9 +33,10 @@ WORDS = 32
 EMPTY = "empty"
 
 
-def random_model() -> PixWizard:
-    """The released shape in bfloat16; every weight is drawn."""
-    model = PixWizard(PRESET, ops=cpu_ops, device="meta").to_empty(device="cpu")
+def random_model(layers: int = PRESET.n_layers) -> PixWizard:
+    """The released shape in bfloat16; every weight is drawn. layers: number of blocks."""
+    config = replace(PRESET, n_layers=layers)
+    model = PixWizard(config, ops=cpu_ops, device="meta").to_empty(device="cpu")
     generator = torch.Generator().manual_seed(0)
     block = torch.randn(1 << 22, generator=generator).mul_(0.02).to(torch.bfloat16)
     for parameter in model.parameters():
@@ -43,10 +47,12 @@ def random_model() -> PixWizard:
     return model.eval().requires_grad_(False)
 
 
-def measured(side: int, settings: TeachSettings) -> dict[str, float]:
+def measured(side: int, settings: TeachSettings, layers: int = PRESET.n_layers) -> dict[str, float]:
     """Seconds and bytes of one step at side x side px."""
-    model = random_model()
-    weights = sum(one.nbytes for one in model.parameters())
+    model = random_model(layers)
+    if settings.base_precision == "fp8":
+        freeze_in_fp8(model)
+    weights = sum(one.nbytes for one in [*model.parameters(), *model.buffers()])
     add_lora(model, LoraSettings(settings.rank))
     with tempfile.TemporaryDirectory() as folder:
         store, cells = Store(folder), (4, side // 8, side // 8)
@@ -72,14 +78,16 @@ def main() -> None:
     parser.add_argument("side", type=int)
     parser.add_argument("--plain", action="store_true", help="keep the activations of all blocks")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--fp8", action="store_true", help="keep frozen matrices in 8-bit floats")
+    parser.add_argument("--layers", type=int, default=PRESET.n_layers, help="number of blocks")
     chosen = parser.parse_args()
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     settings = TeachSettings(
         steps=1, batch=1, drop_text=0.0, drop_image=0.0, drop_both=0.0,
-        checkpointing=not chosen.plain,
+        checkpointing=not chosen.plain, base_precision="fp8" if chosen.fp8 else "auto",
     )  # fmt: skip
-    print(json.dumps(measured(chosen.side, settings)))
+    print(json.dumps(measured(chosen.side, settings, chosen.layers)))
 
 
 if __name__ == "__main__":

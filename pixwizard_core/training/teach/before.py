@@ -20,7 +20,7 @@ from .encode import LATENT, TOKENS, WEIGHTS, WORDS, Digested, Missing
 from .examples import Example
 from .fitting import CELL, bucket
 from .optimise import eight_bit_adam
-from .settings import TeachSettings
+from .settings import FOR_LORA, TeachSettings
 from .store import digest
 
 THREADS = 2
@@ -84,17 +84,23 @@ def _look(example: Example, centres: Sequence[int]) -> Digested | Fault:
         return f"{example.where}: {error}"
 
 
-def check_settings(settings: TeachSettings, ranks: Sequence[int]) -> None:
-    """Raise PixWizardError for a rank that a layer cannot have, and for an optimiser that is not
-    installed. ranks: the largest one of each layer that gets an addition; none for a whole model.
+def check_settings(settings: TeachSettings, ranks: Sequence[int], device: str = "cpu") -> None:
+    """Raise PixWizardError for a rank that a layer cannot have, for settings of a LoRA where a
+    whole model is trained, and for an optimiser that does not work here. ranks: the largest one of
+    each layer that gets an addition; none for a whole model.
     """
+    for name in FOR_LORA if not ranks else ():
+        if getattr(settings, name) != getattr(TeachSettings(), name):
+            raise PixWizardError(
+                f"{name} does nothing for a whole model, which has no rank; leave it out"
+            )
     if ranks and settings.rank > min(ranks):
         raise PixWizardError(
             f"rank is at most {min(ranks)} for this model, the smaller side of its smallest layer. "
             f"Got: {settings.rank}"
         )
     if settings.optimiser == "adamw8bit":
-        eight_bit_adam()
+        eight_bit_adam(device)
 
 
 def check_out(out: Path, result: str, resume: bool) -> None:

@@ -17,11 +17,12 @@ from ...model import PixWizard
 from ...weights.weightfile import unpickle
 from ...whole_file import whole_file
 from .encode import LATENT, KnownExample
-from .objective import Draw, draw, gather, losses, passes
+from .objective import Draw, draw, gather, losses, passes, with_picture
 from .optimise import Average, make_optimiser, rate_at
 from .order import batches
 from .processes import ALONE, ProcessGroup
 from .settings import TeachSettings
+from .sharding import like, state_like, whole, whole_state
 from .store import Store
 
 STATE_FILE = "training.pt"
@@ -95,13 +96,23 @@ class Course:
             (place, self.examples[numbers[place]]) for place in self.group.places(len(numbers))
         ]
         found: list[tuple[int, float]] = []
-        for some in passes(slots, self.settings.at_once):
+        parts = list(passes(slots, self.settings.at_once))
+        # Split weights are gathered by all processes, and their gradients are means over them.
+        idle = self.group.most(len(parts)) - len(parts) if self.group.sharded else 0
+        scale = (self.group.count if self.group.sharded else 1) / len(numbers)
+        for number, some in enumerate([*parts, *parts[-1:] * idle]):
             rows = gather(some, self._draw, self.store, self.empty, self.settings)
             with self.arithmetic():
-                each = losses(self.model, rows, self.settings.checkpointing)
-            (each.sum() / len(numbers)).backward()
-            places = [numbers[place] for place, _ in some]
-            found += zip(places, each.detach().tolist(), strict=True)
+                each = losses(
+                    self.model,
+                    with_picture(rows) if self.group.sharded else rows,
+                    self.settings.checkpointing,
+                )
+            counts = number < len(parts)
+            (each.sum() * (scale if counts else 0.0)).backward()
+            if counts:
+                places = [numbers[place] for place, _ in some]
+                found += zip(places, each.detach().tolist(), strict=True)
         self.group.add_gradients(self.trained)
         return found
 
@@ -118,16 +129,24 @@ class Course:
         with self.average.in_place() if self.average else nullcontext():
             yield
 
-    def save(self, path: Path, facts: dict[str, str]) -> None:
-        """Write the state, whole or not at all. facts: what the run is about; see go_on(). Raises
-        PixWizardError when the disk refuses."""
-        state = {
+    def state(self, facts: dict[str, str]) -> dict[str, Any]:
+        """All that go_on() needs, with whole tensors in the first process. facts: what the run is
+        about. With split weights all processes must call this."""
+        keep, average = self.group.first, self.average.values if self.average else []
+        return {
             "facts": facts,
             "step": self.step,
-            "trained": [one.detach() for one in self.trained],
-            "average": self.average.values if self.average else [],
-            "optimiser": self.optimiser.state_dict(),
+            "trained": [whole(one.detach(), keep) for one in self.trained],
+            "average": [whole(one, keep) for one in average],
+            "optimiser": whole_state(self.optimiser.state_dict(), keep),
         }
+
+    def save(self, path: Path, facts: dict[str, str]) -> None:
+        """Write the state in the first process, whole or not at all. With split weights all
+        processes must call this. Raises PixWizardError when the disk refuses."""
+        state = self.state(facts)
+        if not self.group.first:
+            return
         with whole_file(path, PixWizardError) as file:
             try:
                 torch.save(state, file)
@@ -146,12 +165,12 @@ class Course:
             )
         with torch.no_grad():
             for one, value in zip(self.trained, state["trained"], strict=True):
-                one.copy_(value)
+                one.copy_(like(value, one))
             for one, value in zip(
                 self.average.values if self.average else [], state["average"], strict=True
             ):
-                one.copy_(value)
-        self.optimiser.load_state_dict(state["optimiser"])
+                one.copy_(like(value, one))
+        self.optimiser.load_state_dict(state_like(state["optimiser"], self.trained))
         self.step = int(state["step"])
         next(islice(self.order, self.step, self.step), None)  # moves on by that many batches
 

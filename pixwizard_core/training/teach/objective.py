@@ -8,7 +8,7 @@ be split over processes or passed in parts and gives the same gradients.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -118,6 +118,13 @@ def gather(
     )
 
 
+def with_picture(rows: Rows) -> Rows:
+    """The same rows, passed through all parts of the model: as if one of them had a picture. Empty
+    image tokens add nothing."""
+    present = torch.ones_like(rows.condition.has_image)
+    return replace(rows, condition=replace(rows.condition, has_image=present))
+
+
 def fate_of(fate: float, settings: TeachSettings) -> tuple[bool, bool]:
     """Whether an example loses its words, and whether it loses its picture."""
     text, both, image = settings.drop_text, settings.drop_both, settings.drop_image
@@ -145,15 +152,17 @@ def losses(model: PixWizard, rows: Rows, again: bool = False) -> Tensor:
     moved = (at * target + (1 - at) * noise).to(target)
     # The scores have gradients only where their own weights are trained.
     soft = any(part.requires_grad for part in model.layers[0].out_conv.parameters())
-    prepared = model.prepare(
-        rows.condition.to(device), gumbel=rows.gumbel.to(device), straight_through=soft
-    )
 
     def hook(_: int, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         return cast(Tensor, checkpoint(run, x, use_reentrant=False))
 
-    velocity = model.velocity(
-        moved, rows.times.to(device), prepared, block_hook=hook if again else None
+    velocity = model(
+        moved,
+        rows.times.to(device),
+        rows.condition.to(device),
+        gumbel=rows.gumbel.to(device),
+        straight_through=soft,
+        block_hook=hook if again else None,
     )
     errors = (velocity.float() - (target - noise)).square()
     if rows.weights is not None:

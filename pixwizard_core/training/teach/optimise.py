@@ -10,10 +10,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ...errors import PixWizardError
+from ...errors import PixWizardError, reason_of
 from .settings import TeachSettings
 
 BETAS = (0.9, 0.99)
+LEAST_EIGHT_BIT = 4096  # numbers of a weight from which bitsandbytes keeps 8-bit moments
 
 
 def rate_at(settings: TeachSettings, step: int, steps: int) -> float:
@@ -30,24 +31,40 @@ def rate_at(settings: TeachSettings, step: int, steps: int) -> float:
 
 
 def make_optimiser(settings: TeachSettings, trained: Sequence[Tensor]) -> torch.optim.Optimizer:
-    """AdamW, or its 8-bit form. Raises PixWizardError when bitsandbytes is missing."""
+    """AdamW, or its 8-bit form. Raises PixWizardError when bitsandbytes cannot be used."""
     if settings.optimiser == "adamw":
         return torch.optim.AdamW(
             trained, settings.rate, betas=BETAS, weight_decay=settings.weight_decay
         )
-    adam = eight_bit_adam()
+    adam = eight_bit_adam(trained[0].device)
     return adam(trained, lr=settings.rate, betas=BETAS, weight_decay=settings.weight_decay)
 
 
-def eight_bit_adam() -> Any:
-    """The class of the 8-bit optimiser. Raises PixWizardError when bitsandbytes is missing."""
+def eight_bit_adam(device: torch.device | str = "cpu") -> Any:
+    """The class of the 8-bit optimiser. Raises PixWizardError when bitsandbytes is missing, and
+    when it cannot move a weight on this device, as some releases cannot on a CPU."""
     try:
         from bitsandbytes.optim import AdamW8bit  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise PixWizardError(
             "optimiser adamw8bit needs bitsandbytes: pip install bitsandbytes; or take adamw"
         ) from None
-    return cast(Any, AdamW8bit)
+    adam = cast(Any, AdamW8bit)
+    weight = torch.nn.Parameter(torch.zeros(LEAST_EIGHT_BIT, dtype=torch.float32, device=device))
+    weight.grad = torch.ones_like(weight)
+    try:
+        adam([weight], lr=1.0).step()
+        moved = bool((weight != 0).all())
+    except Exception as error:  # what a release without this device raises is its own
+        raise PixWizardError(
+            f"bitsandbytes cannot run adamw8bit on {device}: {reason_of(error, 120)}; take adamw, "
+            "or a newer bitsandbytes"
+        ) from None
+    if not moved:
+        raise PixWizardError(
+            f"bitsandbytes moves no weight on {device}; take adamw, or a newer bitsandbytes"
+        )
+    return adam
 
 
 class Average:

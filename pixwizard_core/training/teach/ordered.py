@@ -19,7 +19,8 @@ class TeachOrder:
     """What to do. out: folder of results. cache: folder of what encoders give, which runs may
     share; None takes one below out. lora: a LoRA, or the whole model. resume: go on with the run in
     out. tell: takes a line for a person; on_part: told how far reading and encoding are. stop:
-    asked after each step whether to end early; all is saved then."""
+    asked after each step whether to end early; all is saved then. group: the processes that share
+    the work; when it is sharded, each holds a piece of every weight."""
 
     lesson: Lesson
     parts: ModelParts

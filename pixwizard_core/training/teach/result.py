@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ...bundle import MODEL_FILE
 from ...model import PixWizard
@@ -16,11 +17,12 @@ from ...own_settings import SETTINGS_KEY
 from ...tasks import TASKS
 from ...taught import FORMS_KEY, PHOTOGRAPHS_KEY, TASKS_KEY, taught_header
 from ...weights import checkpoint
-from ...weights.lora import save_lora
+from ...weights.lora import lora_state, write_lora
 from ...weights.lora_header import lora_header
 from .examples import Example
 from .parts import ModelParts
 from .settings import TeachSettings
+from .sharding import whole
 
 LORA_FILE = "lora.safetensors"
 DATA_KEY = "pixwizard.data_sha256"  # of all pictures and words of training
@@ -52,8 +54,20 @@ def tasks_of(examples: Sequence[Example]) -> list[str]:
     return [task for task in dict.fromkeys(one.task for one in examples) if task in TASKS]
 
 
+def result_weights(model: PixWizard, lora: bool, small: bool, keep: bool) -> dict[str, Tensor]:
+    """Copies of the weights that a result holds, by name and in the type of its file. small: see
+    ModelParts. keep: whether this process will write them. With split weights all processes must
+    call this."""
+    state = lora_state(model) if lora else model.state_dict()
+    kind = torch.float16 if small else torch.bfloat16
+    return {
+        name: whole(value.detach(), keep).to(torch.float32 if lora else kind, copy=True)
+        for name, value in state.items()
+    }
+
+
 def save_result(
-    model: PixWizard,
+    weights: Mapping[str, Tensor],
     folder: Path,
     parts: ModelParts,
     examples: Sequence[Example],
@@ -62,22 +76,20 @@ def save_result(
     steps: int,
     lora: bool,
 ) -> Path:
-    """Write the model's weights into folder: the path. A whole small model becomes a complete
-    bundle. Raises CheckpointError when it cannot be written."""
+    """Write weights, as result_weights() gives them, into folder: the path. A whole small model
+    becomes a complete bundle. Raises CheckpointError when it cannot be written."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / result_file(lora)
     header = header_of_run(parts, examples, settings, facts, steps)
     if lora:
-        save_lora(model, path, header)
+        write_lora(weights, path, header)
         return path
     before = parts.taught.tasks
     tasks = [*sorted(before or ()), *tasks_of(examples)]
     taught = {} if before is None else {TASKS_KEY: taught_header(tasks)[TASKS_KEY]}
     kept = {name: parts.header[name] for name in KEPT if name in parts.header}
     entries = {**header, **kept, **taught}
-    kind = torch.float16 if parts.small else torch.bfloat16
-    weights = {name: value.to(kind) for name, value in model.state_dict().items()}
-    checkpoint.save(path, weights, model.config, entries)
+    checkpoint.save(path, weights, parts.config, entries)
     for file in parts.beside:
         if not (folder / file.name).exists():
             shutil.copyfile(file, folder / file.name)

@@ -14,7 +14,7 @@ from .encode import KnownExample
 from .examples import Example
 from .log import Log
 from .ordered import TeachOrder
-from .result import save_result
+from .result import result_weights, save_result
 from .watch import save_strip, strip, validation_loss
 
 SAMPLES, SAVED = "samples", "saved"
@@ -39,16 +39,19 @@ class Watcher:
     def due(self, log: Log, last: bool = False) -> None:
         """Look, where the settings say so for this step; at the first and the last one always."""
         settings, step = self.order.lesson.settings, self.course.step
-        if not self.order.group.first:
+        group = self.order.group
+        if not group.first and not group.sharded:  # split weights need all processes
             return
         if self.held and (last or step == 0 or _every(settings.validate_every, step)):
             with self.course.averaged():
                 loss = validation_loss(
-                    self.course.model, self.held, self.course.store, self.course.empty, settings
-                )
+                    self.course.model, self.held, self.course.store, self.course.empty, settings,
+                    group.sharded,
+                )  # fmt: skip
             first = self.before_and_after[0] if self.before_and_after else loss
             self.before_and_after = (first, loss)
-            log.note(step, "held_out_loss", loss)
+            if group.first:
+                log.note(step, "held_out_loss", loss)
         if self.vae is not None and (last or step == 0 or _every(settings.sample_every, step)):
             parts = self.order.parts
             with self.course.averaged():
@@ -89,11 +92,9 @@ def run_course(
                 watcher.due(log)
                 if _every(settings.save_every, course.step):
                     folder = order.out / SAVED / f"step_{course.step:06d}"
-                    group.in_turn(
-                        lambda folder=folder: _save(order, course, folder, facts, examples)
-                    )
+                    _save(order, course, folder, facts, examples)
         watcher.due(log, last=True)
-        group.in_turn(lambda: _save(order, course, order.out, facts, examples))
+        _save(order, course, order.out, facts, examples)
     return sum(recent) / max(1, len(recent)), stopped
 
 
@@ -104,12 +105,17 @@ def _save(
     facts: dict[str, str],
     examples: Sequence[Example],
 ) -> None:
-    """The state, and the result of so far in folder."""
-    began = time.monotonic()
-    course.save(order.out / STATE_FILE, facts)
-    with course.averaged():
-        path = save_result(
-            course.model, folder, order.parts, examples, order.lesson.settings, facts, course.step,
-            order.lora,
-        )  # fmt: skip
-    order.tell(f"step {course.step}: {path} ({time.monotonic() - began:.1f} s)")
+    """The state, and the result of so far in folder, which the first process writes while the
+    others wait."""
+    began, group = time.monotonic(), order.group
+    if group.first or group.sharded:
+        course.save(order.out / STATE_FILE, facts)
+        with course.averaged():
+            weights = result_weights(course.model, order.lora, order.parts.small, group.first)
+        if group.first:
+            path = save_result(
+                weights, folder, order.parts, examples, order.lesson.settings, facts, course.step,
+                order.lora,
+            )  # fmt: skip
+            order.tell(f"step {course.step}: {path} ({time.monotonic() - began:.1f} s)")
+    group.wait()

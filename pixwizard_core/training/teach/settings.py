@@ -16,6 +16,8 @@ from ..settings_file import checked, read_table
 SCHEDULES = ("cosine", "linear", "constant")
 OPTIMISERS = ("adamw", "adamw8bit")
 PRECISIONS = ("auto", "float32", "bfloat16")
+BASE_PRECISIONS = ("auto", "fp8")
+FOR_LORA = ("rank", "alpha", "base_precision")  # settings without effect on a whole model
 WORLD = "world"  # the path of a source that is the demo world
 SHARES = ("drop_text", "drop_image", "drop_both", "text2image")
 
@@ -69,8 +71,10 @@ class TeachSettings:
     centres: sides in px of the squares whose areas are trained at; none takes the model's own.
     fit: how pictures are fitted to their bucket. balance_to: sets with fewer pairs are repeated to
     about this number. text2image: share of the examples that have no input, 0 keeps the sources'.
-    rank, alpha: of a LoRA; alpha 0 takes the rank. validation: share of the pairs held out where no
-    source is named for it. look_at: pairs that validation and sample pictures use, at most.
+    rank, alpha: of a LoRA; alpha 0 takes the rank. base_precision: of the frozen weights below a
+    LoRA; auto keeps the model's, fp8 takes half the memory. validation: share of the pairs held out
+    where no source is named for it. look_at: pairs that validation and sample pictures use, at
+    most.
     validate_every, sample_every, save_every: steps between; 0 for never, and only at the end.
     """
 
@@ -100,6 +104,7 @@ class TeachSettings:
     text2image: float = 0.0
     rank: int = 16
     alpha: float = 0.0
+    base_precision: str = "auto"
     validation: float = 0.0
     look_at: int = 8
     validate_every: int = 0
@@ -144,7 +149,7 @@ class TeachSettings:
     def _check_choices(self) -> None:
         for name, choices in (
             ("schedule", SCHEDULES), ("optimiser", OPTIMISERS), ("precision", PRECISIONS),
-            ("fit", FITS),
+            ("fit", FITS), ("base_precision", BASE_PRECISIONS),
         ):  # fmt: skip
             if (value := getattr(self, name)) not in choices:
                 raise _wrong(name, f"one of {', '.join(choices)}", value)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...canvas import Size
 from ...model import PixWizard
+from ...weights.fp8_frozen import freeze_in_fp8
 from ...weights.lora import LoraSettings, add_lora, matching, trainable
 from .before import Survey, bytes_to_save, check_out, check_settings, survey, try_to_write
 from .course import STATE_FILE, Course
@@ -24,12 +25,16 @@ from .parts import ModelParts
 from .result import result_file
 from .running import Watcher, run_course
 from .settings import TeachSettings
+from .sharding import check_sharding, shard
 from .store import weights_digest
 from .taking import leaking, take
 
 CACHE = "cache"
 # Settings that do not change what is learned, so a run may go on with others.
 UNTIED = ("look_at", "validate_every", "sample_every", "save_every", "at_once", "checkpointing")
+
+# Settings that states of earlier releases do not name, with what they were then.
+LATER = {"base_precision": "auto"}
 
 
 def teach(order: TeachOrder) -> TeachResult:
@@ -40,7 +45,9 @@ def teach(order: TeachOrder) -> TeachResult:
     """
     settings, parts, out = order.lesson.settings, order.parts, order.out
     cache = order.cache or out / CACHE
-    check_settings(settings, _ranks(parts) if order.lora else ())
+    check_settings(settings, _ranks(parts) if order.lora else (), order.device)
+    if order.group.sharded:
+        check_sharding(order.group.count, settings)
     check_out(out, result_file(order.lora), order.resume)
     try_to_write(cache)
     taken = take(order.lesson, parts.centres)
@@ -58,7 +65,7 @@ def teach(order: TeachOrder) -> TeachResult:
     store, empty = encoding.store, encoding.words_key(EMPTY)
     model = parts.model()
     base = weights_digest([model])
-    trained = _trained(model, settings, order.lora)
+    trained = _trained(model, order)
     facts = facts_of(settings, everything.data, base, steps, order.lora)
     course = Course(
         model, trained, known[: len(examples)], shown, store, empty, settings, steps, order.group
@@ -75,12 +82,18 @@ def teach(order: TeachOrder) -> TeachResult:
     return TeachResult(path, course.step, stopped, loss, watcher.before_and_after)
 
 
-def _trained(model: PixWizard, settings: TeachSettings, lora: bool) -> list[Tensor]:
+def _trained(model: PixWizard, order: TeachOrder) -> list[Tensor]:
     """Make the model ready: the weights that move."""
-    if not lora:
-        return list(model.requires_grad_(True).parameters())
-    add_lora(model, LoraSettings(settings.rank, settings.alpha or None, seed=settings.seed))
-    return trainable(model)
+    settings = order.lesson.settings
+    if order.lora:
+        if settings.base_precision == "fp8":
+            freeze_in_fp8(model)
+        add_lora(model, LoraSettings(settings.rank, settings.alpha or None, seed=settings.seed))
+    else:
+        model.requires_grad_(True)
+    if order.group.sharded:
+        shard(model, order.device)
+    return trainable(model) if order.lora else list(model.parameters())
 
 
 def _ranks(parts: ModelParts) -> list[int]:
@@ -110,7 +123,11 @@ def facts_of(
 ) -> dict[str, str]:
     """What a run is about: it can only be resumed with the same. Settings that do not change what
     is learned are not among them."""
-    values = {name: str(value) for name, value in vars(settings).items() if name not in UNTIED}
+    values = {
+        name: str(value)
+        for name, value in vars(settings).items()
+        if name not in UNTIED and LATER.get(name) != value
+    }
     kind = "a LoRA" if lora else "a whole model"
     return {**values, "steps": str(steps), "data": data, "base": base, "kind": kind}
 

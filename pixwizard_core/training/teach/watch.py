@@ -17,7 +17,7 @@ from ...generate import PIXELS_PER_TOKEN_SIDE, SampleSettings, initial_noise, sa
 from ...model import PixWizard, gumbel_noise
 from .course import arithmetic
 from .encode import LATENT, TOKENS, KnownExample
-from .objective import Draw, gather, losses
+from .objective import Draw, gather, losses, with_picture
 from .order import mixed
 from .settings import TeachSettings
 from .store import Store
@@ -34,9 +34,11 @@ def validation_loss(
     store: Store,
     empty: str,
     settings: TeachSettings,
+    sharded: bool = False,
 ) -> float:
     """Mean loss over examples and TIMES times each. Noise and times depend on the place of an
-    example alone, so the numbers of different steps, and of different runs, can be compared."""
+    example alone, so the numbers of different steps, and of different runs, can be compared.
+    sharded: the weights are split over processes, which all call this."""
     total = 0.0
     for place, known in enumerate(examples):
         for number in range(TIMES):
@@ -46,7 +48,7 @@ def validation_loss(
 
             rows = gather([(place, known)], fixed, store, empty, settings)
             with arithmetic(model, settings.precision):
-                total += float(losses(model, rows)[0])
+                total += float(losses(model, with_picture(rows) if sharded else rows)[0])
     return total / (TIMES * len(examples))
 
 
