@@ -23,7 +23,15 @@ from torch import Tensor
 from .bundle import load_released, load_tiny, require_all_parts, with_loras
 from .canvas import Canvas, blank_size
 from .config import RELEASED_PARTS
-from .decode import Hints, Segments, bundled_palette, decode, mask_boxes
+from .decode import (
+    Hints,
+    Segments,
+    at_source_size,
+    bundled_palette,
+    decode,
+    mask_boxes,
+    not_sharpened,
+)
 from .decode.boxes import Box
 from .errors import CanvasError, InstructionError
 from .files.picture_files import as_pil
@@ -140,6 +148,7 @@ class Pipeline:
         fit: str = "stretch",
         centre: int | None = None,
         preset: str = AUTO,
+        sharp: bool = False,
         on_progress: Callable[[int, int], None] | None = None,
         **settings: Any,
     ) -> Answer:
@@ -153,7 +162,9 @@ class Pipeline:
         or the number of one of the task's phrasings.
         seed: picture i of a batch gets seed + i. fit: stretch, pad or crop. centre: side in px of
         a square with the area to work at; by default the trained one nearest to the picture's
-        area. preset: a name of presets.PRESETS; auto is the model's own. settings: fields of
+        area. preset: a name of presets.PRESETS; auto is the model's own. sharp: let the answer
+        follow the edges of a picture larger than the model's size (for the kinds of answers in
+        decode.SHARPENED; warns when it has no effect). settings: fields of
         generate.SampleSettings, such as steps and w_text; without any, those that suit the model
         and the task. on_progress(done, total) is called after each step. Warns of a task that the
         model was not taught.
@@ -185,7 +196,12 @@ class Pipeline:
         result = run(self.bundle, request, on_progress)
         palette = bundled_palette(self.bundle.palette)
         hints = Hints(image_01, colour or DRAWN_COLOUR, palette)
-        return Answer(known.id, sentence, result.image_01.float(), hints, result.canvas)
+        if sharp and (reason := not_sharpened(known.decoder, result.canvas)):
+            warnings.warn(f"sharp has no effect: {reason}", stacklevel=2)
+        painted = at_source_size(
+            known.decoder, result.model_image_01, image_01, result.canvas, hints.colour, sharp=sharp
+        )
+        return Answer(known.id, sentence, painted, hints, result.canvas)
 
     def tasks(self) -> dict[str, str]:
         """Title of each task by its id."""

@@ -34,10 +34,12 @@ from .segments import (
     legend,
     paint,
 )
+from .sharpen import SHARPENED, at_source_size, not_sharpened
 
 __all__ = [
     "COLOUR_MAPS",
     "DECODERS",
+    "SHARPENED",
     "Box",
     "Cleanup",
     "Hints",
@@ -46,6 +48,7 @@ __all__ = [
     "Palette",
     "Segments",
     "ade20k",
+    "at_source_size",
     "bundled_palette",
     "class_mask",
     "clean",
@@ -62,6 +65,7 @@ __all__ = [
     "legend",
     "mask_boxes",
     "normalise",
+    "not_sharpened",
     "objects",
     "paint",
     "paint_normals",

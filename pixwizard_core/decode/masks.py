@@ -95,11 +95,17 @@ def decode_highlight(
     opacity: float = HIGHLIGHT_OPACITY,
 ) -> Tensor:
     """Find where the answer is the source with a tint on it: two (B, C, H, W) in 0..1 to (B, H, W)
-    bool.
+    bool: where tint_share() is above opacity / 2. Raises DecodeError when the sizes differ.
+    """
+    return tint_share(image_01, source_01, colour) > opacity / 2
+
+
+def tint_share(image_01: Tensor, source_01: Tensor, colour: str | Rgb) -> Tensor:
+    """How much of the tint lies on each pixel: two (B, C, H, W) in 0..1 to (B, H, W), 0 = none, 1 =
+    opaque, also slightly outside.
 
     Solves answer = (1 - a) source + a colour for a by least squares, regularised towards the
-    solution of a small window around each pixel, and selects a > opacity / 2. Raises DecodeError
-    when the sizes differ.
+    solution of a small window around each pixel. Raises DecodeError when the sizes differ.
     """
     answer = picture(image_01)
     source = same_size(answer, source_01)
@@ -113,8 +119,7 @@ def decode_highlight(
         for x in (explained, possible)
     )
     nearby = around / possible_around.clamp(min=1e-3)
-    share = (explained + BORROWING * nearby) / (possible + BORROWING)
-    return share > opacity / 2
+    return (explained + BORROWING * nearby) / (possible + BORROWING)
 
 
 def decode_highlight_hsv(

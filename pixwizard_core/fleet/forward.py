@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..canvas import Canvas
-from ..canvas.images import ensure_rgb
+from ..decode import at_source_size
 from ..encoders.text import TextEncoder, TextFeatures
 from ..generate import SampleSettings, Start
 from ..pipeline import Bundle, answer, encode_pictures, settings_for
@@ -53,9 +53,11 @@ def paint(
     seeds: Sequence[int],
     settings: SampleSettings,
     rows: int,
+    kinds: Sequence[str],
 ) -> list[Tensor]:
     """Answer pictures (1, 3, H, W) of the sources' sizes. canvases: all of one model size and
-    centre. rows: of the forward pass, at least as many as pictures."""
+    centre. rows: of the forward pass, at least as many as pictures. kinds: what each answer holds,
+    by its task's decoder."""
     fitted = [c.fit_image(image) for c, image in zip(canvases, images_01, strict=True)]
     filled = [min(row, len(fitted) - 1) for row in range(rows)]
     _, painted = answer(
@@ -66,8 +68,8 @@ def paint(
         settings_for(canvases[0], bundle.centres, settings),
     )
     return [
-        canvas.restore_image(painted[i : i + 1], ensure_rgb(image)[0])
-        for i, (canvas, image) in enumerate(zip(canvases, images_01, strict=True))
+        at_source_size(kind, painted[i : i + 1], image, canvas)
+        for i, (kind, canvas, image) in enumerate(zip(kinds, canvases, images_01, strict=True))
     ]
 
 
@@ -79,10 +81,11 @@ def paint_frame(
     seed: int,
     settings: SampleSettings,
     start: Start | None = None,
+    kind: str = "image",
 ) -> tuple[Tensor, Tensor]:
     """One frame: (answer (1, 3, H, W), its latent (1, 4, h, w)). start: on the way to the latent of
-    the frame before, see generate.sample()."""
+    the frame before, see generate.sample(). kind: what the answer holds, by its task's decoder."""
     settings = settings_for(canvas, bundle.centres, settings)
     encoded = encode_pictures(bundle, canvas.fit_image(image_01))
     latent, painted = answer(bundle, encoded, [instruction], [seed], settings, start=start)
-    return canvas.restore_image(painted, ensure_rgb(image_01)[0]), latent.cpu()
+    return at_source_size(kind, painted, image_01, canvas), latent.cpu()

@@ -90,7 +90,8 @@ class Worker:
         if job.temporal:
             return [self._frame(todos[0], images[0], job.temporal.start)]
         sentences = [item.instruction for item in items]
-        return paint(self.bundle, canvases, images, sentences, seeds, settings, job.batch)
+        kinds = [find_task(item.task).decoder for item in items]
+        return paint(self.bundle, canvases, images, sentences, seeds, settings, job.batch, kinds)
 
     def _frame(self, todo: Todo, image: Tensor, start: float) -> Tensor:
         item, job = todo.item, self.job
@@ -98,6 +99,7 @@ class Worker:
         answer, latent = paint_frame(
             self.bundle, canvas_of(item, job), image, item.instruction, job.seed_of(item),
             job.settings_of(item.task), None if before is None else Start(start, before),
+            find_task(item.task).decoder,
         )  # fmt: skip
         if start > 0:
             self.latents.save(todo.key, latent)

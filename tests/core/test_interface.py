@@ -217,3 +217,12 @@ def test_the_parts_are_exported_too():
     bundle = load_tiny()
     request = pixwizard_core.Request(as_image_01(PICTURE), pixwizard_core.instruction("depth"))
     assert run(bundle, request).image_01.shape == (1, 3, 40, 56)
+
+
+def test_sharp_answer_follows_the_picture_or_warns(pw):
+    large = np.kron(PICTURE, np.ones((6, 6, 1), dtype=np.uint8))
+    plain, sharp = (pw("depth", large, sharp=on).depth for on in (False, True))
+    assert plain.shape == sharp.shape == (1, 240, 336)
+    assert not torch.equal(plain, sharp)
+    with pytest.warns(UserWarning, match="sharp has no effect: only answers of these kinds"):
+        pw("canny", PICTURE, sharp=True)
