@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .evaluate_beyond import add_beyond
 from .evaluate_data import add_data
 from .evaluate_embedding import add_embedding
 from .evaluate_films import add_films
@@ -23,5 +24,6 @@ def add_evaluate(commands) -> None:
     kinds = parser.add_subparsers(metavar="KIND", required=True)
     for add in (
         add_world, add_data, add_paper, add_weights, add_embedding, add_films, add_sampler,
+        add_beyond,
     ):  # fmt: skip
         add(kinds)

@@ -89,6 +89,16 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="list all tasks and the instructions that this model expects, and exit",
     )  # fmt: skip
     add_setting_options(parser)
+    parser.add_argument(
+        "--best", type=int, metavar="N",
+        help="ask N times, with the seeds from --seed on, and keep the answer that agrees best "
+        "with the others and with what is known of the picture; all scores are printed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sharp", action="store_true",
+        help="let masks, highlights, depth, normals and classes follow the edges of a picture that "
+        "is larger than the model's size (docs/beyond.md)",
+    )  # fmt: skip
     models = add_model_options(parser)
     models.add_argument(
         "--strength", type=float, help="strength of each --lora given without one (default: 1)"
@@ -113,13 +123,15 @@ def run(arguments: argparse.Namespace) -> int:
         lines = [line for use in model.loras for line in lora_lines(use)]
         print("\n".join([*task_lines(model.taught), *lines]))
         return 0
-    from ..decode import Hints, bundled_palette
+    from ..decode import Hints, at_source_size, bundled_palette
     from ..files.answers import write_answer
     from ..files.data_files import write_json
     from ..pipeline import Request
     from ..pipeline import run as carry_out
     from ..tasks import find_task
 
+    if arguments.best is not None:
+        _check_best(arguments)
     model = model_files(arguments)
     taught, loras = model.taught, {}
     if model.loras:
@@ -136,18 +148,30 @@ def run(arguments: argparse.Namespace) -> int:
     palette = bundled_palette(bundle.palette)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for number, (stem, image_01) in enumerate(named or [_blank(arguments, bundle.centres)]):
-        seed = later_seed(arguments.seed, number)
+        seed = later_seed(arguments.seed, number * (arguments.best or 1))
         request = Request(image_01, sentence, seed, settings, arguments.fit, arguments.centre)
-        with progress(stem) as advance:
-            result = carry_out(bundle, request, advance)
+        if arguments.best:
+            model_image_01, canvas, chosen = _best(arguments, bundle, request, stem)
+        else:
+            with progress(stem) as advance:
+                result = carry_out(bundle, request, advance)
+            model_image_01, canvas, chosen = result.model_image_01, result.canvas, {}
         hints = Hints(
             image_01, arguments.colour or "red", palette,
             near_of(arguments), range_m,
         )  # fmt: skip
-        files, facts = write_answer(arguments.out, stem, kind, result.image_01, hints)
+        painted = at_source_size(
+            kind, model_image_01, image_01, canvas, hints.colour,
+            sharp=arguments.sharp,
+        )  # fmt: skip
+        files, facts = write_answer(arguments.out, stem, kind, painted, hints)
+        if arguments.sharp:
+            facts["sharp"] = _sharp_report(kind, canvas)
         names = {what: path.name for what, path in files.items()}
         told = {"instruction": sentence, "seed": request.seeds, **settings_report(settings)}
-        report = {**told, "canvas": _canvas_report(result.canvas), "files": names, **loras, **facts}
+        report = {
+            **told, **chosen, "canvas": _canvas_report(canvas), "files": names, **loras, **facts
+        }  # fmt: skip
         if notes:
             report["notes"] = notes
         files["report"] = arguments.out / f"{stem}_report.json"
@@ -155,6 +179,49 @@ def run(arguments: argparse.Namespace) -> int:
         for path in files.values():
             print(path)
     return 0
+
+
+def _check_best(arguments: argparse.Namespace) -> None:
+    """Raise PixWizardError for a --best that cannot be chosen, before anything is loaded."""
+    from ..best import check_count, way_of
+
+    check_count(arguments.best)
+    if not arguments.task:
+        raise PixWizardError(
+            "--best needs --task: answers to an instruction in your own words cannot be rated"
+        )
+    way_of(arguments.task)
+
+
+def _best(arguments: argparse.Namespace, bundle, request, stem: str):
+    """The best of several answers at the model's size, its canvas, and entries of the report. The
+    scores are printed too."""
+    from ..best import best_of
+    from ..tasks import FIELDS
+
+    words = {name: getattr(arguments, name) for name in FIELDS}
+    with progress(stem, "answer") as advance:
+        found = best_of(
+            bundle, arguments.task, request.instructions, words, request.image_01, arguments.best,
+            seed=request.seeds, settings=request.settings, fit=request.fit, centre=request.centre,
+            on_progress=advance,
+        )  # fmt: skip
+    report = found.report()
+    scores = ", ".join(f"seed {seed} {score:.3f}" for seed, score in report["scores"].items())
+    sure = f"; confidence {report['confidence']:.3f}" if "confidence" in report else ""
+    print(f"{stem}: the best is seed {report['best_seed']} of {scores}{sure}", file=sys.stderr)
+    print(f"scores are the {report['scored_by']}", file=sys.stderr)
+    return found.best.painted_01, found.canvas, report
+
+
+def _sharp_report(kind: str, canvas) -> bool | str:
+    """Whether the answer was sharpened, or the reason why not, which is printed too."""
+    from ..decode import not_sharpened
+
+    reason = not_sharpened(kind, canvas)
+    if reason:
+        print(f"--sharp has no effect: {reason}", file=sys.stderr)
+    return reason or True
 
 
 def _canvas_report(canvas) -> dict[str, object]:

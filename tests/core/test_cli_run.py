@@ -243,3 +243,36 @@ def test_run_refuses_in_one_line(case, bundle, photo, capsys):
 def test_demo_without_weights_says_what_is_missing(tmp_path, capsys):
     assert main(["demo", "--bundle", str(tmp_path)]) == 2
     assert "pixwizard: there is no" in capsys.readouterr().err
+
+
+def test_run_sharpens_a_large_picture_and_reports_it(tmp_path, bundle, photo, capsys):
+    found = []
+    for words in ([], ["--sharp"]):
+        command = ["run", str(photo), "--task", "depth", "--bundle", str(bundle), "--steps", "1"]
+        assert main([*command, *words, "--out", str(tmp_path)]) == 0
+        found.append(np.array(Image.open(tmp_path / "photo_depth_16bit.png")))
+        report = json.loads((tmp_path / "photo_depth_report.json").read_text())
+        assert report.get("sharp", False) is bool(words)
+    assert found[0].shape == found[1].shape == (301, 203)
+    assert not np.array_equal(*found)
+    assert "no effect" not in capsys.readouterr().err
+
+
+def test_run_says_when_sharp_has_no_effect(tmp_path, bundle, photo, capsys):
+    command = ["run", str(photo), "--task", "canny", "--bundle", str(bundle), "--steps", "1"]
+    assert main([*command, "--sharp", "--out", str(tmp_path)]) == 0
+    reason = "only answers of these kinds can be sharpened: mask, highlight, depth, normal, "
+    assert f"--sharp has no effect: {reason}" in capsys.readouterr().err
+    report = json.loads((tmp_path / "photo_canny_report.json").read_text())
+    assert report["sharp"].startswith(reason)
+
+
+def test_run_selects_nothing_outside_a_crop(tmp_path, bundle):
+    """A bright picture is not taken for a white mask where the model saw none of it."""
+    Image.new("RGB", (400, 64), "white").save(tmp_path / "wide.png")
+    command = ["run", str(tmp_path / "wide.png"), "--task", "mask", "--target", "it"]
+    command += ["--bundle", str(bundle), "--steps", "1", "--fit", "crop", "--out", str(tmp_path)]
+    assert main(command) == 0
+    mask = np.array(Image.open(tmp_path / "wide_mask_binary.png"))
+    assert not mask[:, :10].any()
+    assert not mask[:, -10:].any()

@@ -1,0 +1,45 @@
+"""pixwizard evaluate beyond: tables of what the parts beyond the paper gain."""
+
+import dataclasses
+
+import pytest
+
+from pixwizard_core.cli import main
+from pixwizard_core.cli import models as cli_models
+from pixwizard_core.evaluation import sharp_study
+from pixwizard_core.world.held_out import HELD_OUT_SEED, examples_of
+from tests.support.tiny import tiny_bundle
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """An untrained bundle that works at 32 px."""
+    bundle = dataclasses.replace(tiny_bundle(), centres=(32,))
+    monkeypatch.setattr(cli_models, "load_small", lambda folder, device: bundle)
+    return bundle
+
+
+def test_right_answer_of_a_sharp_study_is_perfect():
+    for task in sharp_study.SHARPENED:
+        examples = examples_of(task, 1, (96, 96), HELD_OUT_SEED, False)
+        colour = sharp_study.colours_of(examples)[0] if task == "highlight" else "red"
+        scores = sharp_study.score(task, examples.targets, examples, 0, colour)
+        for name, value in scores.items():
+            perfect = 0 if name.startswith(("rmse", "angle")) else 1
+            assert value == pytest.approx(perfect, abs=0.02), (task, name)
+
+
+def test_sharp_study_has_a_row_for_each_score(small, capsys):
+    assert main(["evaluate", "beyond", "--parts", "sharp", "--count", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| task | pictures | score | bilinear | plain | guided filter | sharp |"
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:] if line][:4] == [
+        "depth", "depth", "normal", "normal",
+    ]  # fmt: skip
+
+
+def test_unknown_part_and_count_are_refused(capsys):
+    assert main(["evaluate", "beyond", "--parts", "sharp,loud"]) == 2
+    assert "no part 'loud'; choose from: sharp" in capsys.readouterr().err
+    assert main(["evaluate", "beyond", "--count", "0"]) == 2
+    assert "--count must be at least 1. Got: 0" in capsys.readouterr().err
