@@ -13,8 +13,10 @@ from .decoders.lines import DecodeEdges
 from .decoders.mask import DecodeHighlight, DecodeMask
 from .decoders.merge_depths import MergeDepths
 from .decoders.normals import DecodeNormals
+from .decoders.pick_best import PickBest
 from .decoders.pick_box import PickBox
 from .decoders.segmentation import DecodeSegmentation
+from .decoders.sharpen_answer import SharpenAnswer
 from .host.files import register_folders
 from .loaders.load import LoadModel, LoadTextEncoder, LoadTiny, LoadVisionEncoder
 from .loaders.load_pixwizard import LoadPixWizard
@@ -71,6 +73,8 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     PixWizard,
     ModelParts,
     ListItem,
+    SharpenAnswer,
+    PickBest,
 )
 
 

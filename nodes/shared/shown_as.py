@@ -21,6 +21,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Read the answer": (
         "DecodeAnswer", "DecodeDepth", "DecodeNormals", "DecodeSegmentation", "DecodeMask",
         "DecodeHighlight", "DecodeBoxes", "DecodeEdges", "PickBox", "MergeDepths", "DepthToMetres",
+        "SharpenAnswer", "PickBest",
     ),
     "Save and compare": ("SaveDepth", "SaveLabels", "Compare"),
     "Tools": ("Check", "DemoScene", "ListItem"),

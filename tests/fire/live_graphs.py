@@ -88,6 +88,8 @@ def around(info: dict, kind: str, /, **changes) -> dict:
         prompt[NODE]["inputs"].update(prediction=[FIT, 0], truth=[FIT, 0], **changes)
     if kind == f"{PREFIX}PickBox":
         prompt[NODE]["inputs"] = {"mask": [SCENE, SCENE_MASK], **prompt[NODE]["inputs"]}
+    if kind == f"{PREFIX}SharpenAnswer":
+        prompt[NODE]["inputs"] = {**prompt[NODE]["inputs"], "source": [SCENE, 0], **changes}
     if not info[kind].get("output_node"):
         prompt["shown"] = {"class_type": "PreviewAny", "inputs": {"source": [NODE, 0]}}
     return prompt

@@ -45,6 +45,15 @@ def outlined(image, box, colour=RED):
     return drawn
 
 
+def cut_around(mask, margin: int = 12) -> tuple[slice, slice]:
+    """Rows and columns around what a mask (H, W) selects."""
+    ys, xs = torch.nonzero(mask, as_tuple=True)
+    return (
+        slice(max(0, int(ys.min()) - margin), int(ys.max()) + margin),
+        slice(max(0, int(xs.min()) - margin), int(xs.max()) + margin),
+    )
+
+
 def demo_answers(image):
     """What the bundled model answers, from the core: the node runs the same computation."""
     demo = load()
@@ -80,6 +89,20 @@ def parts(call) -> dict[str, list]:
     rough = (classes + grain).clamp(0, 1)
     labels = call("DecodeSegmentation", image=rough, palette="PixWizard Tiny world")
     merged = call("MergeDepths", depths=runs)
+    large = call("DemoScene", seed=7, objects=4, width=640, height=512)
+    small = call("FitToCanvas", image=large["image"], centre=128)
+    rows, columns = small["image"].shape[1:3]
+    soft = interpolate(large["mask"][:, None], (rows, columns), mode="area").movedim(1, -1)
+    soft = soft.expand(-1, -1, -1, 3)
+    found = call("Instruction", task="mask", target=large["target"])["about"]
+    part = (slice(None), *cut_around(large["mask"][0]))
+    plain = call("RestoreFromCanvas", canvas=small["canvas"], image=soft)["image"]
+    sharp = call(
+        "SharpenAnswer", image=soft, source=large["image"], canvas=small["canvas"], about=found
+    )["image"]
+    wrong = white.roll(40, 2)
+    several = torch.cat([white, wrong, white.roll(2, 1)])
+    best = call("PickBest", images=several, about=found, source=image)["image"]
     shown = {name: fitted["image"] for name, fitted in fits.items()}
     return {
         "DemoScene": [
@@ -138,6 +161,16 @@ def parts(call) -> dict[str, list]:
             ("image", image),
             ("boxes", outlined(outlined(image, box), other)),
             ("mask", call("PickBox", boxes=[boxes], pick="largest", image=image)["mask"]),
+        ],
+        "SharpenAnswer": [
+            ("source", large["image"][part]),
+            ("plain", plain[part]),
+            ("sharpened", sharp[part]),
+        ],
+        "PickBest": [
+            *((f"answer {i}", one[None]) for i, one in enumerate(several)),
+            ("best", best),
+            ("source", image),
         ],
         "DecodeSegmentation": [("image", rough), ("picture", labels["picture"])],
         "MergeDepths": [
