@@ -12,8 +12,8 @@ from .help_text import sentence
 from .models import add_small_options
 from .progress import progress
 
-TEXT = "measure sharp answers and the best of several on rooms (docs/beyond.md)"
-PARTS = ("sharp", "best")
+TEXT = "measure sharp answers, the best of several and layers on rooms (docs/beyond.md)"
+PARTS = ("sharp", "best", "layers")
 
 
 def add_beyond(commands: Any) -> None:
@@ -67,4 +67,10 @@ def _best(bundle: Any, count: int, seed: int, on_batch: Callable[[int], None]) -
     return best_tables(rows, study_tasks(bundle, max(1, count // 4), seed, on_batch))
 
 
-MEASURES = {"sharp": _sharp, "best": _best}
+def _layers(bundle: Any, count: int, seed: int, on_batch: Callable[[int], None]) -> str:
+    from ..evaluation.layers_study import layers_table, study_layers
+
+    return layers_table(study_layers(bundle, count, seed, on_batch), count)
+
+
+MEASURES = {"sharp": _sharp, "best": _best, "layers": _layers}

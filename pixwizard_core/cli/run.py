@@ -12,6 +12,8 @@ from ..errors import CanvasError, PixWizardError
 from ..seeds import later_seed
 from ..tasks import TRAINED
 from ..taught import Taught
+from .beyond import add_beyond_options, check_best, choose_best, sharp_report
+from .layers import check_layers, write_layers
 from .models import (
     add_model_options,
     add_small_options,
@@ -89,16 +91,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="list all tasks and the instructions that this model expects, and exit",
     )  # fmt: skip
     add_setting_options(parser)
-    parser.add_argument(
-        "--best", type=int, metavar="N",
-        help="ask N times, with the seeds from --seed on, and keep the answer that agrees best "
-        "with the others and with what is known of the picture; all scores are printed",
-    )  # fmt: skip
-    parser.add_argument(
-        "--sharp", action="store_true",
-        help="let masks, highlights, depth, normals and classes follow the edges of a picture that "
-        "is larger than the model's size (docs/beyond.md)",
-    )  # fmt: skip
+    add_beyond_options(parser)
     models = add_model_options(parser)
     models.add_argument(
         "--strength", type=float, help="strength of each --lora given without one (default: 1)"
@@ -130,8 +123,10 @@ def run(arguments: argparse.Namespace) -> int:
     from ..pipeline import run as carry_out
     from ..tasks import find_task
 
+    if arguments.layers is not None:
+        return _cut_apart(arguments)
     if arguments.best is not None:
-        _check_best(arguments)
+        check_best(arguments)
     model = model_files(arguments)
     taught, loras = model.taught, {}
     if model.loras:
@@ -151,7 +146,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed = later_seed(arguments.seed, number * (arguments.best or 1))
         request = Request(image_01, sentence, seed, settings, arguments.fit, arguments.centre)
         if arguments.best:
-            model_image_01, canvas, chosen = _best(arguments, bundle, request, stem)
+            model_image_01, canvas, chosen = choose_best(arguments, bundle, request, stem)
         else:
             with progress(stem) as advance:
                 result = carry_out(bundle, request, advance)
@@ -166,7 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
         files, facts = write_answer(arguments.out, stem, kind, painted, hints)
         if arguments.sharp:
-            facts["sharp"] = _sharp_report(kind, canvas)
+            facts["sharp"] = sharp_report(kind, canvas)
         names = {what: path.name for what, path in files.items()}
         told = {"instruction": sentence, "seed": request.seeds, **settings_report(settings)}
         report = {
@@ -181,47 +176,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_best(arguments: argparse.Namespace) -> None:
-    """Raise PixWizardError for a --best that cannot be chosen, before anything is loaded."""
-    from ..best import check_count, way_of
-
-    check_count(arguments.best)
-    if not arguments.task:
-        raise PixWizardError(
-            "--best needs --task: answers to an instruction in your own words cannot be rated"
-        )
-    way_of(arguments.task)
-
-
-def _best(arguments: argparse.Namespace, bundle, request, stem: str):
-    """The best of several answers at the model's size, its canvas, and entries of the report. The
-    scores are printed too."""
-    from ..best import best_of
-    from ..tasks import FIELDS
-
-    words = {name: getattr(arguments, name) for name in FIELDS}
-    with progress(stem, "answer") as advance:
-        found = best_of(
-            bundle, arguments.task, request.instructions, words, request.image_01, arguments.best,
-            seed=request.seeds, settings=request.settings, fit=request.fit, centre=request.centre,
-            on_progress=advance,
-        )  # fmt: skip
-    report = found.report()
-    scores = ", ".join(f"seed {seed} {score:.3f}" for seed, score in report["scores"].items())
-    sure = f"; confidence {report['confidence']:.3f}" if "confidence" in report else ""
-    print(f"{stem}: the best is seed {report['best_seed']} of {scores}{sure}", file=sys.stderr)
-    print(f"scores are the {report['scored_by']}", file=sys.stderr)
-    return found.best.painted_01, found.canvas, report
-
-
-def _sharp_report(kind: str, canvas) -> bool | str:
-    """Whether the answer was sharpened, or the reason why not, which is printed too."""
-    from ..decode import not_sharpened
-
-    reason = not_sharpened(kind, canvas)
-    if reason:
-        print(f"--sharp has no effect: {reason}", file=sys.stderr)
-    return reason or True
+def _cut_apart(arguments: argparse.Namespace) -> int:
+    """Carry out --layers for each picture, and print the files."""
+    names = check_layers(arguments)
+    let_pixels(arguments)
+    named = _pictures(arguments, "")
+    bundle = load_asked(arguments)
+    warn_of_untaught(bundle.taught, ["mask", "inpaint"])
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for number, (stem, image_01) in enumerate(named):
+        seed = later_seed(arguments.seed, number * (len(names) + 1))
+        for path in write_layers(arguments, bundle, stem, image_01, names, seed):
+            print(path)
+    return 0
 
 
 def _canvas_report(canvas) -> dict[str, object]:
@@ -245,9 +212,9 @@ def _sentence(arguments: argparse.Namespace, taught: Taught) -> str:
     return instruction(arguments.task, **words, **chosen, taught=taught)
 
 
-def _pictures(arguments: argparse.Namespace) -> list[tuple[str, Tensor]]:
+def _pictures(arguments: argparse.Namespace, ending: str | None = None) -> list[tuple[str, Tensor]]:
     """(name for the files, picture) of all inputs; equal names get a number. Empty for text to
-    image, which needs no picture."""
+    image, which needs no picture. ending: of the names, by default the task."""
     from ..files.picture_files import open_picture
 
     task = arguments.task or "edit"
@@ -263,7 +230,8 @@ def _pictures(arguments: argparse.Namespace) -> list[tuple[str, Tensor]]:
         while stem in used:
             stem += "_"
         used.add(stem)
-        named.append((f"{stem}_{task}", open_picture(path)))
+        own = f"_{task}" if ending is None else ending
+        named.append((stem + own, open_picture(path)))
     return named
 
 

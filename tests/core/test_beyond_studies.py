@@ -1,12 +1,13 @@
 """pixwizard evaluate beyond: tables of what the parts beyond the paper gain."""
 
 import dataclasses
+import random
 
 import pytest
 
 from pixwizard_core.cli import main
 from pixwizard_core.cli import models as cli_models
-from pixwizard_core.evaluation import sharp_study
+from pixwizard_core.evaluation import best_study, sharp_study
 from pixwizard_core.world.held_out import HELD_OUT_SEED, examples_of
 from tests.support.tiny import tiny_bundle
 
@@ -38,8 +39,30 @@ def test_sharp_study_has_a_row_for_each_score(small, capsys):
     ]  # fmt: skip
 
 
+def test_best_and_layers_studies_have_their_tables(small, capsys, monkeypatch):
+    monkeypatch.setattr(best_study, "SQUARE", (32, 32))
+    monkeypatch.setattr(best_study, "CHOSEN_TASKS", {"depth": "rmse", "denoise": "psnr"})
+    assert main(["evaluate", "beyond", "--parts", "best,layers", "--count", "2"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert [line.split(" | ")[0] for line in lines] == [
+        "| masks chosen of", "|---|---|---|---|---|---|", "| 1", "| 2", "| 4", "| 8",
+        "| task", "|---|---|---|---|---|---|", "| depth", "| denoise",
+        "| rooms", lines[-2], "| 2",
+    ]  # fmt: skip
+    first, best, top = (float(value) for value in lines[8].strip("| ").split(" | ")[3:])
+    assert top <= min(first, best)  # rmse: the least is the best
+
+
+def test_absent_names_are_of_nothing_in_view():
+    examples = examples_of("mask", 6, (64, 64), HELD_OUT_SEED, False)
+    names = best_study.absent_names(examples, random.Random(0))
+    for name, caption in zip(names, examples.truth["caption"], strict=True):
+        assert name.startswith("the ")
+        assert name.removeprefix("the ") not in caption
+
+
 def test_unknown_part_and_count_are_refused(capsys):
     assert main(["evaluate", "beyond", "--parts", "sharp,loud"]) == 2
-    assert "no part 'loud'; choose from: sharp" in capsys.readouterr().err
+    assert "no part 'loud'; choose from: sharp, best, layers" in capsys.readouterr().err
     assert main(["evaluate", "beyond", "--count", "0"]) == 2
     assert "--count must be at least 1. Got: 0" in capsys.readouterr().err

@@ -1,0 +1,61 @@
+"""pixwizard run --layers: named things as pictures with transparency, over a filled background."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import PixWizardError
+from .progress import progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NOT_IN_NAMES = re.compile(r"[^\w]+")
+LONGEST_NAME = 40
+# Options that say what one answer should be; layers ask their own questions.
+OTHER = ("task", "instruction", "best", "sharp", "phrasing", "steps", "preset")
+
+
+def check_layers(arguments: argparse.Namespace) -> list[str]:
+    """The names in --layers. Raises PixWizardError for none, or beside options of other answers."""
+    names = [name.strip() for name in arguments.layers.split(",") if name.strip()]
+    if not names:
+        raise PixWizardError(
+            "--layers needs names with commas between them, such as 'the red ball, the blue cube'"
+        )
+    if given := [name for name in OTHER if getattr(arguments, name, None)]:
+        raise PixWizardError(f"--layers asks its own questions; leave out --{given[0]}")
+    if not arguments.pictures:
+        raise PixWizardError("--layers cuts things out of a picture; give at least one")
+    return names
+
+
+def write_layers(
+    arguments: argparse.Namespace, bundle, stem: str, image_01: Tensor, names: list[str], seed: int
+) -> list[Path]:
+    """Cut one picture apart and write it: STEM_background.png, STEM_1_NAME.png with transparency
+    for each layer, the first on top, and STEM_layers.json. Says on stderr what was not found."""
+    from ..cutout import cut_out
+    from ..files.data_files import write_json
+    from ..files.picture_files import save_picture
+
+    with progress(stem, "answer") as advance:
+        found = cut_out(
+            bundle, image_01, names, seed=seed, centre=arguments.centre, on_progress=advance
+        )
+    files = [arguments.out / f"{stem}_background.png"]
+    save_picture(files[0], found.background)
+    for number, layer in enumerate(found.layers, 1):
+        name = NOT_IN_NAMES.sub("_", layer.name)[:LONGEST_NAME].strip("_")
+        files.append(arguments.out / f"{stem}_{number}_{name}.png")
+        save_picture(files[-1], layer.rgba)
+    report = {**found.report(), "seed": seed, "files": [path.name for path in files]}
+    files.append(arguments.out / f"{stem}_layers.json")
+    write_json(files[-1], report)
+    if found.missing:
+        print(f"{stem}: not found: {', '.join(found.missing)}", file=sys.stderr)
+    return files

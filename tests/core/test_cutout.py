@@ -1,0 +1,140 @@
+"""Named things as layers: edges, colours at the rim, and the picture that they stack to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pixwizard_core.cli import main
+from pixwizard_core.cutout import Layer, cut_out, make_layers, soft_edge, stack
+from pixwizard_core.errors import DecodeError, InstructionError
+from tests.support.bundles import write_bundle
+from tests.support.tiny import tiny_bundle
+
+
+def ramp(left: float, side: int = 24) -> torch.Tensor:
+    """A soft mask (H, W) that rises from 0 to 1 over 4 px around column `left`."""
+    columns = torch.arange(side) + 0.5
+    return ((columns - left) / 4 + 0.5).clamp(0, 1).expand(side, side)
+
+
+def flat(*rgb: float, side: int = 24) -> torch.Tensor:
+    return torch.tensor(rgb).view(3, 1, 1).expand(3, side, side)
+
+
+def test_soft_edge_is_soft_only_near_the_outline():
+    haze = ramp(12.0).clone()
+    haze[:, :4] = 0.4  # far from the outline: not selected, so transparent
+    alpha = soft_edge(haze)
+    assert float(alpha[:, :8].max()) == 0
+    assert float(alpha[:, 16:].min()) == 1
+    assert 0 < float(alpha[0, 12]) < 1
+    assert torch.equal((alpha * 255).round() / 255, alpha)  # what an 8-bit file holds
+    assert not bool(soft_edge(torch.full((5, 5), 0.4)).any())
+
+
+def test_colour_of_the_thing_is_free_of_what_is_behind():
+    red, blue = flat(0.9, 0.1, 0.1), flat(0.1, 0.2, 0.8)
+    alpha = soft_edge(ramp(12.0))
+    picture = torch.lerp(blue, red, alpha)
+    _, (layer,) = make_layers(picture, blue, [alpha], ["it"])
+    shown = layer.colour[:, alpha > 0]
+    torch.testing.assert_close(shown, red[:, alpha > 0], atol=1e-5, rtol=0)
+    assert float(layer.rgba[:3, alpha == 0].max()) == 0
+
+
+def test_layers_give_the_picture_back():
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.rand(3, 24, 24, generator=generator)
+    behind = torch.rand(3, 24, 24, generator=generator)
+    alphas = [soft_edge(ramp(12.0)), soft_edge(ramp(8.0).T)]
+    background, layers = make_layers(picture, behind, alphas, ["a", "b"])
+    whole = stack(background, layers)
+    rim = torch.stack([(a > 0) & (a < 1) for a in alphas]).any(0)
+    assert 0 < int(rim.sum()) < rim.numel() / 2
+    assert torch.equal(whole[:, ~rim], picture[:, ~rim])
+    nothing = torch.stack([a == 0 for a in alphas]).all(0)
+    assert torch.equal(background[:, nothing], picture[:, nothing])
+    assert torch.equal(background[:, ~nothing], behind[:, ~nothing])
+
+
+def test_first_layer_is_on_top():
+    red, blue = (Layer(n, c, torch.ones(24, 24)) for n, c in
+                 (("red", flat(1.0, 0, 0)), ("blue", flat(0, 0, 1.0))))  # fmt: skip
+    assert torch.equal(stack(flat(0.0, 0, 0), [red, blue]), flat(1.0, 0, 0))
+
+
+def test_masks_that_do_not_fit_are_refused():
+    with pytest.raises(DecodeError, match="the picture is 24 x 24 px; the background and every"):
+        make_layers(flat(0, 0, 0), flat(0, 0, 0, side=8), [], [])
+    with pytest.raises(DecodeError, match="1 masks for 2 names"):
+        make_layers(flat(0, 0, 0), flat(0, 0, 0), [torch.ones(24, 24)], ["a", "b"])
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return dataclasses.replace(tiny_bundle(), centres=(64,))
+
+
+def test_untrained_model_gives_whole_pictures_back(bundle):
+    image = torch.rand(1, 3, 90, 120, generator=torch.Generator().manual_seed(1))
+    told = []
+    found = cut_out(
+        bundle, image, ["the ball", " ", "the cube"],
+        on_progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert len(found.layers) + len(found.missing) == 2
+    assert told[:2] == [(1, 3), (2, 3)]
+    whole = stack(found.background, found.layers)
+    rim = torch.zeros(90, 120, dtype=torch.bool)
+    for layer in found.layers:
+        rim |= (layer.alpha > 0) & (layer.alpha < 1)
+    assert torch.equal(whole[:, ~rim], image[0][:, ~rim])
+
+
+def test_no_name_is_refused(bundle):
+    with pytest.raises(InstructionError, match="name 1 to 32 things to cut out"):
+        cut_out(bundle, torch.zeros(1, 3, 64, 64), [" "])
+
+
+def test_run_writes_layers_that_stack_to_the_picture(tmp_path, capsys):
+    from skimage.data import astronaut
+
+    Image.fromarray(astronaut()[:120, :96]).save(tmp_path / "photo.png")
+    folder = write_bundle(tmp_path / "bundle")
+    command = ["run", str(tmp_path / "photo.png"), "--layers", "the red ball, a/b"]
+    assert main([*command, "--bundle", str(folder), "--out", str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out" / "photo_layers.json").read_text())
+    names = [layer["name"] for layer in report["layers"]]
+    assert sorted([*names, *report["not_found"]]) == ["a/b", "the red ball"]
+    files = [Image.open(tmp_path / "out" / name) for name in report["files"]]
+    assert [file.mode for file in files] == ["RGB", *["RGBA"] * len(names)]
+    below, rim = np.asarray(files[0]).astype(float), np.zeros((120, 96), bool)
+    for file in files[:0:-1]:
+        layer = np.asarray(file).astype(float)
+        alpha = layer[..., 3:] / 255
+        rim |= (alpha[..., 0] > 0) & (alpha[..., 0] < 1)
+        below = layer[..., :3] * alpha + below * (1 - alpha)
+    assert np.abs(below - astronaut()[:120, :96])[~rim].max() <= 1
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.rsplit("/", 1)[-1] for line in printed] == [*report["files"], "photo_layers.json"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--layers", " , "], "--layers needs names with commas between them"),
+        (["--layers", "a", "--task", "depth"], "leave out --task"),
+        (["--layers", "a", "--best", "2"], "leave out --best"),
+    ],
+)
+def test_run_refuses_layers_beside_other_questions(words, told, capsys):
+    assert main(["run", "x.png", *words]) == 2
+    assert told in capsys.readouterr().err
+    assert main(["run", "--layers", "a"]) == 2
+    assert "cuts things out of a picture" in capsys.readouterr().err
