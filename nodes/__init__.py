@@ -24,6 +24,7 @@ from .loaders.lora import LoadLora
 from .loaders.model_options import ModelOptions
 from .loaders.parts import ModelParts
 from .pictures.canvas import FitToCanvas, RestoreFromCanvas
+from .pictures.cut_out import CutOutLayers
 from .pictures.demo_scene import DemoScene
 from .pictures.inpaint import BlankCanvas, Composite, PrepareInpaint, PrepareOutpaint
 from .results.check import Check
@@ -75,6 +76,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     ListItem,
     SharpenAnswer,
     PickBest,
+    CutOutLayers,
 )
 
 

@@ -81,6 +81,7 @@ class PickBest(Node):
         answers = to_image_01(images)
         way = way_of(about.task)
         behind = source_as_answer(source, answers, canvas)
+        assert behind is not None
         size = tuple(answers.shape[-2:])
         sightings = () if others is None else tuple(
             Sighting(one > 0.5) for one in resize_mask(as_masks(others), *size)

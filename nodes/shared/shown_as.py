@@ -16,7 +16,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Ask": ("Instruction", "Encode"),
     "Canvas": ("FitToCanvas", "RestoreFromCanvas", "BlankCanvas"),
-    "Inpaint": ("PrepareInpaint", "PrepareOutpaint", "Composite"),
+    "Inpaint": ("PrepareInpaint", "PrepareOutpaint", "Composite", "CutOut"),
     "Sample": ("Sample", "DualCFGGuider", "Schedule"),
     "Read the answer": (
         "DecodeAnswer", "DecodeDepth", "DecodeNormals", "DecodeSegmentation", "DecodeMask",

@@ -101,6 +101,7 @@ def parts(call) -> dict[str, list]:
         "SharpenAnswer", image=soft, source=large["image"], canvas=small["canvas"], about=found
     )["image"]
     wrong = white.roll(40, 2)
+    cut = call("CutOut", source=image, masks=mask, background=scene["without"])
     several = torch.cat([white, wrong, white.roll(2, 1)])
     best = call("PickBest", images=several, about=found, source=image)["image"]
     shown = {name: fitted["image"] for name, fitted in fits.items()}
@@ -166,6 +167,12 @@ def parts(call) -> dict[str, list]:
             ("source", large["image"][part]),
             ("plain", plain[part]),
             ("sharpened", sharp[part]),
+        ],
+        "CutOut": [
+            ("source", image),
+            ("layer", cut["layers"]),
+            ("background", cut["background"]),
+            ("stacked", cut["stacked"]),
         ],
         "PickBest": [
             *((f"answer {i}", one[None]) for i, one in enumerate(several)),

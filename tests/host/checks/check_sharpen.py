@@ -1,10 +1,14 @@
-"""Answers that follow the edges of a large source, and the best of several, through the host's
-executor."""
+"""Answers that follow the edges of a large source, the best of several, and layers, through the
+host's executor."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import folder_paths
 import torch
 from check_data_nodes import Graph, kept
+from PIL import Image
 
 SIDE, SMALL = 256, 64
 NOTES = "pixwizard_notes"
@@ -52,3 +56,19 @@ def check_best_of_a_batch_is_picked(setup):
     assert kept("best", 1) == 1
     assert torch.equal(kept("best"), answers[1:2])
     assert [note["say"] for note in shown[best][NOTES]] == ["best"]
+
+
+def check_layers_are_saved_with_transparency_and_stack(setup):
+    source = torch.rand(1, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(0))
+    graph = Graph()
+    picture = graph.give("source", source)
+    masks = graph.give("masks", disc(SIDE).float()[None])
+    cut = graph.ours("CutOut", source=picture, masks=masks)
+    graph.add("SaveImage", images=[cut, 0], filename_prefix="layer")
+    graph.keep(cut, 4, "cut")
+    graph.run()
+    assert kept("cut").shape == (1, SIDE, SIDE, 4)
+    assert torch.equal(kept("cut", 1)[0] > 0.5, disc(SIDE))
+    assert torch.equal(kept("cut", 3), source)
+    (saved,) = Path(folder_paths.get_output_directory()).glob("layer_*.png")
+    assert Image.open(saved).mode == "RGBA"
