@@ -35,6 +35,7 @@ export class PictureView {
     this.loaded = null;
     /** A preview of the run that goes on. @type {ImageBitmap | null} */
     this.sketched = null;
+    this.comes = false; // whether the pictures of a result are on their way
     /** @type {[number, number] | null} */
     this.pointer = null;
     this.large = false; // whether it is the one in a window
@@ -102,7 +103,15 @@ export class PictureView {
     return { least: STAGE_PX.least + BAR_PX, first: STAGE_PX.first + BAR_PX };
   }
 
+  /** No preview any more: the result is there, or will not come. */
+  settle() {
+    this.comes = false;
+    this.sketched = null;
+    this.dim();
+  }
+
   empty(text = word("view.run")) {
+    this.settle();
     this.loaded = null;
     this.told.textContent = text;
     this.bar.replaceChildren(this.told);
@@ -123,7 +132,7 @@ export class PictureView {
 
   /** Show a preview in the place of the result, or the result again. @param {ImageBitmap | null} picture */
   sketch(picture) {
-    if (!picture && !this.sketched) return;
+    if (!picture && (!this.sketched || this.comes)) return; // what comes replaces it
     this.sketched = picture;
     this.dim();
     if (picture) this.told.textContent = word("view.preview");
@@ -135,8 +144,7 @@ export class PictureView {
   /** @param {Entry[]} entries one for each picture */
   async show(entries) {
     this.entries = entries;
-    this.sketched = null;
-    this.dim();
+    this.comes = true;
     await this.turn(Math.min(this.shown, Math.max(0, entries.length - 1)));
   }
 
@@ -152,6 +160,7 @@ export class PictureView {
     } catch {
       return this.empty(word("view.gone"));
     }
+    this.settle();
     this.fill();
     this.draw();
   }
