@@ -161,43 +161,66 @@ export const drawn = (page) =>
       ),
   );
 
-/** What lies on something else, or hangs out of its group, as drawn. @param {import("playwright-core").Page} page
- * @param {boolean} vue whether nodes are page elements @returns {Promise<string[]>} */
-export const crowded = (page, vue) =>
+/** A node's place as drawn, with its title, in px of the graph. x is NaN where it is not drawn.
+ * least: height without title that the classic canvas gives at least.
+ * @typedef {{id: number, type: string, least: number, x: number, y: number, width: number, height: number}} Box */
+
+/** Where each node is drawn. @param {import("playwright-core").Page} page
+ * @param {boolean} vue whether nodes are page elements @returns {Promise<Box[]>} */
+export const boxes = (page, vue) =>
   page.evaluate((elements) => {
     const TITLE = 30; // of the classic canvas, above a node's place
-    const { graph } = globalThis.app;
-    /** @type {{name: string, x: number, y: number, right: number, bottom: number}[]} */
-    const boxes = graph.nodes.map((/** @type {any} */ node) => {
-      const name = `${node.type} ${node.id}`;
+    return globalThis.app.graph.nodes.map((/** @type {any} */ node) => {
+      const { id, type } = node;
       const [x, y] = [node.pos[0], node.pos[1] - TITLE];
-      let [width, height] = [node.size[0], node.size[1] + TITLE];
-      if (elements) {
-        // Its size before the page zooms: what a slow page draws lags behind the zoom.
-        const shown = /** @type {HTMLElement | null} */ (
-          document.querySelector(`[data-node-id="${node.id}"]`)
-        );
-        if (!shown) return { name: `${name} is not drawn`, x: NaN, y, right: x, bottom: y };
-        [width, height] = [shown.offsetWidth, shown.offsetHeight];
-      }
-      return { name, x, y, right: x + width, bottom: y + height };
+      const known = { id, type, least: node.computeSize()[1] };
+      if (!elements) return { ...known, x, y, width: node.size[0], height: node.size[1] + TITLE };
+      // Its size before the page zooms: what a slow page draws lags behind the zoom.
+      const shown = /** @type {HTMLElement | null} */ (document.querySelector(`[data-node-id="${id}"]`));
+      if (!shown) return { ...known, x: NaN, y, width: 0, height: 0 };
+      return { ...known, x, y, width: shown.offsetWidth, height: shown.offsetHeight };
     });
-    const unseen = boxes.filter((box) => Number.isNaN(box.x)).map((box) => box.name);
-    const pairs = boxes.flatMap((a, i) =>
-      boxes
-        .slice(i + 1)
-        .filter((b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom)
-        .map((b) => `${a.name} and ${b.name}`),
-    );
-    const outside = graph.groups.flatMap((/** @type {any} */ group) => {
-      const [x, y, width, height] = group._bounding ?? group.boundingRect;
-      return boxes
-        .filter((box) => box.x >= x && box.x < x + width && box.y >= y && box.y < y + height)
-        .filter((box) => box.right > x + width || box.bottom > y + height)
-        .map((box) => `${box.name} hangs out of ${group.title}`);
-    });
-    return [...unseen, ...pairs, ...outside];
   }, vue);
+
+/** Frames of the groups. @param {import("playwright-core").Page} page
+ * @returns {Promise<{title: string, x: number, y: number, width: number, height: number}[]>} */
+const frames = (page) =>
+  page.evaluate(() =>
+    globalThis.app.graph.groups.map((/** @type {any} */ group) => {
+      const [x, y, width, height] = group._bounding ?? group.boundingRect;
+      return { title: group.title, x, y, width, height };
+    }),
+  );
+
+/** What lies on something else, or hangs out of its group, as drawn, and by how many px.
+ * @param {import("playwright-core").Page} page @param {Box[]} places what boxes() gave
+ * @returns {Promise<string[]>} */
+export async function crowded(page, places) {
+  const name = (/** @type {Box} */ box) => `${box.type} ${box.id}`;
+  const ends = (/** @type {{x: number, y: number, width: number, height: number}} */ one) => ({
+    right: one.x + one.width,
+    bottom: one.y + one.height,
+  });
+  const unseen = places.filter((box) => Number.isNaN(box.x)).map((box) => `${name(box)} is not drawn`);
+  const pairs = places.flatMap((a, i) =>
+    places.slice(i + 1).flatMap((b) => {
+      const [across, down] = [
+        Math.min(ends(a).right, ends(b).right) - Math.max(a.x, b.x),
+        Math.min(ends(a).bottom, ends(b).bottom) - Math.max(a.y, b.y),
+      ];
+      if (!(across > 0 && down > 0)) return [];
+      return [`${name(a)} and ${name(b)} share ${Math.round(across)} x ${Math.round(down)} px`];
+    }),
+  );
+  const outside = (await frames(page)).flatMap((group) => {
+    const { right, bottom } = ends(group);
+    return places
+      .filter((box) => box.x >= group.x && box.x < right && box.y >= group.y && box.y < bottom)
+      .filter((box) => ends(box).right > right || ends(box).bottom > bottom)
+      .map((box) => `${name(box)} hangs out of ${group.title} by ${Math.round(ends(box).bottom - bottom)} px`);
+  });
+  return [...unseen, ...pairs, ...outside];
+}
 
 /** Queue what is on the page and wait for the end. @param {import("playwright-core").Page} page
  * @returns {Promise<string>} "success", or the error's text */

@@ -6,15 +6,18 @@
 // PIXWIZARD_SHOTS folder for screenshots                   (default: none are kept)
 // PIXWIZARD_FEW   look at this many templates only         (default: all)
 // PIXWIZARD_RENDERERS  canvas, vue, or canvas,vue          (default: both)
+// PIXWIZARD_BOXES file to which a line is added for each template: the places of its nodes as drawn and
+//                 as saved, for tests/support/layout.py    (default: none)
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { crowded, drawn, kindOf, launch, load, nodeView, open, ours, reload, run } from "./page.js";
+import { boxes, crowded, drawn, kindOf, launch, load, nodeView, open, ours, reload, run } from "./page.js";
 
 const URL_BASE = process.env.PIXWIZARD_URL ?? "";
 const SHOTS = process.env.PIXWIZARD_SHOTS;
+const BOXES = process.env.PIXWIZARD_BOXES;
 const FEW = Number(process.env.PIXWIZARD_FEW ?? Infinity);
 const RENDERERS = (process.env.PIXWIZARD_RENDERERS ?? "canvas,vue").split(",");
 const RESULTS = JSON.parse(readFileSync(new URL("results.json", import.meta.url), "utf-8"));
@@ -66,14 +69,14 @@ for (const renderer of RENDERERS) {
     /** @type {string[]} */
     let errors;
     let elements = true; // whether widgets made of page elements are drawn
+    let version = "";
 
     before(async () => {
       ({ page, errors } = await open(browser, URL_BASE, { vue: renderer === "vue" }));
       await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-      const kind = await kindOf(page, renderer === "vue");
-      elements = kind.elements;
+      ({ elements, version } = await kindOf(page, renderer === "vue"));
       const words = elements ? "" : " without page elements";
-      console.log(`frontend ${kind.version}, ${renderer}${words}`);
+      console.log(`frontend ${version}, ${renderer}${words}`);
     });
     after(async () => {
       await page?.close();
@@ -82,6 +85,15 @@ for (const renderer of RENDERERS) {
     const shoot = async (/** @type {string} */ name) => {
       if (!SHOTS) return;
       await page.screenshot({ path: join(SHOTS, `${renderer}-${name}.png`) });
+    };
+
+    /** Nothing lies on something else. @param {{name: string, workflow: any, runs: boolean}} template */
+    const spaced = async ({ name, workflow, runs }) => {
+      const places = await boxes(page, renderer === "vue");
+      const saved = workflow.nodes.map((/** @type {any} */ one) => [one.id, { pos: one.pos, size: one.size }]);
+      const told = { name, version, renderer, runs, places, saved: Object.fromEntries(saved) };
+      if (BOXES) appendFileSync(BOXES, `${JSON.stringify(told)}\n`);
+      assert.deepEqual(await crowded(page, places), []);
     };
 
     test("Instruction shows what its task uses", async () => {
@@ -362,7 +374,8 @@ for (const renderer of RENDERERS) {
       });
     }
 
-    for (const { name, workflow, runs } of templates) {
+    for (const template of templates) {
+      const { name, workflow, runs } = template;
       test(`template ${name} ${runs ? "runs" : "loads"}`, async () => {
         await load(page, workflow);
         const kept = await page.evaluate(() =>
@@ -378,7 +391,7 @@ for (const renderer of RENDERERS) {
         }
         if (!runs) {
           await page.keyboard.press("Escape"); // the host's list of missing models
-          if (elements) assert.deepEqual(await crowded(page, renderer === "vue"), []);
+          if (elements) await spaced(template);
           return shoot(`template-${name}`);
         }
         assert.equal(await run(page), "success");
@@ -392,7 +405,7 @@ for (const renderer of RENDERERS) {
         assert.deepEqual(unseen, [], "previews without a picture");
         if (elements) {
           await drawn(page);
-          assert.deepEqual(await crowded(page, renderer === "vue"), []);
+          await spaced(template);
         }
         await shoot(`template-${name}`);
       });

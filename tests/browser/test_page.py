@@ -90,4 +90,6 @@ def test_page(page, tmp_path, record_property):
             capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
     record_property(INSIDE, counted(done.stdout))
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    print(done.stdout, done.stderr, sep="\n")  # whole: pytest shows it where a test fails
+    failed = re.findall(r"^ *not ok \d+ - (.+)$", done.stdout, re.MULTILINE)
+    assert done.returncode == 0, f"{counted(done.stdout)}: {failed}"
