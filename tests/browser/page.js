@@ -162,18 +162,28 @@ export const drawn = (page) =>
   );
 
 /** A node's place as drawn, with its title, in px of the graph. x is NaN where it is not drawn.
- * least: height without title that the classic canvas gives at least.
- * @typedef {{id: number, type: string, least: number, x: number, y: number, width: number, height: number}} Box */
+ * least: height without title that the classic canvas gives at least; wish: what a new node of ours
+ * has beyond that.
+ * @typedef {{id: number, type: string, least: number, wish: number, x: number, y: number, width: number, height: number}} Box */
 
 /** Where each node is drawn. @param {import("playwright-core").Page} page
  * @param {boolean} vue whether nodes are page elements @returns {Promise<Box[]>} */
 export const boxes = (page, vue) =>
   page.evaluate((elements) => {
     const TITLE = 30; // of the classic canvas, above a node's place
+    const wishes = new Map();
+    const wish = (/** @type {string} */ type) => {
+      if (!type.startsWith("PixWizard_")) return 0;
+      if (!wishes.has(type)) {
+        const made = globalThis.LiteGraph.createNode(type);
+        wishes.set(type, Math.max(0, made.size[1] - made.computeSize()[1]));
+      }
+      return wishes.get(type);
+    };
     return globalThis.app.graph.nodes.map((/** @type {any} */ node) => {
       const { id, type } = node;
       const [x, y] = [node.pos[0], node.pos[1] - TITLE];
-      const known = { id, type, least: node.computeSize()[1] };
+      const known = { id, type, least: node.computeSize()[1], wish: wish(type) };
       if (!elements) return { ...known, x, y, width: node.size[0], height: node.size[1] + TITLE };
       // Its size before the page zooms: what a slow page draws lags behind the zoom.
       const shown = /** @type {HTMLElement | null} */ (document.querySelector(`[data-node-id="${id}"]`));
@@ -201,7 +211,7 @@ export async function crowded(page, places) {
     right: one.x + one.width,
     bottom: one.y + one.height,
   });
-  const unseen = places.filter((box) => Number.isNaN(box.x)).map((box) => `${name(box)} is not drawn`);
+  const unseen = places.filter((box) => Number.isNaN(box.x) || !box.height).map((box) => `${name(box)} is not drawn`);
   const pairs = places.flatMap((a, i) =>
     places.slice(i + 1).flatMap((b) => {
       const [across, down] = [

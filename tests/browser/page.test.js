@@ -6,6 +6,7 @@
 // PIXWIZARD_SHOTS folder for screenshots                   (default: none are kept)
 // PIXWIZARD_FEW   look at this many templates only         (default: all)
 // PIXWIZARD_RENDERERS  canvas, vue, or canvas,vue          (default: both)
+// PIXWIZARD_FILM  name of a video in the host's input folder, for Load Video (default: it is not run)
 // PIXWIZARD_BOXES file to which a line is added for each template: the places of its nodes as drawn and
 //                 as saved, for tests/support/layout.py    (default: none)
 
@@ -17,6 +18,7 @@ import { boxes, crowded, drawn, kindOf, launch, load, nodeView, open, ours, relo
 
 const URL_BASE = process.env.PIXWIZARD_URL ?? "";
 const SHOTS = process.env.PIXWIZARD_SHOTS;
+const FILM = process.env.PIXWIZARD_FILM;
 const BOXES = process.env.PIXWIZARD_BOXES;
 const FEW = Number(process.env.PIXWIZARD_FEW ?? Infinity);
 const RENDERERS = (process.env.PIXWIZARD_RENDERERS ?? "canvas,vue").split(",");
@@ -28,6 +30,7 @@ const FILES = new Set([
   "PixWizard_LoadModel",
   "CheckpointLoaderSimple",
   "ControlNetLoader",
+  ...(FILM ? [] : ["LoadVideo"]),
 ]);
 
 /** @param {string} path */
@@ -377,7 +380,8 @@ for (const renderer of RENDERERS) {
     for (const template of templates) {
       const { name, workflow, runs } = template;
       test(`template ${name} ${runs ? "runs" : "loads"}`, async () => {
-        await load(page, workflow);
+        // An app hides its graph, which is looked at here.
+        await load(page, { ...workflow, extra: { ...workflow.extra, linearMode: false } });
         const kept = await page.evaluate(() =>
           globalThis.app.graph.serialize().nodes.map((/** @type {any} */ node) => [
             node.id,
@@ -394,6 +398,7 @@ for (const renderer of RENDERERS) {
           if (elements) await spaced(template);
           return shoot(`template-${name}`);
         }
+        await choose(page, "LoadVideo", FILM);
         assert.equal(await run(page), "success");
         const unseen = await page.evaluate(() => {
           const app = globalThis.app;
@@ -427,6 +432,19 @@ async function speak(page, language) {
   await page.waitForTimeout(500);
   await reload(page);
 }
+
+/** Choose the file of a loader where there is one, as a person does.
+ * @param {import("playwright-core").Page} page @param {string} type @param {string} [file] */
+const choose = (page, type, file) =>
+  page.evaluate(
+    ([kind, name]) => {
+      for (const node of globalThis.app.graph.nodes.filter((/** @type {any} */ one) => one.type === kind)) {
+        node.widgets[0].value = name;
+        node.widgets[0].callback?.(name);
+      }
+    },
+    [type, file],
+  );
 
 /** A graph of one node. @param {string} type @param {unknown[]} values */
 function alone(type, values) {

@@ -3,6 +3,7 @@ is missing."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from pixwizard_core.weights.published import CLIP, GEMMA, MODEL, VAE
+from tests.support.films import write_film
 from tests.support.hosts import missing_reason, serve
 from tests.support.hosts_met import INSIDE
 from tests.support.hub import published_files
@@ -71,6 +73,13 @@ def missing() -> str | None:
     return None
 
 
+def film(folder: Path) -> dict[str, str]:
+    """What page.test.js is told of a video in this folder: none where PyAV is not installed."""
+    if importlib.util.find_spec("av") is None:
+        return {}
+    return {"PIXWIZARD_FILM": write_film(folder / "film.mp4", count=2).name}
+
+
 @pytest.mark.parametrize("page", pages() or [None], ids=str)
 def test_page(page, tmp_path, record_property):
     if reason := missing():
@@ -84,6 +93,7 @@ def test_page(page, tmp_path, record_property):
     with serve(page.host, tmp_path, page.folder) as server:
         given = {"PIXWIZARD_URL": server.url(""), "PIXWIZARD_PARTS": str(parts)}
         given |= {"PIXWIZARD_MODELS": str(tmp_path / "models")}
+        given |= film(tmp_path / "input")
         given |= {} if everything() else {"PIXWIZARD_FEW": TEMPLATES}
         done = subprocess.run(
             ["npm", "test", "--silent"], cwd=HERE, env={**os.environ, **given},

@@ -1,99 +1,52 @@
 """Lays out the shipped workflows with room for their nodes in every way the page draws them.
 
-`python -m tests.support.layout [NAME ...]` measures each node on every page found, in the classic
-canvas and in Vue nodes, after a run where the bundled model can run it, and writes the places back
-into workflows/ and subgraphs/; with names, into those workflows alone. Sizes in a workflow are
-those of the classic canvas. Vue nodes draw the same node taller (a row for the extension's name,
-taller fields), each version by another amount.
+`python -m tests.support.layout [NAME ...]` opens each workflow on every page found, in the classic
+canvas and in Vue nodes, as the browser tests do: after a run where the bundled model can run it. It
+writes the places back into workflows/ and subgraphs/; with names, into those workflows alone. With
+`--drawn FILE ...` it takes what browser tests have written to PIXWIZARD_BOXES, and opens no page.
+Sizes in a workflow are those of the classic canvas. Vue nodes draw the same node taller (a row for
+the extension's name, taller fields), each version by another amount.
 Frontend 1.35 spreads a graph for them, later ones do not, so the room has to be in the file.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-import sys
 from pathlib import Path
-from statistics import median_low
 
 from tests.support import blueprint, workflow
-from tests.support.hosts import REPO, missing_reason
-from tests.support.pages import every_page, printed
+from tests.support.drawn import Room, by_node, by_type, records
+from tests.support.hosts import REPO
 
 TITLE = 30  # px of the page above a node's place
 HEADER = 50  # px of a group above the titles of its nodes
 PAD = 25  # px between a group's frame and its nodes
 GAP = {"node": 32, "beside": 40, "group": 40, "column": 60}  # px
 SAME_COLUMN = 100  # px that left edges may differ by
-PICTURE = 100  # px that a picture on a node gets beyond its least height
-WITH_RESULT = {
-    f"PixWizard_{name}"
-    for name in (
-        "DecodeDepth", "DepthToMetres", "DecodeSegmentation", "DecodeMask", "DecodeHighlight",
-        "DecodeBoxes", "DecodeAnswer", "Composite", "RestoreFromCanvas", "PixWizard",
-    )
-}  # fmt: skip
-WITH_PICTURE = {*WITH_RESULT, "PixWizard_Compare"}
+# Nodes with a picture of their result, as the page's script lists them.
+VIEWS = (REPO / "web" / "result_view.js").read_text(encoding="utf-8")
+WITH_PICTURE = set(re.findall(r"(PixWizard_\w+): \{ picture:", VIEWS))
 LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")  # of Markdown; its address is not shown
+BY_TASK = ("PixWizard_Instruction", "PixWizard_PixWizard", "PixWizard_Compare")  # by their fields
 NOTE, PREVIEW = "MarkdownNote", "PreviewImage"
-# Nodes below which the host hangs a picture, and what frontend 1.35 gives it beyond later ones, px.
-HANGING = (PREVIEW, "SaveImage", "PixWizard_SaveDepth", "PixWizard_SaveLabels")
-HIGHER = 64
 HIGH = 450  # px from which a column of the first groups is parted
 VIEW = (1240, 640)  # px of a page that a graph opens in, on a screen of 1366 × 768
 ZOOMS = (0.6, 1.0)  # below the first the classic canvas leaves words out
 
 
-def measured(names: list[str]) -> list[dict]:
-    """{workflow: {node id: {type, least, extra}}} from each page, in px: heights in the canvas, and
-    what Vue nodes add. names: of the workflows, empty for all. Ends the program without a host."""
-    pages = every_page()
-    if not pages:
-        raise SystemExit(missing_reason())
-    only = {"PIXWIZARD_ONLY": "|".join(names)} if names else {}
-    return [json.loads(printed(page, "measure.js", **only)) for page in pages]
-
-
-def highest(pages: list[dict]) -> dict:
-    """The same for all pages: what a node takes on the page that draws it tallest."""
-    found: dict[str, dict] = {}
-    for page in pages:
-        for name, nodes in page.items():
-            for key, one in nodes.items():
-                known = found.setdefault(name, {}).setdefault(key, dict(one))
-                known.update({axis: max(known[axis], one[axis]) for axis in ("least", "extra")})
-    return found
-
-
-def rooms(pages: list[dict]) -> dict[str, dict]:
-    """What a node of each type takes: the most in the canvas, and what Vue nodes usually add on the
-    page where that is most, for some are read while they still settle."""
-    least: dict[str, float] = {}
-    extra: dict[str, float] = {}
-    for page in pages:
-        kinds: dict[str, list] = {}
-        for one in (one for nodes in page.values() for one in nodes.values()):
-            kinds.setdefault(one["type"], []).append(one)
-        for kind, all_ in kinds.items():
-            least[kind] = max(least.get(kind, 0), *(one["least"] for one in all_))
-            extra[kind] = max(extra.get(kind, 0), median_low(one["extra"] for one in all_))
-    return {kind: {"least": least[kind], "extra": extra[kind]} for kind in least}
-
-
-def resize(node: dict, one: dict | None, most: dict[str, dict]) -> float:
-    """Give a node its height in the canvas; returns what it takes at most, without its title."""
-    kind = node["type"]
-    known = most.get(kind, {"least": node["size"][1], "extra": 0})
-    extra = known["extra"] + (HIGHER if kind in HANGING else 0)
+def resize(node: dict, one: Room | None, most: dict[str, Room]) -> float:
+    """Give a node its height in the canvas; returns what it takes at most, without its title. one:
+    what this node took in a run, most: what each type takes."""
+    kind, height = node["type"], node["size"][1]
+    known = most.get(kind, Room(height, height))
     if not kind.startswith("PixWizard_"):
-        return max(node["size"][1], known["least"]) + extra
-    own = one or known
+        return height + known.extra
     # A result takes room wherever it is run, a task only that of its own fields.
-    least = known["least"] if kind in WITH_RESULT else own["least"]
-    pictured = kind in WITH_PICTURE and node["widgets_values"][:1] != ["boxes"]
-    picture = PICTURE if pictured else 0  # Vue nodes give it that much by themselves
-    node["size"][1] = round(least + picture)
-    return least + max(picture, extra)
+    own = one if one and kind in BY_TASK else known
+    node["size"][1] = round(own.least + own.wish)
+    return max(node["size"][1], own.drawn)
 
 
 def columns(boxes: list, left) -> list[list]:
@@ -144,9 +97,10 @@ def fill(group: dict, nodes: list, need: dict, *, spread: bool = False) -> None:
     group["bounding"][2:] = [round(x - GAP["beside"] + PAD - gx), round(bottom + PAD - gy)]
 
 
-def arrange(graph: dict, found: dict, most: dict) -> float:
-    """Move the nodes and groups of a graph, in place; its width in px. Order and columns stay."""
-    need = {n["id"]: resize(n, found.get(str(n["id"])), most) for n in graph["nodes"]}
+def arrange(graph: dict, took: dict[int, Room], most: dict[str, Room]) -> float:
+    """Move the nodes and groups of a graph, in place; its width in px. Order and columns stay.
+    took: what each node takes, where that is known, most: what each type takes."""
+    need = {n["id"]: resize(n, took.get(n["id"]), most) for n in graph["nodes"]}
     if not graph["groups"]:
         return stand(graph, need)
     held = {
@@ -250,12 +204,16 @@ def write(path: Path, saved: dict) -> None:
 
 
 def main() -> None:
-    names = sys.argv[1:]
-    pages = measured(names)
-    found, most = highest(pages), rooms(pages)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of workflows (default: all)")
+    parser.add_argument("--drawn", nargs="+", type=Path, metavar="FILE", help="PIXWIZARD_BOXES")
+    given = parser.parse_args()
+    names, told = given.names, records(given.drawn or [])
+    took, most = by_node(told), by_type(told)
     for path in (path for path in workflow.every() if path.stem in (names or [path.stem])):
         saved = workflow.load(path)
-        arrange(saved, found[path.stem], most)
+        known = {number: room for (name, number), room in took.items() if name == path.stem}
+        arrange(saved, known, most)
         write(path, saved)
     for path in sorted((REPO / "subgraphs").glob("*.json")) if not names else ():
         saved = workflow.load(path)

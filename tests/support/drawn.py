@@ -1,0 +1,92 @@
+"""How much room the nodes of the shipped workflows take on the pages, as browser tests saw them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from tests.support.hosts import PAGE, missing_reason, serve
+from tests.support.pages import Page, every_page
+
+TITLE = 30  # px of the page above a node's place
+APART = 2  # px from which a node is elsewhere than it was saved
+
+
+@dataclass
+class Room:
+    """Heights in px, without title. least: what the classic canvas gives at least. wish: what a new
+    node has beyond that. drawn: what the page draws. extra: that, beyond the height in the file."""
+
+    least: float
+    drawn: float
+    wish: float = 0
+    extra: float = 0
+
+    def most(self, other: Room) -> Room:
+        """The larger of both, in each of them."""
+        return Room(*map(max, astuple(self), astuple(other)))
+
+
+def seen(page: Page) -> list[dict]:
+    """Open every template on a page, in both renderers: one record for each time. Ends the program
+    where one of them does not run."""
+    with tempfile.TemporaryDirectory() as base, serve(page.host, Path(base), page.folder) as server:
+        file = Path(base, "boxes.jsonl")
+        given = {"PIXWIZARD_URL": server.url(""), "PIXWIZARD_BOXES": str(file)}
+        command = ["node", "--test", "--test-name-pattern", "^template ", "page.test.js"]
+        # Nodes that overlap fail the test, which is what this is for.
+        subprocess.run(command, cwd=PAGE, check=False, env={**os.environ, **given})
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def records(files: list[Path]) -> list[dict]:
+    """What page.test.js wrote to PIXWIZARD_BOXES: in these files, or now, on every page. Ends the
+    program without a host."""
+    if files:
+        lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in lines]
+    if not every_page():
+        raise SystemExit(missing_reason())
+    return [one for page in every_page() for one in seen(page)]
+
+
+def places(record: dict) -> list[tuple[int, str, Room]]:
+    """Id, type and room of each node; none where the page itself moved nodes to make room."""
+    found = []
+    for node in record["places"]:
+        saved = record["saved"][str(node["id"])]
+        (x, y), (_, height) = pair(saved["pos"]), pair(saved["size"])
+        if max(abs(node["x"] - x), abs(node["y"] + TITLE - y)) > APART:
+            return []
+        drawn = node["height"] - TITLE
+        room = Room(node["least"], drawn, node["wish"], max(0, drawn - height))
+        found.append((node["id"], node["type"], room))
+    return found
+
+
+def pair(saved: list | dict) -> tuple[float, float]:
+    """A place or size, which the page saves in two ways."""
+    return (saved[0], saved[1]) if isinstance(saved, list) else (saved["0"], saved["1"])
+
+
+def by_node(told: list[dict]) -> dict[tuple[str, int], Room]:
+    """{(workflow, node id): the most that it takes on any page}, of the workflows that were run."""
+    found: dict[tuple[str, int], Room] = {}
+    for record in told:
+        for number, _, room in places(record) if record["runs"] else ():
+            key = (record["name"], number)
+            found[key] = room.most(found.get(key, room))
+    return found
+
+
+def by_type(told: list[dict]) -> dict[str, Room]:
+    """{type of node: the most that one takes, in any workflow and on any page}."""
+    found: dict[str, Room] = {}
+    for record in told:
+        for _, kind, room in places(record):
+            found[kind] = room.most(found.get(kind, room))
+    return found
