@@ -13,24 +13,18 @@ NAME = "PixWizard 1 Depth from a photo"
 DEPTH = "PixWizard_DecodeDepth"
 
 
-def record(height: float, *, least: float = 100, moved: float = 0, runs: bool = True) -> dict:
+def record(height: float, *, least: float = 100, moved: float = 0) -> dict:
     """A page that drew one node, saved 200 px high, at this height without its title."""
     saved = {"7": {"pos": {"0": 10, "1": 50}, "size": [300, 200]}}
-    node = {"id": 7, "type": DEPTH, "least": least, "wish": 9, "x": 10 + moved, "y": 20}
+    node = {"id": "7", "type": DEPTH, "least": least, "wish": 9, "x": 10 + moved, "y": 20}
     places = [{**node, "width": 300, "height": height + TITLE}]
-    return {"name": NAME, "runs": runs, "places": places, "saved": saved}
+    return {"name": NAME, "places": places, "saved": saved}
 
 
 def test_rooms_are_the_most_that_any_page_draws():
     told = [record(230, least=90), record(260, least=110), record(200)]
     assert by_type(told) == {DEPTH: Room(110, 260, 9, 60)}
     assert by_node(told) == {(NAME, 7): Room(110, 260, 9, 60)}
-
-
-def test_rooms_of_a_node_are_those_of_a_run():
-    told = [record(230, runs=False), record(220)]
-    assert by_node(told) == {(NAME, 7): Room(100, 220, 9, 20)}
-    assert by_type(told) == {DEPTH: Room(100, 230, 9, 30)}
 
 
 def test_rooms_leave_out_a_page_that_moved_the_nodes_itself():
@@ -50,12 +44,22 @@ def test_resize_keeps_the_height_of_foreign_nodes_and_adds_what_is_drawn_beyond(
     assert node["size"][1] == 270
 
 
-def test_resize_makes_a_node_of_ours_as_high_as_a_new_one():
-    node = {"type": DEPTH, "size": [300, 148]}
-    assert resize(node, None, {DEPTH: Room(150, 186, 100, 38)}) == 250
-    assert node["size"][1] == 250
-    assert resize(node, None, {DEPTH: Room(150, 286, 100, 38)}) == 286
-    assert node["size"][1] == 250
+@pytest.mark.parametrize(
+    ("saved", "least", "wish", "given"),
+    [(148, 150, 100, 250), (190, 150, 100, 190), (400, 150, 0, 150)],
+)
+def test_resize_gives_a_picture_what_a_new_node_has_where_the_file_does_not(
+    saved, least, wish, given
+):
+    node = {"type": DEPTH, "size": [300, saved]}
+    assert resize(node, None, {DEPTH: Room(least, least, wish)}) == given
+    assert node["size"][1] == given
+
+
+def test_resize_takes_what_the_page_draws_beyond_the_height_in_the_canvas():
+    node = {"type": DEPTH, "size": [300, 200]}
+    assert resize(node, None, {DEPTH: Room(150, 286, 100, 86)}) == 286
+    assert node["size"][1] == 200
 
 
 def test_resize_takes_the_room_of_the_type_but_of_the_task_where_fields_depend_on_it():

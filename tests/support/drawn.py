@@ -64,7 +64,7 @@ def places(record: dict) -> list[tuple[int, str, Room]]:
             return []
         drawn = node["height"] - TITLE
         room = Room(node["least"], drawn, node["wish"], max(0, drawn - height))
-        found.append((node["id"], node["type"], room))
+        found.append((int(node["id"]), node["type"], room))
     return found
 
 
@@ -74,10 +74,10 @@ def pair(saved: list | dict) -> tuple[float, float]:
 
 
 def by_node(told: list[dict]) -> dict[tuple[str, int], Room]:
-    """{(workflow, node id): the most that it takes on any page}, of the workflows that were run."""
+    """{(workflow, node id): the most that it takes on any page}."""
     found: dict[tuple[str, int], Room] = {}
     for record in told:
-        for number, _, room in places(record) if record["runs"] else ():
+        for number, _, room in places(record):
             key = (record["name"], number)
             found[key] = room.most(found.get(key, room))
     return found

@@ -30,22 +30,25 @@ VIEWS = (REPO / "web" / "result_view.js").read_text(encoding="utf-8")
 WITH_PICTURE = set(re.findall(r"(PixWizard_\w+): \{ picture:", VIEWS))
 LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")  # of Markdown; its address is not shown
 BY_TASK = ("PixWizard_Instruction", "PixWizard_PixWizard", "PixWizard_Compare")  # by their fields
+SOME = 40  # px of a picture beyond its least that are enough where a file has chosen so
 NOTE, PREVIEW = "MarkdownNote", "PreviewImage"
 HIGH = 450  # px from which a column of the first groups is parted
 VIEW = (1240, 640)  # px of a page that a graph opens in, on a screen of 1366 × 768
-ZOOMS = (0.6, 1.0)  # below the first the classic canvas leaves words out
+READABLE = 0.6  # zoom below which the classic canvas leaves words out
+START = 0.75  # zoom at which a graph opens that is too large to be read whole
 
 
 def resize(node: dict, one: Room | None, most: dict[str, Room]) -> float:
     """Give a node its height in the canvas; returns what it takes at most, without its title. one:
-    what this node took in a run, most: what each type takes."""
+    what this node takes, most: what each type takes."""
     kind, height = node["type"], node["size"][1]
     known = most.get(kind, Room(height, height))
     if not kind.startswith("PixWizard_"):
         return height + known.extra
     # A result takes room wherever it is run, a task only that of its own fields.
     own = one if one and kind in BY_TASK else known
-    node["size"][1] = round(own.least + own.wish)
+    enough = own.wish and height >= own.least + SOME
+    node["size"][1] = height if enough else round(own.least + own.wish)
     return max(node["size"][1], own.drawn)
 
 
@@ -159,9 +162,9 @@ def stand(graph: dict, need: dict) -> float:
                 need[node["id"]] = node["size"][1]
             node["pos"] = [round(x), round(y + TITLE)]
             y += TITLE + need[node["id"]] + GAP["node"]
-        x += width + GAP["column"]
-    show(graph, x - GAP["column"], need)
-    return x - GAP["column"]
+        x += width + GAP["beside"]
+    show(graph, x - GAP["beside"], need)
+    return x - GAP["beside"]
 
 
 def note_height(node: dict) -> int:
@@ -188,12 +191,12 @@ def move(block: dict, y: int, held: dict, need: dict) -> None:
 
 
 def show(graph: dict, width: float, need: dict) -> None:
-    """Open with all of the graph in view where its words can then still be read."""
+    """Open with all of the graph in view where its words can then be read, else with its start."""
     if "extra" not in graph or "ds" not in graph["extra"]:
         return
     height = max(node["pos"][1] + need[node["id"]] for node in graph["nodes"])
     fitting = min(VIEW[0] / width, VIEW[1] / height)
-    scale = round(min(max(fitting, ZOOMS[0]), ZOOMS[1]), 2)
+    scale = round(min(fitting, 1), 2) if fitting >= READABLE else START
     graph["extra"]["ds"] = {"scale": scale, "offset": [round(90 / scale), round(110 / scale)]}
 
 
