@@ -48,7 +48,8 @@ app.registerExtension({
       chain(widgetOf(node, other), "callback", () => update(true));
     }
     chain(node, "onConfigure", () => update(false));
-    chain(node, "onConnectionsChange", () => update(true));
+    // A workflow that is loaded connects its nodes too; they keep the height they were saved with.
+    chain(node, "onConnectionsChange", () => update(!app.configuringGraph));
     update(true);
   },
 });

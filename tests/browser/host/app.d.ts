@@ -14,6 +14,7 @@ export const app: {
   graph: any;
   rootGraph?: any;
   canvas?: any;
+  configuringGraph?: boolean;
   loadApiJson?(...args: any[]): any;
   extensionManager?: { setting?: { get(id: string): any }; workflow?: { activeWorkflow?: any } };
 };
