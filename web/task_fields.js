@@ -84,7 +84,8 @@ class TaskFields {
     chain(node, "onConfigure", () => this.update(false));
     chain(node, "onConnectionsChange", () => {
       this.told = {};
-      this.update(true);
+      // A workflow that is loaded connects its nodes too; they keep the height they were saved with.
+      this.update(!app.configuringGraph);
     });
   }
 
@@ -116,8 +117,9 @@ class TaskFields {
       const used = !task || task.fields.includes(field) || linked(this.node, field);
       changed = show(widgetOf(this.node, field), used) || changed;
     }
+    const before = this.height;
     this.draw(task);
-    if (changed) fit(this.node, resize);
+    if (changed || this.height > before) fit(this.node, changed && resize);
     this.node.setDirtyCanvas?.(true, true);
   }
 
