@@ -1,7 +1,7 @@
 // @ts-check
 // Drives the host's page: opens it, loads a template the way the template browser does, runs it.
 
-import { existsSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const PLACES = [
@@ -64,9 +64,15 @@ const VUE_WITH_PAGE_ELEMENTS = [1, 30]; // older Vue nodes show no widget that a
 export async function kindOf(page, vue) {
   /** @type {string} */
   const version = await page.evaluate(() => globalThis.__COMFYUI_FRONTEND_VERSION__);
+  return { version, elements: !vue || atLeast(version, VUE_WITH_PAGE_ELEMENTS) };
+}
+
+/** Whether a version of the page is this one, or newer. @param {string} version
+ * @param {number[]} first major and minor number */
+export function atLeast(version, first) {
   const [major = 0, minor = 0] = version.split(".").map(Number);
-  const [m = 0, n = 0] = VUE_WITH_PAGE_ELEMENTS;
-  return { version, elements: !vue || major > m || (major === m && minor >= n) };
+  const [m = 0, n = 0] = first;
+  return major > m || (major === m && minor >= n);
 }
 
 /** @param {import("playwright-core").Page} page */
@@ -191,6 +197,15 @@ export const boxes = (page, vue) =>
       return { ...known, x, y, width: shown.offsetWidth, height: shown.offsetHeight };
     });
   }, vue);
+
+/** Add a line to the file PIXWIZARD_BOXES, where that is set: places as drawn, and as saved.
+ * @param {{name: string, version: string, renderer: string, places: Box[]}} told of a template
+ * @param {any} workflow as saved */
+export function keepBoxes(told, workflow) {
+  const file = process.env.PIXWIZARD_BOXES;
+  const saved = workflow.nodes.map((/** @type {any} */ one) => [one.id, { pos: one.pos, size: one.size }]);
+  if (file) appendFileSync(file, `${JSON.stringify({ ...told, saved: Object.fromEntries(saved) })}\n`);
+}
 
 /** Frames of the groups. @param {import("playwright-core").Page} page
  * @returns {Promise<{title: string, x: number, y: number, width: number, height: number}[]>} */

@@ -11,15 +11,14 @@
 //                 as saved, for tests/support/layout.py    (default: none)
 
 import assert from "node:assert/strict";
-import { appendFileSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { boxes, crowded, drawn, kindOf, launch, load, nodeView, open, ours, reload, run } from "./page.js";
+import { boxes, crowded, drawn, keepBoxes, kindOf, launch, load, nodeView, open, ours, reload, run } from "./page.js";
 
 const URL_BASE = process.env.PIXWIZARD_URL ?? "";
 const SHOTS = process.env.PIXWIZARD_SHOTS;
 const FILM = process.env.PIXWIZARD_FILM;
-const BOXES = process.env.PIXWIZARD_BOXES;
 const FEW = Number(process.env.PIXWIZARD_FEW ?? Infinity);
 const RENDERERS = (process.env.PIXWIZARD_RENDERERS ?? "canvas,vue").split(",");
 const RESULTS = JSON.parse(readFileSync(new URL("results.json", import.meta.url), "utf-8"));
@@ -90,12 +89,10 @@ for (const renderer of RENDERERS) {
       await page.screenshot({ path: join(SHOTS, `${renderer}-${name}.png`) });
     };
 
-    /** Nothing lies on something else. @param {{name: string, workflow: any, runs: boolean}} template */
-    const spaced = async ({ name, workflow, runs }) => {
+    /** Nothing lies on something else. @param {{name: string, workflow: any}} template */
+    const spaced = async ({ name, workflow }) => {
       const places = await boxes(page, renderer === "vue");
-      const saved = workflow.nodes.map((/** @type {any} */ one) => [one.id, { pos: one.pos, size: one.size }]);
-      const told = { name, version, renderer, runs, places, saved: Object.fromEntries(saved) };
-      if (BOXES) appendFileSync(BOXES, `${JSON.stringify(told)}\n`);
+      keepBoxes({ name, version, renderer, places }, workflow);
       assert.deepEqual(await crowded(page, places), []);
     };
 
