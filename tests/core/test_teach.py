@@ -12,6 +12,7 @@ from pixwizard_core.errors import CanvasError, EncoderError, PixWizardError
 from pixwizard_core.files.picture_files import open_picture, save_picture
 from pixwizard_core.training.teach import before, filling
 from pixwizard_core.training.teach.parts import small_parts as parts_in
+from pixwizard_core.training.teach.processes import ProcessGroup
 from pixwizard_core.training.teach.settings import Source
 from pixwizard_core.training.teach.teach import teach
 from pixwizard_core.weights.lora import shapes_of
@@ -72,6 +73,20 @@ def test_second_run_reads_the_store_and_encodes_nothing(pairs, tmp_path, monkeyp
     assert sorted(path.name for path in cache.rglob("*") if path.is_file()) == files
     first, second = (open_weights(tmp_path / n / "lora.safetensors") for n in ("one", "two"))
     assert all(torch.equal(first.fetch(name), second.fetch(name)) for name in first.shapes)
+
+
+def test_first_line_says_how_many_processes_share_a_run(pairs, tmp_path):
+    """A starter that was told wrongly starts a single one."""
+    from pixwizard_core.training.teach.teach import _about
+
+    made = order(tmp_path / "out", pairs)
+    alone, shared, split = (
+        _about(dataclasses.replace(made, group=group), [], [], before.Survey((), ""), 7)
+        for group in (ProcessGroup(), ProcessGroup(0, 4), ProcessGroup(0, 4, sharded=True))
+    )
+    assert alone.endswith("7 steps of 2")
+    assert shared.endswith("7 steps of 2, shared by 4 processes")
+    assert split.endswith("7 steps of 2, shared by 4 processes with split weights")
 
 
 def test_run_loads_no_encoder_when_all_is_stored(pairs, tmp_path):

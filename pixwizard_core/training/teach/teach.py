@@ -144,7 +144,10 @@ def _about(
         sizes[one.size] = sizes.get(one.size, 0) + 1
     listed = ", ".join(f"{n} of {w} x {h} px" for (w, h), n in sorted(sizes.items()))
     kind = f"LoRA of rank {order.lesson.settings.rank}" if order.lora else "whole model"
+    group = order.group
+    split = " with split weights" if group.sharded else ""
+    shared = f", shared by {group.count} processes{split}" if group.count > 1 else ""
     return (
         f"{len(examples)} pairs ({listed}), {len(held)} held out; {kind} of {order.parts.name}, "
-        f"{steps} steps of {order.lesson.settings.batch}"
+        f"{steps} steps of {order.lesson.settings.batch}{shared}"
     )
