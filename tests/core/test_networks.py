@@ -5,7 +5,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from pixwizard_core.errors import PixWizardError
@@ -13,10 +12,8 @@ from pixwizard_core.evaluation.frechet import FeatureSums, ScoreSums, frechet_di
 from pixwizard_core.evaluation.networks.clip import Clip, direction
 from pixwizard_core.evaluation.networks.dino import Dino
 from pixwizard_core.evaluation.networks.dpt import Dpt, depth_error
-from pixwizard_core.evaluation.networks.hps import Hps
 from pixwizard_core.evaluation.networks.inception import RESIZES, Inception
 from pixwizard_core.evaluation.networks.lpips import Lpips
-from pixwizard_core.evaluation.networks.squares import whole
 from pixwizard_core.evaluation.networks.weight_files import (
     MissingPart,
     WeightFolder,
@@ -183,34 +180,15 @@ def test_depth_error_stretches_the_map_and_scales_the_estimate():
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    return write_all(tmp_path_factory.mktemp("pairs"), hps=False)
+    return write_all(tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in PAIRS if name != "HPS v2"])  # 2 GB
+@pytest.mark.parametrize("name", PAIRS)
 def test_a_measure_of_files_is_that_of_its_library(name, files):
     need(*PAIRS[name].needs)
     ours, theirs = both(name, files)
     assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
-
-
-@pytest.mark.slow
-def test_hps_is_the_cosine_of_open_clip(tmp_path):
-    need("torchvision", "open_clip")
-    import open_clip
-
-    theirs, _, prepare = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
-    torch.manual_seed(0)
-    path = tmp_path / "HPS_v2_compressed.pt"
-    torch.save({"state_dict": theirs.state_dict(), "epoch": 1}, path)
-    theirs.eval()
-    one = picture(7, 224, 224)  # the two prepare other sizes differently
-    with torch.no_grad():
-        seen = theirs.encode_image(prepare(as_pil(one[0]))[None])
-        said = theirs.encode_text(open_clip.get_tokenizer("ViT-B-32")(TEXTS[:1]))
-        wanted = 100 * float(F.cosine_similarity(seen, said))
-    (ours,) = Hps(path, architecture="ViT-B-32")([one], TEXTS[:1])
-    assert ours == pytest.approx(wanted, abs=1e-2)
 
 
 def test_a_weight_that_is_not_there_is_named_with_its_source(tmp_path):
@@ -229,14 +207,6 @@ def test_weights_of_another_network_are_refused(tmp_path, clip):
         Lpips(tmp_path / "other.pth", "alex")
     with pytest.raises(PixWizardError, match="cannot be loaded"):
         Clip(tmp_path)
-
-
-def test_without_its_packages_a_network_says_which_are_missing(tmp_path, monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(MissingPart, match=r"HPS needs packages .*pixwizard\[metrics\]"):
-        Hps(tmp_path / "x.pt")
 
 
 def test_every_weight_says_its_size_and_source():
@@ -262,11 +232,3 @@ def test_a_folder_that_lacks_tensors_is_refused(clip, tmp_path):
     save_file(state, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(PixWizardError, match=r"lacks 1 of .* such as visual_projection\.weight"):
         Clip(folder)
-
-
-def test_hps_sees_the_whole_picture_with_black_beside_it():
-    shown = whole(torch.full((1, 3, 20, 40), 0.6), 224)
-    assert shown.shape == (1, 3, 224, 224)
-    rows = shown[0, :, :, 100].amin(0)
-    assert rows[:56].max() == rows[168:].max() == 0
-    assert rows[56:168].min() == pytest.approx(0.6)

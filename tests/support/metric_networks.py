@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
@@ -127,21 +128,20 @@ def picture(seed: int, height: int = 100, width: int = 140) -> torch.Tensor:
     return ((large + noise).clamp(0, 1) * 255).round() / 255
 
 
-def hps_file(folder: Path, architecture: str = "ViT-H-14") -> Path:
-    """Weights of HPS v2 in half precision, as published: 2 GB at the real size."""
+def hps_file(path: Path, architecture: str = "ViT-H-14", seed: int = 0) -> Path:
+    """Weights of HPS in half precision, as published: 2 GB at the real size. Returns path."""
     import open_clip
 
     with torch.device("meta"):
         network = open_clip.create_model(architecture, pretrained=None, device="meta")
-    random = torch.Generator().manual_seed(0)
-    state = {}
+    random = torch.Generator().manual_seed(seed)
+    state = OrderedDict()
     for name, value in network.state_dict().items():
         drawn = torch.randn(value.shape, generator=random, dtype=torch.float32)
         ones = value.ndim == 1 and name.endswith("weight")
         fans = value[0].numel() ** 0.5 if value.ndim > 1 else 10
         state[name] = (drawn / fans + ones).half()
-    path = folder / "HPS_v2_compressed.pt"
-    torch.save({"state_dict": state, "epoch": 1}, path)
+    torch.save({"state_dict": state}, path)
     return path
 
 
@@ -158,5 +158,5 @@ def write_weights(folder: Path, hps: bool = False) -> Path:
     if importlib.util.find_spec("torchvision"):
         backbone_file(folder, "vgg")
     if hps and importlib.util.find_spec("open_clip"):
-        hps_file(folder)
+        hps_file(folder / "HPS_v2_compressed.pt")
     return folder

@@ -1,4 +1,8 @@
-"""The packages behind networks that measure pictures: skip without them, and let torchvision in.
+"""The packages behind networks that measure pictures, and those that they are compared with: skip
+without them, and let torchvision in.
+
+The extra `metrics` has the first. The others are installed by hand: `pip install lpips clean-fid`,
+and `pip install --no-deps hpsv2 clint args`, since hpsv2 wants old versions of other packages.
 
 torchvision's published wheel is built for CUDA. Beside a torch for the CPU its operators do not
 load, and importing it fails where it describes them. No measure uses one, so their names are
@@ -34,4 +38,5 @@ def need(*packages: str) -> None:
     """Skip the test without one of these packages."""
     name_operators()
     for package in packages:
-        pytest.importorskip(package, reason=f"{package} is not installed (extra metrics)")
+        reason = f"{package} is not installed; see tests/support/metric_packages.py"
+        pytest.importorskip(package, reason=reason)
