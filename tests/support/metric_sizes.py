@@ -63,10 +63,15 @@ def _dpt():
 
 
 def _hps():
+    """In bfloat16, which halves its 4 GB; HPS itself uses float32."""
     import open_clip
 
-    network = open_clip.create_model("ViT-H-14", pretrained=None)
-    return network, network.encode_image, 224
+    with torch.device("meta"):
+        network = open_clip.create_model("ViT-H-14", pretrained=None, device="meta")
+    network = network.to(torch.bfloat16).to_empty(device="cpu")
+    for weights in network.parameters():
+        torch.nn.init.uniform_(weights, -0.02, 0.02)
+    return network, lambda x: network.encode_image(x.to(torch.bfloat16)), 224
 
 
 def _inception():
@@ -74,11 +79,14 @@ def _inception():
     return network, lambda x: network((x * 255).to(torch.uint8))[0], 299
 
 
-def _lpips():
-    from torchmetrics.functional.image import lpips
+def _lpips(kind: str) -> Callable[[], Any]:
+    def build():
+        from torchmetrics.functional.image import lpips
 
-    network = lpips._LPIPS(net="vgg", pnet_rand=True)
-    return network, lambda x: network(x * 2 - 1, 1 - x * 2), 512
+        network = lpips._LPIPS(net=kind, pnet_rand=True)
+        return network, lambda x: network(x * 2 - 1, 1 - x * 2), 512
+
+    return build
 
 
 NETWORKS: dict[str, Callable[[], Any]] = {
@@ -88,9 +96,10 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "DINO ViT-S/16": _vit(384),
     "DINO ViT-B/16": _vit(768),
     "DPT-large": _dpt,
-    "HPS ViT-H/14": _hps,
+    "HPS ViT-H/14, bfloat16": _hps,
     "Inception v3": _inception,
-    "LPIPS, VGG, 512 px": _lpips,
+    "LPIPS, VGG": _lpips("vgg"),
+    "LPIPS, AlexNet": _lpips("alex"),
 }
 
 
