@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,16 +9,8 @@ from pixwizard_core.cli.entry import _parser
 from pixwizard_core.cli.wording import FIELD_HELP
 from pixwizard_core.tasks import FIELDS
 from pixwizard_core.training import autoencoder, carry, tokenizer
-
-
-def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """A parser and all parsers of its sub-commands."""
-    yield parser
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for inner in action.choices.values():
-                yield from commands(inner)
-
+from tests.support.help_docs import BLOCK, PAGE, printed
+from tests.support.parsers import commands
 
 PARSERS = [
     *commands(_parser()),
@@ -69,6 +60,14 @@ def test_defaults_are_shown_once_and_are_the_real_ones(parser):
         if action.nargs == 0 or action.required or value in (None, "", [], argparse.SUPPRESS):
             continue
         assert re.search(r"\(default[^)]*\)", text), (name, text)
+
+
+def test_help_in_the_docs_is_what_is_printed():
+    """After a change of options: python -m tests.support.help_docs."""
+    blocks = BLOCK.findall(PAGE.read_text("utf-8"))
+    assert [name for _, name, _ in blocks] == ["pixwizard evaluate", "pixwizard evaluate paper"]
+    for _, name, told in blocks:  # Python's versions break lines differently
+        assert told.split() == printed(name).split(), name
 
 
 def test_every_field_of_an_instruction_is_explained():
