@@ -92,7 +92,8 @@ class ResultView {
     const grows = Boolean(shows.picture);
     this.widget = pageWidget(node, "result", this.room, () => this.least, grows);
     if (shows.width) node.setSize([Math.max(shows.width, node.size[0]), node.size[1]]);
-    this.measure(this.picture?.heights.first);
+    const listed = shows.list || shows.lists ? LISTED_PX : 0;
+    this.measure(this.picture?.heights.first, SAID_PX + listed);
   }
 
   /** Put the picture above the list. */
@@ -161,15 +162,15 @@ class ResultView {
     if (output) this.measure(first && this.hung ? this.picture?.heights.first : undefined);
   }
 
-  /** Take the room that the content needs. @param {number} [picture_px] the picture's wish */
-  measure(picture_px) {
+  /** Take the room that the content needs. @param {number} [picture_px] the picture's wish
+   * @param {number} [beside_px] what to keep free beside it; without it, what is there now */
+  measure(picture_px, beside_px) {
     const said = Object.values(this.said_px).reduce((sum, px) => sum + px, 0);
     const list = said + Math.min(this.most, this.lines * LINE_PX);
     const shown = this.hung && this.picture;
     const least = Math.max(EMPTY_PX, FRAME_PX + (shown ? shown.heights.least : list));
-    const listed = this.shows.list || this.shows.lists ? LISTED_PX : 0;
     const before = this.least;
-    this.least = shown && picture_px ? FRAME_PX + picture_px + SAID_PX + listed : least;
+    this.least = shown && picture_px ? FRAME_PX + picture_px + (beside_px ?? list) : least;
     this.room.style.minHeight = `${least}px`;
     if (this.least > before || picture_px) fit(this.node, false);
     this.least = least;
