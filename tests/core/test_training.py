@@ -136,8 +136,9 @@ def test_sampler_draws_photographs_in_their_share_of_the_steps(samples):
     assert alone.shares(0.25).tolist() == [len(samples)]
 
 
-def test_header_of_a_run_names_forms_and_tasks_of_photographs():
-    config = small_model.read_config(small_model.BUNDLED.with_name("tiny_photographs.toml"))
+@pytest.mark.parametrize("stage", ["tiny_photographs.toml", "tiny_restoration.toml"])
+def test_header_of_a_run_names_forms_and_tasks_of_photographs(stage):
+    config = small_model.read_config(small_model.BUNDLED.with_name(stage))
     known = small_model.learned(config)
     assert set(known["tasks"]) == set(WORLD_TASKS)
     assert known["forms"]["depth"] == ("Depth estimation",)
