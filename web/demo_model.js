@@ -11,7 +11,7 @@ import { named, word } from "./words.js";
 const RUN = "pixwizard_run"; // output of a node that chose its model and settings itself
 const MODEL = "pixwizard_model"; // output of a decoder: the model that Instruction asked
 export const AUTO = "pixwizard_auto"; // output of a node with a choice that stands for numbers
-export const IN_BANNER = ["took_bundled", "demo_model"]; // notes that the banner stands for
+export const IN_BANNER = ["took_bundled", "demo_model", "demo_photographs"]; // notes that the banner stands for
 const OURS = "PixWizard_";
 const GAP_PX = 3;
 

@@ -170,7 +170,8 @@ class LoadTiny(Node):
             "LoadTiny",
             display_name="PixWizard Load Tiny (bundled)",
             description="Loads PixWizard Tiny, the small model that ships with this extension: the "
-            "same architecture, trained on rendered rooms. There is nothing to download.",
+            "same architecture, trained on rendered rooms and, for restoration, edges and filling, "
+            "on a few photographs. There is nothing to download.",
             search_aliases=["checkpoint", "demo model"],
             inputs=[],
             outputs=whole_outputs(),

@@ -169,7 +169,8 @@ def of_model(choice: ModelChoice, task: str) -> list[notes.Note]:
     if choice.origin == BUNDLED:
         said.append(notes.note("took_bundled", names=", ".join(choice.missing)))
     if what.demo:
-        said.append(notes.note("demo_model", name=what.name))
+        seen = what.taught.on_photographs(task)
+        said.append(notes.note("demo_photographs" if seen else "demo_model", name=what.name))
     if text := not_taught(task, what.taught):
         said.append(notes.warning(text, "untaught", task=task))
     return said

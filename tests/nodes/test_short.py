@@ -108,6 +108,12 @@ def test_short_without_a_model_or_files_says_that_it_took_the_demo_model(short):
     assert made.told["notes"][0]["names"] == ", ".join(PARTS)
 
 
+def test_short_says_where_the_demo_model_also_learned_on_photographs(short):
+    made = short(task="denoise", image=image(32, 32))
+    assert made.told["model"]["photographs"]
+    assert made.says == ["took_bundled", "demo_photographs"]
+
+
 def test_short_takes_the_released_model_if_its_files_are_there(short, extension, monkeypatch):
     tiny = extension("pixwizard_core.encoders.tiny").BUNDLE
     place = {part: tiny / "dit.safetensors" for part in ("model", "gemma", "clip", "vae")}

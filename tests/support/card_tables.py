@@ -103,15 +103,17 @@ def referring(path: Path) -> str:
 
 
 def sampler(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: what each change of settings gives, with mean seconds a picture."""
+    """Markdown: what each change of settings gives, with evaluations of the network a picture."""
     tasks = list(dict.fromkeys((row["task"], row["score"]) for row in rows))
-    heads = ["change", *(f"{task} {score}" for task, score in tasks), "s a picture"]
+    heads = ["change", *(f"{task} {score}" for task, score in tasks), "evaluations"]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for change in dict.fromkeys(row["change"] for row in rows):
         found = {row["task"]: row for row in rows if row["change"] == change}
         values = [f"{found[task]['value']:.3f}" if task in found else "–" for task, _ in tasks]
-        seconds = sum(row["seconds"] for row in found.values()) / len(found)
-        lines.append(f"| {' | '.join([change, *values, f'{seconds:.2f}'])} |")
+        counts = sorted({row["evaluations"] for row in found.values()} - {None})
+        ends = dict.fromkeys(f"{count:g}" for count in (*counts[:1], *counts[-1:]))
+        values.append("–".join(ends) or "as needed")  # dopri5 chooses its own steps
+        lines.append(f"| {' | '.join([change, *values])} |")
     return "\n".join(lines)
 
 
