@@ -149,9 +149,9 @@ def diffusers_model():
 
 @torch.no_grad()
 def test_names_of_diffusers_give_what_diffusers_paints(tmp_path):
+    theirs = diffusers_model()
     from diffusers.models.embeddings import get_2d_rotary_pos_embed_lumina
 
-    theirs = diffusers_model()
     theirs.save_pretrained(tmp_path / "pipeline" / "transformer")
     config = open_lumina(tmp_path / "pipeline").config
     assert config.ffn_dim == theirs.layers[0].feed_forward.linear_1.weight.shape[0]

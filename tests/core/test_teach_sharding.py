@@ -101,7 +101,7 @@ def test_units_of_a_block_are_what_prepare_calls_of_it():
         part.register_forward_pre_hook(lambda _, __, name=name: called.append(name))
     condition = tiny_condition()
     prepared = model.prepare(condition)
-    before = {name for name in called if any(parts[name].parameters())}
+    before = {name for name in called if list(parts[name].parameters())}
     called.clear()
     model.velocity(torch.zeros(2, 4, 6, 8), torch.zeros(2), prepared)
     inside = {
@@ -109,7 +109,7 @@ def test_units_of_a_block_are_what_prepare_calls_of_it():
         for unit in PARTS_OF_BLOCK
         for part in unit
         for name in parts
-        if (name == part or name.startswith(f"{part}.")) and any(parts[name].parameters())
+        if (name == part or name.startswith(f"{part}.")) and list(parts[name].parameters())
     }
     assert before == inside
     assert not inside & set(called)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support import hosts_met, layout, pages
+from tests.support import hosts_met, pages
 from tests.support.hosts import Host, number
 
 
@@ -82,11 +82,3 @@ def test_report_without_a_host_names_all_that_is_missing(monkeypatch):
         "not on this machine: hosts 0.3.64, 0.8.0, 0.33.0",
         "not on this machine: pages 1.27.10, 1.35.9, 1.49.6, 1.58.1",
     ]
-
-
-def test_rooms_take_the_page_that_draws_a_node_tallest():
-    one = {"a": {"1": {"type": "N", "least": 100, "extra": 10}}}
-    unsettled = {"1": {"type": "N", "least": 80, "extra": 30}, "2": {**one["a"]["1"], "extra": 99}}
-    other = {"a": {"1": {"type": "N", "least": 90, "extra": 40}}, "b": unsettled}
-    assert layout.rooms([one, other]) == {"N": {"least": 100, "extra": 40}}
-    assert layout.highest([one, other])["a"]["1"] == {"type": "N", "least": 100, "extra": 40}
