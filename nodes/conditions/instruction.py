@@ -11,7 +11,7 @@ from ..model.host_model import name_and_demo, painted_palette, taught_of
 from ..shared import sockets
 from ..shared.base import Node
 from ..shared.page_data import AS_TRAINED, for_page, task_table
-from ..shared.question import Asked as AskedModel
+from ..shared.question import ModelAsked
 from ..shared.question import question as question_of
 from .asked import asked, sentence_for, told
 
@@ -115,7 +115,7 @@ class Instruction(Node):
         sentence = tasks.instruction(task, **words, phrasing=chosen, seed=seed, taught=taught)
         if taught is not None:
             who = "PixWizard Instruction"
-            asks = AskedModel(*name_and_demo(model, who), taught.on_photographs(task))
+            asks = ModelAsked(*name_and_demo(model, who), taught.on_photographs(task))
             about = question_of(task, words, painted_palette(model, who), asks)
             return io.NodeOutput(sentence_for(sentence, task), about, ui=told(task, taught))
         known = asked(sentence, task, words) if trained else sentence_for(sentence, task)

@@ -43,7 +43,7 @@ def compared(asked: Question | None, *reads: str) -> list[Note]:
     return [warning(text, "mismatch", task=asked.task, holds=asked.kind, kind=reads[0])]
 
 
-def told(asked: Question | None, said: list[Note]) -> dict[str, list[Any]]:
+def as_ui(asked: Question | None, said: list[Note]) -> dict[str, list[Any]]:
     """The part of a decoder's UI output that does not depend on the answer: notes, and what the
     model is where Instruction knows it."""
     model = None if asked is None else asked.model

@@ -153,7 +153,7 @@ class DecodeBoxes(Node):
                 "text": [text],
                 "pixwizard_boxes": data,
                 **views.boxes(shown, data, colour),
-                **asked_for.told(about, [*said, *notes.of_nothing_found(list(map(len, found)))]),
+                **asked_for.as_ui(about, [*said, *notes.of_nothing_found(list(map(len, found)))]),
                 **meant,
             },
         )

@@ -19,7 +19,7 @@ from ..shared.base import Node
 from ..shared.layouts import from_image_01, from_mask, to_image_01
 from ..shared.question import Question, about_input
 from .answer import answer_image, at_source_size, canvas_input, shown_source, source_image
-from .asked_for import compared, told
+from .asked_for import as_ui, compared
 from .boxes import DecodeBoxes
 from .depth import AUTO, DecodeDepth
 from .lines import DecodeEdges
@@ -198,7 +198,7 @@ def finished(image, about: Question, source, canvas, made: RunDetails) -> io.Nod
         from_mask(empty),
         [[] for _ in answer],
         data_of(about, {}, made),
-        ui={**shown, **told(about, [*made.said, *said]), **made.shown()},
+        ui={**shown, **as_ui(about, [*made.said, *said]), **made.shown()},
     )
 
 

@@ -160,7 +160,7 @@ class DecodeDepth(Node):
             from_image_01(colours),
             to_values(metres),
             from_image_01(depths.normalise(painted, stretch, **limits)),
-            ui={**read_out, **asked_for.told(about, said)},
+            ui={**read_out, **asked_for.as_ui(about, said)},
         )
 
 

@@ -64,7 +64,7 @@ class DecodeEdges(Node):
         mask = edges.decode_edges(answer, threshold, dark=dark, thinned=thin)
         if canvas is not None:
             mask &= canvas.covered().to(mask.device)  # else dark lines include what was cropped off
-        said = asked_for.told(about, asked_for.compared(about, "edge", "pose"))
+        said = asked_for.as_ui(about, asked_for.compared(about, "edge", "pose"))
         shown = {**views.overlay(answer, mask), **covered(mask)}
         return io.NodeOutput(from_image_01(answer), from_mask(mask), ui={**shown, **said})
 

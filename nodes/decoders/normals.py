@@ -56,5 +56,5 @@ class DecodeNormals(Node):
             normals = torch.where(seen, normals, viewer)
         painted = paint_normals(normals, flip_x=flip_x, flip_y=flip_y)
         shown = views.directions(painted, flip_x=flip_x, flip_y=flip_y)
-        said = asked_for.told(about, asked_for.compared(about, "normal"))
+        said = asked_for.as_ui(about, asked_for.compared(about, "normal"))
         return io.NodeOutput(from_image_01(painted), ui={**shown, **said})

@@ -122,7 +122,7 @@ class DecodeSegmentation(Node):
             ui={
                 "pixwizard_legend": legend,
                 **views.classes(painted, labels, names),
-                **asked_for.told(about, said),
+                **asked_for.as_ui(about, said),
                 **meant,
             },
         )

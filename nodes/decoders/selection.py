@@ -15,7 +15,7 @@ from ..shared import auto, notes, views
 from ..shared.layouts import from_image_01, from_mask
 from ..shared.page_data import objects_found
 from ..shared.question import Question
-from .asked_for import told
+from .asked_for import as_ui
 
 MAX_OBJECTS = 64  # of one picture; each takes a mask of the picture's size
 
@@ -90,7 +90,7 @@ def selection(
         ui={
             **objects_found(apart),
             **views.overlay(behind_01, soft, colour),
-            **told(about, [*said, *notes.of_nothing_found(selected.flatten(1).sum(1).tolist())]),
+            **as_ui(about, [*said, *notes.of_nothing_found(selected.flatten(1).sum(1).tolist())]),
             **(meant or {}),
         },
     )

@@ -24,7 +24,7 @@ ANSWERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModelAsked:
     """The model that is asked. name: for display. demo: whether it is the bundled demonstration.
     photographs: whether it was trained for this task on photographs too."""
 
@@ -42,7 +42,7 @@ class Question:
     task: str
     words: Mapping[str, str]
     palette: str | None = None
-    model: Asked | None = None
+    model: ModelAsked | None = None
 
     @property
     def kind(self) -> str | None:
@@ -51,7 +51,7 @@ class Question:
 
 
 def question(
-    task: str, words: Mapping[str, str], palette: str | None = None, model: Asked | None = None
+    task: str, words: Mapping[str, str], palette: str | None = None, model: ModelAsked | None = None
 ) -> Question:
     """The question of a task. Of words, those that the task does not take are left out. Raises
     InstructionError for an unknown task."""

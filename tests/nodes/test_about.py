@@ -146,7 +146,7 @@ def test_every_decoder_passes_on_what_the_model_is(nodes, asked, extension, name
     room = extension("nodes.shared.question")
     given = {"image": image(32, 24)}
     words = asked(task, target="the ball").words
-    model = room.Asked("PixWizard Tiny", demo=True, photographs=False)
+    model = room.ModelAsked("PixWizard Tiny", demo=True, photographs=False)
     known = room.question(task, words, None, model)
     assert called(nodes[name], **given, about=known).ui["pixwizard_model"] == [
         {"name": "PixWizard Tiny", "demo": True, "photographs": False}
