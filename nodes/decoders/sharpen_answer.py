@@ -47,10 +47,11 @@ class SharpenAnswer(Node):
             )
         answer, behind = to_image_01(image), to_image_01(source)
         colour = about.words.get("colour", FIRST_COLOUR)
-        painted = at_source_size(about.kind, answer, behind, canvas, colour, sharp=True)
-        plain = at_source_size(about.kind, answer, behind, canvas, colour)
+        plain = painted = at_source_size(about.kind, answer, behind, canvas, colour)
         said = []
         if not_sharpened(about.kind, canvas, answer):
             said = [notes.note("sharp_kind" if about.kind not in SHARPENED else "sharp_small")]
+        else:
+            painted = at_source_size(about.kind, answer, behind, canvas, colour, sharp=True)
         shown = views.pair(plain, painted, ("answer", "result"))
         return io.NodeOutput(from_image_01(painted), ui={**shown, **notes.shown(said)})
