@@ -31,6 +31,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "cyan": (0, 255, 255),
     "white": (255, 255, 255),
 }
+FIRST_COLOUR = next(iter(COLOURS))  # of marks whose colour no one chose
 
 VOWELS = tuple("aeiou")
 _OPTIONAL_PART = re.compile(r"\[([^\]]*)\]")

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.canvas.images import resize_image
 from ...pixwizard_core.errors import DecodeError
-from ...pixwizard_core.tasks import COLOURS
+from ...pixwizard_core.tasks import COLOURS, FIRST_COLOUR
 from ..shared import sockets
 from ..shared.inputs import AUTO
 from ..shared.layouts import size_of, to_image_01
@@ -41,9 +41,9 @@ def colour_combo(what: str):
         io.Combo.Input(
             "colour",
             options=[*COLOURS, AUTO],
-            default=next(iter(COLOURS)),
+            default=FIRST_COLOUR,
             tooltip=f"Colour of the {what} that the instruction asked for. {AUTO}: what about says "
-            f"of it, else {next(iter(COLOURS))}.",
+            f"of it, else {FIRST_COLOUR}.",
         ),
         AUTO,
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ...pixwizard_core.tasks import COLOURS, find_task
+from ...pixwizard_core.tasks import COLOURS, FIRST_COLOUR, find_task
 from ..shared import auto
 from ..shared.inputs import AUTO, PALETTES
 from ..shared.notes import Note, note, shown, warning
 from ..shared.question import ANSWERS, Question, about_input
 
-FIRST_COLOUR = next(iter(COLOURS))
 USES = {
     "colour": f" The colour comes from it while this node has {AUTO} or {FIRST_COLOUR}.",
     "palette": f" The palette comes from it while this node has {AUTO} or its first one, and "

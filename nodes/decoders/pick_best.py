@@ -7,13 +7,13 @@ from comfy_api.latest import io
 from ...pixwizard_core.best import WAYS, Evidence, Sighting, scores_of, way_of
 from ...pixwizard_core.canvas.images import resize_image, resize_mask
 from ...pixwizard_core.decode.dialects import to_json
+from ...pixwizard_core.tasks import FIRST_COLOUR
 from ..host.versions import schema
 from ..shared import notes, views
 from ..shared.base import Node
 from ..shared.layouts import as_masks, from_image_01, to_image_01
 from ..shared.question import about_input
 from .answer import canvas_input, source_as_answer
-from .asked_for import FIRST_COLOUR
 
 
 class PickBest(Node):

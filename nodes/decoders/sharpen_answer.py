@@ -6,13 +6,13 @@ from comfy_api.latest import io
 
 from ...pixwizard_core.decode.sharpen import SHARPENED, at_source_size, not_sharpened
 from ...pixwizard_core.errors import DecodeError
+from ...pixwizard_core.tasks import FIRST_COLOUR
 from ..host.versions import schema
 from ..shared import notes, sockets, views
 from ..shared.base import Node
 from ..shared.layouts import from_image_01, to_image_01
 from ..shared.question import about_input
 from .answer import answer_image
-from .asked_for import FIRST_COLOUR
 
 
 class SharpenAnswer(Node):

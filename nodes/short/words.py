@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...pixwizard_core.errors import InstructionError
 from ...pixwizard_core.presets import AUTO
-from ...pixwizard_core.tasks import COLOURS, find_task
+from ...pixwizard_core.tasks import COLOURS, FIRST_COLOUR, find_task
 
 # Field of a task: what to write, with an example.
 WANTED = {
@@ -42,13 +42,13 @@ def colour_for(task: str, words: str, colour: str) -> str:
     own colour are hard to tell from it. Raises InstructionError for auto where the colour is what
     the user wants."""
     if colour != AUTO or not takes_colour(task):
-        return next(iter(COLOURS)) if colour == AUTO else colour
+        return FIRST_COLOUR if colour == AUTO else colour
     if find_task(task).decoder not in MARKS:
         raise InstructionError(
             f"task {task!r} needs the new colour; set colour to one of {', '.join(COLOURS)}"
         )
     named = words.lower().split()
-    return next((name for name in COLOURS if name not in named), next(iter(COLOURS)))
+    return next((name for name in COLOURS if name not in named), FIRST_COLOUR)
 
 
 def first_field(task: str) -> str:

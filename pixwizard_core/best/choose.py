@@ -15,11 +15,10 @@ from ..errors import InstructionError
 from ..generate import SampleSettings
 from ..pipeline import Bundle, EncodedPictures, answer, encode_pictures, settings_for
 from ..seeds import later_seed
-from ..tasks import TASKS, Fields, instruction
+from ..tasks import FIRST_COLOUR, TASKS, Fields, instruction
 from .agreement import Sighting
 from .scores import (
     AGREEMENT,
-    COLOUR,
     CONDITION,
     GROUNDING,
     INSIDE,
@@ -80,6 +79,11 @@ class _Asking:
     fitted_01: Tensor
     words: Mapping[str, str]
 
+    @property
+    def colour(self) -> str:
+        """Of highlights and boxes."""
+        return self.words.get("colour") or FIRST_COLOUR
+
     def paint(
         self, encoded: EncodedPictures, sentence: str, seed: int, settings: SampleSettings
     ) -> tuple[Tensor, Tensor]:
@@ -89,13 +93,13 @@ class _Asking:
 
     def ask(self, encoded: EncodedPictures, task: str, seed: int) -> Tensor:
         """The answer (1, 3, model) to another task with the same words, as the model was taught."""
-        words = {**self.words, "colour": self.words.get("colour") or COLOUR}
+        words = {**self.words, "colour": self.colour}
         given = cast(Fields, {name: words.get(name, "") for name in TASKS[task].fields})
         sentence = instruction(task, **given, taught=self.bundle.taught)
         return self.paint(encoded, sentence, seed, self.bundle.settings_of(task))[1]
 
     def sighting(self, task: str, painted_01: Tensor) -> Sighting:
-        return sighting_of(task, painted_01, self.fitted_01, self.words.get("colour") or COLOUR)
+        return sighting_of(task, painted_01, self.fitted_01, self.colour)
 
 
 def check_count(count: int) -> None:
@@ -148,8 +152,7 @@ def best_of(
         advance()
     evidence = _evidence(asking, encoded, task, found, advance)
     painted_01 = torch.cat([one.painted_01 for one in found])
-    colour = words.get("colour") or COLOUR
-    scores, confident = scores_of(task, painted_01, asking.fitted_01, evidence, colour)
+    scores, confident = scores_of(task, painted_01, asking.fitted_01, evidence, asking.colour)
     scored = tuple(replace(one, score=score) for one, score in zip(found, scores, strict=True))
     chosen = max(range(count), key=lambda i: scores[i])
     return BestAnswer(scored, chosen, way, confident[chosen] if confident else None, canvas)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..decode import Hints, decode
 from ..errors import DecodeError, InstructionError
 from ..task_table import RESTORE
-from ..tasks import TASKS, find_task
+from ..tasks import FIRST_COLOUR, TASKS, find_task
 from .agreement import Sighting, agreements, inside_share, same_map, typicality
 
 GROUNDING = ("mask", "highlight", "box")  # three ways to ask where a thing is
@@ -23,7 +23,6 @@ WAYS = {
     INSIDE: "share of all change that lies on the thing that was named",
     TYPICAL: "nearness to the median of all answers",
 }
-COLOUR = "red"  # of highlights and boxes that no one chose
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def way_of(task: str) -> str:
 
 
 def scores_of(
-    task: str, answers_01: Tensor, source_01: Tensor, evidence: Evidence, colour: str = COLOUR
+    task: str, answers_01: Tensor, source_01: Tensor, evidence: Evidence, colour: str = FIRST_COLOUR
 ) -> tuple[list[float], list[float]]:
     """A score 0..1 for each answer by way_of(task), and how sure each is that the named thing is
     there; the latter is empty for tasks that look for none.
