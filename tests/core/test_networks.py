@@ -27,7 +27,7 @@ from tests.support.metric_networks import (
     inception_file,
     picture,
 )
-from tests.support.metric_packages import need
+from tests.support.metric_packages import name_operators, need
 from tests.support.metric_pairs import PAIRS, both, write_all
 
 
@@ -95,6 +95,7 @@ def test_fid_and_is_are_those_of_torchmetrics(inception):
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
+    name_operators()
     return clip_folder(tmp_path_factory.mktemp("clip") / "clip-vit-base-patch32")
 
 
@@ -180,6 +181,7 @@ def test_depth_error_stretches_the_map_and_scales_the_estimate():
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
+    name_operators()
     return write_all(tmp_path_factory.mktemp("pairs"))
 
 

@@ -76,31 +76,35 @@ def lpips_by(kind: str) -> Callable[[Path], float]:
     return theirs
 
 
-def clip_parts(folder: Path, name: str = "clip-vit-base-patch32"):
+def clip_parts(folder: Path, name: str):
     """transformers' model and Pillow processor."""
     from transformers import CLIPModel, CLIPProcessor, CLIPTokenizerFast
-
-    class Plain(CLIPModel):
-        """Gives embeddings as torchmetrics expects them, which newer releases wrap."""
-
-        def get_image_features(self, *args, **kwargs):
-            found = super().get_image_features(*args, **kwargs)
-            return getattr(found, "pooler_output", found)
-
-        def get_text_features(self, *args, **kwargs):
-            found = super().get_text_features(*args, **kwargs)
-            return getattr(found, "pooler_output", found)
 
     try:
         from transformers import CLIPImageProcessorPil as Prepare
     except ImportError:
         from transformers import CLIPImageProcessor as Prepare
     tokenizer = CLIPTokenizerFast.from_pretrained(folder / name)
-    return Plain.from_pretrained(folder / name).eval(), CLIPProcessor(Prepare(), tokenizer)
+    return CLIPModel.from_pretrained(folder / name).eval(), CLIPProcessor(Prepare(), tokenizer)
+
+
+def plain_clip_parts(folder: Path, name: str):
+    """As clip_parts; the model's get_ methods give embeddings as torchmetrics expects them, which
+    newer releases of transformers wrap, and count on being wrapped in forward()."""
+    model, processor = clip_parts(folder, name)
+    for kind in ("get_image_features", "get_text_features"):
+        method = getattr(model, kind)
+
+        def plain(*args, method=method, **kwargs):
+            found = method(*args, **kwargs)
+            return getattr(found, "pooler_output", found)
+
+        setattr(model, kind, plain)
+    return model, processor
 
 
 def clip_vectors(folder: Path, pictures: list[Image.Image], texts: list[str]):
-    model, processor = clip_parts(folder)
+    model, processor = clip_parts(folder, "clip-vit-base-patch32")
     inputs = processor(text=texts, images=pictures, return_tensors="pt", padding=True)
     with torch.no_grad():
         found = model(**inputs)
@@ -129,7 +133,7 @@ def clip_direction(folder: Path) -> float:
 def clip_s(folder: Path) -> float:
     from torchmetrics.multimodal.clip_score import CLIPScore
 
-    metric = CLIPScore(lambda: clip_parts(folder, "clip-vit-base-patch16"))
+    metric = CLIPScore(lambda: plain_clip_parts(folder, "clip-vit-base-patch16"))
     for shown, text in zip(files_in(folder, "answer"), CAPTIONS, strict=True):
         metric.update(torch.from_numpy(np.asarray(shown).copy()).movedim(-1, 0), text)
     return float(metric.compute())
