@@ -145,6 +145,7 @@ export class PictureView {
   async show(entries) {
     this.entries = entries;
     this.comes = true;
+    if (!this.loaded) this.told.textContent = ""; // it ran, and its picture is on the way
     await this.turn(Math.min(this.shown, Math.max(0, entries.length - 1)));
   }
 
