@@ -57,7 +57,7 @@ const clipped = (page, vue) =>
       const shown = document.querySelector(`[data-node-id="${node.id}"]`);
       if (!shown) return [`${name(node)} is not drawn`];
       const frame = shown.getBoundingClientRect();
-      const widgets = "input, select, textarea, button:not(.bg-destructive-background), canvas, .pixwizard-line";
+      const widgets = "input, select, textarea, button:not(.bg-destructive-background, .bg-warning), canvas, .pixwizard-line";
       const within = [...shown.querySelectorAll(widgets)];
       return within.flatMap((one) => {
         const box = one.getBoundingClientRect();
