@@ -42,7 +42,7 @@ function end() {
 }
 
 /** @param {(name: string) => Place[] | null} placesOf where a preview of the node that the host knows
- *   by a name belongs; null for nodes that are not ours */
+ *   by a name belongs; null where the page shows it as it does */
 export function watchPreviews(placesOf) {
   const send = api.dispatchCustomEvent;
   if (!send) return; // an older page shows them as it does
@@ -59,6 +59,7 @@ export function watchPreviews(placesOf) {
 export class PreviewRoom {
   /** @param {any} node */
   constructor(node) {
+    this.node = node;
     this.canvas = /** @type {HTMLCanvasElement} */ (
       element("canvas", { position: "absolute", inset: "0", width: "100%", height: "100%" })
     );
@@ -72,6 +73,12 @@ export class PreviewRoom {
     node.setSize([node.size[0], node.size[1] + ROOM_PX]);
     new ResizeObserver(() => this.settle()).observe(this.stage);
     this.settle();
+  }
+
+  /** Whether the node has the room and the page gives it to no widget, as Vue nodes of 1.35 do. */
+  get refused() {
+    const free = this.node.size[1] - this.node.computeSize()[1];
+    return free >= LEAST_PX && this.stage.clientHeight < LEAST_PX;
   }
 
   settle() {

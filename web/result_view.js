@@ -203,15 +203,16 @@ function answering(node) {
 }
 
 /** Where a preview of a node is painted: on the views that wait for what it makes, and on itself.
- * @param {string} name of the node @returns {import("./previews.js").Place[] | null} null for others */
+ * @param {string} name of the node @returns {import("./previews.js").Place[] | null} null where the page shows it as it does */
 function placesOf(name) {
   const all = ours();
   const running = all.filter(([other]) => other === name);
   if (!running.length) return null;
   const now = present();
   const waiting = all.filter(([other, node]) => node.pixwizardView?.hung && dependsOn(now, other, name));
-  const rooms = running.map(([, node]) => node.pixwizardPreview);
-  return [...waiting.map(([, node]) => node.pixwizardView.picture), ...rooms].filter(Boolean);
+  const rooms = running.flatMap(([, node]) => node.pixwizardPreview ?? []);
+  if (!waiting.length && rooms.some((room) => room.refused)) return null;
+  return [...waiting.map(([, node]) => node.pixwizardView.picture), ...rooms];
 }
 
 /** Every view says whether its result is still that of the graph. */

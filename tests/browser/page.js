@@ -56,15 +56,19 @@ export async function open(browser, url, { vue }) {
 }
 
 const VUE_WITH_PAGE_ELEMENTS = [1, 30]; // older Vue nodes show no widget that an extension made
+const VUE = [1, 49]; // older Vue nodes are a trial of the page's authors
 
 /**
- * The page's version, and whether it draws widgets made of page elements.
+ * The page's version, whether it draws widgets made of page elements, and whether its Vue nodes are
+ * those of 1.35, which it calls experimental: it spreads each graph for them to 1.2 times its size, gives
+ * no widget the room that is left, and takes nothing of a node into its menu.
  * @param {import("playwright-core").Page} page @param {boolean} vue
  */
 export async function kindOf(page, vue) {
   /** @type {string} */
   const version = await page.evaluate(() => globalThis.__COMFYUI_FRONTEND_VERSION__);
-  return { version, elements: !vue || atLeast(version, VUE_WITH_PAGE_ELEMENTS) };
+  const trial = vue && !atLeast(version, VUE);
+  return { version, elements: !vue || atLeast(version, VUE_WITH_PAGE_ELEMENTS), trial };
 }
 
 /** Whether a version of the page is this one, or newer. @param {string} version

@@ -322,7 +322,7 @@ for (const renderer of RENDERERS) {
       await mask.slide("opacity", 0);
       assert.ok((await mask.ink()).red < before.red - 0.5);
 
-      await laid.read(0.25, 0.5);
+      await laid.read(0.4, 0.5); // left of the middle of the picture, which may leave room beside it
       await shoot("views");
       const [kept] = await page.evaluate(() =>
         globalThis.app.graph
@@ -330,7 +330,7 @@ for (const renderer of RENDERERS) {
           .nodes.filter((/** @type {any} */ node) => node.type === "PixWizard_Composite")
           .map((/** @type {any} */ node) => node.properties.pixwizard_divider),
       );
-      assert.ok(kept > 0.1 && kept < 0.4, `divider at ${kept}`);
+      assert.ok(kept > 0.1 && kept < 0.5, `divider at ${kept}`);
     });
 
     test("after a reload of the page everything is drawn again", async (context) => {
@@ -388,7 +388,10 @@ for (const renderer of RENDERERS) {
         for (const node of workflow.nodes) {
           const now = Object.fromEntries(kept)[node.id];
           const stored = node.widgets_values ?? []; // a newer node may have more
-          assert.deepEqual(now.slice(0, stored.length), stored, `${node.type} ${node.id}`);
+          const held = now.slice(0, stored.length);
+          // Before 1.49 a page puts the first film there is where the file names none.
+          if (node.type === "LoadVideo" && !stored[0] && held[0] === FILM) held[0] = "";
+          assert.deepEqual(held, stored, `${node.type} ${node.id}`);
         }
         if (!runs) {
           await page.keyboard.press("Escape"); // the host's list of missing models

@@ -76,12 +76,13 @@ for (const renderer of RENDERERS) {
     /** @type {string[]} */
     let errors;
     let elements = true;
+    let trial = false;
 
     before(async () => {
       browser = await launch();
       ({ page, errors } = await open(browser, URL_BASE, { vue: renderer === "vue" }));
       await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-      ({ elements } = await kindOf(page, renderer === "vue"));
+      ({ elements, trial } = await kindOf(page, renderer === "vue"));
     });
     after(() => browser?.close());
 
@@ -238,6 +239,7 @@ for (const renderer of RENDERERS) {
       }
       assert.ok(!offered[0].some((/** @type {string} */ one) => /Mask/.test(one ?? "")), `${offered[0]}`);
       assert.equal(offered[1], 0, "the page would draw the picture again");
+      if (trial) return context.skip("these Vue nodes have a menu of their own");
       await page.locator(".pixwizard-picture").first().click({ button: "right" });
       await page.getByText("Save Image", { exact: true }).first().waitFor();
       await shoot("menu");
