@@ -33,7 +33,7 @@ def add_get(commands) -> None:
     parser.add_argument(
         "--precision",
         choices=("bf16", "fp8"),
-        help="storage of the transformer: bf16 (4.0 GB) or fp8 (2.0 GB, with some loss of quality) "
+        help="storage of the transformer: bf16 (4.0 GB) or fp8 (2.5 GB, with some loss of quality) "
         "(default: bf16)",
     )
     parser.add_argument(

@@ -112,12 +112,13 @@ def core_picture(
     centre, steps and a seed."""
     import torch
 
-    from pixwizard_core.bundle import LAYERS, RELEASED_CENTRES
+    from pixwizard_core.bundle import LAYERS
     from pixwizard_core.encoders.load import load_text_encoder, load_vision_encoder
     from pixwizard_core.encoders.text import TextFeatures
     from pixwizard_core.encoders.vae import load_latent_coder
     from pixwizard_core.files.picture_files import open_picture, save_picture
     from pixwizard_core.generate import SampleSettings
+    from pixwizard_core.own_settings import RELEASED
     from pixwizard_core.pipeline import Bundle, Request, run
     from pixwizard_core.weights.checkpoint import load_model
 
@@ -138,7 +139,7 @@ def core_picture(
         settings = SampleSettings(steps=steps, w_text=4.0, w_image=1.0, shift=1.0)
         bundle = Bundle(
             load_model(model, dtype=torch.float32, ops=LAYERS), Kept(), load_vision_encoder(clip),
-            load_latent_coder(vae), RELEASED_CENTRES, settings,
+            load_latent_coder(vae), RELEASED.centres, settings,
         )  # fmt: skip
         request = Request(open_picture(source), sentence, seed, settings, "stretch", centre)
         save_picture(target, run(bundle, request).image_01)
