@@ -123,16 +123,24 @@ def encode_conditions(
 ) -> tuple[Condition, Condition]:
     """Conditions with the instruction, one for each picture, and the same with the empty caption.
     """
+    return conditions_of(encoded, bundle.text.encode(list(instructions)), bundle.text.encode([""]))
+
+
+def conditions_of(
+    encoded: EncodedPictures, words: TextFeatures, empty: TextFeatures
+) -> tuple[Condition, Condition]:
+    """The same from texts that are encoded already. words, empty: of one text, or of one for each
+    picture."""
     tokens, latent = encoded
     count = len(latent)
     present = torch.ones(count, dtype=torch.bool, device=latent.device)
 
     def condition(text: TextFeatures) -> Condition:
-        return Condition(text.text, text.mask, text.pooled, tokens, present, latent)
+        each = (value.expand(count, *value.shape[1:]) for value in text)
+        features = TextFeatures(*each)
+        return Condition(features.text, features.mask, features.pooled, tokens, present, latent)
 
-    empty = bundle.text.encode([""])
-    repeated = TextFeatures(*(value.expand(count, *value.shape[1:]) for value in empty))
-    return condition(bundle.text.encode(list(instructions))), condition(repeated)
+    return condition(words), condition(empty)
 
 
 @torch.no_grad()
@@ -192,14 +200,18 @@ def solve(
     seeds: list[int],
     settings: SampleSettings,
     *,
+    noise: Tensor | None = None,
     start: Start | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Turn conditions from encode_conditions() into latents (B, 4, h, w) in model space and their
-    pictures (B, 3, H, W) in 0..1. seeds: one for each. start: see sample()."""
+    pictures (B, 3, H, W) in 0..1. seeds: one for each. noise: of the latents' shape, to begin with;
+    None draws it from the seeds. start: see sample()."""
     if not isinstance(full.image_latent, Tensor):
         raise ValueError("solve() takes conditions of pictures of one size")
-    noise = initial_noise(full.image_latent.shape[1:], seeds).to(bundle.device)
+    if noise is None:
+        noise = initial_noise(full.image_latent.shape[1:], seeds)
+    noise = noise.to(bundle.device)
     latent = sample(
         bundle.model, full, empty, noise, settings, seeds=seeds, start=start, on_step=on_step
     )

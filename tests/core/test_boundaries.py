@@ -61,16 +61,17 @@ MAY_IMPORT = {
     "interface": {"bundle", *RUN},
     "best": {"metrics", "task_table", *RUN},
     "cutout": RUN,
+    "tiles": RUN,
     "world": {"files", "decode", "canvas", "tasks", "taught", *COMMON},
     "fleet": {"version", *RUN},
     "data": {"fleet", "world", *RUN},
     "training": {"data", "fleet", "metrics", "world", *RUN},
-    "evaluation": {"best", "cutout", "data", "fleet", "metrics", "version", "world", *RUN},
+    "evaluation": {"best", "cutout", "data", "fleet", "metrics", "tiles", "version", "world", *RUN},
     "demo": {"evaluation", "metrics", "world", *RUN},
     "verify": {"version", *RUN},
     "bench": {"fleet", "metrics", "world", *RUN},
     "cli": {"bench", "best", "console", "cutout", "data", "demo", "evaluation", "fleet", "get",
-            "metrics", "released", "training", "verify", "version", "world", *RUN},
+            "metrics", "released", "tiles", "training", "verify", "version", "world", *RUN},
     "__main__": {"cli"},
     "": {"bundle", "interface", "pipeline", "tasks", "version"},  # what the package exports
 }  # fmt: skip
@@ -85,7 +86,7 @@ NODES_MAY_IMPORT = {
     "loaders": {"encoders", "model", "host", "shared"},
     "decoders": {"host", "shared"},
     "results": {"loaders", "sampling", "encoders", "model", "host", "shared"},
-    "short": {"conditions", "loaders", "sampling", "model", "host", "shared"},
+    "short": {"conditions", "encoders", "loaders", "sampling", "model", "host", "shared"},
 }
 DATA_ONLY = {"tiny"}
 FORBIDDEN_WORDS = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/|\.\./shared", re.IGNORECASE)
