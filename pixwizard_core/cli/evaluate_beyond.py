@@ -12,8 +12,8 @@ from .help_text import sentence
 from .models import add_small_options
 from .progress import progress
 
-TEXT = "measure sharp answers, the best of several and layers on rooms (docs/beyond.md)"
-PARTS = ("sharp", "best", "layers")
+TEXT = "measure sharp answers, the best of several, layers and tiles on rooms (docs/beyond.md)"
+PARTS = ("sharp", "best", "layers", "larger")
 
 
 def add_beyond(commands: Any) -> None:
@@ -73,4 +73,10 @@ def _layers(bundle: Any, count: int, seed: int, on_batch: Callable[[int], None])
     return layers_table(study_layers(bundle, count, seed, on_batch), count)
 
 
-MEASURES = {"sharp": _sharp, "best": _best, "layers": _layers}
+def _larger(bundle: Any, count: int, seed: int, on_batch: Callable[[int], None]) -> str:
+    from ..evaluation.larger_study import larger_tables, study_larger
+
+    return larger_tables(study_larger(bundle, count, seed, on_batch), count)
+
+
+MEASURES = {"sharp": _sharp, "best": _best, "layers": _layers, "larger": _larger}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NOT_IN_NAMES = re.compile(r"[^\w]+")
 LONGEST_NAME = 40
 # Options that say what one answer should be; layers ask their own questions.
-OTHER = ("task", "instruction", "best", "sharp", "phrasing", "steps", "preset")
+OTHER = ("task", "instruction", "best", "sharp", "tile", "phrasing", "steps", "preset")
 
 
 def check_layers(arguments: argparse.Namespace) -> list[str]:

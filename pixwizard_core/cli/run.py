@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CanvasError, PixWizardError
 from ..seeds import later_seed
@@ -31,6 +31,7 @@ from .settings import (
     settings_report,
     tell_settings,
 )
+from .tiles import add_tile_options, check_tiles, known_sizes, write_tiled
 from .wording import (
     add_field_options,
     add_phrasing_option,
@@ -92,6 +93,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_setting_options(parser)
     add_beyond_options(parser)
+    add_tile_options(parser)
     models = add_model_options(parser)
     models.add_argument(
         "--strength", type=float, help="strength of each --lora given without one (default: 1)"
@@ -116,56 +118,38 @@ def run(arguments: argparse.Namespace) -> int:
         lines = [line for use in model.loras for line in lora_lines(use)]
         print("\n".join([*task_lines(model.taught), *lines]))
         return 0
-    from ..decode import Hints, at_source_size, bundled_palette
-    from ..files.answers import write_answer
     from ..files.data_files import write_json
-    from ..pipeline import Request
-    from ..pipeline import run as carry_out
-    from ..tasks import find_task
 
     if arguments.layers is not None:
         return _cut_apart(arguments)
     if arguments.best is not None:
         check_best(arguments)
+    check_tiles(arguments)
     model = model_files(arguments)
     taught, loras = model.taught, {}
     if model.loras:
         loras = {"loras": [str(use) for use in model.loras]}
     sentence = _sentence(arguments, taught)
     let_pixels(arguments)
-    range_m = range_of(arguments)
-    kind = find_task(arguments.task).decoder if arguments.task else "image"
-    named = _pictures(arguments)
+    range_of(arguments)  # refuse an invalid range before loading anything
+    tiled = arguments.tile is not None
+    named: Sequence[tuple[str, Any]] = (
+        known_sizes(_paths(arguments)) if tiled else _pictures(arguments)
+    )
     bundle = load_asked(arguments)
     notes = warn_of_untaught(taught, [arguments.task] if arguments.task else [])
     settings = chosen_settings(arguments, bundle.settings_of(arguments.task or ""))
     tell_settings(arguments)
-    palette = bundled_palette(bundle.palette)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for number, (stem, image_01) in enumerate(named or [_blank(arguments, bundle.centres)]):
+    asked = {"sentence": sentence, "settings": settings}
+    for number, (stem, picture) in enumerate(named or [_blank(arguments, bundle.centres)]):
         seed = later_seed(arguments.seed, number * (arguments.best or 1))
-        request = Request(image_01, sentence, seed, settings, arguments.fit, arguments.centre)
-        if arguments.best:
-            model_image_01, canvas, chosen = choose_best(arguments, bundle, request, stem)
-        else:
-            with progress(stem) as advance:
-                result = carry_out(bundle, request, advance)
-            model_image_01, canvas, chosen = result.model_image_01, result.canvas, {}
-        hints = Hints(
-            image_01, arguments.colour or "red", palette,
-            near_of(arguments), range_m,
-        )  # fmt: skip
-        painted = at_source_size(
-            kind, model_image_01, image_01, canvas, hints.colour,
-            sharp=arguments.sharp,
-        )  # fmt: skip
-        files, facts = write_answer(arguments.out, stem, kind, painted, hints)
-        if arguments.sharp:
-            facts["sharp"] = sharp_report(kind, canvas)
+        answer = write_tiled if tiled else _write_whole
+        files, facts = answer(arguments, bundle, stem, picture, **asked, seed=seed)
         names = {what: path.name for what, path in files.items()}
-        told = {"instruction": sentence, "seed": request.seeds, **settings_report(settings)}
         report = {
-            **told, **chosen, "canvas": _canvas_report(canvas), "files": names, **loras, **facts
+            "instruction": sentence, "seed": seed, **settings_report(settings), "files": names,
+            **loras, **facts,
         }  # fmt: skip
         if notes:
             report["notes"] = notes
@@ -174,6 +158,39 @@ def run(arguments: argparse.Namespace) -> int:
         for path in files.values():
             print(path)
     return 0
+
+
+def _write_whole(
+    arguments: argparse.Namespace, bundle, stem: str, image_01: Tensor, *, sentence: str,
+    settings, seed: int,
+) -> tuple[dict[str, Path], dict[str, object]]:  # fmt: skip
+    """Answer one picture as a whole and write what the answer means. Returns the files by what they
+    hold, and entries of the report."""
+    from ..decode import Hints, at_source_size, bundled_palette
+    from ..files.answers import write_answer
+    from ..pipeline import Request
+    from ..pipeline import run as carry_out
+    from ..tasks import find_task
+
+    kind = find_task(arguments.task).decoder if arguments.task else "image"
+    request = Request(image_01, sentence, seed, settings, arguments.fit, arguments.centre)
+    if arguments.best:
+        model_image_01, canvas, chosen = choose_best(arguments, bundle, request, stem)
+    else:
+        with progress(stem) as advance:
+            result = carry_out(bundle, request, advance)
+        model_image_01, canvas, chosen = result.model_image_01, result.canvas, {}
+    hints = Hints(
+        image_01, arguments.colour or "red", bundled_palette(bundle.palette), near_of(arguments),
+        range_of(arguments),
+    )  # fmt: skip
+    painted = at_source_size(
+        kind, model_image_01, image_01, canvas, hints.colour, sharp=arguments.sharp
+    )
+    files, facts = write_answer(arguments.out, stem, kind, painted, hints)
+    if arguments.sharp:
+        facts["sharp"] = sharp_report(kind, canvas)
+    return files, {**chosen, "canvas": _canvas_report(canvas), **facts}
 
 
 def _cut_apart(arguments: argparse.Namespace) -> int:
@@ -213,10 +230,16 @@ def _sentence(arguments: argparse.Namespace, taught: Taught) -> str:
 
 
 def _pictures(arguments: argparse.Namespace, ending: str | None = None) -> list[tuple[str, Tensor]]:
-    """(name for the files, picture) of all inputs; equal names get a number. Empty for text to
-    image, which needs no picture. ending: of the names, by default the task."""
+    """(name for the files, picture) of all inputs. Empty for text to image, which needs no picture.
+    ending: as in _paths()."""
     from ..files.picture_files import open_picture
 
+    return [(stem, open_picture(path)) for stem, path in _paths(arguments, ending)]
+
+
+def _paths(arguments: argparse.Namespace, ending: str | None = None) -> list[tuple[str, Path]]:
+    """(name for the files, path) of all inputs; equal names get a number. ending: of the names, by
+    default the task."""
     task = arguments.task or "edit"
     if not arguments.pictures:
         if arguments.task != TEXT_TO_IMAGE:
@@ -231,7 +254,7 @@ def _pictures(arguments: argparse.Namespace, ending: str | None = None) -> list[
             stem += "_"
         used.add(stem)
         own = f"_{task}" if ending is None else ending
-        named.append((stem + own, open_picture(path)))
+        named.append((stem + own, path))
     return named
 
 

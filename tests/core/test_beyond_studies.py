@@ -7,7 +7,7 @@ import pytest
 
 from pixwizard_core.cli import main
 from pixwizard_core.cli import models as cli_models
-from pixwizard_core.evaluation import best_study, sharp_study
+from pixwizard_core.evaluation import best_study, larger_study, sharp_study
 from pixwizard_core.world.held_out import HELD_OUT_SEED, examples_of
 from tests.support.tiny import tiny_bundle
 
@@ -51,6 +51,26 @@ def test_best_and_layers_studies_have_their_tables(small, capsys, monkeypatch):
     ]  # fmt: skip
     first, best, top = (float(value) for value in lines[8].strip("| ").split(" | ")[3:])
     assert top <= min(first, best)  # rmse: the least is the best
+
+
+def test_larger_study_has_scores_and_seams_of_each_way(small, capsys, monkeypatch):
+    bundle = dataclasses.replace(small, centres=(64,))
+    monkeypatch.setattr(cli_models, "load_small", lambda folder, device: bundle)
+    monkeypatch.setattr(larger_study, "ENLARGED", 2)
+    monkeypatch.setattr(larger_study, "SCORED", {"depth": "rmse", "denoise": "psnr"})
+    assert main(["evaluate", "beyond", "--parts", "larger", "--count", "1"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    ways = ["enlarged", "sharp", "tiles apart", "tiles", "guided tiles"]
+    assert cells[0] == ["1 rooms", "score", *ways]
+    assert cells[2][:2] == ["depth", "rmse"]
+    assert cells[3][3] == "–"  # a restored picture cannot be sharpened
+    assert cells[4] == ["steps at seams, mean / worst", *ways[2:], "elsewhere"]
+    assert [row[0] for row in cells[6:]] == ["depth", "denoise"]
+    for row in cells[6:]:
+        for cell in row[1:]:
+            mean, worst = (float(value) for value in cell.split(" / "))
+            assert 0 < mean <= worst
 
 
 def test_absent_names_are_of_nothing_in_view():

@@ -267,6 +267,74 @@ def test_run_says_when_sharp_has_no_effect(tmp_path, bundle, photo, capsys):
     assert report["sharp"].startswith(reason)
 
 
+def test_run_answers_a_large_picture_by_tiles(tmp_path, bundle, photo, capsys):
+    command = ["run", str(photo), "--task", "canny", "--bundle", str(bundle), "--steps", "1"]
+    assert main([*command, "--tile", "100", "--overlap", "20", "--out", str(tmp_path)]) == 0
+    written = [Path(line).name for line in capsys.readouterr().out.splitlines()]
+    assert written == [f"photo_canny_{what}" for what in ("answer.png", "grey.png", "report.json")]
+    assert Image.open(tmp_path / written[0]).size == (203, 301)
+    report = json.loads((tmp_path / "photo_canny_report.json").read_text())
+    assert report["tiles"] == {
+        "count": 12, "size": [100, 100], "overlap": 20, "model_size": [128, 128],
+    }  # fmt: skip
+    assert report["files"] == {"answer": written[0], "grey": written[1]}
+
+
+def test_run_with_tiles_writes_the_usual_files_where_one_suffices(tmp_path, bundle, capsys):
+    small = tmp_path / "small.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 120, 3), "uint8")).save(small)
+    for folder, words in (("a", []), ("b", ["--tile"])):
+        command = ["run", str(small), "--task", "canny", "--bundle", str(bundle), "--steps", "1"]
+        assert main([*command, *words, "--out", str(tmp_path / folder)]) == 0
+    assert "one tile suffices, so the answer is the same as without" in capsys.readouterr().err
+    for what in ("answer", "grey"):
+        one, two = (
+            np.array(Image.open(tmp_path / folder / f"small_canny_{what}.png")) for folder in "ab"
+        )
+        assert np.array_equal(one, two)
+
+
+TILES_REFUSED = {
+    "task": (["--task", "depth", "--tile"], "task 'depth' is not answered tile by tile"),
+    "own-words": (["--instruction", "x", "--tile"], "--tile needs --task"),
+    "alone": (["--task", "canny", "--overlap", "3"], "--overlap is the overlap of tiles"),
+    "best": (["--task", "denoise", "--tile", "--best", "2"], "cannot be used with --best"),
+    "sharp": (["--task", "canny", "--tile", "--sharp"], "cannot be used with --sharp"),
+    "centre": (["--task", "canny", "--tile", "--centre", "64"], "cannot be used with --centre"),
+    "layers": (["--layers", "a", "--tile"], "--layers asks its own questions; leave out --tile"),
+    "fit": (["--task", "canny", "--tile", "--fit", "pad"], "leave out --fit pad"),
+    "small": (["--task", "canny", "--tile", "9"], "a tile has at least 64 px a side. Got: 9"),
+    "overlap": (["--task", "canny", "--tile", "64", "--overlap", "40"], "0 to 32 px, half of a"),
+}
+
+
+@pytest.mark.parametrize("case", TILES_REFUSED)
+def test_run_refuses_tiles_in_one_line(case, tmp_path, bundle, photo, capsys):
+    words, message = TILES_REFUSED[case]
+    given = ["--bundle", str(bundle), "--out", str(tmp_path / "out")]
+    assert main(["run", str(photo), *given, *words]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_run_refuses_a_missing_picture_of_tiles_before_it_loads_a_model(
+    tmp_path, bundle, capsys, monkeypatch
+):
+    loads = "pixwizard_core.cli.run.load_asked"
+    monkeypatch.setattr(loads, lambda arguments: pytest.fail("loaded"))
+    gone = ["run", str(tmp_path / "gone.png"), "--task", "canny", "--tile"]
+    assert main([*gone, "--bundle", str(bundle)]) == 2
+    assert "gone.png cannot be read as a picture" in capsys.readouterr().err
+
+
+def test_run_says_what_a_side_is(photo, capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--task", "canny", "--tile", str(photo)])
+    assert "write the picture before --tile" in capsys.readouterr().err
+
+
 def test_run_selects_nothing_outside_a_crop(tmp_path, bundle):
     """A bright picture is not taken for a white mask where the model saw none of it."""
     Image.new("RGB", (400, 64), "white").save(tmp_path / "wide.png")
