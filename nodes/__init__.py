@@ -34,6 +34,7 @@ from .sampling.sample import DualCFGGuider, Sample
 from .sampling.schedule import Schedule
 from .short.list_item import ListItem
 from .short.pixwizard import PixWizard
+from .short.tiled_answer import TiledAnswer
 
 # A new node goes to the end.
 NODES: tuple[type[io.ComfyNode], ...] = (
@@ -77,6 +78,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     SharpenAnswer,
     PickBest,
     CutOutLayers,
+    TiledAnswer,
 )
 
 

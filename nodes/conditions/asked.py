@@ -46,6 +46,19 @@ def asked(sentence: str, task: str, words: dict[str, Any]) -> Asked:
     return result
 
 
+def worded(instruction: str, taught: Taught | None) -> tuple[dict[str, list], str]:
+    """UI output and the sentence for the model that a text encoder belongs to. taught: what that
+    model was taught, None if it is not known; then, and for a typed text, nothing changes."""
+    if isinstance(instruction, Asked) and taught is not None:
+        return told(instruction.task, taught), instruction.to(taught)
+    return {}, instruction
+
+
+def taught_with(clip) -> Taught | None:
+    """What the model that a CLIP belongs to was taught, None if it is not known."""
+    return getattr(getattr(clip, "cond_stage_model", None), "taught", None)
+
+
 def told(task: str, taught: Taught) -> dict[str, list]:
     """UI output: how this model is asked for a task, and whether it was taught it. If it was not,
     the log says so too."""

@@ -8,7 +8,7 @@ from ..encoders import conditioning
 from ..host.versions import schema
 from ..shared.base import Node
 from ..shared.layouts import to_image_01
-from .asked import Asked, told
+from .asked import taught_with, worded
 
 
 class Encode(Node):
@@ -50,10 +50,8 @@ class Encode(Node):
     @classmethod
     def run(cls, clip, clip_vision, vae, image, instruction):
         image_01 = to_image_01(image)
-        taught = getattr(getattr(clip, "cond_stage_model", None), "taught", None)
-        view, task = {}, getattr(instruction, "task", "")
-        if isinstance(instruction, Asked) and taught is not None:
-            view, instruction = told(instruction.task, taught), instruction.to(taught)
+        task = getattr(instruction, "task", "")
+        view, instruction = worded(instruction, taught_with(clip))
         picture = conditioning.encode_picture(clip_vision, vae, image_01)
         full = conditioning.encode_text(clip, instruction)
         empty = conditioning.encode_text(clip, "")

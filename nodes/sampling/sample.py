@@ -135,25 +135,34 @@ def make_guider(model, full, image_only, none, guidance: Guidance) -> DualGuider
 
 
 def run_sampler(
-    guider: DualGuider, latent: dict, levels: torch.Tensor, sampler: str, seed: int
+    guider: DualGuider,
+    latent: dict,
+    levels: torch.Tensor,
+    sampler: str,
+    seed: int,
+    noise: torch.Tensor | None = None,
 ) -> dict:
     """Sample a LATENT through the host, with its previews, progress, masks and interruption.
 
-    Raises SamplingError for a latent that cannot be sampled.
+    noise: unit noise of the latent's shape, from a run that shows its own progress; None draws it
+    from the seed. Raises SamplingError for a latent that cannot be sampled.
     """
     model = guider.model_patcher
     require_latent(latent.get("samples"))
     require_companions(latent)
     start = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
-    noise = comfy.sample.prepare_noise(start, seed, latent.get("batch_index"))
+    callback = None
+    if noise is None:
+        noise = comfy.sample.prepare_noise(start, seed, latent.get("batch_index"))
+        callback = latent_preview.prepare_callback(model, len(levels) - 1)
     samples = guider.sample(
         noise,
         start,
         comfy.samplers.sampler_object(sampler),
         levels,
         denoise_mask=latent.get("noise_mask"),
-        callback=latent_preview.prepare_callback(model, len(levels) - 1),
-        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        callback=callback,
+        disable_pbar=callback is None or not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=seed,
     )
     return {**latent, "samples": samples.to(comfy.model_management.intermediate_device())}

@@ -17,7 +17,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Ask": ("Instruction", "Encode"),
     "Canvas": ("FitToCanvas", "RestoreFromCanvas", "BlankCanvas"),
     "Inpaint": ("PrepareInpaint", "PrepareOutpaint", "Composite", "CutOut"),
-    "Sample": ("Sample", "DualCFGGuider", "Schedule"),
+    "Sample": ("Sample", "DualCFGGuider", "Schedule", "TiledAnswer"),
     "Read the answer": (
         "DecodeAnswer", "DecodeDepth", "DecodeNormals", "DecodeSegmentation", "DecodeMask",
         "DecodeHighlight", "DecodeBoxes", "DecodeEdges", "PickBox", "MergeDepths", "DepthToMetres",
@@ -44,6 +44,7 @@ ADVANCED: dict[str, tuple[str, ...]] = {
     "Instruction": ("phrasing", "phrasing_seed"),
     "Sample": ("time_shift", "guided_channels"),
     "DualCFGGuider": ("guided_channels", "start", "end"),
+    "TiledAnswer": ("overlap",),
     "DecodeDepth": ("low", "high", "clip_percent", "answer_near"),
     "DecodeSegmentation": ("max_distance", "min_area"),
 }  # fmt: skip

@@ -14,6 +14,7 @@ SOURCES = {
     "MASK": [FIT, 1],
     "PIXWIZARD_CANVAS": [FIT, 2],
     "PIXWIZARD_ABOUT": [ASK, 1],
+    "PIXWIZARD": [TINY, 4],
     "MODEL": [TINY, 0],
     "CLIP": [TINY, 1],
     "CLIP_VISION": [TINY, 2],
@@ -90,6 +91,8 @@ def around(info: dict, kind: str, /, **changes) -> dict:
         prompt[NODE]["inputs"] = {"mask": [SCENE, SCENE_MASK], **prompt[NODE]["inputs"]}
     if kind == f"{PREFIX}SharpenAnswer":
         prompt[NODE]["inputs"] = {**prompt[NODE]["inputs"], "source": [SCENE, 0], **changes}
+    if kind == f"{PREFIX}TiledAnswer":
+        prompt[ASK]["inputs"]["task"] = "canny"  # tiles do not serve every task
     if not info[kind].get("output_node"):
         prompt["shown"] = {"class_type": "PreviewAny", "inputs": {"source": [NODE, 0]}}
     return prompt

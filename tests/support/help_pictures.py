@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from torch.nn.functional import interpolate, max_pool2d
 
 from pixwizard_core import load
+from pixwizard_core.tiles import TiledRequest, answer_tiled
 from tests.fakes import host
 
 FOLDER = host.REPO / "web" / "docs" / "images"
@@ -59,6 +60,18 @@ def demo_answers(image):
     demo = load()
     for task in ("depth", "normal", "segmentation"):
         yield task, demo(task, image.movedim(-1, 1)).image_01.movedim(1, -1)
+
+
+def tiled_answers(image):
+    """A noisy picture, answered at once and by tiles, from the core like demo_answers()."""
+    seeded = torch.Generator().manual_seed(2)
+    noisy = (image + 0.12 * torch.randn(image.shape, generator=seeded)).clamp(0, 1)
+    demo, given = load(), noisy.movedim(-1, 1)
+    request = TiledRequest("denoise", demo.bundle.taught.form("denoise"))
+    tiled = answer_tiled(demo.bundle, given, request).image_01
+    at_once = demo("denoise", given).image_01
+    shown = [("image", noisy), ("at once", at_once.movedim(1, -1)), ("tiles", tiled.movedim(1, -1))]
+    return [(title, one[:, 80:256, 40:280]) for title, one in shown]
 
 
 def parts(call) -> dict[str, list]:
@@ -168,6 +181,7 @@ def parts(call) -> dict[str, list]:
             ("plain", plain[part]),
             ("sharpened", sharp[part]),
         ],
+        "TiledAnswer": tiled_answers(large["image"][:, 100:420, 60:508]),
         "CutOut": [
             ("source", image),
             ("layer", cut["layers"]),
