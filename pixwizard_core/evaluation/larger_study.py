@@ -26,7 +26,7 @@ from ..world.held_out import HELD_OUT_SEED, examples_of, first
 from .scorers import SCORERS, Scores, mean
 from .scoring import as_trained
 
-ENLARGED = 3  # the source's side over the model's
+ENLARGED = 4  # the source's side over the model's
 EIGHT_BIT = 255
 ENLARGED_ANSWER, SHARP, APART, OVERLAPPING, GUIDED = (
     "enlarged", "sharp", "tiles apart", "tiles", "guided tiles",
