@@ -24,6 +24,7 @@ from .picture_files import EIGHT_BIT, PNG_HEAD, opened, to_tensor, upright
 BITS, COLOUR, GREY = 8, 2, 0  # PNG's numbers for kinds of pixels
 UP = 2  # the filter that stores what differs from the row above
 LEVEL = 6  # of compression
+ROWS_AT_ONCE = 64  # that are packed at a time, so that a high band needs no copies of its size
 
 
 class PictureBands:
@@ -61,6 +62,10 @@ class PngRows:
 
     def add(self, values: Tensor) -> None:
         """The next rows in 0..1: colour (3, n, W), or grey (n, W)."""
+        for start in range(0, values.shape[-2], ROWS_AT_ONCE):
+            self._add(values[..., start : start + ROWS_AT_ONCE, :])
+
+    def _add(self, values: Tensor) -> None:
         if values.ndim == 3:
             values = values.movedim(0, -1).flatten(1)
         rows = (values.float().clamp(0, 1) * EIGHT_BIT).round().to(torch.uint8).cpu()

@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from ..errors import InstructionError
 from ..tasks import FREE_TEXT, find_task
 
-LINES = ("canny", "hed", "sketch", "lineart")
-RESTORED = ("denoise", "dehaze", "deshadow")
-# Restorations for which one answer, enlarged, was better: what is to be removed grows with the
-# picture, and a tile shows too little of it.
-ENLARGED = ("derain", "deblur", "desnow")
-UNMEASURED = (
-    "lowlight", "demoire", "watermark", "superres", "reflection", "restore", "restore_captioned",
-    "recolour_photo", "face",
-)  # fmt: skip
+LINES = ("canny", "hed", "lineart")
+RESTORED = ("denoise", "dehaze", "deshadow", "lowlight", "superres", "recolour_photo")
+# One answer, enlarged, was better: what is drawn or removed there grows with the picture, and a
+# tile shows too little of it.
+ENLARGED = ("sketch", "derain", "deblur", "desnow", "restore", "restore_captioned")
+UNMEASURED = ("demoire", "watermark", "reflection", "face")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pixwizard_core.canvas import Rect, Size
 from pixwizard_core.errors import CanvasError
+from pixwizard_core.files import picture_bands
 from pixwizard_core.files.answer_bands import answer_bands
 from pixwizard_core.files.answers import write_answer
 from pixwizard_core.files.picture_bands import PictureBands, png_rows
@@ -50,7 +51,8 @@ def test_missing_picture_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("heights", [(37,), (1, 36), (10, 10, 17)])
-def test_png_of_rows_holds_the_picture(heights, tmp_path):
+def test_png_of_rows_holds_the_picture(heights, tmp_path, monkeypatch):
+    monkeypatch.setattr(picture_bands, "ROWS_AT_ONCE", 16)
     values, done = torch.from_numpy(RGB).movedim(-1, 0) / 255, 0
     with png_rows(tmp_path / "a.png", Size(53, 37)) as rows:
         for height in heights:

@@ -170,13 +170,12 @@ def test_window_does_not_fall_at_the_border_of_the_picture():
     assert float(weights[0, 0]) == pytest.approx(LEAST)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [size for size in SIZES if min(size) >= 128])
 @pytest.mark.parametrize("overlap", [0, 32])
 def test_tiles_that_are_given_back_make_the_picture(size, overlap):
     source = picture(*size)
     grid = make_grid(*size, 128, overlap, (128,))
-    if grid.tile != grid.canvas.model:
-        pytest.skip("tiles of this shape are scaled")
+    assert grid.tile == grid.canvas.model  # so nothing is scaled
     torch.testing.assert_close(blended(grid, same, source), source, atol=2e-6, rtol=0)
 
 
