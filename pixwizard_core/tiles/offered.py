@@ -12,11 +12,15 @@ from ..errors import InstructionError
 from ..tasks import FREE_TEXT, find_task
 
 LINES = ("canny", "hed", "lineart")
-RESTORED = ("denoise", "dehaze", "deshadow", "lowlight", "superres", "recolour_photo")
+RESTORED = (
+    "denoise", "dehaze", "deshadow", "lowlight", "superres", "reflection", "recolour_photo",
+)  # fmt: skip
 # One answer, enlarged, was better: what is drawn or removed there grows with the picture, and a
 # tile shows too little of it.
-ENLARGED = ("sketch", "derain", "deblur", "desnow", "restore", "restore_captioned")
-UNMEASURED = ("demoire", "watermark", "reflection", "face")
+ENLARGED = (
+    "sketch", "derain", "deblur", "desnow", "watermark", "restore", "restore_captioned",
+)  # fmt: skip
+UNMEASURED = ("demoire", "face")
 
 
 @dataclass(frozen=True, slots=True)

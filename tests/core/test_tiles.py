@@ -258,7 +258,7 @@ def test_tasks_that_tiles_serve_are_lines_and_restorations():
         ("depth", "sharp answers are better and take a single one: use --sharp"),
         ("mask", "use --sharp or Sharpen Answer"),
         ("derain", "one answer to the whole picture was measured to be better"),
-        ("watermark", "has not been measured"),
+        ("face", "has not been measured"),
         ("box", "needs the whole thing in view"),
         ("pose", "needs the whole person in view"),
         ("edit", "needs the whole picture at once"),

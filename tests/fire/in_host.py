@@ -63,6 +63,7 @@ def objects(setup) -> dict:
     load = setup.module("nodes.loaders.load")
     encode = setup.module("nodes.conditions.encode").Encode
     native = setup.module("nodes.model.host_model")
+    asked = setup.module("nodes.shared.question").question
     model, clip, vision, vae = load.LoadTiny.execute().args[:4]
     generator = torch.Generator().manual_seed(1)
     image = torch.rand(1, *SIZE, 3, generator=generator)
@@ -99,6 +100,8 @@ def objects(setup) -> dict:
     return {
         "model": model, "clip": clip, "vision": vision, "vae": vae, "latent": latent,
         "whole": setup.module("nodes").LoadTiny.run().args[4],
+        "about": asked("canny", {}), "about-depth": asked("depth", {}),
+        "about-own-words": asked("custom", {"caption": "night"}),
         "full": full, "image_only": image_only, "none": none, **odd,
         "small-model": Small(setup).patcher, "other-model": another_model(),
     }  # fmt: skip

@@ -36,6 +36,7 @@ REFERENCES = {
     "CLIP_VISION": ("vision",),
     "VAE": ("vae",),
     "PIXWIZARD": ("whole",),
+    "PIXWIZARD_ABOUT": ("about", "about-depth", "about-own-words"),
     "CONDITIONING": (
         "full", "image_only", "none", "of-another-size", "of-two-pictures", "empty", "wide",
         "no-tokens", "nan", "without-pooled", "without-mask", "pooled-wide", "short-mask",
