@@ -9,7 +9,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LATENT_CELL = 8  # px per cell of a latent
 Latents = Tensor | list[Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The sentence of a part of the picture, for B rows.
+
+    text, text_mask, pooled: as in Condition. mask: (B, h, w) in 0..1, how much of each cell of the
+    image latent belongs to the region.
+    """
+
+    text: Tensor
+    text_mask: Tensor
+    pooled: Tensor
+    mask: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +35,8 @@ class Condition:
     row. pooled: (B, cap_clip_feat_dim). image_tokens: (B, N, image_feat_dim), zeros in rows without
     an image. has_image: (B,) bool. image_latent: (B, C, h, w) in model space, or a list of
     (C, h, w) of different sizes; for rows without an image it is the initial noise of the run.
+    regions: parts of the picture with sentences of their own, later ones on top of earlier ones;
+    the text above is for the rest. regions_apart: whether regions do not look at each other.
     """
 
     text: Tensor
@@ -28,6 +45,8 @@ class Condition:
     image_tokens: Tensor
     has_image: Tensor
     image_latent: Latents
+    regions: tuple[Region, ...] = ()
+    regions_apart: bool = True
 
     def __len__(self) -> int:
         return len(self.pooled)
@@ -50,7 +69,23 @@ class Condition:
             image_latent=move(latent)
             if isinstance(latent, Tensor)
             else [move(row) for row in latent],
+            regions=tuple(
+                Region(*(move(getattr(region, name)) for name in Region.__slots__))
+                for region in self.regions
+            ),
+            regions_apart=self.regions_apart,
         )
+
+    def rows(self, index: slice) -> Condition:
+        """The condition of some of the rows."""
+        regions = tuple(
+            Region(*(getattr(region, name)[index] for name in Region.__slots__))
+            for region in self.regions
+        )
+        return Condition(
+            self.text[index], self.text_mask[index], self.pooled[index], self.image_tokens[index],
+            self.has_image[index], self.image_latent[index], regions, self.regions_apart,
+        )  # fmt: skip
 
     def not_finite(self) -> str | None:
         """Name of the first part that holds infinity or NaN, None when there is none."""
@@ -61,8 +96,11 @@ class Condition:
         return None
 
     def without_text(self, empty: Condition) -> Condition:
-        """The image-only branch: this image with the text of empty (the encoded empty caption)."""
-        return replace(self, text=empty.text, text_mask=empty.text_mask, pooled=empty.pooled)
+        """The image-only branch: this image with the text of empty (the encoded empty caption), and
+        without regions."""
+        return replace(
+            self, text=empty.text, text_mask=empty.text_mask, pooled=empty.pooled, regions=()
+        )
 
     def without_part(self, part: str, noise: Latents) -> Condition:
         """Switch off one of the two inputs of a picture: its image_tokens, or its image_latent,
@@ -90,7 +128,10 @@ def pad_text(text: Tensor, length: int) -> Tensor:
 
 
 def concatenate(conditions: Sequence[Condition]) -> Condition:
-    """Rows of several conditions as one batch; texts are padded to the longest."""
+    """Rows of several conditions as one batch; texts are padded to the longest. Raises ValueError
+    for conditions with regions."""
+    if any(condition.regions for condition in conditions):
+        raise ValueError("conditions with regions cannot share a batch")
     longest = max(condition.text.shape[1] for condition in conditions)
     latents = [condition.image_latent for condition in conditions]
     tensors = [latent for latent in latents if isinstance(latent, Tensor)]

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ..config import ModelConfig
 from .attention import Attention, split_heads
 from .layers import FeedForward, Ops
-from .prepared import KeyValue, LayerCondition, Layout
+from .prepared import LayerCondition, Layout
+from .regions import KeyValue, RegionPlan, attend_by_voice
 from .rope import rotate
 
 
@@ -20,6 +21,7 @@ class JointAttention(nn.Module):
     def __init__(self, config: ModelConfig, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.n_heads, self.n_kv_heads = config.n_heads, config.n_kv_heads
+        self.head_dim = config.head_dim
         width, kv_width = config.dim, config.n_kv_heads * config.head_dim
 
         def linear(inputs: int, outputs: int) -> nn.Module:
@@ -57,24 +59,30 @@ class JointAttention(nn.Module):
         text_mask: Tensor | None,
         layout: Layout,
         attend: Attention,
+        regions: RegionPlan | None = None,
     ) -> Tensor:
         q = rotate(self.q_norm(self.wq(x)).unflatten(-1, (self.n_heads, -1)), table).transpose(1, 2)
         k = self.k_norm(self.wk(x)).unflatten(-1, (self.n_kv_heads, -1))
         k = rotate(k, table).transpose(1, 2)
         v = split_heads(self.wv(x), self.n_kv_heads)
         q_self = q if layout.attention_scale == 1.0 else q * layout.attention_scale
-        mixed = attend(q_self, k, v, layout.mask)  # (B, L, n*d)
-        del q_self, k, v
-        text = attend(q, *layer.text, text_mask)
-        mixed = torch.addcmul(mixed, text, self._opening(self.gate, text))
+        if regions is None:
+            mixed = attend(q_self, k, v, layout.mask)  # (B, L, n*d)
+            del q_self, k, v
+            text = attend(q, *layer.text, text_mask)
+            mixed = torch.addcmul(mixed, text, self._opening(self.gate, text))
+        else:
+            opening = self._opening(self.gate, q)
+            mixed = attend_by_voice(q_self, q, (k, v), layer.voices, opening, regions, attend)
+            del q_self, k, v
         if layer.image is not None:
             image = attend(q, *layer.image, None)
             mixed = torch.addcmul(mixed, image, self._opening(self.gate_for_ii, image))
         return self.wo(mixed)
 
-    def _opening(self, gate: Tensor, heads: Tensor) -> Tensor:
-        """How far a gate is open, for each feature of the heads (B, L, n*d)."""
-        return gate.to(heads).tanh().repeat_interleave(heads.shape[-1] // self.n_heads)
+    def _opening(self, gate: Tensor, like: Tensor) -> Tensor:
+        """How far a gate is open, for each feature of the heads (n*d,), in the type of like."""
+        return gate.to(like).tanh().repeat_interleave(self.head_dim)
 
 
 class Block(nn.Module):
@@ -123,12 +131,12 @@ class Block(nn.Module):
         text_mask: Tensor | None,
         layout: Layout,
         attend: Attention,
+        regions: RegionPlan | None = None,
     ) -> Tensor:
         scale_a, gate_a, scale_f, gate_f = self.adaLN_modulation(c)[:, None].chunk(4, dim=-1)
         # Multiply in place and fuse with sums: on a CPU new memory costs more than arithmetic.
-        attended = self.attention(
-            self.attention_norm1(x).mul_(1 + scale_a), table, layer, text_mask, layout, attend
-        )
+        normed = self.attention_norm1(x).mul_(1 + scale_a)
+        attended = self.attention(normed, table, layer, text_mask, layout, attend, regions)
         x = torch.addcmul(x, gate_a.tanh(), self.attention_norm2(attended))
         fed = self.feed_forward(self.ffn_norm1(x).mul_(1 + scale_f))
         return torch.addcmul(x, gate_f.tanh(), self.ffn_norm2(fed))

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from ..conditioning import Latents
 from .patch import Grid
+from .regions import KeyValue, RegionPlan
 from .token_sampler import keep_indices
-
-KeyValue = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +39,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class LayerCondition:
-    """Keys and values (B, kv heads, length, d) of one block; image is None when no row has one."""
+    """Keys and values (B, kv heads, length, d) of one block; image is None when no row has one.
+    voices: with regions, the text of each voice of the plan; text is then the first."""
 
     text: KeyValue
     image: KeyValue | None
+    voices: tuple[KeyValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Prepared:
 
     constant: (B, cond_dim), the part of the condition vector that is not time.
     candidates: per layer the scores (B, N) and the keys and values of all image tokens, kept only
-    for repeated drawing (see redraw).
+    for repeated drawing (see redraw). regions: None without regions that differ.
     """
 
     image_latent: Latents
@@ -62,6 +63,7 @@ class Prepared:
     layout: Layout
     candidates: list[tuple[Tensor, KeyValue]] | None = None
     keep: int = 0
+    regions: RegionPlan | None = None
 
     def redraw(self, gumbel: Tensor) -> Prepared:
         """Select image tokens again with Gumbel noise (layers, B, N), as the reference does at

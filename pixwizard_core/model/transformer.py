@@ -20,7 +20,8 @@ from .attention import Attention, sdpa
 from .block import Block
 from .layers import FinalLayer, Ops, TimeEmbedder, layer_list
 from .patch import Grid, grid_of, pad_sequences, patchify, unpatchify
-from .prepared import KeyValue, LayerCondition, Layout, Prepared
+from .prepared import LayerCondition, Layout, Prepared
+from .regions import KeyValue, RegionPlan, plan_regions
 from .rope import NO_SCALING, RopeScaling, pad_table, rope_table
 from .token_sampler import keep_indices, straight_through_weights, take
 
@@ -81,11 +82,16 @@ class PixWizard(nn.Module):
         reference does. keep: image tokens that each block keeps at most; None takes the number in
         the configuration. keep_candidates: allow Prepared.redraw. straight_through: training only,
         let gradients reach the token scores. base_seqlen: None is plain attention, else
-        proportional attention with this base, (centre / 16)^2.
+        proportional attention with this base, (centre / 16)^2. With regions, the pooled texts act
+        on the whole picture, each by the share of the tokens that read its sentence. Raises
+        SamplingError for a region without a place in the picture.
         """
         keep = self.config.sample_tokens if keep is None else keep
+        plan = None
+        if condition.regions:
+            condition, plan = plan_regions(condition, self.config.patch_size)
         text, mask = trim_text(condition.text, condition.text_mask.bool())
-        task = self.task_embedder(condition.pooled)
+        task = self.task_embedder(condition.pooled) if plan is None else self._mixed_task(plan)
         tokens = condition.image_tokens
         constant = task + self.global_semantic_embedder(tokens.mean(1))
         with_image = bool(condition.has_image.any())
@@ -98,8 +104,9 @@ class PixWizard(nn.Module):
                 candidates.append(self._candidates(block, tokens, task))
             if with_image:
                 image = self._select(block, tokens, task, keep, noise, straight_through)
-            text_kv = block.attention.text_kv(block.attention_y_norm(text))
-            layers.append(LayerCondition(text_kv, image))
+            texts = [text] if plan is None else [voice.text for voice in plan.voices]
+            pairs = tuple(block.attention.text_kv(block.attention_y_norm(one)) for one in texts)
+            layers.append(LayerCondition(pairs[0], image, () if plan is None else pairs))
         return Prepared(
             image_latent=condition.image_latent,
             constant=constant,
@@ -108,7 +115,13 @@ class PixWizard(nn.Module):
             layout=self.layout(condition.image_latent, rope, base_seqlen),
             candidates=candidates or None,
             keep=keep,
+            regions=plan,
         )
+
+    def _mixed_task(self, plan: RegionPlan) -> Tensor:
+        """The task embeddings (B, A) of a picture's voices, weighed by their tokens."""
+        tasks = torch.stack([self.task_embedder(voice.pooled) for voice in plan.voices], 1)
+        return (tasks * plan.weights.to(tasks)[..., None]).sum(1)
 
     def _select(
         self,
@@ -212,7 +225,9 @@ class PixWizard(nn.Module):
         for index, (block, layer) in enumerate(zip(self.layers, prepared.layers, strict=True)):
 
             def run(x: Tensor, block: Block = block, layer: LayerCondition = layer) -> Tensor:
-                return block(x, c, table, layer, prepared.text_mask, layout, attend)
+                return block(
+                    x, c, table, layer, prepared.text_mask, layout, attend, prepared.regions
+                )
 
             x = run(x) if block_hook is None else block_hook(index, x, run)
         return self._unembed(self.final_layer(x, c), layout)

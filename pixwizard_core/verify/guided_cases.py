@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -110,11 +109,7 @@ class GuidedRun:
         return slice(start, start + self.rows)
 
     def _rows(self, name: str) -> Condition:
-        rows = self._slice(name)
-        return replace(
-            self.condition,
-            **{key: getattr(self.condition, key)[rows] for key in Condition.__slots__},
-        )
+        return self.condition.rows(self._slice(name))
 
 
 def ode_case(vectors: Vectors, file: VectorFile, case: Case) -> list[Check]:

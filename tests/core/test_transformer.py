@@ -5,17 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from pixwizard_core.conditioning import Condition, concatenate, trim_text
+from pixwizard_core.conditioning import concatenate, trim_text
 from pixwizard_core.config import PRESETS, ModelConfig
 from pixwizard_core.errors import CheckpointError
 from pixwizard_core.model import PixWizard, RopeScaling, gumbel_noise
 from tests.support.tiny import tiny_condition, tiny_config, tiny_model
 
 TIMES = torch.tensor([0.2, 0.7])
-
-
-def rows(condition: Condition, index) -> Condition:
-    return Condition(*(getattr(condition, name)[index] for name in Condition.__slots__))
 
 
 def test_prepared_path_equals_plain_path():
@@ -29,7 +25,7 @@ def test_prepared_path_equals_plain_path():
 def test_result_of_a_row_does_not_depend_on_the_batch():
     model, condition, z = tiny_model(), tiny_condition(rows=3), torch.randn(3, 4, 6, 8)
     together = model(z, torch.tensor([0.1, 0.5, 0.9]), condition)
-    alone = model(z[1:2], torch.tensor([0.5]), rows(condition, slice(1, 2)))
+    alone = model(z[1:2], torch.tensor([0.5]), condition.rows(slice(1, 2)))
     assert torch.allclose(together[1:2], alone, atol=1e-5)
 
 
