@@ -11,7 +11,7 @@ torch.Size([1, 480, 640])
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,7 @@ from .files.picture_files import as_pil
 from .files.picture_values import as_image_01
 from .pipeline import Bundle, Request, run
 from .presets import AUTO, with_preset
+from .regions import RegionRequest
 from .tasks import TASKS, TRAINED, find_task, instruction, not_taught
 from .weights.lora_use import GivenLoras, uses_of
 
@@ -149,6 +150,8 @@ class Pipeline:
         centre: int | None = None,
         preset: str = AUTO,
         sharp: bool = False,
+        regions: Sequence[tuple[Any, str]] = (),
+        regions_apart: bool = True,
         on_progress: Callable[[int, int], None] | None = None,
         **settings: Any,
     ) -> Answer:
@@ -164,7 +167,11 @@ class Pipeline:
         a square with the area to work at; by default the trained one nearest to the picture's
         area. preset: a name of presets.PRESETS; auto is the model's own. sharp: let the answer
         follow the edges of a picture larger than the model's size (for the kinds of answers in
-        decode.SHARPENED; warns when it has no effect). settings: fields of
+        decode.SHARPENED; warns when it has no effect). regions: pairs of a mask, anything that
+        image may be with white = in the region, and a sentence in your own words for that part; the
+        task is then for the rest, and later regions lie on top of earlier ones. regions_apart:
+        whether regions do not look at each other (docs/beyond.md); warns of masks that were resized
+        and of what has no effect. settings: fields of
         generate.SampleSettings, such as steps and w_text; without any, those that suit the model
         and the task. on_progress(done, total) is called after each step. Warns of a task that the
         model was not taught.
@@ -192,8 +199,14 @@ class Pipeline:
             raise InstructionError(
                 f"there is no setting {unknown}; choose from {', '.join(type(chosen).__slots__)}"
             ) from None
-        request = Request(image_01, sentence, seed, chosen, fit, centre)
+        parts = [RegionRequest(as_image_01(mask, "mask").mean(1), say) for mask, say in regions]
+        request = Request(
+            image_01, sentence, seed, chosen, fit, centre, regions=parts,
+            regions_apart=regions_apart,
+        )  # fmt: skip
         result = run(self.bundle, request, on_progress)
+        for said in result.notes:
+            warnings.warn(said, stacklevel=2)
         palette = bundled_palette(self.bundle.palette)
         hints = Hints(image_01, colour or DRAWN_COLOUR, palette)
         if sharp and (reason := not_sharpened(known.decoder, result.canvas)):

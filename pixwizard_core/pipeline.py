@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .canvas import Canvas, centres_for, plan
 from .canvas.images import check_finite, ensure_rgb, to_image_01, to_pixels
-from .conditioning import Condition
+from .conditioning import LATENT_CELL, Condition
 from .decode.palette import ADE20K
 from .encoders.text import TextEncoder, TextFeatures
 from .encoders.vae import LatentCoder
@@ -31,9 +31,8 @@ from .generate import (
     trained_centre,
 )
 from .model import NO_SCALING, PixWizard
+from .regions import AskedRegions, RegionRequest, ask_regions
 from .taught import UNKNOWN, Taught
-
-LATENT_CELL = 8  # px per latent cell
 
 OnProgress = Callable[[int, int], None]
 
@@ -86,7 +85,8 @@ class Request:
     centre: side in px of a square with the area to work at; None takes the trained one nearest in
     area to the source (canvas.auto_centre). Beyond the largest trained one, positions are scaled.
     encoded: Result.encoded of an earlier run with the same pictures, fit and centre, which saves
-    encoding them again.
+    encoding them again. regions: sentences for parts of the pictures, later ones on top; the
+    instructions are then for the rest. regions_apart: whether regions do not look at each other.
     """
 
     image_01: Tensor
@@ -96,19 +96,23 @@ class Request:
     fit: str = "stretch"
     centre: int | None = None
     encoded: EncodedPictures | None = None
+    regions: Sequence[RegionRequest] = ()
+    regions_apart: bool = True
 
 
 @dataclass(frozen=True)
 class Result:
     """image_01: (B, 3, H, W) in 0..1 of the source's size. model_image_01: the same before it is
     restored, at the canvas's model size. latent: (B, 4, h, w) in model space. encoded: the source,
-    for Request.encoded of another run."""
+    for Request.encoded of another run. notes: sentences on what was resized, left out or had no
+    effect."""
 
     image_01: Tensor
     model_image_01: Tensor
     latent: Tensor
     canvas: Canvas
     encoded: EncodedPictures
+    notes: tuple[str, ...] = ()
 
 
 @torch.no_grad()
@@ -156,6 +160,10 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
     seeds = _seeds(request.seeds, count)
     canvas = plan(width, height, centres_for(request.centre, bundle.centres), request.fit)
     settings = settings_for(canvas, bundle.centres, request.settings or bundle.settings)
+    patch = bundle.model.config.patch_size
+    regions = ask_regions(
+        bundle.text, request.regions, request.regions_apart, canvas, count, patch
+    )
 
     def on_step(index: int, _: Tensor) -> None:
         if on_progress:
@@ -166,8 +174,11 @@ def run(bundle: Bundle, request: Request, on_progress: OnProgress | None = None)
         encoded = encode_pictures(bundle, canvas.fit_image(image))
     else:
         _check_encoded(encoded, count, canvas)
-    latent, painted = answer(bundle, encoded, instructions, seeds, settings, on_step=on_step)
-    return Result(canvas.restore_image(painted, image.cpu()), painted, latent, canvas, encoded)
+    latent, painted = answer(
+        bundle, encoded, instructions, seeds, settings, regions=regions, on_step=on_step
+    )
+    restored = canvas.restore_image(painted, image.cpu())
+    return Result(restored, painted, latent, canvas, encoded, regions.notes)
 
 
 @torch.no_grad()
@@ -178,16 +189,19 @@ def answer(
     seeds: list[int],
     settings: SampleSettings,
     *,
+    regions: AskedRegions | None = None,
     start: Start | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The part of run() between encoding and restoring. Returns latents (B, 4, h, w) and the
     painted pictures (B, 3, H, W) in 0..1, of the model's size, on the CPU.
 
-    instructions, seeds: one for each. settings: from settings_for(). start: see sample().
-    Raises SamplingError when sampling breaks down.
+    instructions, seeds: one for each. settings: from settings_for(). regions: from ask_regions().
+    start: see sample(). Raises SamplingError when sampling breaks down.
     """
     full, empty = encode_conditions(bundle, encoded, instructions)
+    if regions is not None:
+        full = regions.added_to(full)
     latent, painted = solve(bundle, full, empty, seeds, settings, start=start, on_step=on_step)
     return latent, painted.cpu()
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..errors import CanvasError
 from . import images
 from .buckets import CELL, CENTRES, Size, choose
+from .resample import resample
 
 FITS = ("stretch", "pad", "crop")
 MAX_SIDE = 32768
@@ -79,6 +80,13 @@ class Canvas:
         self._expect(mask, self.source, "source")
         shown = images.resize_mask(self.view.cut(mask), self.content.height, self.content.width)
         return self._pad(shown, "constant")
+
+    def fit_cover(self, mask: Tensor) -> Tensor:
+        """(B, source) in 0..1 to (B, model) in 0..1: how much of each pixel the mask covers, also
+        where that is little."""
+        self._expect(mask, self.source, "mask")
+        shown = resample(self.view.cut(mask), self.content.height, self.content.width, "triangle")
+        return self._pad(shown.clamp(0, 1), "constant")
 
     def restore_image(self, image_01: Tensor, source: Tensor | None = None) -> Tensor:
         """(B, C, model) to (B, C, source). Outside a crop: the pixels of `source`, else 0 (see

@@ -1,5 +1,5 @@
 """Options of pixwizard run that go beyond the paper: the best of several answers, sharp answers,
-layers (docs/beyond.md)."""
+layers, regions (docs/beyond.md)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import sys
 
 from ..errors import PixWizardError
 from .progress import progress
+from .regions import REGION_FORM
 
 
 def add_beyond_options(parser: argparse.ArgumentParser) -> None:
-    """Add --best, --sharp and --layers."""
+    """Add --best, --sharp, --layers, --region and --regions-together."""
     parser.add_argument(
         "--best", type=int, metavar="N",
         help="ask N times, with the seeds from --seed on, and keep the answer that agrees best "
@@ -27,6 +28,16 @@ def add_beyond_options(parser: argparse.ArgumentParser) -> None:
         help="in place of a task: cut out these things, the frontmost first, as pictures with "
         "transparency, and fill the background; names have commas between them",
     )  # fmt: skip
+    parser.add_argument(
+        "--region", action="append", metavar=REGION_FORM,
+        help="an instruction in your own words for the white part of a mask picture; --task or "
+        "--instruction is for the rest. Repeat it for more regions, later ones on top",
+    )  # fmt: skip
+    parser.add_argument(
+        "--regions-together",
+        action="store_true",
+        help="let regions look at each other while the picture is painted",
+    )
 
 
 def check_best(arguments: argparse.Namespace) -> None:
@@ -34,6 +45,8 @@ def check_best(arguments: argparse.Namespace) -> None:
     from ..best import check_count, way_of
 
     check_count(arguments.best)
+    if arguments.region:
+        raise PixWizardError("--best rates one instruction for a whole picture; leave out --region")
     if not arguments.task:
         raise PixWizardError(
             "--best needs --task: answers to an instruction in your own words cannot be rated"

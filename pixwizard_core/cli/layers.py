@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 NOT_IN_NAMES = re.compile(r"[^\w]+")
 LONGEST_NAME = 40
 # Options that say what one answer should be; layers ask their own questions.
-OTHER = ("task", "instruction", "best", "sharp", "tile", "phrasing", "steps", "preset")
+OTHER = (
+    "task", "instruction", "best", "sharp", "tile", "region", "phrasing", "steps", "preset",
+)  # fmt: skip
 
 
 def check_layers(arguments: argparse.Namespace) -> list[str]:

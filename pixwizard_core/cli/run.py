@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from .models import (
     model_files,
 )
 from .progress import progress
+from .regions import read_regions, tell_regions
 from .settings import (
     add_setting_options,
     chosen_settings,
@@ -136,6 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     named: Sequence[tuple[str, Any]] = (
         known_sizes(_paths(arguments)) if tiled else _pictures(arguments)
     )
+    regions = read_regions(arguments)
     bundle = load_asked(arguments)
     notes = warn_of_untaught(taught, [arguments.task] if arguments.task else [])
     settings = chosen_settings(arguments, bundle.settings_of(arguments.task or ""))
@@ -144,7 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = {"sentence": sentence, "settings": settings}
     for number, (stem, picture) in enumerate(named or [_blank(arguments, bundle.centres)]):
         seed = later_seed(arguments.seed, number * (arguments.best or 1))
-        answer = write_tiled if tiled else _write_whole
+        answer = write_tiled if tiled else partial(_write_whole, regions=regions)
         files, facts = answer(arguments, bundle, stem, picture, **asked, seed=seed)
         names = {what: path.name for what, path in files.items()}
         report = {
@@ -162,7 +165,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _write_whole(
     arguments: argparse.Namespace, bundle, stem: str, image_01: Tensor, *, sentence: str,
-    settings, seed: int,
+    settings, seed: int, regions: Sequence[Any],
 ) -> tuple[dict[str, Path], dict[str, object]]:  # fmt: skip
     """Answer one picture as a whole and write what the answer means. Returns the files by what they
     hold, and entries of the report."""
@@ -173,13 +176,17 @@ def _write_whole(
     from ..tasks import find_task
 
     kind = find_task(arguments.task).decoder if arguments.task else "image"
-    request = Request(image_01, sentence, seed, settings, arguments.fit, arguments.centre)
+    request = Request(
+        image_01, sentence, seed, settings, arguments.fit, arguments.centre, regions=regions,
+        regions_apart=not arguments.regions_together,
+    )  # fmt: skip
     if arguments.best:
         model_image_01, canvas, chosen = choose_best(arguments, bundle, request, stem)
     else:
         with progress(stem) as advance:
             result = carry_out(bundle, request, advance)
-        model_image_01, canvas, chosen = result.model_image_01, result.canvas, {}
+        model_image_01, canvas = result.model_image_01, result.canvas
+        chosen = tell_regions(arguments, result.notes)
     hints = Hints(
         image_01, arguments.colour or "red", bundled_palette(bundle.palette), near_of(arguments),
         range_of(arguments),

@@ -13,7 +13,7 @@ from .progress import progress
 
 AUTO_SIDE = -1  # --tile without a number
 # Options that ask for another way to one answer, or for a size that tiles already have.
-OTHER = ("best", "sharp", "layers", "centre", "range", "near")
+OTHER = ("best", "sharp", "layers", "region", "centre", "range", "near")
 
 
 def add_tile_options(parser: argparse.ArgumentParser) -> None:

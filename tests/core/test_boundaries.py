@@ -28,7 +28,7 @@ COMMON = {"errors", "json_text", "seeds", "torch_types", "whole_file"}  # what e
 BASE = {"config", "conditioning", "model", "sampling", "weights", "encoders", "generate", *COMMON}
 WORDS = {"taught", "tasks"}
 RUN = {"canvas", "decode", "files", "inpaint", "own_settings", "presets", "pipeline", "bundle",
-       *WORDS, *BASE}  # fmt: skip
+       "regions", *WORDS, *BASE}  # fmt: skip
 MAY_IMPORT = {
     "version": set(),
     "errors": set(),
@@ -56,7 +56,8 @@ MAY_IMPORT = {
     "decode": {"canvas", "tasks", *COMMON},
     "files": {"decode", "canvas", *COMMON},
     "inpaint": {"decode", "canvas", "errors"},
-    "pipeline": {"canvas", "decode", "inpaint", "files", "taught", "tasks", *BASE},
+    "regions": {"canvas", "conditioning", "encoders", "model", "errors"},
+    "pipeline": {"canvas", "decode", "inpaint", "files", "regions", "taught", "tasks", *BASE},
     "bundle": {"decode", "own_settings", "pipeline", "taught", *BASE},
     "interface": {"bundle", *RUN},
     "best": {"metrics", "task_table", *RUN},

@@ -300,6 +300,7 @@ TILES_REFUSED = {
     "alone": (["--task", "canny", "--overlap", "3"], "--overlap is the overlap of tiles"),
     "best": (["--task", "denoise", "--tile", "--best", "2"], "cannot be used with --best"),
     "sharp": (["--task", "canny", "--tile", "--sharp"], "cannot be used with --sharp"),
+    "region": (["--task", "canny", "--tile", "--region", "a:b"], "cannot be used with --region"),
     "centre": (["--task", "canny", "--tile", "--centre", "64"], "cannot be used with --centre"),
     "layers": (["--layers", "a", "--tile"], "--layers asks its own questions; leave out --tile"),
     "fit": (["--task", "canny", "--tile", "--fit", "pad"], "leave out --fit pad"),
@@ -333,6 +334,58 @@ def test_run_says_what_a_side_is(photo, capsys):
     with pytest.raises(SystemExit):
         main(["run", "--task", "canny", "--tile", str(photo)])
     assert "write the picture before --tile" in capsys.readouterr().err
+
+
+def ask_regions(bundle, photo, out, *regions: str) -> list[str]:
+    """The command of one run with regions."""
+    asked = [word for region in regions for word in ("--region", region)]
+    return [
+        "run", str(photo), "--instruction", "make it blue", *asked, "--bundle", str(bundle),
+        "--steps", "1", "--out", str(out),
+    ]  # fmt: skip
+
+
+def test_run_gives_regions_their_own_instruction_and_reports_it(tmp_path, bundle, photo, capsys):
+    mask = np.zeros((301, 203), np.uint8)
+    mask[:150] = 255
+    Image.fromarray(mask).save(tmp_path / "top:half.png")
+    found = []
+    for regions in ([], [f"{tmp_path / 'top:half.png'}: make it red: all of it"]):
+        assert main(ask_regions(bundle, photo, tmp_path, *regions)) == 0
+        found.append(np.array(Image.open(tmp_path / "photo_edit_answer.png")))
+    assert not np.array_equal(*found)
+    report = json.loads((tmp_path / "photo_edit_report.json").read_text())
+    assert report["regions"] == [f"{tmp_path / 'top:half.png'}: make it red: all of it"]
+    assert report["regions_apart"] is True
+    assert "region_notes" not in report
+    assert "region" not in capsys.readouterr().err
+    Image.fromarray(mask[::7, ::7]).save(tmp_path / "small.png")
+    asked = ask_regions(bundle, photo, tmp_path, f"{tmp_path / 'small.png'}:make it red")
+    assert main([*asked, "--regions-together"]) == 0
+    said = "the mask of region 1 is 29 x 43 px and was resized to the picture's 203 x 301 px"
+    assert said in capsys.readouterr().err
+    report = json.loads((tmp_path / "photo_edit_report.json").read_text())
+    assert (report["region_notes"], report["regions_apart"]) == ([said], False)
+
+
+def test_run_refuses_regions_before_a_model_is_loaded(tmp_path, bundle, photo, capsys):
+    Image.new("L", (20, 30), 0).save(tmp_path / "black.png")
+    black = tmp_path / "black.png"
+    for regions, words, message in (
+        ([f"{black}:x"], [], "the mask of region 1 is empty: it selects nothing"),
+        ([f"{black}: "], [], "has no instruction behind the colon"),
+        (["none.png:make it red"], [], "--region is MASK:TEXT, such as 'ball.png:make the ball"),
+        ([str(black)], [], "with an existing mask file. Got: "),
+        ([f"{black}:x"] * 17, [], "17 regions are too many; give at most 16"),
+        ([], ["--regions-together"], "--regions-together has no effect without --region"),
+    ):
+        assert main([*ask_regions(bundle, photo, tmp_path, *regions), *words]) == 2
+        assert message in capsys.readouterr().err
+    best = ["run", str(photo), "--task", "mask", "--target", "it", "--best", "2"]
+    assert main([*best, "--region", f"{black}:x"]) == 2
+    assert "--best rates one instruction for a whole picture" in capsys.readouterr().err
+    assert main(["run", str(photo), "--layers", "a", "--region", f"{black}:x"]) == 2
+    assert "--layers asks its own questions; leave out --region" in capsys.readouterr().err
 
 
 def test_run_selects_nothing_outside_a_crop(tmp_path, bundle):

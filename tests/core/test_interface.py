@@ -219,6 +219,20 @@ def test_the_parts_are_exported_too():
     assert run(bundle, request).image_01.shape == (1, 3, 40, 56)
 
 
+def test_regions_take_masks_of_any_kind_and_warn(pw):
+    left = np.zeros((40, 56), dtype=np.uint8)
+    left[:, :28] = 255
+    plain = pw("custom", PICTURE, caption="make it blue").image_01
+    one, two = (
+        pw("custom", PICTURE, caption="make it blue", regions=[(mask, "make it red")]).image_01
+        for mask in (left, torch.from_numpy(left > 0))
+    )
+    assert torch.equal(one, two)
+    assert not torch.equal(one, plain)
+    with pytest.warns(UserWarning, match="region 1 is 28 x 20 px and was resized to the picture's"):
+        pw("custom", PICTURE, caption="x", regions=[(left[::2, ::2], "y")], regions_apart=False)
+
+
 def test_sharp_answer_follows_the_picture_or_warns(pw):
     large = np.kron(PICTURE, np.ones((6, 6, 1), dtype=np.uint8))
     plain, sharp = (pw("depth", large, sharp=on).depth for on in (False, True))
