@@ -12,8 +12,8 @@ from .help_text import sentence
 from .models import add_small_options
 from .progress import progress
 
-TEXT = "measure sharp answers, the best of several, layers and tiles on rooms (docs/beyond.md)"
-PARTS = ("sharp", "best", "layers", "larger")
+TEXT = "measure sharp answers, the best of several, layers, tiles and regions (docs/beyond.md)"
+PARTS = ("sharp", "best", "layers", "larger", "regional")
 
 
 def add_beyond(commands: Any) -> None:
@@ -79,4 +79,12 @@ def _larger(bundle: Any, count: int, seed: int, on_batch: Callable[[int], None])
     return larger_tables(study_larger(bundle, count, seed, on_batch), count)
 
 
-MEASURES = {"sharp": _sharp, "best": _best, "layers": _layers, "larger": _larger}
+def _regional(bundle: Any, count: int, seed: int, on_batch: Callable[[int], None]) -> str:
+    from ..evaluation.regional_study import regional_table, study_regions
+
+    return regional_table(study_regions(bundle, count, seed, on_batch))
+
+
+MEASURES = {
+    "sharp": _sharp, "best": _best, "layers": _layers, "larger": _larger, "regional": _regional,
+}  # fmt: skip

@@ -4,11 +4,15 @@ import dataclasses
 import random
 
 import pytest
+import torch
 
 from pixwizard_core.cli import main
 from pixwizard_core.cli import models as cli_models
-from pixwizard_core.evaluation import best_study, larger_study, sharp_study
+from pixwizard_core.evaluation import best_study, larger_study, regional_study, sharp_study
+from pixwizard_core.evaluation.two_changes import two_changes
+from pixwizard_core.taught import UNKNOWN
 from pixwizard_core.world.held_out import HELD_OUT_SEED, examples_of
+from pixwizard_core.world.scenes import PAINTS
 from tests.support.tiny import tiny_bundle
 
 
@@ -71,6 +75,44 @@ def test_larger_study_has_scores_and_seams_of_each_way(small, capsys, monkeypatc
         for cell in row[1:]:
             mean, worst = (float(value) for value in cell.split(" / "))
             assert 0 < mean <= worst
+
+
+def test_right_answer_of_two_changes_is_perfect():
+    rooms = two_changes(3, HELD_OUT_SEED, 64, UNKNOWN)
+    assert len(rooms) == len(rooms.inputs) == 3
+    right, none = (regional_study.score(shown, rooms) for shown in (rooms.targets, rooms.inputs))
+    assert (right["right"], right["both"], right["swapped"]) == (1, 1, 0)
+    assert right["inside, dB"] == 60
+    assert right["on things"] > 0.5  # the rest are shadows and reflections of the new colours
+    assert (none["right"], none["both"]) == (0, 0)
+    assert none["outside, dB"] == 60
+
+
+def test_swapped_colours_of_two_changes_count_as_such():
+    rooms = two_changes(3, HELD_OUT_SEED, 64, UNKNOWN)
+    painted = rooms.inputs.clone()
+    for row, (masks, colours) in enumerate(zip(rooms.masks, rooms.colours.tolist(), strict=True)):
+        for mask, colour in zip(masks, reversed(colours), strict=True):
+            painted[row][:, mask] = torch.tensor(PAINTS[colour])[:, None]
+    scores = regional_study.score(painted, rooms)
+    assert (scores["right"], scores["swapped"]) == (0, 1)
+    assert scores["on things"] == pytest.approx(1)
+
+
+def test_two_changes_name_both_things_and_join_their_sentences():
+    rooms = two_changes(2, HELD_OUT_SEED, 64, UNKNOWN)
+    for first, second in rooms.sentences:
+        whole = regional_study.joined((first, second))
+        assert whole.startswith(first.rstrip("."))
+        assert whole.lower().endswith(f" and {second.lower()}")
+    assert not bool((rooms.masks[:, 0] & rooms.masks[:, 1]).any())
+
+
+def test_regional_study_has_a_row_for_each_way(small, capsys):
+    assert main(["evaluate", "beyond", "--parts", "regional", "--count", "2"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert lines[0].startswith("| way | right | both | swapped | on things | inside, dB |")
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == list(regional_study.WAYS)
 
 
 def test_absent_names_are_of_nothing_in_view():
