@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .conditions.encode import Encode
 from .conditions.instruction import Instruction
+from .conditions.region import Region
 from .decoders.boxes import DecodeBoxes
 from .decoders.decode_answer import DecodeAnswer
 from .decoders.depth import DecodeDepth, DepthToMetres
@@ -79,6 +80,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     PickBest,
     CutOutLayers,
     TiledAnswer,
+    Region,
 )
 
 

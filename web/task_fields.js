@@ -5,7 +5,7 @@ import { app } from "/scripts/app.js";
 import { element, faint, panel, pressable, swatch } from "./elements.js";
 import { chosen, missing, sentence } from "./sentence.js";
 import { chain, fit, linked, nodesOf, pageWidget, show, widgetOf } from "./widgets.js";
-import { ENCODE, RELEASED, loaderOf, nameShortTasks, nameTasks } from "./task_names.js";
+import { ENCODERS, RELEASED, loaderOf, nameShortTasks, nameTasks } from "./task_names.js";
 import { LIST_PX, wordings } from "./wordings.js";
 import { named, word } from "./words.js";
 
@@ -89,7 +89,7 @@ class TaskFields {
     });
   }
 
-  /** What a run says of the model. @param {any} output of this node or of Encode */
+  /** What a run says of the model. @param {any} output of this node, or of Encode or Region */
   tell(output) {
     for (const one of output?.[TOLD] ?? []) this.told[one.task] = one;
     if (output?.[TOLD]) this.update(false);
@@ -202,7 +202,7 @@ app.registerExtension({
   name: "pixwizard.taskFields",
   /** @param {any} node */
   nodeCreated(node) {
-    if (node.comfyClass === ENCODE) {
+    if (ENCODERS.includes(node.comfyClass)) {
       const executed = node.onExecuted;
       node.onExecuted = function (/** @type {any} */ output) {
         const result = executed?.call(this, output);

@@ -6,7 +6,7 @@ import { DEMO } from "./real_model.js";
 import { linked, widgetOf } from "./widgets.js";
 import { named, word } from "./words.js";
 
-export const ENCODE = "PixWizard_Encode";
+export const ENCODERS = ["PixWizard_Encode", "PixWizard_Region"]; // they take an Instruction
 const MOST_STEPS = 32; // from a node back to the loader of its model
 export const RELEASED = "released"; // the model that is meant where no link says which
 
@@ -34,14 +34,14 @@ export function nameShortTasks(node) {
   nameTasks(widgetOf(node, "task"), (task) => !models[kind()]?.not_taught.includes(task));
 }
 
-/** The kind of loader whose model a node's output goes to, by its model input or by the Encode node
- * behind it; undefined where the links do not say. @param {any} node
+/** The kind of loader whose model a node's output goes to, by its model input or by the Encode or
+ * Region behind it; undefined where the links do not say. @param {any} node
  * @param {Record<string, any>} models those that are known before a run */
 export function loaderOf(node, models) {
   const slot = node.inputs?.findIndex((/** @type {any} */ i) => i.name === "model") ?? -1;
   if (linked(node, "model")) return source(node.getInputNode?.(slot), "MODEL", models);
   const behind = node.getOutputNodes?.(0) ?? [];
-  const encode = behind.find((/** @type {any} */ one) => one.comfyClass === ENCODE);
+  const encode = behind.find((/** @type {any} */ one) => ENCODERS.includes(one.comfyClass));
   const clip = encode?.inputs?.findIndex((/** @type {any} */ i) => i.type === "CLIP") ?? -1;
   return clip < 0 ? undefined : source(encode.getInputNode?.(clip), "CLIP", models);
 }

@@ -18,6 +18,7 @@ from ...pixwizard_core.weights.finite import VAE, VISION_ENCODER, finite_output
 from ..host.memory import memory_advice, text_memory_advice
 from ..model.host_model import IMAGE_LATENT, IMAGE_TOKENS, TASK
 from ..model.latents import LATENT_CHANNELS
+from ..model.region_conds import REGIONS, REGIONS_APART, MarkedText
 from ..shared.layouts import from_image_01
 
 
@@ -92,6 +93,27 @@ def with_task(conditioning: list, task: str) -> list:
     return (
         node_helpers.conditioning_set_values(conditioning, {TASK: task}) if task else conditioning
     )
+
+
+def marked_text(clip, instruction: str, mask: Tensor) -> MarkedText:
+    """An instruction for the part of the picture in a mask (B, H, W). Raises EncoderError for a
+    CLIP whose encoding changes during a run."""
+    encoded = encode_text(clip, instruction)
+    if len(encoded) != 1:
+        raise EncoderError(
+            f"this CLIP gives {len(encoded)} conditionings for different times, because hooks are "
+            "attached to it; a region takes one. Connect the CLIP without hooks"
+        )
+    text, values = encoded[0]
+    return MarkedText(text, values.get("attention_mask"), values["pooled_output"], mask)
+
+
+def with_region(conditioning: list, region: MarkedText, apart: bool) -> list:
+    """The same CONDITIONING with one more region, on top of those that it has."""
+    return [
+        [text, {**values, REGIONS: (*values.get(REGIONS, ()), region), REGIONS_APART: apart}]
+        for text, values in conditioning
+    ]
 
 
 def empty_latent(encoded: EncodedPicture) -> dict:

@@ -34,6 +34,7 @@ from ..host.patchers import apply_every_patch, patcher_class, take_weights
 from . import latents
 from .patches import one_run, reference_cfg
 from .prepared_cache import PreparedCache
+from .region_conds import regions_cond
 from .text_masks import tokens_used
 from .transformer import RunOptions, Transformer
 
@@ -76,8 +77,7 @@ class HostModel(comfy.model_base.BaseModel):
             model_config, comfy.model_base.ModelType.FLOW, device=device, unet_model=Transformer
         )
         self.eval().requires_grad_(False)
-        # Nodes made for UNets look it up before they know which model they patch; see
-        # patches.py.
+        # Nodes made for UNets look it up before they know which model they patch.
         width = self.diffusion_model.config.dim
         self.model_config.unet_config = {**self.model_config.unet_config, "model_channels": width}
         # The noise of the current run, and its cache.
@@ -88,8 +88,7 @@ class HostModel(comfy.model_base.BaseModel):
         return timestep / float(getattr(self.model_sampling, "multiplier", 1.0))
 
     def extra_conds(self, **kwargs) -> dict:
-        """Conds of one branch. Every branch has the same keys; otherwise the host could not batch
-        them."""
+        """Conds of one branch. Branches of the same keys can share a batch."""
         noise, device = self._noise_of(kwargs), kwargs["device"]
         kwargs = {**kwargs, "noise": noise}
         text, mask, pooled = self._text(kwargs)
@@ -105,6 +104,7 @@ class HostModel(comfy.model_base.BaseModel):
             "prepared_cache": comfy.conds.CONDConstant(
                 None if kwargs.get("hooks") is not None else self._cache_of(noise)
             ),
+            **regions_cond(kwargs, noise, self._text),
         }
 
     def process_latent_in(self, latent: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 
 from ...pixwizard_core.conditioning import Condition
 from ...pixwizard_core.model import Prepared
+from .region_conds import same_regions
 
 LIMIT = 8  # entries; a run needs one for each batch of branches, and more only for regions
 
@@ -44,6 +45,8 @@ def _trained(prepared: Prepared) -> bool:
 
 def _same(one: Condition, other: Condition) -> bool:
     if [row.shape for row in one.image_latent] != [row.shape for row in other.image_latent]:
+        return False
+    if one.regions_apart != other.regions_apart or not same_regions(one.regions, other.regions):
         return False
     names = ("has_image", "text_mask", "pooled", "text", "image_tokens")
     pairs = [(getattr(one, name), getattr(other, name)) for name in names]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ParamSpec, TypeVar, cast
 
@@ -26,6 +26,7 @@ from ...pixwizard_core.own_settings import RELEASED
 from ...pixwizard_core.taught import UNKNOWN
 from .patches import ROPE, RunLog, warn_unused
 from .prepared_cache import PreparedCache
+from .region_conds import HostRegions
 from .token_draws import TokenDraws
 
 P = ParamSpec("P")
@@ -147,6 +148,7 @@ class Transformer(PixWizard):
         has_image: Tensor,
         image_latent: Tensor,
         prepared_cache: PreparedCache | None = None,
+        regions: HostRegions | None = None,
         control=None,
         **unused,
     ) -> Tensor:
@@ -159,6 +161,9 @@ class Transformer(PixWizard):
         condition = Condition(
             context, text_mask.bool(), pooled, image_tokens, has_image.bool(), image_latent
         )
+        if regions is not None:
+            marked = regions.to(x, partial(pad_to_patch_size, patch_size=patch))
+            condition = replace(condition, regions=marked, regions_apart=regions.apart)
         tokens = math.prod(x.shape[-2:]) // self.patch_size**2
         chosen = options.get(OPTIONS_KEY, self.options)
         prepared = self._prepared(condition, chosen, tokens, prepared_cache)

@@ -167,8 +167,7 @@ def _write_whole(
     arguments: argparse.Namespace, bundle, stem: str, image_01: Tensor, *, sentence: str,
     settings, seed: int, regions: Sequence[Any],
 ) -> tuple[dict[str, Path], dict[str, object]]:  # fmt: skip
-    """Answer one picture as a whole and write what the answer means. Returns the files by what they
-    hold, and entries of the report."""
+    """Answer a picture as a whole and write its meaning. Returns files, and report entries."""
     from ..decode import Hints, at_source_size, bundled_palette
     from ..files.answers import write_answer
     from ..pipeline import Request
@@ -191,9 +190,8 @@ def _write_whole(
         image_01, arguments.colour or "red", bundled_palette(bundle.palette), near_of(arguments),
         range_of(arguments),
     )  # fmt: skip
-    painted = at_source_size(
-        kind, model_image_01, image_01, canvas, hints.colour, sharp=arguments.sharp
-    )
+    colour, sharp = hints.colour, arguments.sharp
+    painted = at_source_size(kind, model_image_01, image_01, canvas, colour, sharp=sharp)
     files, facts = write_answer(arguments.out, stem, kind, painted, hints)
     if arguments.sharp:
         facts["sharp"] = sharp_report(kind, canvas)

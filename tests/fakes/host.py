@@ -164,7 +164,11 @@ def modules(models: Path) -> dict[str, types.ModuleType]:
         return sorted(p.relative_to(models / kind).as_posix() for p in found)
 
     comfy = {
-        "conds": module("comfy.conds", CONDRegular=plain("CONDRegular")),
+        "conds": module(
+            "comfy.conds",
+            CONDRegular=plain("CONDRegular"),
+            CONDConstant=plain("CONDConstant"),
+        ),
         "latent_formats": module("comfy.latent_formats", SDXL=plain("SDXL")),
         "model_base": module("comfy.model_base", BaseModel=torch.nn.Module),
         "supported_models_base": module("comfy.supported_models_base", BASE=plain("BASE")),

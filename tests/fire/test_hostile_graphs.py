@@ -25,7 +25,8 @@ FAST, LONG = 8, 520  # examples of each node
 # Without the models of a real host these cannot run; test_hostile_models.py drives them in one.
 WITH_MODELS = {
     "LoadTiny", "LoadModel", "LoadTextEncoder", "LoadVisionEncoder", "LoadPixWizard", "LoadLora",
-    "Encode", "Sample", "DualCFGGuider", "ModelOptions", "Check", "ModelParts", "TiledAnswer",
+    "Encode", "Region", "Sample", "DualCFGGuider", "ModelOptions", "Check", "ModelParts",
+    "TiledAnswer",
 }  # fmt: skip
 # A large picture takes its time; what the size of a result is asked for by is drawn small here.
 LARGE = {"width", "height", "left", "top", "right", "bottom", "batch_size", "centre"}

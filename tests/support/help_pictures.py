@@ -14,6 +14,8 @@ from PIL import Image, ImageDraw
 from torch.nn.functional import interpolate, max_pool2d
 
 from pixwizard_core import load
+from pixwizard_core.evaluation.regional_study import by_one_sentence, by_regions
+from pixwizard_core.evaluation.two_changes import two_changes
 from pixwizard_core.tiles import TiledRequest, answer_tiled
 from tests.fakes import host
 
@@ -72,6 +74,20 @@ def tiled_answers(image):
     at_once = demo("denoise", given).image_01
     shown = [("image", noisy), ("at once", at_once.movedim(1, -1)), ("tiles", tiled.movedim(1, -1))]
     return [(title, one[:, 80:256, 40:280]) for title, one in shown]
+
+
+def two_regions(seed: int = 3) -> list:
+    """Two changes of a room by one sentence and by two regions, from the core: the node runs the
+    same computation."""
+    bundle = load().bundle
+    rooms = two_changes(1, seed, min(bundle.centres), bundle.taught)
+    shades = torch.tensor([1.0, 0.5])[:, None, None]
+    ways = [way(bundle, rooms, 0).movedim(1, -1) for way in (by_one_sentence, by_regions)]
+    return [
+        ("source", rooms.inputs.movedim(1, -1)),
+        ("two masks", (rooms.masks[0] * shades).sum(0)[None]),
+        *zip(("one sentence", "two regions"), ways, strict=True),
+    ]
 
 
 def parts(call) -> dict[str, list]:
@@ -188,6 +204,7 @@ def parts(call) -> dict[str, list]:
             ("background", cut["background"]),
             ("stacked", cut["stacked"]),
         ],
+        "Region": two_regions(),
         "PickBest": [
             *((f"answer {i}", one[None]) for i, one in enumerate(several)),
             ("best", best),
