@@ -18,9 +18,10 @@ RESTORED = (
 # One answer, enlarged, was better: what is drawn or removed there grows with the picture, and a
 # tile shows too little of it.
 ENLARGED = (
-    "sketch", "derain", "deblur", "desnow", "watermark", "restore", "restore_captioned",
+    "sketch", "derain", "deblur", "desnow", "demoire", "watermark", "restore",
+    "restore_captioned",
 )  # fmt: skip
-UNMEASURED = ("demoire", "face")
+UNMEASURED = ("face",)
 
 
 @dataclass(frozen=True, slots=True)
