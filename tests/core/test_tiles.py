@@ -255,7 +255,7 @@ def test_tasks_that_tiles_serve_are_lines_and_restorations():
 @pytest.mark.parametrize(
     ("task", "reason"),
     [
-        ("depth", "sharp answers are better and take a single one: use --sharp"),
+        ("depth", "sharp answers follow the picture's edges, and one is enough: use --sharp"),
         ("mask", "use --sharp or Sharpen Answer"),
         ("derain", "one answer to the whole picture was measured to be better"),
         ("face", "has not been measured"),

@@ -22,7 +22,7 @@ def test_tasks_that_tiles_do_not_serve_are_refused_before_the_model_is_used(
     asked, errors = extension("nodes.shared.question").question, extension("pixwizard_core.errors")
     given = {"pixwizard": whole, "image": image(90, 60), "instruction": "x"}
     for about, reason in (
-        (asked("depth", {}), "task 'depth' is not answered tile by tile: sharp answers are better"),
+        (asked("depth", {}), "task 'depth' is not answered tile by tile: sharp answers"),
         (asked("box", {"target": "it", "colour": "red"}), "needs the whole thing in view"),
         (asked("custom", {"caption": "night"}), "tiles need a task"),
     ):
