@@ -45,7 +45,8 @@ REASONS = {
     **dict.fromkeys(UNMEASURED, UNKNOWN),
     **dict.fromkeys(
         ("depth", "normal", "segmentation", "mask", "highlight"),
-        "sharp answers follow the picture's edges, and one is enough: use --sharp or Sharpen Answer",
+        "sharp answers follow the picture's edges, and one is enough: use --sharp or Sharpen "
+        "Answer",
     ),
     "box": "a box around a thing needs the whole thing in view; leave tiles out",
     "pose": "a skeleton needs the whole person in view; leave tiles out",
