@@ -15,7 +15,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support import full_size, hosts
 
@@ -23,6 +25,8 @@ GB = 1e9
 NEEDED = 20 * GB  # of disk at once
 LONGEST_S = 1800  # without a word from the host
 THREADS = os.cpu_count() or 1
+SOURCE, SIZE = "scene.png", (150, 118)  # the picture that all are asked of
+LORA = "random.safetensors"
 ROWS = pytest.StashKey[list]()
 HEAD = (
     "| what | seconds | held, GB | own memory, GB | with mapped files, GB |\n|---|---|---|---|---|"
@@ -113,6 +117,25 @@ def parts(request, tmp_path_factory):
         pytest.skip(f"{free / GB:.0f} GB are free in {folder}; {NEEDED / GB:.0f} are needed")
     yield Parts(folder, request.config.stash.setdefault(ROWS, []))
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def all_parts(parts):
+    """The four parts, the transformer in bfloat16 and in fp8, and a LoRA."""
+    if not all(map(parts.has_converted, ("bf16", "fp8"))):
+        parts.get("model")
+        parts.converted("bf16")
+        parts.converted("fp8")
+    parts.drop("model")  # before Gemma comes, for the disk's sake
+    for part in ("gemma", "clip", "vae", "lora"):
+        parts.get(part)
+    folder = parts.folder / "input"
+    folder.mkdir(exist_ok=True)
+    across, down = np.linspace(0, 1, SIZE[0]), np.linspace(0, 1, SIZE[1])[:, None]
+    waves = [np.sin(7 * across) * np.cos(5 * down), across * down, across + 0 * down]
+    pixels = (255 * (np.stack(waves, -1) * 0.5 + 0.5)).clip(0, 255).astype("uint8")
+    Image.fromarray(pixels).save(folder / SOURCE)
+    return parts
 
 
 @pytest.fixture(scope="session")

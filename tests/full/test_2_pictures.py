@@ -16,34 +16,11 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 
 from PIL import Image
 
-from tests.support import workflow
 from tests.support.hosts import REPO, environment
 
-from .conftest import THREADS
+from .conftest import LORA, SIZE, SOURCE, THREADS
 
-WITH_FILES = workflow.shipped(with_files=True)
-SOURCE, SIZE = "scene.png", (150, 118)
 SENTENCE, SIDE, STEPS, SEED = "Estimate the depth of the picture.", 128, 2, 5
-LORA = "random.safetensors"
-
-
-@pytest.fixture(scope="module")
-def all_parts(parts):
-    """The four parts, the transformer in bfloat16 and in fp8, and a LoRA."""
-    if not all(map(parts.has_converted, ("bf16", "fp8"))):
-        parts.get("model")
-        parts.converted("bf16")
-        parts.converted("fp8")
-    parts.drop("model")  # before Gemma comes, for the disk's sake
-    for part in ("gemma", "clip", "vae", "lora"):
-        parts.get(part)
-    folder = parts.folder / "input"
-    folder.mkdir(exist_ok=True)
-    across, down = np.linspace(0, 1, SIZE[0]), np.linspace(0, 1, SIZE[1])[:, None]
-    waves = [np.sin(7 * across) * np.cos(5 * down), across * down, across + 0 * down]
-    pixels = (255 * (np.stack(waves, -1) * 0.5 + 0.5)).clip(0, 255).astype("uint8")
-    Image.fromarray(pixels).save(folder / SOURCE)
-    return parts
 
 
 @pytest.fixture(scope="module")
@@ -150,20 +127,15 @@ def by_host(all_parts, painted, in_float32, request):
         if not lora:
             del nodes["lora"]
         prompt = {key: {"class_type": kind, "inputs": put} for key, (kind, put) in nodes.items()}
-        return read(io.BytesIO(server.image(_saved(all_parts, server, prompt, what, "save"))))
+        begun = time.perf_counter()
+        result = server.run(prompt)
+        assert result["error"] is None, result["error"]
+        name = f"{what} in ComfyUI {server.host.version}"
+        all_parts.row(name, time.perf_counter() - begun, 0, 0, 0)
+        (entry,) = result["outputs"]["save"]["images"]
+        return read(io.BytesIO(server.image(entry)))
 
     return run
-
-
-def _saved(parts, server, prompt: dict, what: str, key: str) -> dict:
-    """Run a prompt; the entry of its saved picture, and a row of the table."""
-    begun = time.perf_counter()
-    result = server.run(prompt)
-    assert result["error"] is None, result["error"]
-    name = f"{what} in ComfyUI {server.host.version}"
-    parts.row(name, time.perf_counter() - begun, 0, 0, 0)
-    (entry,) = result["outputs"][key]["images"]
-    return entry
 
 
 @pytest.fixture(scope="module")
@@ -196,28 +168,6 @@ def test_host_paints_the_same_picture(painted, in_float32, in_host, other_seed):
     assert other > 5
     assert exact < 0.1 * other
     assert rounded < 0.25 * other
-
-
-@pytest.mark.parametrize("path", WITH_FILES, ids=lambda path: path.stem)
-@pytest.mark.usefixtures("by_host")
-def test_template_runs_as_shipped_with_the_parts_in_place(all_parts, server, path):
-    info = server.json("/object_info")
-    prompt = workflow.small_and_ours(workflow.to_prompt(workflow.load(path), info))
-    for node in prompt.values():
-        if node["class_type"] == "PixWizard_LoadLora":
-            node["inputs"]["lora_name"] = f"loras/{LORA}"  # which says no words
-        if node["inputs"].get("task") == "custom":
-            node["inputs"]["words"] = SENTENCE
-    begun = time.perf_counter()
-    result = server.run(prompt)
-    assert result["error"] is None, result["error"]
-    all_parts.row(f"{path.stem}, 1 step at 128²", time.perf_counter() - begun, 0, 0, 0)
-    source = Image.open(server.base / "input" / "example.png").size
-    for key, node in prompt.items():
-        if node["class_type"] == "SaveImage":
-            (entry,) = result["outputs"][key]["images"]
-            picture = read(io.BytesIO(server.image(entry)))
-            assert picture.shape[1::-1] == workflow.saved_size(workflow.title(path), source)
 
 
 def test_lora_changes_the_picture_alike(painted, in_host, by_host):

@@ -98,7 +98,8 @@ def install(base: Path) -> Path:
     """Put the extension into base/custom_nodes by a link, and return its path there."""
     target = base / "custom_nodes" / EXTENSION_NAME
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(REPO, target_is_directory=True)
+    if not target.is_symlink():  # another server may have used this base
+        target.symlink_to(REPO, target_is_directory=True)
     return target
 
 
