@@ -57,8 +57,8 @@ def records(files: list[Path]) -> list[dict]:
 
 
 def places(record: dict) -> list[tuple[int, str, Room]]:
-    """Id, type and room of each node, as it would be where the page spreads no graph; none where the
-    page moved nodes in another way."""
+    """Id, type and room of each node, as it would be where the page spreads no graph; none where
+    the page moved nodes in another way."""
     found, scale = [], spread(record)
     for node in record["places"]:
         saved = record["saved"][str(node["id"])]
