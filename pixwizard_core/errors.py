@@ -65,6 +65,11 @@ class InstructionError(PixWizardError):
     """An instruction with an unknown task or a missing field."""
 
 
+class PixWizardWarning(UserWarning):
+    """Something that works otherwise than a user may expect. The command line prints its text as a
+    line of its own."""
+
+
 def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """Text as one printable line; a long one is shortened in the middle."""
     text = "".join(_printable(c) for c in _clipped(text, longest))

@@ -23,6 +23,7 @@ from .models import DEVICE_HELP, add_lora_option, asked_loras, usable_device
 from .progress import progress
 from .teach import add_train_lora
 from .train import add_train
+from .warned import plain_warnings
 
 EXIT_FAILED = 1  # the command worked and found something wrong
 EXIT_USER_ERROR = 2  # what argparse uses as well
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _carried_out(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     try:
-        return arguments.command(arguments)
+        with plain_warnings():
+            return arguments.command(arguments)
     except PixWizardError as error:
         print(f"pixwizard: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
@@ -104,22 +106,31 @@ def _add_device(parser: argparse.ArgumentParser, dtypes: Sequence[str]) -> None:
 
 
 def _add_convert(commands) -> None:
-    text = "convert any supported checkpoint to a single safetensors file"
+    text = "convert any supported checkpoint or text encoder to a single safetensors file"
     parser = _command(commands, "convert", _convert, text)
-    parser.add_argument("source", type=Path, help="released folder, .pth or .safetensors file")
+    parser.add_argument(
+        "source", type=Path,
+        help="transformer (released folder, .pth or .safetensors file), or Gemma or CLIP (folder "
+        "or file)",
+    )  # fmt: skip
     parser.add_argument("target", type=Path, help=".safetensors file to write")
     parser.add_argument(
-        "--dtype", default="bf16", choices=("bf16", "fp16", "fp32", "fp8"),
-        help="data type of the weights to write (default: %(default)s)",
+        "--to", "--dtype", dest="dtype", default="bf16",
+        choices=("bf16", "fp16", "fp32", "fp8", "fp8_scaled", "int8"),
+        help="how to store the weights; fp8_scaled and int8 take 0.6 of bf16, ComfyUI computes "
+        "with them as they are, and int8 is the more exact (docs/beyond.md) (default: %(default)s)",
     )  # fmt: skip
     add_lora_option(parser, "LoRA file to merge into the weights")
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    from ..encoders.convert import text_encoder_at
     from ..weights.convert import convert
     from ..weights.weightfile import size_in_words
 
     loras = asked_loras(arguments)
+    if kind := text_encoder_at(arguments.source):
+        return _convert_encoder(kind, arguments)
     with progress("converting", "tensor") as advance:
         info = convert(
             arguments.source,
@@ -130,6 +141,25 @@ def _convert(arguments: argparse.Namespace) -> int:
             tell=_say,
         )
     print(f"{arguments.target}: {info.n_params:,} parameters, {size_in_words(info.n_bytes)}")
+    return 0
+
+
+def _convert_encoder(kind: str, arguments: argparse.Namespace) -> int:
+    from ..encoders.convert import convert_text_encoder
+    from ..weights.weightfile import size_in_words
+
+    if arguments.lora:
+        raise PixWizardError("--lora is for the transformer; the source is a text encoder")
+    with progress("converting", "tensor") as advance:
+        n_bytes = convert_text_encoder(
+            kind,
+            arguments.source,
+            arguments.target,
+            arguments.dtype,
+            on_tensor=lambda done, total, _: advance(done, total),
+            tell=_say,
+        )
+    print(f"{arguments.target}: {kind}, {size_in_words(n_bytes)}")
     return 0
 
 
@@ -149,12 +179,12 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
     info = inspect(arguments.path)
     if arguments.json:
-        derived = {"path": str(info.path), "dtype": info.dtype, "preset": info.preset}
-        values = {**asdict(info), **derived}
+        derived = {"path": str(info.path), "preset": info.preset}
+        values = {**asdict(info), "dtype": info.dtype, "stored": info.stored, **derived}
         print(json.dumps(values, indent=2))
         return 0
     print(f"{info.path}\n  model       {info.kind}{f' ({info.preset})' if info.preset else ''}")
-    print(f"  stored as   {info.layout}, {info.dtype}, {size_in_words(info.n_bytes)}")
+    print(f"  stored as   {info.layout}, {info.stored}, {size_in_words(info.n_bytes)}")
     print(f"  parameters  {info.n_params:,} in {info.n_tensors} tensors")
     if info.config:
         told = ", ".join(f"{name} {value}" for name, value in info.config.to_dict().items())

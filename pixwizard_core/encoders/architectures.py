@@ -5,16 +5,18 @@ Everything is checked by the names and shapes of the weights, never by a file's 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import EncoderError
+from ..errors import EncoderError, PixWizardWarning
 from ..model import Attention, Ops, sdpa
 from ..weights.finite import require_range
+from ..weights.quantised import WHY_UNPACKED, QuantisedWeight, unpacked_line
 from .clip import ClipText, ClipVision
 from .gemma import Gemma
 from .settings import ClipTextConfig, ClipVisionConfig, GemmaConfig, config_from
@@ -71,12 +73,14 @@ KINDS: dict[str, tuple[type[Any], type[Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Named tensors of one model, fetched on demand. source: their name in messages."""
+    """Named tensors of one model, fetched on demand. source: their name in messages. packed: the
+    quantised ones by name; fetch unpacks them, and dtypes say what to."""
 
     source: str
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, torch.dtype]
     fetch: Callable[[str], Tensor]
+    packed: Mapping[str, QuantisedWeight] = field(default_factory=dict[str, QuantisedWeight])
 
 
 def build(
@@ -147,9 +151,13 @@ def filled(
 ) -> Encoder:
     """A model with exactly these weights, in eval mode and frozen.
 
-    Built on the meta device first, so that it is never in memory twice. Raises EncoderError when
-    the settings do not define a model, or the weights do not fit it (see require_fit).
+    Built on the meta device first, so that it is never in memory twice. Warns of quantised weights,
+    which plain layers need unpacked. Raises EncoderError when the settings do not define a model,
+    or the weights do not fit it (see require_fit).
     """
+    if weights.packed:
+        line = unpacked_line(weights.source, weights.packed, WHY_UNPACKED)
+        warnings.warn(line, PixWizardWarning, stacklevel=2)
     try:
         model = build(kind, settings, device="meta", dtype=dtype)
     except (ValueError, TypeError, KeyError, ZeroDivisionError, RuntimeError) as problem:

@@ -17,8 +17,8 @@ import torch
 
 from ..errors import EncoderError
 from ..json_text import json_object, read_json
-from ..weights.finite import require_finite
 from ..weights.published import ENCODERS_WANTED as WANTED
+from ..weights.quantised_files import is_helper
 from ..weights.recognise import LATER_GEMMA, recognise
 from .architectures import (
     CLIP_L_TEXT,
@@ -31,7 +31,7 @@ from .architectures import (
 )
 from .clip import ClipText, ClipVision
 from .gemma import Gemma
-from .shards import weight_files
+from .shards import weight_files, weights_at
 from .text import TextEncoder, Tokenizers
 from .tokenizer import CLIP_TOKENS, GEMMA_TOKENS, TextTokenizer, load_tokenizer
 from .vision import VisionEncoder
@@ -82,7 +82,12 @@ def read_source(kind: str, path: str | Path) -> EncoderSource:
     Raises EncoderError saying what the file is, what is needed and where to get it.
     """
     files = weight_files(path)
-    owner = {own_name(kind, name): (file, name) for file in files for name in file.shapes}
+    owner = {
+        own_name(kind, name): (file, name)
+        for file in files
+        for name in file.shapes
+        if not is_helper(name)
+    }
     shapes = {name: file.shapes[inner] for name, (file, inner) in owner.items()}
     every = dict(shapes)
     owner = {
@@ -92,25 +97,23 @@ def read_source(kind: str, path: str | Path) -> EncoderSource:
     }
     shapes = {name: shapes[name] for name in owner}
     path = Path(path)
-
-    def fetch(name: str) -> torch.Tensor:
-        file, inner = owner[name]
-        return require_finite(file.fetch(inner), inner, file.path.name)
-
-    dtypes = {name: file.dtypes[inner] for name, (file, inner) in owner.items()}
-    weights = Weights(path.name, shapes, dtypes, fetch)
-    folder = path if path.is_dir() else path.parent
-    paths = tuple(file.path for file in files)
     headers = [
         file.metadata[HEADER_KEYS[kind]] for file in files if HEADER_KEYS[kind] in file.metadata
     ]
     if headers:
         settings = projected(read_settings(kind, headers[0], path.name), shapes)
-        return EncoderSource(settings, weights, folder, own=True, files=paths)
-    trouble = mismatch(kind, every)
-    if trouble:
-        raise EncoderError(f"{path.name} is {trouble}. {WANTED[kind]}")
-    return EncoderSource(projected(OFFICIAL[kind], shapes), weights, folder, own=False, files=paths)
+    else:
+        trouble = mismatch(kind, every)
+        if trouble:
+            raise EncoderError(f"{path.name} is {trouble}. {WANTED[kind]}")
+        settings = projected(OFFICIAL[kind], shapes)
+    return EncoderSource(
+        settings,
+        weights_at(path.name, owner),
+        path if path.is_dir() else path.parent,
+        own=bool(headers),
+        files=tuple(file.path for file in files),
+    )
 
 
 def projected(

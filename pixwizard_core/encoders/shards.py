@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
+from torch import Tensor
+
 from ..errors import CheckpointError, EncoderError
+from ..weights.finite import require_finite
+from ..weights.quantised import PLAIN, QuantisedWeight
+from ..weights.quantised_files import quantised_weights
 from ..weights.weightfile import WeightFile, open_weights
+from .architectures import Weights
 
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")  # in the name of a file
 MOST_SHARDS = 1000
@@ -80,3 +87,26 @@ def shard_names(index: Path) -> list[str]:
             "model again"
         )
     return sorted(names)
+
+
+def weights_at(source: str, owner: Mapping[str, tuple[WeightFile, str]]) -> Weights:
+    """The weights that lie in files. owner: name -> file and name in it. Raises EncoderError for a
+    quantised weight whose format is not read."""
+    packed: dict[str, QuantisedWeight] = {}
+    try:
+        for file in {file.path: file for file, _ in owner.values()}.values():
+            own = {inner: name for name, (other, inner) in owner.items() if other is file}
+            found = quantised_weights(file, own)
+            packed |= {own[inner]: weight for inner, weight in found.items()}
+    except CheckpointError as problem:
+        raise EncoderError(str(problem)) from problem
+
+    def fetch(name: str) -> Tensor:
+        if name in packed:
+            return packed[name].plain()
+        file, inner = owner[name]
+        return require_finite(file.fetch(inner), inner, file.path.name)
+
+    shapes = {name: file.shapes[inner] for name, (file, inner) in owner.items()}
+    dtypes = {name: file.dtypes[inner] for name, (file, inner) in owner.items()}
+    return Weights(source, shapes, dtypes | dict.fromkeys(packed, PLAIN), fetch, packed)

@@ -145,7 +145,7 @@ def what_is(path: Path) -> str:
     except (PixWizardError, OSError) as error:
         return f"UNREADABLE ({kind_and_reason(error, LONGEST)})"
     kind = f"{info.kind} {info.preset}" if info.preset else info.kind
-    return f"{kind}, {info.dtype}, {size_in_words(info.n_bytes)}"
+    return f"{kind}, {info.stored}, {size_in_words(info.n_bytes)}"
 
 
 def is_trouble(line: str) -> bool:

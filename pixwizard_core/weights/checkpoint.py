@@ -1,32 +1,34 @@
 """PixWizard checkpoints: open, recognise, verify, load, save.
 
 Accepted: a folder or .pth as released, safetensors with the configuration in the header, files that
-ComfyUI saved (their prefix is stripped), any of them in float32, bfloat16, float16 or fp8.
+ComfyUI saved (their prefix is stripped), any of them in float32, bfloat16, float16, fp8, or
+quantised as fp8_scaled or int8.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ..config import ModelConfig
-from ..errors import CheckpointError
+from ..errors import CheckpointError, PixWizardWarning
 from ..model import Ops, PixWizard
 from .examine import (
     CONFIG_KEY,
     CheckpointInfo,
-    check_fp8_scale,
     examine,
-    fp8_scales,
     wrong_model,
 )
 from .finite import require_finite, require_range
 from .locate import locate
+from .quantised import PLAIN, WHY_UNPACKED, QuantisedWeight, unpacked_line
+from .quantised_files import HEADER, quantised_weights
 from .recognise import PIXWIZARD
 from .strict import check_shapes
 from .weightfile import FP8_DTYPES, open_weights, write_safetensors
@@ -34,13 +36,18 @@ from .weightfile import FP8_DTYPES, open_weights, write_safetensors
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """An opened PixWizard checkpoint: unprefixed names, their shapes, and tensors on demand."""
+    """An opened PixWizard checkpoint: unprefixed names, their shapes, and tensors on demand.
+
+    packed: the quantised weights by name; fetch unpacks them, and dtypes say what to. metadata: the
+    header, without what it says of the quantisation.
+    """
 
     info: CheckpointInfo
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, torch.dtype]
     fetch: Callable[[str], Tensor]
     metadata: dict[str, str]
+    packed: Mapping[str, QuantisedWeight] = field(default_factory=dict[str, QuantisedWeight])
 
     @property
     def config(self) -> ModelConfig:
@@ -66,28 +73,29 @@ def open_checkpoint(path: str | Path, config: ModelConfig | None = None) -> Chec
         info = replace(info, config=config, config_source="caller")
     shapes = {name: weights.shapes[stored] for name, stored in names.items()}
     check_shapes(file.name, shapes, expected_shapes(config))
-    whole = [name for name, stored in names.items() if not weights.dtypes[stored].is_floating_point]
+    own = {stored: name for name, stored in names.items()}
+    packed = {own[stored]: kept for stored, kept in quantised_weights(weights, own).items()}
+    whole = [
+        name
+        for name, stored in names.items()
+        if name not in packed and not weights.dtypes[stored].is_floating_point
+    ]
     if whole:
         raise CheckpointError(
             f"{file.name}: {len(whole)} weights are stored as whole numbers, first {whole[0]} as "
-            f"{weights.dtypes[names[whole[0]]]}; quantised files of that kind are not supported"
+            f"{weights.dtypes[names[whole[0]]]}, and the file does not say how they are quantised"
         )
-    scales = fp8_scales(weights)
-    for stored, scale in scales.items():
-        check_fp8_scale(file.name, scale, weights.shapes[scale], weights.shapes[stored])
     dtypes = {
-        name: torch.bfloat16 if stored in scales else weights.dtypes[stored]
-        for name, stored in names.items()
+        name: PLAIN if name in packed else weights.dtypes[stored] for name, stored in names.items()
     }
 
     def fetch(name: str) -> Tensor:
-        stored = names[name]
-        tensor = weights.fetch(stored)
-        if stored in scales:
-            tensor = (tensor.float() * weights.fetch(scales[stored]).float()).to(torch.bfloat16)
-        return require_finite(tensor, name, file.name)
+        if name in packed:
+            return packed[name].plain()
+        return require_finite(weights.fetch(names[name]), name, file.name)
 
-    return Checkpoint(info, shapes, dtypes, fetch, weights.metadata)
+    metadata = {key: text for key, text in weights.metadata.items() if key != HEADER}
+    return Checkpoint(info, shapes, dtypes, fetch, metadata, packed)
 
 
 def load_state_dict(
@@ -95,8 +103,9 @@ def load_state_dict(
 ) -> tuple[dict[str, Tensor], ModelConfig]:
     """Weights by their released names, and the configuration they fit.
 
-    dtype None keeps what the file stores (scaled fp8 becomes bfloat16). Tensors of an unconverted
-    pickle are mapped from disk, not copied. Raises CheckpointError as open_checkpoint does.
+    dtype None keeps what the file stores (quantised weights become bfloat16). Tensors of an
+    unconverted pickle are mapped from disk, not copied. Raises CheckpointError as open_checkpoint
+    does.
     """
     opened = open_checkpoint(path, config)
     state = {name: opened.fetch(name) for name in opened.shapes}
@@ -128,7 +137,11 @@ def build_model(
     device: torch.device | str = "cpu",
     ops: Ops = nn,
 ) -> PixWizard:
-    """The same as load_model(), from a checkpoint that is already open."""
+    """The same as load_model(), from a checkpoint that is already open. Warns of quantised weights,
+    which plain layers need unpacked."""
+    if opened.packed:
+        line = unpacked_line(opened.info.path.name, opened.packed, WHY_UNPACKED)
+        warnings.warn(line, PixWizardWarning, stacklevel=2)
     model = PixWizard(opened.config, ops=ops, device="meta")
     state: dict[str, Tensor] = {}
     for name in opened.shapes:

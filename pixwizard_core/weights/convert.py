@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from ..errors import CheckpointError
-from .checkpoint import header, open_checkpoint
+from .checkpoint import Checkpoint, header, open_checkpoint
 from .examine import CheckpointInfo, inspect
 from .finite import require_range
+from .layer_choice import IN_8_BITS, Fetch, Lighter, lighter
 from .lora_apply import expected, merged_header, merging, read_uses
 from .lora_use import LoraUse
+from .quantised import WRITTEN, QuantisedWeight, titles
 from .weightfile import write_safetensors
 
 DTYPES = {
@@ -23,11 +24,8 @@ DTYPES = {
     "fp8": torch.float8_e4m3fn,
 }
 FP8 = torch.float8_e4m3fn
-# Large matrices of attention and feed-forward only. Norms, gates, modulation, embedders and the
-# token sampler are small and matter a lot, so they stay bfloat16.
-FP8_WEIGHTS = re.compile(
-    r"layers\.\d+\.(attention\.w\w+|feed_forward\.w[123]|input_image_proj)\.weight"
-)
+FP8_WEIGHTS = IN_8_BITS["model"]
+TARGETS = (*DTYPES, *WRITTEN)  # what can be written
 
 OnTensor = Callable[[int, int, str], None]
 
@@ -44,15 +42,16 @@ def convert(
 ) -> CheckpointInfo:
     """Write source as safetensors in the named dtype, one tensor in memory at a time.
 
-    dtype: "bf16", "fp16", "fp32", or "fp8" (e4m3 for the large matrices, bfloat16 for the rest).
+    dtype: "bf16", "fp16", "fp32", "fp8" (e4m3 for the large matrices, bfloat16 for the rest), or
+    "fp8_scaled" or "int8", with scales, as ComfyUI's quantised loaders read them (layer_choice).
     on_tensor(done, total, name) is called after each tensor. loras: files whose changes become part
     of the weights; the header names them. tell: called with a line on each. Returns what was
     written. Raises CheckpointError when source is not a PixWizard checkpoint, a LoRA does not fit
     it, target cannot be written or would replace source, or a value does not fit the dtype.
     """
     source, target = Path(source), Path(target)
-    if dtype not in DTYPES:
-        raise CheckpointError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+    if dtype not in TARGETS:
+        raise CheckpointError(f"dtype {dtype!r} is unknown; choose one of {', '.join(TARGETS)}")
     if target.suffix != ".safetensors":
         raise CheckpointError(f"{target.name} must end in .safetensors")
     opened = open_checkpoint(source)
@@ -60,26 +59,43 @@ def convert(
         raise CheckpointError(f"{target} is the source itself; name another file")
     if not target.parent.is_dir():
         raise CheckpointError(f"there is no folder {target.parent.absolute()} to write to")
-    dtypes = {name: stored_dtype(name, dtype) for name in opened.shapes}
     files = read_uses(loras, opened.shapes)
     if target.exists() and any(target.samefile(use.path) for use in loras):
         raise CheckpointError(f"{target} is a LoRA to merge; name another file")
     for applied in expected(files):
         (tell or _no_one)(applied.line)
-    fetch_merged = merging(opened.fetch, files)
-
-    def fetch(name: str) -> torch.Tensor:
-        tensor = fetch_merged(name)
-        return require_range(tensor, name, dtypes[name]).to(dtypes[name])
-
+    if opened.packed and dtype not in ("bf16", "fp32"):
+        (tell or _no_one)(twice_line(opened.info.path.name, opened.packed))
+    made = content(dtype, opened, merging(opened.fetch, files))
     kept = {key: text for key, text in opened.metadata.items() if key != "format"}
     described = {"pixwizard.source": opened.info.path.name, **kept, **(metadata or {})}
     if loras:
         described |= merged_header(opened.metadata, loras)
+    described |= made.header
     write_safetensors(
-        target, opened.shapes, dtypes, fetch, header(opened.config, described), on_tensor
+        target, made.shapes, made.dtypes, made.fetch, header(opened.config, described), on_tensor
     )
     return inspect(target)
+
+
+def content(dtype: str, opened: Checkpoint, fetch: Fetch) -> Lighter:
+    """What a file of this dtype holds. fetch: name -> weight."""
+    if dtype in WRITTEN:
+        return lighter("model", WRITTEN[dtype], opened.shapes, opened.dtypes, fetch)
+    dtypes = {name: stored_dtype(name, dtype) for name in opened.shapes}
+
+    def rounded(name: str) -> torch.Tensor:
+        return require_range(fetch(name), name, dtypes[name]).to(dtypes[name])
+
+    return Lighter(opened.shapes, dtypes, rounded, {})
+
+
+def twice_line(source: str, packed: Mapping[str, QuantisedWeight]) -> str:
+    """A sentence on a file that loses precision twice."""
+    return (
+        f"{source} is stored as {titles(packed)} already, and its errors stay; convert the file "
+        "that it was made from, if you have it"
+    )
 
 
 def _no_one(line: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..config import PRESETS, ModelConfig
@@ -12,6 +12,7 @@ from ..errors import CheckpointError
 from ..json_text import json_object, read_json
 from .locate import locate
 from .published import ORIGIN
+from .quantised_files import formats_in, is_helper, quantised_weights
 from .recognise import (
     PIXWIZARD,
     WRAPPERS,
@@ -22,13 +23,10 @@ from .recognise import (
     recognise,
     without_wrappers,
 )
-from .weightfile import FP8_DTYPES, WeightFile, open_weights
+from .weightfile import WeightFile, open_weights
 
 CONFIG_KEY = "pixwizard.config"
 PART, FOREIGN = "a part of PixWizard", "PixWizard under the prefix"
-# Per-tensor scales of fp8 files, by the names their writers use; other helpers carry no weights.
-SCALE_SUFFIXES = {".scale_weight": ".weight", ".weight_scale": ".weight"}
-HELPER_SUFFIXES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,8 @@ class CheckpointInfo:
 
     kind: "PixWizard", another model's name, or "unknown". config: None unless kind is PixWizard.
     layout: "released folder", "pickle", "safetensors" or "saved by ComfyUI".
-    config_source: "header" or "shapes". dtypes: numbers stored per type. notes: one line each.
+    config_source: "header" or "shapes". dtypes: numbers stored per type. formats: quantised layers
+    per format, by its title. notes: one line each.
     """
 
     path: Path
@@ -50,6 +49,12 @@ class CheckpointInfo:
     n_params: int
     n_bytes: int
     notes: tuple[str, ...] = ()
+    formats: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def stored(self) -> str:
+        """How most of the numbers are stored: the format of a quantised file, else the type."""
+        return " and ".join(self.formats) or self.dtype
 
     @property
     def dtype(self) -> str:
@@ -72,7 +77,7 @@ def examine(
     weights: WeightFile, layout: str, notes: list[str]
 ) -> tuple[CheckpointInfo, dict[str, str]]:
     """Describe an open file; also returns unprefixed name -> stored name of the model's weights."""
-    stored = [name for name in weights.shapes if not _is_helper(name)]
+    stored = [name for name in weights.shapes if not is_helper(name)]
     names = _unwrapped(weights.path.name, stored)
     prefix = find_prefix(names)
     kind = _kind(names, prefix)
@@ -89,13 +94,15 @@ def examine(
             notes = [*notes, f"removed from its names: {', '.join(around)}"]
         if others:
             notes = [*notes, f"{others} tensors of other models in the file are ignored"]
+        quantised_weights(weights, names.values())  # before shapes are believed
         config, source = _configuration(weights, names)
         if source == "shapes":
             notes = [*notes, "no configuration in the file; it was derived from the weight shapes"]
     if layout == "file":
         layout = "saved by ComfyUI" if prefix and "diffusion_model" in prefix else weights.container
-    if fp8_scales(weights):
-        notes = [*notes, "scaled fp8; the scales are applied on loading"]
+    formats = formats_in(weights)
+    if formats:
+        notes = [*notes, _quantised_note(formats)]
     counts: Counter[str] = Counter()
     n_bytes = 0
     for name in names.values():
@@ -113,8 +120,17 @@ def examine(
         n_params=sum(counts.values()),
         n_bytes=n_bytes,
         notes=tuple(notes),
+        formats=formats,
     )
     return info, names
+
+
+def _quantised_note(formats: Mapping[str, int]) -> str:
+    told = " and ".join(f"{count} layers in {title}" for title, count in formats.items())
+    return (
+        f"{told}; ComfyUI computes with them as they are where it has the format, elsewhere they "
+        "are unpacked to bfloat16 on loading"
+    )
 
 
 def _unwrapped(source: str, stored: list[str]) -> dict[str, str]:
@@ -162,34 +178,6 @@ def _configuration(weights: WeightFile, names: Mapping[str, str]) -> tuple[Model
         raise CheckpointError(
             f"{weights.path.name}: the weight shapes contradict each other ({error})"
         ) from error
-
-
-def _is_helper(name: str) -> bool:
-    return name.endswith((*SCALE_SUFFIXES, *HELPER_SUFFIXES))
-
-
-def fp8_scales(weights: WeightFile) -> dict[str, str]:
-    """Stored weight name -> name of its fp8 scale."""
-    pairs: dict[str, str] = {}
-    for name in weights.shapes:
-        for suffix, target in SCALE_SUFFIXES.items():
-            owner = name.removesuffix(suffix) + target
-            if name.endswith(suffix) and weights.dtypes.get(owner) in FP8_DTYPES:
-                pairs[owner] = name
-    return pairs
-
-
-def check_fp8_scale(
-    source: str, name: str, scale: tuple[int, ...], weight: tuple[int, ...]
-) -> None:
-    """Raise CheckpointError unless multiplying by the scale leaves the weight's shape."""
-    padded = (1,) * (len(weight) - len(scale)) + tuple(scale)
-    pairs = zip(padded, weight, strict=False)
-    if len(padded) != len(weight) or any(side not in (1, whole) for side, whole in pairs):
-        raise CheckpointError(
-            f"{source}: the fp8 scale {name} of shape {tuple(scale)} does not fit its weight, "
-            f"{tuple(weight)}"
-        )
 
 
 def _size(shape: tuple[int, ...]) -> int:

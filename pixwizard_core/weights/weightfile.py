@@ -83,8 +83,9 @@ def open_weights(path: Path) -> WeightFile:
             return _open_safetensors(path)
     if pickled:
         return _open_pickle(path)
+    met = "GGUF" if start[:4] == b"GGUF" else repr(start[:8])
     raise CheckpointError(
-        f"{path.name} is not a weight file (it begins with {start[:8]!r}); "
+        f"{path.name} is not a weight file (it begins with {met}); "
         "a .safetensors or PyTorch .pth file is needed"
     )
 

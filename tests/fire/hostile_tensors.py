@@ -14,6 +14,7 @@ from safetensors.torch import save
 from pixwizard_core.config import ModelConfig
 from pixwizard_core.weights.checkpoint import expected_shapes
 from pixwizard_core.weights.examine import CONFIG_KEY
+from pixwizard_core.weights.quantised_files import HEADER, MARKER
 
 SMALL = ModelConfig.build(
     dim=32, n_layers=2, n_heads=4, n_kv_heads=2, multiple_of=16, cap_feat_dim=24,
@@ -204,6 +205,33 @@ def configurations() -> Iterator[tuple[str, Maker]]:
         "number-of-5000-digits": '{"dim": ' + "9" * 5000 + "}",
     }.items():
         yield f"config-{name}", lambda p, t=text: put(p, save(good(), {CONFIG_KEY: t}))
+
+
+def quantisations() -> Iterator[tuple[str, Maker]]:
+    """Sound weights with settings of quantised layers that are not true or make no sense."""
+    layer = WQ.removesuffix(".weight")
+    for name, text in {
+        "not-json": "{",
+        "a-list": "[]",
+        "null": "null",
+        "layers-list": '{"layers": []}',
+        "layer-text": '{"layers": {"x": "int8"}}',
+        "nested-100000": "[" * 100_000,
+        "of-no-weight": '{"layers": {"nowhere": {"format": "int8_tensorwise"}}}',
+        "of-floats": f'{{"layers": {{"{layer}": {{"format": "int8_tensorwise"}}}}}}',
+        "unknown": f'{{"layers": {{"{layer}": {{"format": "int3"}}}}}}',
+        "format-object": f'{{"layers": {{"{layer}": {{"format": {{}}}}}}}}',
+    }.items():
+        yield f"quantised-{name}", lambda p, t=text: put(p, save(good(), {HEADER: t}))
+    for name, tensor in {
+        "floats": torch.zeros(4),
+        "empty": torch.zeros(0, dtype=torch.uint8),
+        "long": torch.full((100_000,), 0x5B, dtype=torch.uint8),
+        "not-utf-8": torch.full((9,), 0xFF, dtype=torch.uint8),
+        "2d": torch.zeros(3, 3, dtype=torch.uint8),
+    }.items():
+        weights = good() | {layer + MARKER: tensor}
+        yield f"marker-{name}", lambda p, w=weights: put(p, save(w))
 
 
 def not_finite() -> Iterator[tuple[str, Maker]]:

@@ -70,7 +70,11 @@ EXECUTING = [name for name, _ in hostile_pickles.executing(hostile_pickles.Path(
 FILLING = [name for name, _ in hostile_pickles.filling(hostile_pickles.Path("x"))]
 DAMAGED = dict(hostile_tensors.headers())
 FLIPPED = dict(hostile_tensors.flips())
-MISFITS = dict(hostile_tensors.misfits()) | dict(hostile_tensors.configurations())
+MISFITS = (
+    dict(hostile_tensors.misfits())
+    | dict(hostile_tensors.configurations())
+    | dict(hostile_tensors.quantisations())
+)
 NOT_FINITE = dict(hostile_tensors.not_finite())
 
 
