@@ -32,9 +32,9 @@ def add_get(commands) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("bf16", "fp8"),
-        help="storage of the transformer: bf16 (4.0 GB) or fp8 (2.5 GB, with some loss of quality) "
-        "(default: bf16)",
+        choices=("bf16", "fp8", "fp8_scaled", "int8"),
+        help="storage of the transformer: bf16 (4.0 GB), or with some loss of quality int8, "
+        "fp8_scaled or fp8 (2.5 GB; int8 loses least) (default: bf16)",
     )
     parser.add_argument(
         "--check", action="store_true", help="list which parts are present, without downloading"

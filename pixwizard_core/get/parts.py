@@ -22,7 +22,7 @@ from ..weights.weightfile import size_in_words
 from .hub import Offer, fetch, offer
 
 STAGE = ".pixwizard_get"  # below models; no loader searches it
-PRECISIONS = ("bf16", "fp8")
+PRECISIONS = ("bf16", "fp8", "fp8_scaled", "int8")
 TOKENIZED = {"gemma": "gemma", "clip": "clip_text"}  # parts with a tokenizer, and for what
 
 Say = Callable[[str], None]
@@ -54,7 +54,7 @@ def get_parts(
     """Fetch what is missing. Returns a line for each part that could not be fetched, with the
     reason.
 
-    precision: of the transformer, "bf16" or "fp8"; None takes any that is present, else "bf16".
+    precision: of the transformer, one of PRECISIONS; None takes any that is present, else "bf16".
     repositories: other repositories by name of the part. say: called with each step. A part that
     fails does not stop the others. Raises PixWizardError when there is no ComfyUI.
     """
@@ -98,7 +98,8 @@ def _is_as_wanted(path: Path, precision: str | None) -> bool:
     info = inspect(path)
     if precision is None:
         return info.layout != "pickle" and info.layout != "released folder"
-    return info.dtype == str(DTYPES[precision]).removeprefix("torch.")
+    plain = {name: str(dtype).removeprefix("torch.") for name, dtype in DTYPES.items()}
+    return info.stored == plain.get(precision, precision)
 
 
 def source_to_convert(found: Search, precision: str | None) -> Path | None:
@@ -107,7 +108,7 @@ def source_to_convert(found: Search, precision: str | None) -> Path | None:
         return None
     exact = ("float32", "bfloat16", "float16")
     usable = [(exact.index(kind), one.path) for one in found.found
-              if (kind := inspect(one.path).dtype) in exact]  # fmt: skip
+              if (kind := inspect(one.path).stored) in exact]  # fmt: skip
     return min(usable)[1] if usable else None
 
 

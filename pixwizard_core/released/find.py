@@ -18,6 +18,7 @@ from ..weights.checkpoint import open_checkpoint
 from ..weights.examine import FOREIGN, PART, inspect
 from ..weights.locate import ARGUMENTS_NAME, RELEASED_NAMES
 from ..weights.published import ORIGIN
+from ..weights.quantised import titles
 from ..weights.recognise import PIXWIZARD
 from ..weights.weightfile import WEIGHT_ENDINGS, bulk, open_weights, size_in_words
 from .places import Folders
@@ -25,7 +26,10 @@ from .places import Folders
 DEEPEST = 5  # levels of folders below a model folder; the hub's cache needs three
 HALVES = ("clip_text", "clip_vision")
 # Of several files that fit, those that load fast and compute as released come first.
-DTYPE_ORDER = ("bfloat16", "float16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
+STORED_ORDER = (
+    "bfloat16", "float16", "float32", "float64", "int8", "fp8_scaled", "float8_e4m3fn",
+    "float8_e5m2",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,7 @@ def _model(path: Path) -> PartFile:
     rank = (
         not info.preset,
         path.suffix not in (".safetensors", ".sft"),
-        _dtype_rank(info.dtype),
+        _stored_rank(info.stored),
         RELEASED_NAMES.index(path.name) if path.name in RELEASED_NAMES else -1,
     )
     widths = (
@@ -181,7 +185,7 @@ def _model(path: Path) -> PartFile:
         ("clip_vision", info.config.image_feat_dim),
     )
     name = info.preset or f"PixWizard of width {info.config.dim}"
-    return PartFile(path, f"{name}, {info.dtype}, {size_in_words(info.n_bytes)}", widths, rank)
+    return PartFile(path, f"{name}, {info.stored}, {size_in_words(info.n_bytes)}", widths, rank)
 
 
 def _encoder(*kinds: str) -> Callable[[Path], PartFile]:
@@ -196,8 +200,9 @@ def _encoder(*kinds: str) -> Callable[[Path], PartFile]:
         if sources[0].own:
             told += " of its own size"
         dtype, n_bytes = bulk(files)
-        rank = (sources[0].own, files[0].container != "safetensors", _dtype_rank(dtype))
-        return PartFile(path, f"{told}, {dtype}, {size_in_words(n_bytes)}", widths, rank)
+        stored = next((titles(one.weights.packed) for one in sources if one.weights.packed), dtype)
+        rank = (sources[0].own, files[0].container != "safetensors", _stored_rank(stored))
+        return PartFile(path, f"{told}, {stored}, {size_in_words(n_bytes)}", widths, rank)
 
     return look
 
@@ -245,12 +250,12 @@ def _vae(path: Path) -> PartFile:
     if family != "SDXL":
         raise CheckpointError(f"it is the VAE of {family}, as its config.json says")
     dtype, n_bytes = bulk([file])
-    rank = (file.container != "safetensors", dtype != "float32", _dtype_rank(dtype))
+    rank = (file.container != "safetensors", dtype != "float32", _stored_rank(dtype))
     return PartFile(path, f"SDXL VAE, {dtype}, {size_in_words(n_bytes)}", (), rank)
 
 
-def _dtype_rank(name: str) -> int:
-    return DTYPE_ORDER.index(name) if name in DTYPE_ORDER else len(DTYPE_ORDER)
+def _stored_rank(name: str) -> int:
+    return STORED_ORDER.index(name) if name in STORED_ORDER else len(STORED_ORDER)
 
 
 IDENTIFY: dict[str, Callable[[Path], PartFile]] = {
