@@ -23,9 +23,22 @@ from ...pixwizard_core.encoders.architectures import build, expected_shapes, req
 from ...pixwizard_core.encoders.text import Tokenizers
 from ...pixwizard_core.taught import Taught
 from ...pixwizard_core.weights.finite import TEXT_ENCODER, finite_output
-from ..host.patchers import apply_every_patch, take_weights
+from ..host.patchers import apply_every_patch, layers_for, take_weights
 from ..host.versions import supported
 from .layers import encoder_attention, encoder_ops
+
+CPU = torch.device("cpu")
+# The host loads an encoder at once that is built where it computes, when layers for quantised
+# weights have none yet. This is the CPU too, and not equal to the host's.
+CPU_LATER = torch.device("cpu", 0)
+
+
+@dataclass(frozen=True)
+class EncoderWeights:
+    """One half of the text encoder: Hugging Face's config, and weights by that library's names."""
+
+    config: dict
+    weights: dict[str, Tensor]
 
 
 class TextModel(torch.nn.Module):
@@ -33,15 +46,25 @@ class TextModel(torch.nn.Module):
     mask."""
 
     def __init__(
-        self, device="cpu", dtype=None, model_options=None, *, gemma: dict, clip: dict
+        self,
+        device="cpu",
+        dtype=None,
+        model_options=None,
+        *,
+        gemma: EncoderWeights,
+        clip: EncoderWeights,
     ) -> None:
         super().__init__()
         operations = (model_options or {}).get("custom_operations", comfy.ops.manual_cast)
-        places = {"ops": encoder_ops(operations), "attention": encoder_attention}
-        places |= {"device": device, "dtype": dtype}
+        places = {"attention": encoder_attention, "device": device, "dtype": dtype}
+
+        def built(kind: str, part: EncoderWeights) -> torch.nn.ModuleDict:
+            own = layers_for(part.weights, dtype) or operations
+            made = build(kind, part.config, ops=encoder_ops(own), **places)
+            return torch.nn.ModuleDict({"transformer": made})
+
         # The nesting gives the key names that LoRA loaders look for.
-        self.gemma = torch.nn.ModuleDict({"transformer": build("gemma", gemma, **places)})
-        self.clip_l = torch.nn.ModuleDict({"transformer": build("clip_text", clip, **places)})
+        self.gemma, self.clip_l = built("gemma", gemma), built("clip_text", clip)
         self.dtypes = {dtype}
         self.execution_device = None
         self.taught: Taught | None = None  # of the model that this belongs to, if it is known
@@ -110,14 +133,6 @@ def _pairs(ids: Tensor, mask: Tensor) -> list[list[tuple[int, float]]]:
     return [[(i, float(m)) for i, m in zip(*row, strict=True)] for row in rows]
 
 
-@dataclass(frozen=True)
-class EncoderWeights:
-    """One half of the text encoder: Hugging Face's config, and weights by that library's names."""
-
-    config: dict
-    weights: dict[str, Tensor]
-
-
 class HostClip(comfy.sd.CLIP):
     """The host's CLIP, which always encodes with the model that its patcher loads.
 
@@ -160,16 +175,18 @@ def make_clip(
         require_fit(wanted, shapes(part.weights), f"the {kind} half of the text encoder")
     dtype = comfy.utils.weight_dtype(gemma.weights)
     target = comfy.supported_models_base.ClipTarget(
-        lambda **_: Tokens(tokenizers), partial(TextModel, gemma=gemma.config, clip=clip.config)
+        lambda **_: Tokens(tokenizers), partial(TextModel, gemma=gemma, clip=clip)
     )
     place = torch.device(device) if device else None
     places = {"load_device": place, "offload_device": place} if place else {}
+    quantised = any(layers_for(part.weights, dtype) for part in (gemma, clip))
+    places["initial_device"] = CPU_LATER if quantised else CPU
     made = HostClip(
         target,
         parameters=sum(
             tensor.numel() for part in (gemma, clip) for tensor in part.weights.values()
         ),
-        model_options={"dtype": dtype, "initial_device": torch.device("cpu"), **places},
+        model_options={"dtype": dtype, **places},
         **supported(comfy.sd.CLIP, {"disable_dynamic": disable_dynamic}),
     )
     model = made.cond_stage_model

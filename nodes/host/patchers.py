@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...pixwizard_core.weights.finite import require_range
+from .quantised import NONE, Packed, parts_of, quantised_ops
 
 CALLBACK = "pixwizard_every_patch"
 CASTS = "prev_comfy_cast_weights"  # the host's mark of a layer that did not cast before
@@ -31,7 +32,8 @@ class WeightsInFile(dict[str, Tensor]):
     """Weights by name as tensors of the meta device, which have a size and no numbers. pop() reads
     one from its file, so that it can be copied and let go before the next is read.
 
-    shapes, dtypes: what the file holds. fetch: name -> tensor on the CPU.
+    shapes, dtypes: what the file holds. fetch: name -> tensor on the CPU. packed: quantised weights
+    that stay so, which pop_parts() reads. step: called after each of these.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class WeightsInFile(dict[str, Tensor]):
         shapes: Mapping[str, tuple[int, ...]],
         dtypes: Mapping[str, torch.dtype],
         fetch: Callable[[str], Tensor],
+        packed: Packed = NONE,
+        step: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(
             {
@@ -46,11 +50,24 @@ class WeightsInFile(dict[str, Tensor]):
                 for name, shape in shapes.items()
             }
         )
-        self.fetch = fetch
+        self.fetch, self.packed, self.step = fetch, packed, step
 
     def pop(self, name: str) -> Tensor:
         del self[name]
         return self.fetch(name)
+
+    def pop_parts(self, name: str, place: Mapping) -> dict[str, Tensor]:
+        """A quantised weight as the host's layers load it. place: arguments of Tensor.to."""
+        del self[name]
+        parts = parts_of(name, self.packed[name], place)
+        self.step()
+        return parts
+
+
+def layers_for(weights: Mapping[str, Tensor], dtype: torch.dtype | None):
+    """The host's layers that hold quantised weights, None when none of these stay so. dtype: what
+    they compute in."""
+    return quantised_ops(dtype) if getattr(weights, "packed", None) else None
 
 
 def take_weights(module: nn.Module, weights: dict[str, Tensor], dtype, patcher) -> None:
@@ -59,13 +76,16 @@ def take_weights(module: nn.Module, weights: dict[str, Tensor], dtype, patcher) 
 
     The dynamic patcher copies a weight to the device from where it lies, which may be the file
     itself. The plain patcher computes with what it is given, so it gets copies that do not depend
-    on the file. Raises CheckpointError when a weight is too large for the precision.
+    on the file. Quantised weights that stay so are given to the host's layers as they are. Raises
+    CheckpointError when a weight is too large for the precision.
     """
     copied = {} if is_dynamic(patcher) else {"device": patcher.offload_device, "copy": True}
-    own = {
-        name: require_range(weights.pop(name), name, dtype).to(dtype=dtype, **copied)
-        for name in list(weights)
-    }
+    own: dict[str, Tensor] = {}
+    for name in list(weights):
+        if isinstance(weights, WeightsInFile) and name in weights.packed:
+            own |= weights.pop_parts(name, copied)
+        else:
+            own[name] = require_range(weights.pop(name), name, dtype).to(dtype=dtype, **copied)
     module.load_state_dict(own, strict=True, assign=True)
 
 

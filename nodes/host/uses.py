@@ -67,7 +67,9 @@ USES: dict[str, dict[str, str]] = {
         "ModelPatcher.add_wrapper_with_key ModelPatcher.remove_wrappers_with_key": "around calls",
     },
     "comfy.ops": {
+        "QUANT_ALGOS get_layout_class": "newer hosts: quantised formats by name, and their layouts",
         "manual_cast": "layers that compute in the dtype of their input; embeddings in out_dtype",
+        "mixed_precision_ops": "newer hosts: layers that load quantised weights and keep them so",
     },
     "comfy.patcher_extension": {
         "CallbacksMP.ON_LOAD": "after weights were loaded and patched; gets the patcher first",

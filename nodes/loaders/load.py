@@ -27,6 +27,7 @@ from ..encoders.text import EncoderWeights, make_clip
 from ..encoders.vision import make_clip_vision
 from ..host.patchers import WeightsInFile, is_dynamic, patcher_class
 from ..host.progress import progress
+from ..host.quantised import NONE, Packed, kept
 from ..host.reload import reloadable
 from ..host.versions import schema
 from ..model.host_model import make_patcher
@@ -65,7 +66,7 @@ def transformer_of(
 ):
     """MODEL of an open checkpoint. path: as the user named it, to load it from again."""
     step = progress(len(opened.shapes) + 1)
-    weights = weights_of(opened, step)
+    weights = weights_of(opened, step, kept(opened.info.path.name, opened.packed, dtype))
     own = own_settings(opened.metadata, of_shape(opened.config))
     patcher = make_patcher(
         opened.config, weights, RunOptions(own.centres), own=own, dtype=dtype,
@@ -76,15 +77,16 @@ def transformer_of(
     return reloadable(patcher, [opened.info.path], load_transformer, path, dtype)
 
 
-def weights_of(opened: Checkpoint | Weights, step) -> WeightsInFile:
-    """The weights, read when they are taken, with a step after each."""
+def weights_of(opened: Checkpoint | Weights, step, packed: Packed = NONE) -> WeightsInFile:
+    """The weights, read when they are taken, with a step after each. packed: those that stay
+    quantised."""
 
     def fetch(name: str) -> torch.Tensor:
         tensor = opened.fetch(name)
         step()
         return tensor
 
-    return WeightsInFile(opened.shapes, opened.dtypes, fetch)
+    return WeightsInFile(opened.shapes, opened.dtypes, fetch, packed, step)
 
 
 def load_clip(
@@ -102,7 +104,8 @@ def load_clip(
     )
     step = progress(len(gemma.weights.shapes) + len(clip.weights.shapes))
     gemma_part, clip_part = (
-        EncoderWeights(source.config, weights_of(source.weights, step)) for source in (gemma, clip)
+        EncoderWeights(one.config, weights_of(one.weights, step, kept(at.name, one.weights.packed)))
+        for at, one in ((gemma_path, gemma), (clip_path, clip))
     )
     made = make_clip(gemma_part, clip_part, tokenizers, device, disable_dynamic=disable_dynamic)
     beside = gemma.folder / MODEL_FILE  # a small model's files are one folder
@@ -146,8 +149,9 @@ def dtype_input() -> io.Combo.Input:
         "weight_dtype",
         options=list(DTYPES),
         default="default",
-        tooltip="How weights are stored in memory. default leaves the choice to ComfyUI. The 2B "
-        "model takes 8 GB in float32, 4 GB in bfloat16, 2 GB in fp8 with some loss.",
+        tooltip="How weights are stored in memory. default leaves the choice to ComfyUI and keeps "
+        "the int8 or fp8_scaled weights of a file as they are. The 2B model takes 8 GB in float32, "
+        "4 GB in bfloat16, 2 GB in fp8 with some loss.",
     )
 
 

@@ -77,11 +77,8 @@ def host_patch(adapter: Adapter):
 def load_lora(model, path: Path, strength: float, *, strict: bool = True):
     """A clone of a MODEL with a LoRA file on it. Raises CheckpointError (see read_adapters), also
     for a change that overflows."""
-    weights = {
-        name.removeprefix(HOST): value
-        for name, value in model.model.state_dict().items()
-        if name.startswith(HOST)
-    }
+    # Not its state dict, in which a quantised weight is several tensors.
+    weights = dict(model.model.diffusion_model.named_parameters())
     shapes = {name: tuple(value.shape) for name, value in weights.items()}
     lora = read_adapters(path, shapes, strict=strict)
     if lora.elsewhere:

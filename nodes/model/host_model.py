@@ -30,7 +30,7 @@ from ...pixwizard_core.weights.finite import (
     damaged_weight,
     finite_output,
 )
-from ..host.patchers import apply_every_patch, patcher_class, take_weights
+from ..host.patchers import apply_every_patch, layers_for, patcher_class, take_weights
 from . import latents
 from .patches import one_run, reference_cfg
 from .prepared_cache import PreparedCache
@@ -271,10 +271,9 @@ def make_patcher(
 ):
     """Host MODEL of these weights.
 
-    state_dict: exactly the names of the config, in any float dtype; it is emptied. taught: what the
-    model was taught. own: what the model says of itself, for nodes that choose by it. dtype: how
-    weights are stored; None lets the host choose for this device. disable_dynamic: use the plain
-    patcher even if the host's dynamic one is on.
+    state_dict: exactly the names of the config, in any float dtype or quantised; it is emptied.
+    own, taught: what the model says of itself. dtype: of weights that are not quantised; None lets
+    the host choose. disable_dynamic: use the plain patcher in any case.
     """
     management = comfy.model_management
     device, offload = management.get_torch_device(), management.unet_offload_device()
@@ -287,6 +286,7 @@ def make_patcher(
         )
     family = ModelFamily({**config.to_dict(), "dtype": dtype})
     family.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, supported))
+    family.custom_operations = layers_for(state_dict, family.manual_cast_dtype or dtype)
     model = HostModel(family, device=offload)
     model.diffusion_model.options = options
     model.diffusion_model.own_settings = own

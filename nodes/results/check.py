@@ -26,6 +26,7 @@ from ...pixwizard_core.verify import doctor
 from ..encoders import conditioning, self_check
 from ..encoders.text import TextModel
 from ..encoders.vision import HostClipVision
+from ..host import quantised
 from ..host.files import model_files, resolve
 from ..host.versions import host_version, schema
 from ..loaders.load import load_clip, load_clip_vision, load_transformer, load_vae
@@ -127,15 +128,19 @@ def connected_lines(model, clip, clip_vision, vae) -> Iterator[str]:
         ours = isinstance(model.model, HostModel)
         kind = "PixWizard" if ours else type(model.model).__name__
         note = "" if ours else "; it is not PixWizard; sampling nodes refuse it"
+        packed = quantised.told(model.model)
         yield (
-            f"model: {kind}, weights {name_of(model.model.get_dtype())}, computed in "
+            f"model: {kind}, weights {name_of(model.model.get_dtype())}"
+            f"{f' ({packed})' if packed else ''}, computed in "
             f"{name_of(model.model.manual_cast_dtype or model.model.get_dtype())}, "
             f"{len(model.patches)} patched weights{note}"
         )
     if clip is not None:
         ours = isinstance(clip.cond_stage_model, TextModel)
         note = "" if ours else "; it is not PixWizard's; the model refuses its text"
-        yield f"clip: {'PixWizard' if ours else type(clip.cond_stage_model).__name__}{note}"
+        packed = quantised.told(clip.cond_stage_model)
+        stored = f", weights: {packed}" if packed else ""
+        yield f"clip: {'PixWizard' if ours else type(clip.cond_stage_model).__name__}{stored}{note}"
     if clip_vision is not None:
         ours = isinstance(clip_vision, HostClipVision)
         note = "PixWizard's layers" if ours else "ComfyUI's own layers, compared above"

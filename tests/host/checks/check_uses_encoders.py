@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import comfy.ops
 import comfy.sd
 import comfy.supported_models_base
@@ -73,6 +75,37 @@ def check_comfy_ops_manual_cast(setup):
     norm.weight = torch.nn.Parameter(torch.tensor([2.0, 2.0], dtype=torch.bfloat16))
     norm.bias = torch.nn.Parameter(torch.tensor([1.0, 1.0], dtype=torch.bfloat16))
     close(norm(x * 100), torch.tensor([[3.0, -1.0]]), 1e-4, "layer norm in float32")
+
+
+def check_comfy_ops_QUANT_ALGOS(setup):
+    known = getattr(comfy.ops, "QUANT_ALGOS", {})
+    for name, dtype in (("float8_e4m3fn", torch.float8_e4m3fn), ("int8_tensorwise", torch.int8)):
+        if name in known:
+            assert known[name]["storage_t"] == dtype
+            assert comfy.ops.get_layout_class(known[name]["comfy_tensor_layout"]) is not None
+    return sorted(known)
+
+
+def check_comfy_ops_mixed_precision_ops(setup):
+    """A layer keeps 8-bit numbers with their scale, and multiplies by what they stand for."""
+    if not hasattr(comfy.ops, "mixed_precision_ops"):
+        return "this host has none"
+    layers = comfy.ops.mixed_precision_ops({"mixed_ops": True}, torch.float32)
+    settings = {"format": "float8_e4m3fn", "full_precision_matrix_mult": True}
+    parts = {
+        "weight": (WEIGHT * 2).to(torch.float8_e4m3fn),
+        "weight_scale": torch.tensor(0.5),
+        "comfy_quant": torch.tensor(list(json.dumps(settings).encode()), dtype=torch.uint8),
+    }
+    x = torch.tensor([[0.5, 0.25]])
+    for given, dtype in ((parts, torch.float8_e4m3fn), ({"weight": WEIGHT}, torch.float32)):
+        linear = layers.Linear(2, 2, bias=False, device=probe.CPU)
+        linear.load_state_dict(dict(given), strict=True, assign=True)
+        assert getattr(linear.weight, "_qdata", linear.weight).dtype == dtype
+        close(linear(x), torch.tensor([[1.0, 2.5]]), 0.0, f"x @ weight in {dtype}")
+    norm = layers.LayerNorm(2, dtype=torch.float32, device=probe.CPU)
+    assert norm(x).dtype == torch.float32
+    return True
 
 
 def check_comfy_sd_CLIP(setup):
