@@ -12,8 +12,8 @@ from .help_text import sentence
 from .models import add_small_options
 from .progress import progress
 
-TEXT = "measure sharp answers, the best of several, layers, tiles and regions (docs/beyond.md)"
-PARTS = ("sharp", "best", "layers", "larger", "regional")
+TEXT = "measure on rooms what the parts beyond the paper gain and cost (docs/beyond.md)"
+PARTS = ("sharp", "best", "layers", "larger", "regional", "lighter")
 
 
 def add_beyond(commands: Any) -> None:
@@ -85,6 +85,16 @@ def _regional(bundle: Any, count: int, seed: int, on_batch: Callable[[int], None
     return regional_table(study_regions(bundle, count, seed, on_batch))
 
 
+def _lighter(bundle: Any, count: int, seed: int, on_batch: Callable[[int], None]) -> str:
+    from ..evaluation import lighter_study as study
+    from ..evaluation.lighter_tables import layer_table, size_table, task_table
+
+    errors = layer_table(study.layer_errors(bundle, seed), study.text_errors(bundle, count, seed))
+    tasks = task_table(study.study_tasks(bundle, count, seed, on_batch))
+    return "\n\n".join((errors, tasks, size_table(study.released_sizes())))
+
+
 MEASURES = {
     "sharp": _sharp, "best": _best, "layers": _layers, "larger": _larger, "regional": _regional,
+    "lighter": _lighter,
 }  # fmt: skip

@@ -8,7 +8,13 @@ import torch
 
 from pixwizard_core.cli import main
 from pixwizard_core.cli import models as cli_models
-from pixwizard_core.evaluation import best_study, larger_study, regional_study, sharp_study
+from pixwizard_core.evaluation import (
+    best_study,
+    larger_study,
+    lighter_study,
+    regional_study,
+    sharp_study,
+)
 from pixwizard_core.evaluation.two_changes import two_changes
 from pixwizard_core.taught import UNKNOWN
 from pixwizard_core.world.held_out import HELD_OUT_SEED, examples_of
@@ -115,6 +121,30 @@ def test_regional_study_has_a_row_for_each_way(small, capsys):
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == list(regional_study.WAYS)
 
 
+def test_lighter_study_has_its_tables(small, capsys, monkeypatch):
+    monkeypatch.setattr(lighter_study, "SQUARE", (32, 32))
+    monkeypatch.setattr(lighter_study, "TASKS", {"depth": "rmse"})
+    assert main(["evaluate", "beyond", "--parts", "lighter", "--count", "1"]) == 0
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
+    errors = {row[0]: row[1:] for row in rows[2:8]}
+    assert list(errors) == [way.title for way in lighter_study.WAYS]
+    for column in range(6):
+        bf16, fp8, int8 = (float(errors[way][column]) for way in ("bf16", "fp8_scaled", "int8"))
+        assert bf16 < int8 < fp8 / 2, column
+    (near,) = (row for row in rows if row[:2] == ["depth", "dB"])
+    assert near[2] == "–"
+    assert all(float(value) > 20 for value in near[3:])
+
+
+def test_lighter_sizes_of_the_released_model_are_counted():
+    sizes = lighter_study.released_sizes()
+    assert sizes["transformer"]["bf16"] == 4_022_883_952
+    assert sizes["Gemma 2B"]["bf16"] == 5_012_344_832  # as published
+    for own in sizes.values():
+        assert 0.55 < own["int8"] / own["bf16"] < 0.67
+        assert own["fp8_scaled"] < own["int8"]  # which has a scale for each row
+
+
 def test_absent_names_are_of_nothing_in_view():
     examples = examples_of("mask", 6, (64, 64), HELD_OUT_SEED, False)
     names = best_study.absent_names(examples, random.Random(0))
@@ -125,6 +155,7 @@ def test_absent_names_are_of_nothing_in_view():
 
 def test_unknown_part_and_count_are_refused(capsys):
     assert main(["evaluate", "beyond", "--parts", "sharp,loud"]) == 2
-    assert "no part 'loud'; choose from: sharp, best, layers" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "no part 'loud'; choose from: sharp, best, layers, larger, regional, lighter" in told
     assert main(["evaluate", "beyond", "--count", "0"]) == 2
     assert "--count must be at least 1. Got: 0" in capsys.readouterr().err
