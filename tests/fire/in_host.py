@@ -64,6 +64,7 @@ def objects(setup) -> dict:
     encode = setup.module("nodes.conditions.encode").Encode
     native = setup.module("nodes.model.host_model")
     asked = setup.module("nodes.shared.question").question
+    plan = setup.module("pixwizard_core.canvas").plan
     model, clip, vision, vae = load.LoadTiny.execute().args[:4]
     generator = torch.Generator().manual_seed(1)
     image = torch.rand(1, *SIZE, 3, generator=generator)
@@ -104,6 +105,8 @@ def objects(setup) -> dict:
         "about-own-words": asked("custom", {"caption": "night"}),
         "full": full, "image_only": image_only, "none": none, **odd,
         "small-model": Small(setup).patcher, "other-model": another_model(),
+        "canvas": plan(SIZE[1], SIZE[0], (64,), "stretch"),
+        "canvas-of-another": plan(96, 64, (64,), "pad"),
     }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ REFERENCES = {
     "CLIP_VISION": ("vision",),
     "VAE": ("vae",),
     "PIXWIZARD": ("whole",),
+    "PIXWIZARD_CANVAS": ("canvas", "canvas-of-another"),
     "PIXWIZARD_ABOUT": ("about", "about-depth", "about-own-words"),
     "CONDITIONING": (
         "full", "image_only", "none", "of-another-size", "of-two-pictures", "empty", "wide",
@@ -175,6 +176,8 @@ def odd_value(socket, choices):
         return st.sampled_from(STEPS)
     if kind == "IMAGE":
         return strategies.pictures()
+    if kind == "MASK":
+        return strategies.masks()
     if kind in ("INT", "FLOAT"):
         return strategies.numbers(given_settings, whole=kind == "INT")
     if kind == "BOOLEAN":
@@ -189,7 +192,8 @@ def odd_value(socket, choices):
 def sound_value(socket, choices):
     kind, given_settings = socket.io_type, socket.settings
     if kind == "CONDITIONING":
-        return st.just({"ref": socket.id})
+        known = REFERENCES[kind]
+        return st.just({"ref": socket.id if socket.id in known else known[0]})
     if kind in REFERENCES:
         return st.just({"ref": REFERENCES[kind][0]})
     if kind == "LATENT":
@@ -202,6 +206,8 @@ def sound_value(socket, choices):
         return st.sampled_from(STEPS[:4])
     if kind == "IMAGE":
         return strategies.plain(SIZE, channels=3)
+    if kind == "MASK":
+        return strategies.plain(SIZE, channels=None)
     if kind == "STRING":
         return st.sampled_from((given_settings.get("default", ""), "the red ball"))
     if kind in ("INT", "FLOAT"):
