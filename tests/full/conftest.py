@@ -2,7 +2,7 @@
 
     pytest -c tests/pytest.ini tests/full -m full
 
-takes about an hour, 15 GB of memory and 20 GB of disk at TMPDIR. Its table comes at the end.
+takes about an hour, 22 GB of memory and 20 GB of disk at TMPDIR. Its table comes at the end.
 """
 
 from __future__ import annotations
