@@ -17,6 +17,7 @@ from ...model import PixWizard
 from ...weights.weightfile import unpickle
 from ...whole_file import whole_file
 from .encode import LATENT, KnownExample
+from .heap import return_large_tensors
 from .objective import Draw, draw, gather, losses, passes, with_picture
 from .optimise import Average, make_optimiser, rate_at
 from .order import batches
@@ -55,6 +56,8 @@ class Course:
         self.model, self.trained, self.examples = model, list(trained), examples
         self.store, self.empty, self.settings = store, empty, settings
         self.steps, self.group = steps, group
+        if settings.checkpointing and self.device.type == "cpu":
+            return_large_tensors()
         self.optimiser = make_optimiser(settings, self.trained)
         self.average = Average(self.trained, settings.ema) if settings.ema else None
         sizes = [one.size for one in examples]
