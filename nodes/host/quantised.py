@@ -69,7 +69,7 @@ def kept(source: str, packed: Packed, wanted: torch.dtype | None = None) -> Pack
     return staying
 
 
-def told(module: torch.nn.Module) -> str:
+def storage_of(module: torch.nn.Module) -> str:
     """The quantised weights that a module holds in words, "" without any."""
     names = (getattr(layer, "quant_format", None) for layer in module.modules())
     counts = Counter(FORMATS[name].title for name in names if name is not None and name in FORMATS)

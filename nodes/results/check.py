@@ -128,7 +128,7 @@ def connected_lines(model, clip, clip_vision, vae) -> Iterator[str]:
         ours = isinstance(model.model, HostModel)
         kind = "PixWizard" if ours else type(model.model).__name__
         note = "" if ours else "; it is not PixWizard; sampling nodes refuse it"
-        packed = quantised.told(model.model)
+        packed = quantised.storage_of(model.model)
         yield (
             f"model: {kind}, weights {name_of(model.model.get_dtype())}"
             f"{f' ({packed})' if packed else ''}, computed in "
@@ -138,7 +138,7 @@ def connected_lines(model, clip, clip_vision, vae) -> Iterator[str]:
     if clip is not None:
         ours = isinstance(clip.cond_stage_model, TextModel)
         note = "" if ours else "; it is not PixWizard's; the model refuses its text"
-        packed = quantised.told(clip.cond_stage_model)
+        packed = quantised.storage_of(clip.cond_stage_model)
         stored = f", weights: {packed}" if packed else ""
         yield f"clip: {'PixWizard' if ours else type(clip.cond_stage_model).__name__}{stored}{note}"
     if clip_vision is not None:
