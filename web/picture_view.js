@@ -106,6 +106,7 @@ export class PictureView {
   /** No preview any more: the result is there, or will not come. */
   settle() {
     this.comes = false;
+    this.stage.removeAttribute("aria-busy");
     this.sketched = null;
     this.dim();
   }
@@ -145,7 +146,8 @@ export class PictureView {
   async show(entries) {
     this.entries = entries;
     this.comes = true;
-    if (!this.loaded) this.told.textContent = ""; // it ran, and its picture is on the way
+    this.stage.setAttribute("aria-busy", "true"); // until its picture is there
+    if (!this.loaded) this.told.textContent = "";
     await this.turn(Math.min(this.shown, Math.max(0, entries.length - 1)));
   }
 

@@ -166,6 +166,7 @@ export async function nodeView(page, kind) {
 export const drawn = (page) =>
   page.waitForFunction(
     () =>
+      !document.querySelector(".pixwizard-picture[aria-busy]") &&
       ![...document.querySelectorAll(".pixwizard-result")].some((one) =>
         /Run/.test(/** @type {HTMLElement} */ (one).innerText),
       ),

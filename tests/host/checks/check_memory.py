@@ -229,8 +229,8 @@ def check_loaders_let_a_weight_go_before_they_read_the_next(setup):
     bundle = setup.module("pixwizard_core.encoders.tiny")
     inner, read = load.weights_of, []
 
-    def watched(opened, step):
-        weights = inner(opened, step)
+    def watched(*arguments):
+        weights = inner(*arguments)
         fetch = weights.fetch
 
         def fetched(name: str) -> torch.Tensor:
