@@ -17,7 +17,7 @@ from ..model.region_conds import REGIONS
 from ..shared import notes, sockets
 from ..shared.base import Node
 from ..shared.layouts import as_masks, size_of
-from .asked import Asked, told
+from .asked import taught_with, worded
 
 PATCH = 2  # cells on a token's side, of every PixWizard model
 SHAPES_ALIKE = 1.1  # aspect ratios that differ by no more than this factor are the same shape
@@ -73,10 +73,7 @@ class Region(Node):
 
     @classmethod
     def run(cls, conditioning, clip, instruction, mask, apart=True, canvas=None):
-        view = {}
-        taught = getattr(getattr(clip, "cond_stage_model", None), "taught", None)
-        if isinstance(instruction, Asked) and taught is not None:
-            view, instruction = told(instruction.task, taught), instruction.to(taught)
+        view, instruction = worded(instruction, taught_with(clip))
         number = 1 + max((len(values.get(REGIONS, ())) for _, values in conditioning), default=0)
         require_few(number)
         selected, said = selected_part(mask, number, canvas)

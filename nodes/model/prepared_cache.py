@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
-import torch
-
 from ...pixwizard_core.conditioning import Condition
 from ...pixwizard_core.model import Prepared
-from .region_conds import same_regions
+from .region_conds import same_regions, same_tensors
 
 LIMIT = 8  # entries; a run needs one for each batch of branches, and more only for regions
 
@@ -48,8 +46,4 @@ def _same(one: Condition, other: Condition) -> bool:
         return False
     if one.regions_apart != other.regions_apart or not same_regions(one.regions, other.regions):
         return False
-    names = ("has_image", "text_mask", "pooled", "text", "image_tokens")
-    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
-    if any(a.shape != b.shape or a.device != b.device or a.dtype != b.dtype for a, b in pairs):
-        return False
-    return all(torch.equal(a, b) for a, b in pairs)
+    return same_tensors(one, other, ("has_image", "text_mask", "pooled", "text", "image_tokens"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import comfy.conds
@@ -93,13 +93,15 @@ def regions_cond(
 
 def same_regions(one: tuple[Region, ...], other: tuple[Region, ...]) -> bool:
     """Whether regions hold the same values."""
-    if len(one) != len(other):
-        return False
-    pairs = [
-        (getattr(a, name), getattr(b, name))
-        for a, b in zip(one, other, strict=True)
-        for name in Region.__slots__
-    ]
+    return len(one) == len(other) and all(
+        same_tensors(a, b, Region.__slots__) for a, b in zip(one, other, strict=True)
+    )
+
+
+def same_tensors(one: object, other: object, names: Iterable[str]) -> bool:
+    """Whether the tensors of these names in two objects are of one kind and hold the same values.
+    Values are compared last, since on a GPU this waits for it."""
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
     if any(a.shape != b.shape or a.device != b.device or a.dtype != b.dtype for a, b in pairs):
         return False
     return all(torch.equal(a, b) for a, b in pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -106,7 +107,7 @@ def examine(
     counts: Counter[str] = Counter()
     n_bytes = 0
     for name in names.values():
-        numbers = _size(weights.shapes[name])
+        numbers = math.prod(weights.shapes[name])
         counts[str(weights.dtypes[name]).removeprefix("torch.")] += numbers
         n_bytes += numbers * weights.dtypes[name].itemsize
     info = CheckpointInfo(
@@ -178,13 +179,6 @@ def _configuration(weights: WeightFile, names: Mapping[str, str]) -> tuple[Model
         raise CheckpointError(
             f"{weights.path.name}: the weight shapes contradict each other ({error})"
         ) from error
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    count = 1
-    for side in shape:
-        count *= side
-    return count
 
 
 def wrong_model(info: CheckpointInfo) -> str:

@@ -6,6 +6,7 @@ is made, and turned back into plain numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -88,10 +89,7 @@ class QuantisedWeight:
     @property
     def scale_size(self) -> int:
         """How many scales it has."""
-        size = 1
-        for side in self.file.shapes[self.scale]:
-            size *= side
-        return size
+        return math.prod(self.file.shapes[self.scale])
 
     def parts(self) -> tuple[Tensor, Tensor]:
         """Its numbers, and its scale in float32. Raises CheckpointError for a scale or numbers that
