@@ -175,7 +175,8 @@ def test_workers_that_cannot_start_are_said_in_one_line(base, monkeypatch):
 
 
 def test_command_does_it_on_a_cluster_of_its_own_and_says_little(base):
-    out = base / "command"
+    out, job = base / "command", small_job(base, "as_command")
+    run_here(job, items_of(base / "in", taught=job.model.taught))
     words = [base / "in", "--task", "depth", "--bundle", base / "bundle", "--centre", 64,
              "--out", out, "--engine", "ray", "--workers", 1]  # fmt: skip
     command = [sys.executable, "-m", "pixwizard_core", "batch", *map(str, words)]
@@ -184,4 +185,5 @@ def test_command_does_it_on_a_cluster_of_its_own_and_says_little(base):
     assert f"{COUNT} done, 0 done before, 0 failed" in ended.stdout
     told = [line for line in ended.stderr.splitlines() if "core_worker.cc" not in line]
     assert all(line.startswith(("ray: ", "looking at: ")) for line in told), told
-    assert (out / "index.jsonl").read_bytes() == (base / "here" / "index.jsonl").read_bytes()
+    assert (out / "index.jsonl").read_bytes() == (Path(job.out) / "index.jsonl").read_bytes()
+    assert pictures_of(out) == pictures_of(job.out)

@@ -14,6 +14,7 @@ from pixwizard_core.fleet.local import run_local
 from pixwizard_core.fleet.plan import identify
 from pixwizard_core.fleet.runner import run_fleet
 from pixwizard_core.fleet.sources import find
+from pixwizard_core.taught import Taught
 from tests.support.bundles import write_bundle
 
 SIZES = ((40, 56), (64, 64), (48, 40))  # height, width
@@ -39,10 +40,12 @@ def small_job(base: Path, out: str = "out", **changes) -> Job:
     return Job(out=str(base / out), **values)
 
 
-def items_of(*inputs: Path, task: str = "depth", **asked) -> list[Item]:
-    """Items of pictures that can all be read."""
+def items_of(
+    *inputs: Path, task: str = "depth", taught: Taught | None = None, **asked
+) -> list[Item]:
+    """Items of pictures that can all be read. taught: by the model that gets the sentences."""
     found = find([str(path) for path in inputs], **asked)
-    items, failures = identify(found, {"task": task})
+    items, failures = identify(found, {"task": task}, taught=taught)
     assert failures == []
     return items
 
