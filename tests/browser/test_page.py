@@ -12,9 +12,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from pixwizard_core.weights.published import CLIP, GEMMA, MODEL, VAE
+from tests.support import full_size
 from tests.support.films import write_film
 from tests.support.hosts import missing_reason, serve
 from tests.support.hosts_met import INSIDE
@@ -37,7 +37,8 @@ def pages() -> list[Page]:
 
 
 def stand_ins(folder: Path) -> Path:
-    """Small files in the layouts of the released parts, as a folder of models would hold them."""
+    """Small files in the layouts of the released parts, as a folder of models would hold them, and
+    an autoencoder of random weights: hosts know no smaller one."""
     made = folder / "made"
     made.mkdir(parents=True)
     published = published_files(made)
@@ -50,6 +51,7 @@ def stand_ins(folder: Path) -> Path:
         for name in (*part.files, *part.others):
             if content := published.get(f"{part.repository}/{name}"):
                 (folder / place / name).write_bytes(content)
+    full_size.write_vae(folder, full_size.FULL)
     return folder
 
 
@@ -88,7 +90,6 @@ def test_page(page, tmp_path, record_property):
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps({"Comfy.TutorialCompleted": True}), encoding="utf-8")
     (tmp_path / "input").mkdir()
-    Image.linear_gradient("L").convert("RGB").save(tmp_path / "input" / "example.png")
     parts = stand_ins(tmp_path / "parts")
     with serve(page.host, tmp_path, page.folder) as server:
         given = {"PIXWIZARD_URL": server.url(""), "PIXWIZARD_PARTS": str(parts)}
