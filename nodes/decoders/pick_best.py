@@ -25,8 +25,7 @@ class PickBest(Node):
             description="Picks the best of several answers to one question with different noise: "
             "of masks, highlights and boxes the one that agrees best with the others, of pictures "
             "made from a map the one in which the map is found again, of edits of a named thing "
-            "the one that changes least elsewhere, of maps and restored pictures the one nearest "
-            "to the median.",
+            "the one that changes least elsewhere.",
             search_aliases=["best of n", "seeds", "vote", "confidence", "score"],
             is_output_node=True,
             inputs=[

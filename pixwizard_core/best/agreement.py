@@ -53,15 +53,6 @@ def inside_share(before_01: Tensor, after_01: Tensor, mask: Tensor) -> float:
     return float(change[mask].sum()) / total if total > 0 else 0.0
 
 
-def typicality(pictures_01: Tensor) -> list[float]:
-    """For each of (N, C, H, W) in 0..1: 1 minus its mean distance to the median of all."""
-    count = len(pictures_01)
-    ordered = pictures_01.float().sort(0).values
-    middle = ordered[(count - 1) // 2 : count // 2 + 1].mean(0)
-    apart = (pictures_01.float() - middle).abs().flatten(1).mean(1)
-    return [1.0 - value for value in apart.tolist()]
-
-
 def same_map(kind: str, one_01: Tensor, other_01: Tensor) -> float:
     """How alike two painted maps (3, H, W) in 0..1 of one kind (Task.decoder) are: for lines, the
     F1 of their pixels within LINE_REACH of the shorter side; else 1 minus the mean difference."""

@@ -128,8 +128,8 @@ def best_of(
     task: its id. sentence: the instruction. words: the task's fields, of which others are asked.
     image_01: (1, 1..4, H, W) in 0..1. settings, fit, centre: as in pipeline.Request.
     on_progress(done, total) is called after each answer, those asked again included. Raises
-    InstructionError for a count out of range or a task that has no way, CanvasError for a picture
-    that cannot be used.
+    InstructionError for a count out of range or a task that way_of() refuses, CanvasError for a
+    picture that cannot be used.
     """
     check_count(count)
     way = way_of(task)
@@ -173,7 +173,7 @@ def _further(bundle: Bundle, task: str, words: Mapping[str, str], way: str, coun
     """How many answers scoring asks for beside the candidates."""
     if way == AGREEMENT:
         return len(_witnesses(bundle, task, words))
-    return {CONDITION: count, INSIDE: 1}.get(way, 0)
+    return {CONDITION: count, INSIDE: 1}[way]
 
 
 def _evidence(
@@ -198,6 +198,4 @@ def _evidence(
             asked(encode_pictures(asking.bundle, one.painted_01), OF_MAPS[task]) for one in found
         ]
         return Evidence(maps_01=torch.cat(again))
-    if way == INSIDE:
-        return Evidence((asking.sighting("mask", asked(encoded, "mask")),))
-    return Evidence()
+    return Evidence((asking.sighting("mask", asked(encoded, "mask")),))  # where the change belongs

@@ -9,13 +9,8 @@ import pytest
 import torch
 
 from pixwizard_core.best import Evidence, Sighting, best_of, scores_of, way_of
-from pixwizard_core.best.agreement import (
-    agreements,
-    inside_share,
-    overlap,
-    same_map,
-    typicality,
-)
+from pixwizard_core.best.agreement import agreements, inside_share, overlap, same_map
+from pixwizard_core.best.scores import RATED
 from pixwizard_core.cli import main
 from pixwizard_core.errors import DecodeError, InstructionError
 from pixwizard_core.evaluation.best_study import area_under_curve
@@ -65,11 +60,6 @@ def test_inside_share_by_hand():
     assert inside_share(before, after, mask) == pytest.approx(9.6 / (9.6 + 3.2))
 
 
-def test_typicality_is_nearness_to_the_median():
-    pictures = torch.tensor([0.2, 0.4, 0.5]).view(3, 1, 1, 1).expand(3, 3, 4, 4)
-    assert typicality(pictures) == pytest.approx([0.8, 1.0, 0.9])
-
-
 def test_same_map_goes_by_lines_or_by_values():
     lines = torch.zeros(3, 64, 64)
     lines[:, 20] = 1
@@ -81,15 +71,40 @@ def test_same_map_goes_by_lines_or_by_values():
 
 
 def test_ways_of_the_tasks():
-    ways = {"mask": "agreement", "highlight_reasoning": "agreement", "from_canny": "condition",
-            "recolour": "inside", "depth": "typical", "denoise": "typical"}  # fmt: skip
+    agree = ("mask", "highlight", "box", "highlight_reasoning")
+    maps = ("canny", "hed", "depth", "sketch", "pose", "segmentation", "normal", "lineart")
+    ways = {
+        **dict.fromkeys(agree, "agreement"),
+        **{f"from_{kind}": "condition" for kind in maps},
+        **dict.fromkeys(("recolour", "replace", "remove"), "inside"),
+    }
+    assert ways == RATED
     assert {task: way_of(task) for task in ways} == ways
 
 
-@pytest.mark.parametrize("task", ["text2image", "style", "edit", "custom", "inpaint", "from_any"])
+@pytest.mark.parametrize("task", ["text2image", "style", "edit", "inpaint", "from_any"])
 def test_tasks_with_many_right_answers_are_refused(task):
-    with pytest.raises(InstructionError, match="cannot be rated: many are right"):
+    with pytest.raises(InstructionError, match=r"many right answers, .* is found for: mask, high"):
         way_of(task)
+
+
+def test_an_instruction_in_own_words_is_refused():
+    with pytest.raises(InstructionError, match="in your own words cannot be rated; name a task"):
+        way_of("custom")
+
+
+@pytest.mark.parametrize("task", ["depth", "normal", "hed", "pose", "denoise", "restore_captioned"])
+def test_tasks_of_which_one_answer_is_enough_are_refused_with_the_reason(task):
+    said = r"needs one answer only: .* median of four gained nothing .*\. Ask once, without --best"
+    with pytest.raises(InstructionError, match=said):
+        way_of(task)
+
+
+def test_python_refuses_what_one_answer_is_enough_for(bundle):
+    with pytest.raises(InstructionError, match=r"'depth' .* needs one answer only"):
+        best_of(bundle, "depth", "x", {}, torch.zeros(1, 3, 64, 64), 2)
+    with pytest.raises(InstructionError, match=r"'denoise' .* needs one answer only"):
+        scores_of("denoise", torch.zeros(2, 3, 8, 8), torch.zeros(1, 3, 8, 8), Evidence())
 
 
 def test_confidence_is_zero_where_nothing_is_found():
@@ -118,7 +133,8 @@ def bundle():
 @pytest.mark.parametrize(
     ("task", "words", "further"),
     [("mask", {"target": "the ball"}, 4), ("from_depth", {"caption": "a room"}, 3),
-     ("remove", {"target": "the ball"}, 1), ("denoise", {}, 0)],
+     ("remove", {"target": "the ball"}, 1),
+     ("highlight_reasoning", {"question": "what rolls?", "colour": "red"}, 0)],
 )  # fmt: skip
 def test_best_is_one_of_the_answers_to_single_questions(bundle, task, words, further):
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -132,12 +148,12 @@ def test_best_is_one_of_the_answers_to_single_questions(bundle, task, words, fur
     assert found.best.score == max(one.score for one in found.candidates)
     alone = run(bundle, Request(image, sentence, found.best.seed, bundle.settings_of(task)))
     assert torch.equal(found.best.painted_01, alone.model_image_01)
-    assert (found.confidence is None) == (task != "mask")
+    assert (found.confidence is None) == (way_of(task) != "agreement")
 
 
 def test_count_out_of_range_is_refused(bundle):
     with pytest.raises(InstructionError, match=r"best is chosen of 1 to 64 answers. Got: 65"):
-        best_of(bundle, "denoise", "x", {}, torch.zeros(1, 3, 64, 64), 65)
+        best_of(bundle, "mask", "x", {}, torch.zeros(1, 3, 64, 64), 65)
 
 
 def test_run_writes_the_best_and_all_scores(tmp_path, capsys):
@@ -145,25 +161,32 @@ def test_run_writes_the_best_and_all_scores(tmp_path, capsys):
 
     Image.new("RGB", (70, 60), "grey").save(tmp_path / "room.png")
     folder = write_bundle(tmp_path / "bundle")
-    command = ["run", str(tmp_path / "room.png"), "--task", "depth", "--bundle", str(folder)]
-    command += ["--steps", "1", "--out", str(tmp_path)]
+    command = ["run", str(tmp_path / "room.png"), "--task", "mask", "--target", "it"]
+    command += ["--bundle", str(folder), "--steps", "1", "--out", str(tmp_path)]
     assert main([*command, "--best", "3", "--seed", "2"]) == 0
-    report = json.loads((tmp_path / "room_depth_report.json").read_text())
+    report = json.loads((tmp_path / "room_mask_report.json").read_text())
     assert list(report["scores"]) == ["2", "3", "4"]
-    assert report["scored_by"] == "nearness to the median of all answers"
+    assert report["scored_by"].startswith("overlap with the other answers")
+    assert 0 <= report["confidence"] <= 1
     best = report["best_seed"]
     assert report["scores"][str(best)] == max(report["scores"].values())
     assert f"the best is seed {best} of seed 2 " in capsys.readouterr().err
-    chosen = (tmp_path / "room_depth_16bit.png").read_bytes()
+    chosen = (tmp_path / "room_mask_answer.png").read_bytes()
     assert main([*command, "--seed", str(best)]) == 0
-    assert (tmp_path / "room_depth_16bit.png").read_bytes() == chosen
+    assert (tmp_path / "room_mask_answer.png").read_bytes() == chosen
 
 
 def test_run_refuses_a_best_that_cannot_be_chosen(capsys):
     assert main(["run", "x.png", "--task", "style", "--caption", "oil", "--best", "4"]) == 2
     assert "cannot be rated" in capsys.readouterr().err
+    assert main(["run", "x.png", "--task", "depth", "--best", "4"]) == 2
+    told = capsys.readouterr().err
+    assert "task 'depth' (Depth map) needs one answer only" in told
+    assert "Ask once, without --best" in told
     assert main(["run", "x.png", "--instruction", "make it night", "--best", "4"]) == 2
-    assert "--best needs --task" in capsys.readouterr().err
+    assert "an instruction in your own words cannot be rated; name a task" in (
+        capsys.readouterr().err
+    )
     assert main(["run", "x.png", "--task", "depth", "--best", "0"]) == 2
     assert "chosen of 1 to 64 answers. Got: 0" in capsys.readouterr().err
 

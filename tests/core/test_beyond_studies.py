@@ -51,16 +51,16 @@ def test_sharp_study_has_a_row_for_each_score(small, capsys):
 
 def test_best_and_layers_studies_have_their_tables(small, capsys, monkeypatch):
     monkeypatch.setattr(best_study, "SQUARE", (32, 32))
-    monkeypatch.setattr(best_study, "CHOSEN_TASKS", {"depth": "rmse", "denoise": "psnr"})
+    monkeypatch.setattr(best_study, "CHOSEN_TASKS", {"from_depth": "f1", "remove": "region_psnr"})
     assert main(["evaluate", "beyond", "--parts", "best,layers", "--count", "2"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line]
     assert [line.split(" | ")[0] for line in lines] == [
         "| masks chosen of", "|---|---|---|---|---|---|", "| 1", "| 2", "| 4", "| 8",
-        "| task", "|---|---|---|---|---|---|", "| depth", "| denoise",
+        "| task", "|---|---|---|---|---|---|", "| from_depth", "| remove",
         "| rooms", lines[-2], "| 2",
     ]  # fmt: skip
-    first, best, top = (float(value) for value in lines[8].strip("| ").split(" | ")[3:])
-    assert top <= min(first, best)  # rmse: the least is the best
+    first, best, top = (float(value) for value in lines[9].strip("| ").split(" | ")[3:])
+    assert top >= max(first, best)
 
 
 def test_larger_study_has_scores_and_seams_of_each_way(small, capsys, monkeypatch):

@@ -78,6 +78,9 @@ def test_what_cannot_be_rated_is_refused(nodes, extension, asked):
         called(
             nodes["PickBest"], images=masks(1), about=asked("style", {"caption": "x"}), source=GREY
         )
+    for task in ("depth", "denoise"):
+        with pytest.raises(errors.InstructionError, match=rf"'{task}' .* needs one answer only"):
+            called(nodes["PickBest"], images=masks(1, 2), about=asked(task, {}), source=GREY)
     with pytest.raises(errors.DecodeError, match="0 maps for 2 answers"):
         called(
             nodes["PickBest"], images=masks(1, 2), about=asked("from_depth", {"caption": "x"}),

@@ -9,6 +9,7 @@ import folder_paths
 import torch
 from check_data_nodes import Graph, kept
 from PIL import Image
+from small import refused
 
 SIDE, SMALL = 256, 64
 NOTES = "pixwizard_notes"
@@ -56,6 +57,16 @@ def check_best_of_a_batch_is_picked(setup):
     assert kept("best", 1) == 1
     assert torch.equal(kept("best"), answers[1:2])
     assert [note["say"] for note in shown[best][NOTES]] == ["best"]
+
+
+def check_best_of_answers_that_need_no_choice_is_refused(setup):
+    graph = Graph()
+    images = graph.give("answers", torch.zeros(2, 32, 48, 3))
+    source = graph.give("source", torch.full((1, 32, 48, 3), 0.5))
+    ask = graph.ours("Instruction", task="depth")
+    best = graph.ours("PickBest", images=images, about=[ask, 1], source=source)
+    graph.keep(best, 4, "best")
+    refused(AssertionError, ("'depth'", "needs one answer only", "Ask once"), graph.run)
 
 
 def check_layers_are_saved_with_transparency_and_stack(setup):
