@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
 from ..errors import PixWizardError
 from ..tasks import FIELDS
-from .models import add_model_options, model_files, tell_loras, usable_device
+from .batch_beyond import add_batch_beyond, beyond_of, check_beyond, refuse_others, tell_beyond
+from .models import (
+    add_model_options,
+    add_strength_option,
+    model_files,
+    tell_loras,
+    usable_device,
+)
 from .progress import progress
 from .run import let_pixels
 from .settings import AUTO, add_setting_options, given_settings, near_of, range_of, tell_settings
@@ -35,7 +43,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="instruction in your own words; --task then only says how to decode the answer",
     )
-    add_field_options(asked)
+    add_field_options(asked, colour=["--color"])
     add_phrasing_option(asked)
     frames = parser.add_argument_group("videos and frames")
     frames.add_argument(
@@ -51,6 +59,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
         "also starts each frame that far towards the previous result (default of START: 0)",
     )  # fmt: skip
     add_setting_options(parser)
+    add_batch_beyond(parser)
     parser.add_argument(
         "--batch", type=int, default=1,
         help=BATCH_HELP,
@@ -59,7 +68,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--collect", action="store_true", help="combine the result lists of all shards, and exit"
     )
-    add_model_options(parser)
+    add_strength_option(add_model_options(parser))
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -111,10 +120,12 @@ def add_ray_options(parser: argparse.ArgumentParser) -> None:
 def batch(arguments: argparse.Namespace) -> int:
     """Process what is left, and report what failed. Returns the exit status."""
     from ..files.left_out import LeftOut
+    from ..fleet.fits import check_item
     from ..fleet.plan import identify
     from ..fleet.runner import collect
     from ..fleet.sources import find
 
+    refuse_others(arguments)
     if arguments.collect:
         count, parquet = collect(arguments.out)
         print(f"{count} items in {arguments.out / 'index.jsonl'}{' and .parquet' * parquet}")
@@ -123,7 +134,9 @@ def batch(arguments: argparse.Namespace) -> int:
         raise PixWizardError("give pictures, folders, globs, videos or lists to work on")
     if arguments.every < 1:
         raise PixWizardError(f"--every must be at least 1. Got: {arguments.every}")
+    check_beyond(arguments)
     job = job_of(arguments)
+    job = replace(job, **beyond_of(arguments, job.model.own.centres))
     asked = {name: getattr(arguments, name) or "" for name in WORDS}
     left_out = LeftOut()
     with progress("decoding films", "frame") as advance:
@@ -139,7 +152,9 @@ def batch(arguments: argparse.Namespace) -> int:
             asked,
             lambda seen, failed: advance(seen, len(found), failed),
             job.model.taught,
+            lambda item: check_item(item, job),
         )
+    tell_beyond(items, job)
     warn_of_untaught(job.model.taught, (item.task for item in items))
     for line in left_out.lines():
         print(line, file=sys.stderr)

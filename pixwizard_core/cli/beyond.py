@@ -10,19 +10,24 @@ from ..errors import PixWizardError
 from .progress import progress
 from .regions import REGION_FORM
 
+SHARP_HELP = (
+    "let masks, highlights, depth, normals and classes follow the edges of a picture that is "
+    "larger than the model's size (docs/beyond.md)"
+)
+
+
+def best_help(where: str) -> str:
+    """Help text of --best. where: what becomes of the scores."""
+    return (
+        "ask N times, with the seeds from --seed on, and keep the answer that agrees best with the "
+        f"others and with what is known of the picture; {where}"
+    )
+
 
 def add_beyond_options(parser: argparse.ArgumentParser) -> None:
     """Add --best, --sharp, --layers, --region and --regions-together."""
-    parser.add_argument(
-        "--best", type=int, metavar="N",
-        help="ask N times, with the seeds from --seed on, and keep the answer that agrees best "
-        "with the others and with what is known of the picture; all scores are printed",
-    )  # fmt: skip
-    parser.add_argument(
-        "--sharp", action="store_true",
-        help="let masks, highlights, depth, normals and classes follow the edges of a picture that "
-        "is larger than the model's size (docs/beyond.md)",
-    )  # fmt: skip
+    parser.add_argument("--best", type=int, metavar="N", help=best_help("all scores are printed"))
+    parser.add_argument("--sharp", action="store_true", help=SHARP_HELP)
     parser.add_argument(
         "--layers", metavar="NAMES",
         help="in place of a task: cut out these things, the frontmost first, as pictures with "
@@ -43,15 +48,12 @@ def add_beyond_options(parser: argparse.ArgumentParser) -> None:
 def check_best(arguments: argparse.Namespace) -> None:
     """Raise PixWizardError for a --best that cannot be chosen, before anything is loaded."""
     from ..best import check_count, way_of
+    from ..tasks import FREE_TEXT
 
     check_count(arguments.best)
     if arguments.region:
         raise PixWizardError("--best rates one instruction for a whole picture; leave out --region")
-    if not arguments.task:
-        raise PixWizardError(
-            "--best needs --task: answers to an instruction in your own words cannot be rated"
-        )
-    way_of(arguments.task)
+    way_of(arguments.task or FREE_TEXT)
 
 
 def choose_best(arguments: argparse.Namespace, bundle, request, stem: str):

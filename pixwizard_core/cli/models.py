@@ -32,6 +32,13 @@ def add_model_options(parser: argparse.ArgumentParser):
     return models
 
 
+def add_strength_option(models) -> None:
+    """Add --strength beside --lora."""
+    models.add_argument(
+        "--strength", type=float, help="strength of each --lora given without one (default: 1)"
+    )
+
+
 def add_small_options(parser) -> None:
     """Add options for which small model runs, and where, for commands that run no other."""
     parser.add_argument(
@@ -100,7 +107,7 @@ def asked_loras(arguments: argparse.Namespace) -> tuple[LoraUse, ...]:
     """Return the LoRA files that --lora names. Raises PixWizardError for a wrong strength or no
     file, and when --strength is given without --lora or beside a strength there."""
     parsed = [parse_use(text) for text in arguments.lora or ()]
-    for_all = getattr(arguments, "strength", None)  # run alone has it
+    for_all = getattr(arguments, "strength", None)  # which not every command has
     if for_all is not None and not parsed:
         raise PixWizardError("--strength applies to a LoRA; give its file with --lora")
     if for_all is not None and not math.isfinite(for_all):

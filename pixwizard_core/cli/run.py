@@ -18,6 +18,7 @@ from .layers import check_layers, write_layers
 from .models import (
     add_model_options,
     add_small_options,
+    add_strength_option,
     asked_loras,
     load_asked,
     load_small_asked,
@@ -96,10 +97,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add_setting_options(parser)
     add_beyond_options(parser)
     add_tile_options(parser)
-    models = add_model_options(parser)
-    models.add_argument(
-        "--strength", type=float, help="strength of each --lora given without one (default: 1)"
-    )
+    add_strength_option(add_model_options(parser))
 
 
 def let_pixels(arguments: argparse.Namespace) -> None:

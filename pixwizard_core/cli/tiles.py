@@ -14,10 +14,11 @@ from .progress import progress
 AUTO_SIDE = -1  # --tile without a number
 # Options that ask for another way to one answer, or for a size that tiles already have.
 OTHER = ("best", "sharp", "layers", "region", "centre", "range", "near")
+ONE_TILE = "one tile suffices, so the answer is the same as without"
 
 
-def add_tile_options(parser: argparse.ArgumentParser) -> None:
-    """Add --tile and --overlap."""
+def add_tile_options(parser) -> None:
+    """Add --tile and --overlap to a parser or a group of it."""
     parser.add_argument(
         "--tile", type=_side, nargs="?", const=AUTO_SIDE, metavar="PX",
         help="answer a large picture by overlapping tiles of PX x PX px, for edges and "
@@ -42,19 +43,26 @@ def _side(text: str) -> int:
 
 
 def check_tiles(arguments: argparse.Namespace) -> None:
-    """Raise PixWizardError for options that do not go together, before anything is loaded."""
+    """Raise PixWizardError for options that do not go together, or a task that tiles do not serve,
+    before anything is loaded."""
     from ..tiles import way_of
 
-    if arguments.tile is None:
-        if arguments.overlap is not None:
-            raise PixWizardError("--overlap is the overlap of tiles; give also --tile")
-        return
-    if not arguments.task:
+    if arguments.tile is not None and not arguments.task:
         raise PixWizardError(
             "--tile needs --task: what an instruction in your own words does to parts of a "
             "picture is unknown"
         )
-    way_of(arguments.task)
+    if arguments.tile is not None:
+        way_of(arguments.task)
+    check_tile_options(arguments)
+
+
+def check_tile_options(arguments: argparse.Namespace) -> None:
+    """Raise PixWizardError for options that do not go together with tiles."""
+    if arguments.tile is None:
+        if arguments.overlap is not None:
+            raise PixWizardError("--overlap is the overlap of tiles; give also --tile")
+        return
     if given := [name for name in OTHER if getattr(arguments, name) not in (None, False)]:
         raise PixWizardError(f"--tile cannot be used with --{given[0]}; leave one out")
     if arguments.fit != "stretch":
@@ -77,26 +85,14 @@ def write_tiled(
 ) -> tuple[dict[str, Path], dict[str, Any]]:  # fmt: skip
     """Answer one picture file by tiles and write the answer while it is made. Returns the files by
     what they hold, and entries of the report."""
-    from ..files.answer_bands import answer_bands
     from ..files.picture_bands import PictureBands
-    from ..tasks import find_task
-    from ..tiles import TiledRequest, answer_in_bands
+    from ..tiles import TiledRequest
+    from ..tiles.written import write_tiled as write
 
     source = PictureBands(path)
     side = None if arguments.tile == AUTO_SIDE else arguments.tile
     request = TiledRequest(arguments.task, sentence, seed, settings, side, arguments.overlap)
-    grid = request.grid(source.size, bundle)
-    if grid.count == 1:
-        print(f"{stem}: one tile suffices, so the answer is the same as without", file=sys.stderr)
-    kind = find_task(arguments.task).decoder
-    with (
-        progress(stem, "tile") as advance,
-        answer_bands(arguments.out, stem, kind, source.size) as (emit, files),
-    ):
-        answer_in_bands(bundle, source.size, source.read, request, emit, advance)
-    model: Sequence[int] = grid.canvas.model
-    told = {
-        "count": grid.count, "size": list(grid.tile), "overlap": grid.overlap,
-        "model_size": list(model),
-    }  # fmt: skip
-    return files, {"tiles": told}
+    if request.grid(source.size, bundle).count == 1:
+        print(f"{stem}: {ONE_TILE}", file=sys.stderr)
+    with progress(stem, "tile") as advance:
+        return write(bundle, source.size, source.read, request, arguments.out, stem, advance)

@@ -9,6 +9,7 @@ does not depend on the others or on its place.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,28 @@ from ..decode import at_source_size
 from ..encoders.text import TextEncoder, TextFeatures
 from ..generate import SampleSettings, Start
 from ..pipeline import Bundle, answer, encode_pictures, settings_for
+from ..tasks import FIRST_COLOUR
 
 KNOWN_TEXTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How an answer is brought to the size of its source. kind: what it holds, by its task's
+    decoder. colour: of a highlight. sharp: whether it follows the source's edges."""
+
+    kind: str = "image"
+    colour: str = FIRST_COLOUR
+    sharp: bool = False
+
+    def of(self, painted_01: Tensor, source_01: Tensor, canvas: Canvas) -> Tensor:
+        """painted_01: (1, 3, model). source_01: (1, 3, H, W). Returns (1, 3, H, W) in 0..1."""
+        return at_source_size(
+            self.kind, painted_01, source_01, canvas, self.colour, sharp=self.sharp
+        )
+
+
+PLAIN = Look()
 
 
 class RememberedTexts(nn.Module):
@@ -53,11 +74,11 @@ def paint(
     seeds: Sequence[int],
     settings: SampleSettings,
     rows: int,
-    kinds: Sequence[str],
+    looks: Sequence[Look],
 ) -> list[Tensor]:
     """Answer pictures (1, 3, H, W) of the sources' sizes. canvases: all of one model size and
-    centre. rows: of the forward pass, at least as many as pictures. kinds: what each answer holds,
-    by its task's decoder."""
+    centre. rows: of the forward pass, at least as many as pictures. looks: how each answer is
+    brought to its source's size."""
     fitted = [c.fit_image(image) for c, image in zip(canvases, images_01, strict=True)]
     filled = [min(row, len(fitted) - 1) for row in range(rows)]
     _, painted = answer(
@@ -68,8 +89,8 @@ def paint(
         settings_for(canvases[0], bundle.centres, settings),
     )
     return [
-        at_source_size(kind, painted[i : i + 1], image, canvas)
-        for i, (kind, canvas, image) in enumerate(zip(kinds, canvases, images_01, strict=True))
+        one.of(painted[i : i + 1], image, canvas)
+        for i, (one, canvas, image) in enumerate(zip(looks, canvases, images_01, strict=True))
     ]
 
 
@@ -81,11 +102,11 @@ def paint_frame(
     seed: int,
     settings: SampleSettings,
     start: Start | None = None,
-    kind: str = "image",
+    look: Look = PLAIN,
 ) -> tuple[Tensor, Tensor]:
     """One frame: (answer (1, 3, H, W), its latent (1, 4, h, w)). start: on the way to the latent of
-    the frame before, see generate.sample(). kind: what the answer holds, by its task's decoder."""
+    the frame before, see generate.sample(). look: how it is brought to its source's size."""
     settings = settings_for(canvas, bundle.centres, settings)
     encoded = encode_pictures(bundle, canvas.fit_image(image_01))
     latent, painted = answer(bundle, encoded, [instruction], [seed], settings, start=start)
-    return at_source_size(kind, painted, image_01, canvas), latent.cpu()
+    return look.of(painted, image_01, canvas), latent.cpu()

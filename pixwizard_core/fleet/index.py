@@ -19,6 +19,7 @@ from ..files.picture_files import replace_file
 Record = dict[str, Any]
 INDEX, FAILURES, PARQUET, LOCK = "index", "failures", "index.parquet", ".lock"
 LEFT_OUT = "left_out.jsonl"
+BEST = "best"  # what the best of several answers was chosen by
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 HELD = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}  # by another process
 
@@ -139,7 +140,8 @@ def write_parquet(path: Path, records: Iterable[Record]) -> bool:
     nested = ("files", "data", "metrics")
     rows = [
         {**r, "path": r["path"].encode(errors="backslashreplace").decode(),
-         **{k: json.dumps(r[k], sort_keys=True) for k in nested}} for r in ordered
+         **{k: json.dumps(r[k], sort_keys=True) for k in (*nested, BEST) if k in r}}
+        for r in ordered
     ]  # fmt: skip
     text, whole, seed = pyarrow.string(), pyarrow.int64(), pyarrow.uint64()
     columns = {
@@ -149,6 +151,8 @@ def write_parquet(path: Path, records: Iterable[Record]) -> bool:
         **dict.fromkeys(("model_width", "model_height"), whole),
         **dict.fromkeys(nested, text),
     }
+    chosen = {BEST: text, "confidence": pyarrow.float64()}  # columns of runs that chose the best
+    columns |= {name: kind for name, kind in chosen.items() if any(name in r for r in rows)}
     table = pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(list(columns.items())))
     buffer = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(table, buffer)

@@ -34,7 +34,8 @@ class Item:
     picture in px. seed: given by the user, else None. words: fields of the instruction that
     decoding needs too (colour). truth: what an evaluation compares with, by its protocol; empty
     otherwise. shot: how a frame of a film is found and known again. note: what is wrong with the
-    rest of its film.
+    rest of its film. given: the fields of the task's instruction, to ask for the same thing in
+    other forms; None for an instruction in own words.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Item:
     truth: dict[str, Any] = field(default_factory=dict)
     shot: Shot | None = None
     note: str = ""
+    given: dict[str, str] | None = None
 
     def own_seed(self, base: int) -> int:
         """The seed given for this item, or one that follows from what it is and from base."""

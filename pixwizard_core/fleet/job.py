@@ -95,6 +95,15 @@ class Temporal:
     start: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Large pictures by tiles. side, overlap: in px of the picture, None for the usual ones; see
+    tiles.make_grid()."""
+
+    side: int | None = None
+    overlap: int | None = None
+
+
 @dataclass(frozen=True)
 class Job:
     """Everything but the items. It can be pickled, and fully decides what each item results in.
@@ -104,8 +113,10 @@ class Job:
     changes the last bits of a result. near, range_m: how depth is read (decode.Hints). save: write
     pictures and data, not the index alone. score: compares an answer with the truth of its item,
     for items that have one; a function of a module, so that it can be pickled. max_pixels: of
-    pictures that are opened; None leaves it to Pillow. Settings that do not change results
-    (workers, threads, retries) belong to the engine.
+    pictures that are opened; None leaves it to Pillow. sharp: let answers follow the edges of large
+    pictures. best: of how many answers the best is taken, with batch 1 and not temporal. tiles:
+    answer large pictures by tiles, with batch 1, save and no score; centre and fit do not apply.
+    Settings that do not change results (workers, threads, retries) belong to the engine.
     """
 
     out: str
@@ -126,6 +137,9 @@ class Job:
     threads: int = 1
     score: Score | None = None
     max_pixels: int | None = None
+    sharp: bool = False
+    best: int | None = None
+    tiles: Tiles | None = None
 
     def settings_of(self, task_id: str) -> SampleSettings:
         return replace(with_preset(self.model.own.of(task_id), self.preset), **self.overrides)
@@ -156,8 +170,20 @@ class Job:
                 "content": [item.content, item.frame, *([item.shot.mark] if item.shot else [])],
                 "asked": [item.task, item.instruction, item.words, self.seed_of(item)],
                 "truth": item.truth,
+                **self._beyond(item),
             }
         )
+
+    def _beyond(self, item: Item) -> dict[str, Any]:
+        """What only some jobs add to a key, so that results without it stay known."""
+        found: dict[str, Any] = {}
+        if self.sharp:
+            found["sharp"] = True
+        if self.best is not None:
+            found["best"] = [self.best, item.given]
+        if self.tiles is not None:
+            found["tiles"] = asdict(self.tiles)
+        return found
 
 
 def _settings(settings: SampleSettings) -> dict[str, Any]:

@@ -44,13 +44,15 @@ def identify(
     asked: dict[str, str],
     on_seen: Callable[[int, int], None] = lambda seen, failed: None,
     taught: Taught | None = None,
+    check: Callable[[Item], None] = lambda item: None,
 ) -> tuple[list[Item], list[Failure]]:
     """Items with content hash and size, and what could not be read.
 
     asked: task, instruction, phrasing and the fields of tasks for pictures whose row says nothing
     else. on_seen: told how many could be read so far, and how many not. taught: what the model was
-    taught, which decides the sentences; None for the released model.
-    Raises InstructionError when a sentence cannot be made.
+    taught, which decides the sentences; None for the released model. check: raises for an item that
+    cannot be done as asked.
+    Raises InstructionError when a sentence cannot be made, or from check.
     """
     items, failures = [], []
     hashes: dict[Path, str] = {}
@@ -58,7 +60,9 @@ def identify(
         try:
             if one.path not in hashes:
                 hashes[one.path] = file_hash(one.path)
-            items.append(_item(one, asked, hashes[one.path], _size(one), taught))
+            item = _item(one, asked, hashes[one.path], _size(one), taught)
+            check(item)
+            items.append(item)
         except InstructionError as error:
             raise InstructionError(f"{one.path}: {error}") from error
         except (PixWizardError, OSError) as error:
@@ -83,15 +87,16 @@ def _item(
     one: SourcePicture, asked: dict[str, str], content: str, size: Size, taught: Taught | None
 ) -> Item:
     words = {**asked, **one.words}
-    own = one.words.get("instruction")
+    own, given = one.words.get("instruction"), None
     if own or (asked.get("instruction") and "task" not in one.words):
         sentence = own or asked["instruction"]
         task = words.get("task") or FREE_TEXT
     elif words.get("task"):
         task = words["task"]
-        given: dict[str, Any] = {name: words.get(name, "") for name in FIELDS}
+        given = {name: words.get(name, "") for name in FIELDS}
         chosen = read_phrasing(words["phrasing"]) if words.get("phrasing") else {}
-        sentence = instruction(task, **given, **chosen, taught=taught)
+        asking: dict[str, Any] = {**given, **chosen}
+        sentence = instruction(task, **asking, taught=taught)
     else:
         raise InstructionError(
             "it has no task; give --task or --instruction, or name one in its row"
@@ -102,7 +107,7 @@ def _item(
     path = str(one.path.absolute())
     return Item(
         f"{one.name}_{task}", path, task, sentence, one.frame, one.sequence, content, size, seed,
-        hints, one.truth, one.shot, one.note,
+        hints, one.truth, one.shot, one.note, given,
     )  # fmt: skip
 
 

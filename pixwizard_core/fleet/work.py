@@ -19,19 +19,20 @@ from ..decode import Hints, ade20k
 from ..errors import PixWizardError, reason_of
 from ..files.answers import write_answer
 from ..files.film import FilmReader
+from ..files.picture_bands import PictureBands
 from ..files.picture_files import allow_pixels, open_picture
-from ..generate import Start
-from ..tasks import find_task
-from .forward import RememberedTexts, paint, paint_frame
+from .fits import why_not_sharp
+from .forward import RememberedTexts
 from .index import DONE, FAILED, STOPPED, Record
 from .items import Item
 from .job import Job
-from .latents import LatentStore
+from .painting import Painted, Painter, Picture
 from .plan import Batch, Chain, Todo, canvas_of
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 READ_AHEAD, WRITE_BEHIND = 2, 4  # batches
-Answer = Tensor | Exception
+Read = Picture | Exception
+Answer = Painted | Exception
 Result = TypeVar("Result")
 REASON_LENGTH = 300
 log = logging.getLogger(__name__)
@@ -45,80 +46,52 @@ class Worker:
         if job.max_pixels is not None:
             allow_pixels(job.max_pixels)
         bundle = bundle or job.model.load(device or job.device)
-        self.bundle = replace(bundle, text=RememberedTexts(bundle.text))
+        self.painter = Painter(job, replace(bundle, text=RememberedTexts(bundle.text)))
         self.job, self.retries = job, retries
         self.films = FilmReader()
-        self.latents = LatentStore(Path(job.out))
 
-    def read(self, batch: Batch) -> list[Answer]:
-        """The pictures (1, 3, H, W) of a batch, or why one cannot be read."""
+    def read(self, batch: Batch) -> list[Read]:
+        """The pictures of a batch, or why one cannot be read."""
         return [self._read(todo.item) for todo in batch]
 
-    def _read(self, item: Item) -> Answer:
-        def attempt() -> Tensor:
+    def _read(self, item: Item) -> Read:
+        def attempt() -> Picture:
             if item.shot is not None:
                 return self.films.read(item.path, item.shot)
-            return open_picture(item.path)
+            return PictureBands(item.path) if self.job.tiles else open_picture(item.path)
 
         return self._tried(attempt)
 
-    def paint(self, batch: Batch, images: Sequence[Answer]) -> list[Answer]:
+    def paint(self, batch: Batch, images: Sequence[Read]) -> list[Answer]:
         """The answers of a batch, or the reason where there is none. When a batch fails as a whole,
         its items are tried one by one, so one bad item costs no other its result."""
-        good = {i: image for i, image in enumerate(images) if isinstance(image, Tensor)}
-        answers: list[Answer] = list(images)
+        good = {i: one for i, one in enumerate(images) if not isinstance(one, Exception)}
+        found: dict[int, Answer] = {
+            i: one for i, one in enumerate(images) if isinstance(one, Exception)
+        }
         if self.job.temporal and not good:
-            self._carry(batch[0])
+            self.painter.carry(batch[0])
         if good:
             todos = [batch[i] for i in good]
-            painted = self._tried(lambda: self._paint(todos, [*good.values()]))
+            painted = self._tried(lambda: self.painter.paint(todos, [*good.values()]))
             for place, i in enumerate(good):
                 if isinstance(painted, list):
-                    answers[i] = painted[place]
+                    found[i] = painted[place]
                 elif len(good) == 1:
-                    answers[i] = painted
+                    found[i] = painted
                 else:
-                    alone = self._tried(lambda i=i: self._paint([batch[i]], [good[i]]))
-                    answers[i] = alone[0] if isinstance(alone, list) else alone
-        return answers
-
-    def _paint(self, todos: Sequence[Todo], images: Sequence[Tensor]) -> list[Tensor]:
-        job, items = self.job, [todo.item for todo in todos]
-        canvases = [canvas_of(item, job) for item in items]
-        settings = job.settings_of(items[0].task)
-        seeds = [job.seed_of(item) for item in items]
-        if job.temporal:
-            return [self._frame(todos[0], images[0], job.temporal.start)]
-        sentences = [item.instruction for item in items]
-        kinds = [find_task(item.task).decoder for item in items]
-        return paint(self.bundle, canvases, images, sentences, seeds, settings, job.batch, kinds)
-
-    def _frame(self, todo: Todo, image: Tensor, start: float) -> Tensor:
-        item, job = todo.item, self.job
-        before = self.latents.load(todo.before) if todo.before and start > 0 else None
-        answer, latent = paint_frame(
-            self.bundle, canvas_of(item, job), image, item.instruction, job.seed_of(item),
-            job.settings_of(item.task), None if before is None else Start(start, before),
-            find_task(item.task).decoder,
-        )  # fmt: skip
-        if start > 0:
-            self.latents.save(todo.key, latent)
-        return answer
-
-    def _carry(self, todo: Todo) -> None:
-        """Let the frame after a failed one start from the latent before it."""
-        latent = self.latents.load(todo.before) if todo.before else None
-        if latent is not None:
-            self.latents.save(todo.key, latent)
+                    alone = self._tried(lambda i=i: self.painter.paint([batch[i]], [good[i]]))
+                    found[i] = alone[0] if isinstance(alone, list) else alone
+        return [found[i] for i in range(len(images))]
 
     def write(
-        self, batch: Batch, images: Sequence[Answer], answers: Sequence[Answer]
+        self, batch: Batch, images: Sequence[Read], answers: Sequence[Answer]
     ) -> list[Record]:
         """Write the results of a batch; their records, in order."""
         rows = zip(batch, images, answers, strict=True)
         return [self._write(*row) for row in rows]
 
-    def _write(self, todo: Todo, image: Answer, answer: Answer) -> Record:
+    def _write(self, todo: Todo, image: Read, answer: Answer) -> Record:
         if isinstance(answer, Exception):
             return failed(todo, answer)
         if isinstance(image, Exception):  # then there is no answer either
@@ -126,21 +99,26 @@ class Worker:
         record = self._tried(lambda: self._record(todo, image, answer))
         return failed(todo, record) if isinstance(record, Exception) else record
 
-    def _record(self, todo: Todo, image: Tensor, answer: Tensor) -> Record:
+    def _record(self, todo: Todo, image: Picture, answer: Painted) -> Record:
         job, item = self.job, todo.item
         out, canvas = Path(job.out), canvas_of(item, job)
-        files: dict[str, str] = {}
-        facts: dict[str, Any] = {}
-        if job.save:
-            hints = Hints(
-                image, item.words.get("colour", "red"), job.palette or ade20k(), job.near,
-                job.range_m,
-            )  # fmt: skip
-            place = (out / item.name).parent
-            stem = Path(item.name).name
-            kind = find_task(item.task).decoder
-            written, facts = write_answer(place, stem, kind, answer, hints)
-            files = {what: path.relative_to(out).as_posix() for what, path in written.items()}
+        written, facts = answer.files, dict(answer.data)
+        metrics: dict[str, Any] = {}
+        if isinstance(image, Tensor) and answer.image_01 is not None:
+            if job.save:
+                look, place = self.painter.look(item), out / item.name
+                hints = Hints(
+                    image, look.colour, job.palette or ade20k(), job.near, job.range_m
+                )  # fmt: skip
+                written, found = write_answer(
+                    place.parent, place.name, look.kind, answer.image_01, hints
+                )
+                facts |= found
+            if item.truth and job.score:
+                metrics = job.score(item.truth, answer.image_01, image, job.palette)
+        if job.sharp:
+            facts["sharp"] = why_not_sharp(item, job) or True
+        files = {what: path.relative_to(out).as_posix() for what, path in written.items()}
         return {
             **({"note": item.note} if item.note else {}),
             "name": item.name, "key": todo.key, "status": DONE, "path": item.path,
@@ -148,9 +126,7 @@ class Worker:
             "instruction": item.instruction, "seed": job.seed_of(item),
             "width": item.size.width, "height": item.size.height,
             "model_width": canvas.model.width, "model_height": canvas.model.height,
-            "files": files, "data": facts,
-            "metrics": job.score(item.truth, answer, image, job.palette)
-            if item.truth and job.score else {},
+            "files": files, "data": facts, "metrics": metrics, **answer.told,
         }  # fmt: skip
 
     def _tried(self, attempt: Callable[[], Result]) -> Result | Exception:

@@ -62,14 +62,7 @@ def make_grid(
     picture that is no larger than a tile gets one tile of its own size. Raises CanvasError, with
     the numbers, for what cannot be used.
     """
-    side = default_side(centres) if side is None else side
-    overlap = side // OVERLAP_SHARE if overlap is None else overlap
-    if side < MIN_TILE:
-        raise CanvasError(f"a tile has at least {MIN_TILE} px a side. Got: {side}")
-    if not 0 <= overlap <= side // 2:
-        raise CanvasError(
-            f"tiles of {side} px overlap by 0 to {side // 2} px, half of a tile. Got: {overlap}"
-        )
+    side, overlap = tile_size(side, overlap, centres)
     picture = Size(width, height)
     plan(width, height)  # refuses sizes that cannot be used
     tile = _tile(picture, side)
@@ -83,6 +76,20 @@ def make_grid(
             f"(limit {MAX_TILES}); use larger tiles or less overlap"
         )
     return TileGrid(picture, tile, overlap, canvas, lefts, tops)
+
+
+def tile_size(side: int | None, overlap: int | None, centres: Sequence[int]) -> tuple[int, int]:
+    """Side and overlap of tiles as in make_grid(), with what None stands for. Raises CanvasError
+    for values out of range."""
+    side = default_side(centres) if side is None else side
+    overlap = side // OVERLAP_SHARE if overlap is None else overlap
+    if side < MIN_TILE:
+        raise CanvasError(f"a tile has at least {MIN_TILE} px a side. Got: {side}")
+    if not 0 <= overlap <= side // 2:
+        raise CanvasError(
+            f"tiles of {side} px overlap by 0 to {side // 2} px, half of a tile. Got: {overlap}"
+        )
+    return side, overlap
 
 
 def default_side(centres: Sequence[int]) -> int:

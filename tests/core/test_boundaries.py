@@ -64,7 +64,7 @@ MAY_IMPORT = {
     "cutout": RUN,
     "tiles": RUN,
     "world": {"files", "decode", "canvas", "tasks", "taught", *COMMON},
-    "fleet": {"version", *RUN},
+    "fleet": {"best", "tiles", "version", *RUN},
     "data": {"fleet", "world", *RUN},
     "training": {"data", "fleet", "metrics", "world", *RUN},
     "evaluation": {"best", "cutout", "data", "fleet", "metrics", "tiles", "version", "world", *RUN},

@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pixwizard_core.errors import PixWizardError
 from pixwizard_core.fleet import on_ray
-from pixwizard_core.fleet.job import Temporal
+from pixwizard_core.fleet.job import Temporal, Tiles
 from pixwizard_core.fleet.on_ray import RayOptions, run_on_ray
 from pixwizard_core.fleet.plan import chains_of
 from tests.core.test_fleet_run import pictures_of
@@ -67,6 +68,24 @@ def test_ray_gives_the_same_list_and_pictures(base):
     report = run_here(job, items_of(base / "in"), workers=2, engine=on_ray_with(2))
     assert report.done == COUNT
     assert same_as_here(base, job)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"best": 2, "sharp": True}, {"tiles": Tiles(100, 20), "centre": None}],
+    ids=lambda changes: "-".join(changes),
+)
+def test_ray_gives_the_same_best_sharp_and_tiled_answers(changes, base):
+    task = "hed" if "tiles" in changes else "mask"
+    items = items_of(write_pictures(base / "large", 3, sizes=((130, 160),)), task="hed")
+    items = [replace(item, task=task, given={"target": "it"}) for item in items]
+    jobs = [small_job(base, f"{task}-{engine}", **changes) for engine in ("local", "ray")]
+    run_here(jobs[0], items)
+    report = run_here(jobs[1], items, workers=2, engine=on_ray_with(2))
+    assert (report.done, report.failures) == (3, [])
+    assert pictures_of(jobs[0].out) == pictures_of(jobs[1].out)
+    lists = [(Path(job.out) / "index.jsonl").read_bytes() for job in jobs]
+    assert lists[0] == lists[1]
 
 
 def test_ray_gives_the_same_frames_of_films_in_any_container(base):

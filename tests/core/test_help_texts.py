@@ -24,6 +24,7 @@ def options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
         "/".join(action.option_strings) or action.dest: action
         for action in parser._actions
         if not isinstance(action, argparse._SubParsersAction)
+        and action.help != argparse.SUPPRESS  # known only to be refused with a reason
     }
 
 
