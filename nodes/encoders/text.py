@@ -23,6 +23,7 @@ from ...pixwizard_core.encoders.architectures import build, expected_shapes, req
 from ...pixwizard_core.encoders.text import Tokenizers
 from ...pixwizard_core.taught import Taught
 from ...pixwizard_core.weights.finite import TEXT_ENCODER, finite_output
+from ...pixwizard_core.weights.weightfile import FP8_DTYPES
 from ..host.patchers import apply_every_patch, layers_for, take_weights
 from ..host.versions import supported
 from .layers import encoder_attention, encoder_ops
@@ -190,7 +191,10 @@ def make_clip(
         **supported(comfy.sd.CLIP, {"disable_dynamic": disable_dynamic}),
     )
     model = made.cond_stage_model
-    for module, part in ((model.gemma, gemma), (model.clip_l, clip)):
-        take_weights(module["transformer"], copy(part.weights), dtype, made.patcher)
+    halves = (("gemma", model.gemma, gemma), ("clip_text", model.clip_l, clip))
+    for kind, module, part in halves:
+        stored = comfy.utils.weight_dtype(part.weights)
+        kept = stored if dtype in FP8_DTYPES else dtype  # Gemma in fp8 leaves CLIP as it is
+        take_weights(module["transformer"], copy(part.weights), kept, made.patcher, kind)
     apply_every_patch(made.patcher)
     return made

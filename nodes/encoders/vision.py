@@ -142,5 +142,5 @@ def make_clip_vision(
     """
     require_fit(expected_shapes("clip_vision", config), shapes(weights), "the vision encoder")
     made = HostClipVision(config, disable_dynamic)
-    take_weights(made.model, copy(weights), made.dtype, made.patcher)
+    take_weights(made.model, copy(weights), made.dtype, made.patcher, "clip_vision")
     return made

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+import comfy.model_management
 import comfy.model_patcher
 import comfy.patcher_extension
 import torch
 from torch import Tensor, nn
 
 from ...pixwizard_core.weights.finite import require_range
+from ...pixwizard_core.weights.layer_choice import kept_dtype
+from ...pixwizard_core.weights.weightfile import FP8_DTYPES
 from .quantised import NONE, Packed, parts_of, quantised_ops
 
 CALLBACK = "pixwizard_every_patch"
@@ -70,9 +73,14 @@ def layers_for(weights: Mapping[str, Tensor], dtype: torch.dtype | None):
     return quantised_ops(dtype) if getattr(weights, "packed", None) else None
 
 
-def take_weights(module: nn.Module, weights: dict[str, Tensor], dtype, patcher) -> None:
+def take_weights(
+    module: nn.Module, weights: dict[str, Tensor], dtype: torch.dtype, patcher, kind: str
+) -> None:
     """Give a module of a patcher exactly these weights, in this precision. Empties the dict on
     the way, so that memory holds them once.
+
+    In fp8 are the weights that converting a model of this kind to fp8 stores so (layer_choice);
+    the host would round norms, gates and first and last layers too.
 
     The dynamic patcher copies a weight to the device from where it lies, which may be the file
     itself. The plain patcher computes with what it is given, so it gets copies that do not depend
@@ -85,8 +93,17 @@ def take_weights(module: nn.Module, weights: dict[str, Tensor], dtype, patcher) 
         if isinstance(weights, WeightsInFile) and name in weights.packed:
             own |= weights.pop_parts(name, copied)
         else:
-            own[name] = require_range(weights.pop(name), name, dtype).to(dtype=dtype, **copied)
+            kept = kept_dtype(kind, name, dtype)
+            own[name] = require_range(weights.pop(name), name, kept).to(dtype=kept, **copied)
     module.load_state_dict(own, strict=True, assign=True)
+    if dtype in FP8_DTYPES:
+        note_dtypes(module)
+
+
+def note_dtypes(module: nn.Module) -> None:
+    """Let the dynamic patcher keep each weight in its own type. It brings weights to the device in
+    the types that the host noted when it built the module. Older hosts note none."""
+    getattr(comfy.model_management, "archive_model_dtypes", lambda module: None)(module)
 
 
 def apply_every_patch(patcher) -> None:

@@ -42,6 +42,7 @@ USES: dict[str, dict[str, str]] = {
         "ModelType.FLOW": "x_t = (1 - sigma) image + sigma noise; networks give noise - image",
     },
     "comfy.model_management": {
+        "archive_model_dtypes": "newer hosts: notes the dtype in which each weight is loaded",
         "InterruptProcessingException": "raised to end a prompt that the user stopped",
         "OOM_EXCEPTION": "raised by a device that is out of memory",
         "get_torch_device unet_offload_device intermediate_device": "compute, wait, results",

@@ -151,7 +151,7 @@ def dtype_input() -> io.Combo.Input:
         default="default",
         tooltip="How weights are stored in memory. default leaves the choice to ComfyUI and keeps "
         "the int8 or fp8_scaled weights of a file as they are. The 2B model takes 8 GB in float32, "
-        "4 GB in bfloat16, 2 GB in fp8 with some loss.",
+        "4 GB in bfloat16, 2.5 GB in fp8 with some loss.",
     )
 
 

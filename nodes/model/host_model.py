@@ -292,7 +292,7 @@ def make_patcher(
     model.diffusion_model.own_settings = own
     model.diffusion_model.taught = taught
     patcher = patcher_class(disable_dynamic)(model, load_device=device, offload_device=offload)
-    take_weights(model.diffusion_model, state_dict, dtype, patcher)
+    take_weights(model.diffusion_model, state_dict, dtype, patcher, "model")
     patcher.set_model_sampler_cfg_function(reference_cfg)
     runs = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
     patcher.add_wrapper_with_key(runs, "pixwizard_run", one_run)

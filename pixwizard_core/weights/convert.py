@@ -11,7 +11,7 @@ from ..errors import CheckpointError
 from .checkpoint import Checkpoint, header, open_checkpoint
 from .examine import CheckpointInfo, inspect
 from .finite import require_range
-from .layer_choice import IN_8_BITS, Fetch, Lighter, lighter
+from .layer_choice import IN_8_BITS, Fetch, Lighter, kept_dtype, lighter
 from .lora_apply import expected, merged_header, merging, read_uses
 from .lora_use import LoraUse
 from .quantised import WRITTEN, QuantisedWeight, titles
@@ -104,6 +104,4 @@ def _no_one(line: str) -> None:
 
 def stored_dtype(name: str, dtype: str) -> torch.dtype:
     """Type in which a weight of this name is stored in a file of dtype."""
-    if dtype == "fp8" and not FP8_WEIGHTS.fullmatch(name):
-        return torch.bfloat16
-    return DTYPES[dtype]
+    return kept_dtype("model", name, DTYPES[dtype])

@@ -31,6 +31,7 @@ from .quantised import (
     scale_shape,
 )
 from .quantised_files import HEADER
+from .weightfile import FP8_DTYPES
 
 IN_8_BITS = {
     "model": re.compile(
@@ -97,6 +98,16 @@ def lighter(
         fetch=one,
         header={HEADER: json.dumps({"format_version": FORMAT_VERSION, "layers": layers})},
     )
+
+
+def kept_dtype(kind: str, name: str, dtype: torch.dtype) -> torch.dtype:
+    """The type in which a model that is kept in dtype keeps one of its weights: an 8-bit float for
+    matrices of IN_8_BITS only, and bfloat16 for the rest. kind: a key of IN_8_BITS, or that of a
+    model that has none, such as "clip_vision"."""
+    if dtype not in FP8_DTYPES:
+        return dtype
+    chosen = IN_8_BITS.get(kind)
+    return dtype if chosen and chosen.fullmatch(name) else PLAIN
 
 
 def plain_dtype(dtype: torch.dtype) -> torch.dtype:

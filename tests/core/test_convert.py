@@ -8,6 +8,7 @@ from pixwizard_core.errors import CheckpointError
 from pixwizard_core.weights.checkpoint import load_state_dict
 from pixwizard_core.weights.convert import convert, stored_dtype
 from pixwizard_core.weights.examine import inspect
+from pixwizard_core.weights.layer_choice import kept_dtype
 from tests.support.paths import GOLDEN
 
 SOURCE = GOLDEN / "checkpoint"
@@ -46,6 +47,20 @@ def test_stored_dtype_of_fp8_leaves_norms_and_modulation():
     assert stored_dtype("layers.3.attention.q_norm.weight", "fp8") == torch.bfloat16
     assert stored_dtype("layers.3.attention.wq.weight", "fp8") == torch.float8_e4m3fn
     assert stored_dtype("layers.3.attention.wq.weight", "bf16") == torch.bfloat16
+
+
+def test_kept_dtype_of_fp8_is_that_of_large_matrices_in_each_model():
+    fp8, half = torch.float8_e5m2, torch.bfloat16
+    large = {
+        "model": "layers.3.attention.wq.weight",
+        "gemma": "layers.3.mlp.up_proj.weight",
+        "clip_text": "text_model.encoder.layers.3.mlp.fc1.weight",
+    }
+    for kind, name in large.items():
+        found = [kept_dtype(kind, one, fp8) for one in (name, "embed_tokens.weight", "norm.weight")]
+        assert found == [fp8, half, half]
+        assert kept_dtype(kind, name, torch.float32) == torch.float32
+    assert kept_dtype("clip_vision", large["clip_text"], fp8) == half
 
 
 def test_convert_calls_back_once_per_tensor(tmp_path):

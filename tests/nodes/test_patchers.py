@@ -82,7 +82,7 @@ def test_weights_are_copied_for_the_plain_patcher_only(module):
         patcher = Patcher(dynamic, ())
         given = {name: weight.detach() + 1 for name, weight in patcher.model.state_dict().items()}
         places = {name: weight.data_ptr() for name, weight in given.items()}
-        module.take_weights(patcher.model, given, torch.float32, patcher)
+        module.take_weights(patcher.model, given, torch.float32, patcher, "model")
         assert given == {}
         own = patcher.model.state_dict()
         assert torch.equal(own["pad"], torch.full((2,), 2.0))
@@ -92,8 +92,26 @@ def test_weights_are_copied_for_the_plain_patcher_only(module):
 def test_weights_take_the_precision_asked_for(module):
     patcher = Patcher(True, ())
     given = {name: weight.detach() for name, weight in patcher.model.state_dict().items()}
-    module.take_weights(patcher.model, given, torch.bfloat16, patcher)
+    module.take_weights(patcher.model, given, torch.bfloat16, patcher, "model")
     assert {weight.dtype for weight in patcher.model.state_dict().values()} == {torch.bfloat16}
+
+
+def test_fp8_is_for_the_large_matrices_alone_and_noted(module, monkeypatch):
+    """As in a file that is converted to fp8."""
+    noted = []
+    management = module.comfy.model_management
+    monkeypatch.setattr(management, "archive_model_dtypes", noted.append, raising=False)
+    layers = nn.ModuleDict({"attention": nn.ModuleDict({"wq": Cast(2, 2, bias=False)})})
+    network = nn.ModuleDict({"layers": nn.ModuleList([layers]), "norm": nn.LayerNorm(2)})
+    for kind, large in (("model", torch.float8_e5m2), ("clip_vision", torch.bfloat16)):
+        given = {name: weight.detach() for name, weight in network.state_dict().items()}
+        module.take_weights(network, given, torch.float8_e5m2, Patcher(True, ()), kind)
+        found = {name: weight.dtype for name, weight in network.state_dict().items()}
+        assert found == {
+            "layers.0.attention.wq.weight": large,
+            "norm.weight": torch.bfloat16, "norm.bias": torch.bfloat16,
+        }  # fmt: skip
+    assert noted == [network, network]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import comfy.cli_args
 import comfy.lora
 import comfy.model_management as management
+import comfy.model_patcher
 import comfy.sd
 import comfy.sd1_clip
 import comfy.utils
@@ -119,6 +120,19 @@ def check_comfy_model_management_get_total_memory(setup):
     assert 2**28 < total < 2**50, total
     assert management.vram_state.name in {state.name for state in management.VRAMState}
     assert management.vae_dtype() in (torch.float32, torch.float16, torch.bfloat16)
+
+
+def check_comfy_model_management_archive_model_dtypes(setup):
+    """Older hosts load each weight in the dtype that it has."""
+    if not hasattr(management, "archive_model_dtypes"):
+        assert not hasattr(comfy.model_patcher, "ModelPatcherDynamic")
+        return "this host has none"
+    layer = torch.nn.Linear(2, 2)
+    layer.weight.data = layer.weight.data.to(torch.float8_e4m3fn)
+    management.archive_model_dtypes(torch.nn.Sequential(layer))
+    assert layer.weight_comfy_model_dtype == torch.float8_e4m3fn
+    assert layer.bias_comfy_model_dtype == torch.float32
+    return "noted"
 
 
 def check_comfy_model_management_unet_dtype(setup):
