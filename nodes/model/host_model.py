@@ -278,21 +278,20 @@ def make_patcher(
     management = comfy.model_management
     device, offload = management.get_torch_device(), management.unet_offload_device()
     supported = ModelFamily.supported_inference_dtypes
-    if dtype is None:
-        dtype = management.unet_dtype(
-            model_params=sum(weight.numel() for weight in state_dict.values()),
-            supported_dtypes=supported,
-            weight_dtype=comfy.utils.weight_dtype(state_dict),
-        )
-    family = ModelFamily({**config.to_dict(), "dtype": dtype})
-    family.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, supported))
-    family.custom_operations = layers_for(state_dict, family.manual_cast_dtype or dtype)
+    stored: torch.dtype = dtype or management.unet_dtype(
+        model_params=sum(weight.numel() for weight in state_dict.values()),
+        supported_dtypes=supported,
+        weight_dtype=comfy.utils.weight_dtype(state_dict),
+    )
+    family = ModelFamily({**config.to_dict(), "dtype": stored})
+    family.set_inference_dtype(stored, management.unet_manual_cast(stored, device, supported))
+    family.custom_operations = layers_for(state_dict, family.manual_cast_dtype or stored)
     model = HostModel(family, device=offload)
     model.diffusion_model.options = options
     model.diffusion_model.own_settings = own
     model.diffusion_model.taught = taught
     patcher = patcher_class(disable_dynamic)(model, load_device=device, offload_device=offload)
-    take_weights(model.diffusion_model, state_dict, dtype, patcher, "model")
+    take_weights(model.diffusion_model, state_dict, stored, patcher, "model")
     patcher.set_model_sampler_cfg_function(reference_cfg)
     runs = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
     patcher.add_wrapper_with_key(runs, "pixwizard_run", one_run)
