@@ -43,8 +43,9 @@ def add_batch_beyond(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("beyond one plain answer (docs/beyond.md)")
     group.add_argument("--sharp", action="store_true", help=SHARP_HELP)
     group.add_argument(
-        "--best", type=int, metavar="N", help=best_help("all scores are in the index")
-    )
+        "--best", type=int, metavar="N",
+        help=best_help("the picture's own", "all scores are in the index"),
+    )  # fmt: skip
     add_tile_options(group)
     for name, (given, _) in ONLY_IN_RUN.items():
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS, **given)

@@ -16,17 +16,19 @@ SHARP_HELP = (
 )
 
 
-def best_help(where: str) -> str:
-    """Help text of --best. where: what becomes of the scores."""
+def best_help(first: str, where: str) -> str:
+    """Help text of --best. first: the first seed. where: what becomes of the scores."""
     return (
-        "ask N times, with the seeds from --seed on, and keep the answer that agrees best with the "
-        f"others and with what is known of the picture; {where}"
+        f"ask N times, with the seeds from {first} on, and keep the answer that agrees best with "
+        f"the others and with what is known of the picture; {where}"
     )
 
 
 def add_beyond_options(parser: argparse.ArgumentParser) -> None:
     """Add --best, --sharp, --layers, --region and --regions-together."""
-    parser.add_argument("--best", type=int, metavar="N", help=best_help("all scores are printed"))
+    parser.add_argument(
+        "--best", type=int, metavar="N", help=best_help("--seed", "all scores are printed")
+    )
     parser.add_argument("--sharp", action="store_true", help=SHARP_HELP)
     parser.add_argument(
         "--layers", metavar="NAMES",
