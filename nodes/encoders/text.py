@@ -22,8 +22,8 @@ from torch import Tensor
 from ...pixwizard_core.encoders.architectures import build, expected_shapes, require_fit, shapes
 from ...pixwizard_core.encoders.text import Tokenizers
 from ...pixwizard_core.taught import Taught
+from ...pixwizard_core.weights.dtypes import FP8_DTYPES
 from ...pixwizard_core.weights.finite import TEXT_ENCODER, finite_output
-from ...pixwizard_core.weights.weightfile import FP8_DTYPES
 from ..host.patchers import apply_every_patch, layers_for, take_weights
 from ..host.versions import supported
 from .layers import encoder_attention, encoder_ops

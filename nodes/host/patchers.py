@@ -11,9 +11,9 @@ import comfy.patcher_extension
 import torch
 from torch import Tensor, nn
 
+from ...pixwizard_core.weights.dtypes import FP8_DTYPES
 from ...pixwizard_core.weights.finite import require_range
 from ...pixwizard_core.weights.layer_choice import kept_dtype
-from ...pixwizard_core.weights.weightfile import FP8_DTYPES
 from .quantised import NONE, Packed, parts_of, quantised_ops
 
 CALLBACK = "pixwizard_every_patch"

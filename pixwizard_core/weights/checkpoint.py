@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..config import ModelConfig
 from ..errors import CheckpointError, PixWizardWarning
 from ..model import Ops, PixWizard
+from .dtypes import FP8_DTYPES
 from .examine import (
     CONFIG_KEY,
     CheckpointInfo,
@@ -31,7 +32,7 @@ from .quantised import PLAIN, WHY_UNPACKED, QuantisedWeight, unpacked_line
 from .quantised_files import HEADER, quantised_weights
 from .recognise import PIXWIZARD
 from .strict import check_shapes
-from .weightfile import FP8_DTYPES, open_weights, write_safetensors
+from .weightfile import open_weights, write_safetensors
 
 
 @dataclass(frozen=True, slots=True)

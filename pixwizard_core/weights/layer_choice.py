@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .dtypes import FP8_DTYPES
 from .quantised import (
     FULL_PRECISION,
     PLAIN,
@@ -31,7 +32,6 @@ from .quantised import (
     scale_shape,
 )
 from .quantised_files import HEADER
-from .weightfile import FP8_DTYPES
 
 IN_8_BITS = {
     "model": re.compile(

@@ -10,8 +10,9 @@ import torch
 
 from ..errors import CheckpointError
 from ..json_text import json_object, read_json
+from .dtypes import FP8_DTYPES
 from .quantised import FORMATS, FULL_PRECISION, SCALE, WEIGHT, Format, QuantisedWeight
-from .weightfile import FP8_DTYPES, WeightFile
+from .weightfile import WeightFile
 
 HEADER = "_quantization_metadata"  # of a file: its layers and their settings
 MARKER = ".comfy_quant"  # of a layer: its settings, as bytes

@@ -20,25 +20,10 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 from ..whole_file import whole_file
+from .dtypes import DTYPE_NAMES, DTYPES
 from .pickle_scan import damaged, scan
 
-DTYPE_NAMES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.float8_e4m3fn: "F8_E4M3",
-    torch.float8_e5m2: "F8_E5M2",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
-DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 WEIGHT_ENDINGS = (".safetensors", ".sft", ".pth", ".pt", ".bin", ".ckpt")
-FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
 MAPPED_BYTES = 2**27  # of a file, read before its mapping is renewed
 MOST_TENSORS = 30_000  # in a file
 # Training scripts wrap the weights in a dict; the first of these keys that holds tensors is used.
