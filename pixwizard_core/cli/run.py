@@ -122,9 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.layers is not None:
         return _cut_apart(arguments)
+    check_tiles(arguments)
     if arguments.best is not None:
         check_best(arguments)
-    check_tiles(arguments)
     model = model_files(arguments)
     taught, loras = model.taught, {}
     if model.loras:
