@@ -68,6 +68,12 @@ function checklist(node, definition) {
   return [...partsOf(definition).map(partLine), command, element("div", {}, instead)];
 }
 
+/** What a loader of one part is for, in its own words, and how to start without the file. @param {any} node */
+const explained = (node) => [
+  element("div", {}, ...withLinks(description(node))),
+  element("div", {}, word("missing.instead", { node: title(DEMO) })),
+];
+
 /** @param {any} node */
 function attach(node) {
   const content = panel("missing");
@@ -84,8 +90,7 @@ function attach(node) {
           { color: "var(--error-text, #f66)" },
           word("missing.files", { names: names.join(", ") }),
         ),
-        ...(node.comfyClass === LOADER ? checklist(node, definition) : [element("div", {}, ...withLinks(description(node)))]),
-        element("div", {}, word("missing.instead", { node: title(DEMO) })),
+        ...(node.comfyClass === LOADER ? checklist(node, definition) : explained(node)),
       );
       height = heightOf([...content.children], (node.size?.[0] ?? 320) - PADDING_PX);
       content.style.maxHeight = `${height}px`;
