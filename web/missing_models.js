@@ -16,6 +16,7 @@ const NODES = [
 ];
 const AUTO = "auto"; // the entry that takes the file by its content
 const LINE_PX = 17;
+const BUTTON_PX = 9; // what a row with a button takes more
 const LETTER_PX = 6.2; // of Latin; others take two
 const PADDING_PX = 40; // ours and the frontend's margin around a page element
 const HEIGHT_PX = { least: 90, most: 320 }; // longer texts scroll
@@ -50,13 +51,21 @@ function withLinks(text) {
   });
 }
 
+/** The texts of a line, each of which begins on a row of its own. @param {Element} line */
+function textsOf(line) {
+  const copy = /** @type {Element} */ (line.cloneNode(true));
+  for (const end of copy.querySelectorAll("br")) end.replaceWith("\n");
+  return (copy.textContent ?? "").split("\n");
+}
+
 /** The room that lines of text take. @param {Element[]} lines @param {number} width in px */
 function heightOf(lines, width) {
-  const rows = lines.map(({ textContent }) => {
-    const letters = [...(textContent ?? "")].map((letter) => (letter > "\u2e80" ? 2 : 1));
+  const rows = lines.flatMap(textsOf).map((text) => {
+    const letters = [...text].map((letter) => (letter > "\u2e80" ? 2 : 1));
     return Math.ceil((letters.reduce((sum, one) => sum + one, 0) * LETTER_PX) / width);
   });
-  const wanted = rows.reduce((sum, row) => sum + row, 0) * LINE_PX + PADDING_PX / 2;
+  const buttons = lines.filter((line) => line.querySelector("button")).length;
+  const wanted = rows.reduce((sum, row) => sum + row, 0) * LINE_PX + buttons * BUTTON_PX + PADDING_PX / 2;
   return Math.min(HEIGHT_PX.most, Math.max(HEIGHT_PX.least, wanted));
 }
 
