@@ -24,7 +24,9 @@ OTHER = (
 
 def check_layers(arguments: argparse.Namespace) -> list[str]:
     """The names in --layers. Raises PixWizardError for none, or beside options of other answers."""
-    names = [name.strip() for name in arguments.layers.split(",") if name.strip()]
+    from ..cutout import names_in
+
+    names = names_in(arguments.layers)
     if not names:
         raise PixWizardError(
             "--layers needs names with commas between them, such as 'the red ball, the blue cube'"

@@ -11,7 +11,15 @@ import torch
 from PIL import Image
 
 from pixwizard_core.cli import main
-from pixwizard_core.cutout import Layer, cut_out, make_layers, soft_edge, stack
+from pixwizard_core.cutout import (
+    Layer,
+    cut_out,
+    make_layers,
+    names_in,
+    soft_edge,
+    stack,
+    take_apart,
+)
 from pixwizard_core.errors import DecodeError, InstructionError
 from tests.support.bundles import write_bundle
 from tests.support.tiny import tiny_bundle
@@ -95,6 +103,49 @@ def test_untrained_model_gives_whole_pictures_back(bundle):
     for layer in found.layers:
         rim |= (layer.alpha > 0) & (layer.alpha < 1)
     assert torch.equal(whole[:, ~rim], image[0][:, ~rim])
+
+
+def test_names_have_commas_semicolons_or_lines_between_them():
+    assert names_in(" the red ball, a cube;\n\na cone ,") == ["the red ball", "a cube", "a cone"]
+    assert names_in(" ,\n") == []
+
+
+class Painter:
+    """Paints a white square where "the ball" is, nothing for other names, and green for holes."""
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def __call__(self, task, target, fitted_01, canvas, seed):
+        self.asked.append((task, target, seed))
+        painted = torch.zeros_like(fitted_01)
+        if task == "inpaint":
+            painted[:, 1] = 1
+        if target == "the ball":
+            painted[..., 16:48, 16:48] = 1
+        return painted
+
+
+def test_take_apart_asks_for_each_name_and_what_is_behind_those_found():
+    image, paint = torch.full((1, 3, 64, 64), 0.5), Painter()
+    found = take_apart(paint, image, ["the cone", "the ball"], (64,), seed=7)
+    assert paint.asked == [("mask", "the cone", 7), ("mask", "the ball", 8), ("inpaint", "", 9)]
+    assert ([one.name for one in found.layers], found.missing) == (["the ball"], ["the cone"])
+    alpha = found.layers[0].alpha
+    assert float(alpha[20:44, 20:44].min()) == 1
+    assert float(alpha[:12].max()) == 0
+    torch.testing.assert_close(found.background[:, 32, 32], torch.tensor([0.0, 1.0, 0.0]))
+    assert torch.equal(found.background[:, :12], image[0, :, :12])
+
+
+def test_take_apart_asks_for_no_background_where_one_is_given_or_nothing_was_found():
+    image, paint = torch.full((1, 3, 64, 64), 0.5), Painter()
+    found = take_apart(paint, image, ["the ball"], (64,), behind_01=flat(0, 0, 0.9, side=64))
+    assert float(found.background[2, 32, 32]) == pytest.approx(0.9)
+    nothing = take_apart(paint, image, ["the cone"], (64,))
+    assert torch.equal(nothing.background, image[0])
+    assert (nothing.layers, nothing.missing) == ([], ["the cone"])
+    assert [task for task, _, _ in paint.asked] == ["mask", "mask"]
 
 
 def test_no_name_is_refused(bundle):
