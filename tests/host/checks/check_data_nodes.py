@@ -130,6 +130,20 @@ class Graph:
         }
         return self.add(kind, **{**defaults, **inputs})
 
+    def long_way(self, tiny: str, ask: str, image, seed: int) -> tuple[str, str]:
+        """Fit to Canvas and VAE Decode of the bundled model's answer. tiny, ask: Load Tiny and
+        Instruction. image: a link."""
+        fitted = self.ours("FitToCanvas", image=image, centre_by="auto", model=[tiny, 0])
+        encoded = self.ours(
+            "Encode", clip=[tiny, 1], clip_vision=[tiny, 2], vae=[tiny, 3], image=[fitted, 0],
+            instruction=[ask, 0],
+        )  # fmt: skip
+        latent = self.ours(
+            "Sample", model=[tiny, 0], full=[encoded, 0], image_only=[encoded, 1],
+            none=[encoded, 2], latent=[encoded, 3], seed=seed, speed="auto",
+        )  # fmt: skip
+        return fitted, self.add("VAEDecode", samples=[latent, 0], vae=[tiny, 3])
+
     def give(self, name: str, value) -> list:
         Given.VALUES[name] = value
         return [self.add("CheckGiven", name=name), 0]

@@ -57,17 +57,8 @@ def check_short_depth_is_the_long_way(setup):
     short = graph.ours("PixWizard", task="depth", image=image, seed=5)
     graph.keep(short, 4, "short")
     tiny = graph.ours("LoadTiny")
-    fitted = graph.ours("FitToCanvas", image=image, centre_by="auto", model=[tiny, 0])
     ask = graph.ours("Instruction", task="depth", model=[tiny, 0])
-    encoded = graph.ours(
-        "Encode", clip=[tiny, 1], clip_vision=[tiny, 2], vae=[tiny, 3], image=[fitted, 0],
-        instruction=[ask, 0],
-    )  # fmt: skip
-    latent = graph.ours(
-        "Sample", model=[tiny, 0], full=[encoded, 0], image_only=[encoded, 1], none=[encoded, 2],
-        latent=[encoded, 3], seed=5, speed="auto",
-    )  # fmt: skip
-    painted = graph.add("VAEDecode", samples=[latent, 0], vae=[tiny, 3])
+    fitted, painted = graph.long_way(tiny, ask, image, 5)
     found = graph.ours(
         "DecodeAnswer", image=[painted, 0], about=[ask, 1], source=image, canvas=[fitted, 2]
     )

@@ -33,18 +33,7 @@ def tiled(graph: Graph, task: str, image: torch.Tensor, **inputs) -> tuple[str, 
 def check_one_tile_gives_the_bits_of_the_long_way(setup):
     graph, image = Graph(), picture(120, 90)
     tiny, ask, found = tiled(graph, "canny", image)
-    fitted = graph.ours(
-        "FitToCanvas", image=graph.give("same", image), centre_by="auto", model=[tiny, 0]
-    )
-    encoded = graph.ours(
-        "Encode", clip=[tiny, 1], clip_vision=[tiny, 2], vae=[tiny, 3], image=[fitted, 0],
-        instruction=[ask, 0],
-    )  # fmt: skip
-    latent = graph.ours(
-        "Sample", model=[tiny, 0], full=[encoded, 0], image_only=[encoded, 1], none=[encoded, 2],
-        latent=[encoded, 3], seed=5, speed="auto",
-    )  # fmt: skip
-    painted = graph.add("VAEDecode", samples=[latent, 0], vae=[tiny, 3])
+    fitted, painted = graph.long_way(tiny, ask, graph.give("same", image), 5)
     long = graph.ours("RestoreFromCanvas", canvas=[fitted, 2], image=[painted, 0])
     graph.keep(long, 1, "long")
     told = Session().run(graph)
