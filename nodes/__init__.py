@@ -25,7 +25,6 @@ from .loaders.lora import LoadLora
 from .loaders.model_options import ModelOptions
 from .loaders.parts import ModelParts
 from .pictures.canvas import FitToCanvas, RestoreFromCanvas
-from .pictures.cut_out import CutOutLayers
 from .pictures.demo_scene import DemoScene
 from .pictures.inpaint import BlankCanvas, Composite, PrepareInpaint, PrepareOutpaint
 from .results.check import Check
@@ -33,6 +32,7 @@ from .results.compare import Compare
 from .results.save import SaveDepth, SaveLabels
 from .sampling.sample import DualCFGGuider, Sample
 from .sampling.schedule import Schedule
+from .short.cut_out import CutOutLayers
 from .short.list_item import ListItem
 from .short.pixwizard import PixWizard
 from .short.tiled_answer import TiledAnswer

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from ...pixwizard_core.tasks import COLOURS, FIRST_COLOUR, find_task
 from ..shared import auto
 from ..shared.inputs import AUTO, PALETTES
 from ..shared.notes import Note, note, shown, warning
-from ..shared.question import ANSWERS, Question, about_input
+from ..shared.question import ANSWERS, Question, about_input, model_shown
 
 USES = {
     "colour": f" The colour comes from it while this node has {AUTO} or {FIRST_COLOUR}.",
     "palette": f" The palette comes from it while this node has {AUTO} or its first one, and "
     "Instruction knows the model.",
 }
-MODEL = "pixwizard_model"  # UI output: what the model that was asked is
 
 
 def about(uses: str = ""):
@@ -46,7 +44,7 @@ def as_ui(asked: Question | None, said: list[Note]) -> dict[str, list[Any]]:
     """The part of a decoder's UI output that does not depend on the answer: notes, and what the
     model is where Instruction knows it."""
     model = None if asked is None else asked.model
-    return shown(said) | ({MODEL: [asdict(model)]} if model else {})
+    return shown(said) | model_shown(model)
 
 
 def colour_of(asked: Question | None, colour: str) -> tuple[str, list[Note], auto.Shown]:

@@ -4,11 +4,13 @@ not say which task it answers."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from ...pixwizard_core.tasks import FREE_TEXT, find_task
 from . import sockets
 
+MODEL = "pixwizard_model"  # UI output: what the model that was asked is
 # What a decoder kind (Task.decoder) is called. locales/*/main.json says the same to the page.
 ANSWERS = {
     "depth": "a depth map",
@@ -31,6 +33,11 @@ class ModelAsked:
     name: str
     demo: bool
     photographs: bool
+
+
+def model_shown(model: ModelAsked | None) -> dict[str, list[Any]]:
+    """The part of a node's UI output that web/demo_model.js reads; empty for an unknown model."""
+    return {MODEL: [asdict(model)]} if model else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""The short way: one node that stands for the long way's nodes."""
+"""The short way: nodes that stand for many of the long way's."""

@@ -63,10 +63,7 @@ def margins(task: str, size: Size, extend_to: str) -> dict[str, int]:
 def long_way(asked: ShortRequest, choice: ModelChoice) -> tuple[dict, list[Link]]:
     """The graph, and the links of the short node's outputs: picture, mask, data and boxes."""
     builder = GraphBuilder()
-
-    def add(kind: str, /, **inputs):
-        given = {name: value for name, value in inputs.items() if value is not None}
-        return builder.node(f"PixWizard_{kind}", **given)
+    add = adder(builder)
 
     def item(name: str):
         source = asked.sources.get(name)
@@ -104,12 +101,27 @@ def _loader(add, item, choice: ModelChoice):
     """A node whose first four outputs are the parts of the model."""
     if choice.origin == CONNECTED:
         return add("ModelParts", whole=item("pixwizard"))
+    return own_loader(add, choice)
+
+
+def own_loader(add, choice: ModelChoice):
+    """The loader of a model that nobody connected, with the outputs of Load Tiny."""
     if choice.origin == BUNDLED:
         return add("LoadTiny")
     return add(
         "LoadPixWizard", model_name=AUTO, weight_dtype="default", gemma=AUTO, clip_name=AUTO,
         vae_name=AUTO, device="default",
     )  # fmt: skip
+
+
+def adder(builder: GraphBuilder):
+    """A function that adds one of our nodes, without the inputs that are None."""
+
+    def add(kind: str, /, **inputs):
+        given = {name: value for name, value in inputs.items() if value is not None}
+        return builder.node(f"PixWizard_{kind}", **given)
+
+    return add
 
 
 @dataclass(frozen=True, slots=True)

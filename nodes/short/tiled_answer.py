@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import comfy.samplers
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ...pixwizard_core import tiles
 from ...pixwizard_core.canvas import Size
-from ...pixwizard_core.generate import SampleSettings
 from ...pixwizard_core.presets import AUTO, SPEEDS, with_speed
 from ...pixwizard_core.seeds import later_seed
-from ..conditions.asked import taught_with, worded
-from ..encoders import conditioning
 from ..host.progress import progress
 from ..host.versions import schema
-from ..loaders.bundle import WholeModel
 from ..model.host_model import own_settings_of, trained_centres
-from ..sampling.presets import require_sampler
-from ..sampling.sample import guidance_of, make_guider, run_sampler
-from ..sampling.schedule import model_shift, sigmas
 from ..shared import notes, sockets, views
 from ..shared.base import Node
 from ..shared.inputs import seed_input
 from ..shared.layouts import from_image_01, to_image_01
 from ..shared.question import about_input
+from .asking import Asking, steps_of
 
 WHO = "PixWizard Tiled Answer"
 LARGEST_TILE = 8192
@@ -124,44 +116,6 @@ class TiledAnswer(Node):
         return io.NodeOutput(from_image_01(result), ui={**shown, **notes.shown(said)})
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """One question to a model. words, empty: CONDITIONING of the sentence, with its task, and of
-    the empty text."""
-
-    whole: WholeModel
-    words: list
-    empty: list
-    settings: SampleSettings
-    levels: Tensor
-    sampler: str
-
-    @classmethod
-    def of(cls, whole: WholeModel, instruction: str, task: str, settings: SampleSettings) -> Asking:
-        """Encode the sentence and plan the steps, once for all tiles."""
-        _, sentence = worded(instruction, taught_with(whole.clip))
-        words = conditioning.with_task(conditioning.encode_text(whole.clip, sentence), task)
-        shift = model_shift(whole.model, settings.shift)
-        return cls(
-            whole, words, conditioning.encode_text(whole.clip, ""), settings,
-            sigmas(settings.steps, settings.shift, moved_by=shift),
-            require_sampler(settings, comfy.samplers.SAMPLER_NAMES),
-        )  # fmt: skip
-
-    def paint(self, fitted_01: Tensor, noise: Tensor | None, seed: int) -> Tensor:
-        """Answers (B, 3, H, W) in 0..1 to fitted pictures. noise: None draws it from the seed, as
-        Sample does."""
-        whole = self.whole
-        picture = conditioning.encode_picture(whole.clip_vision, whole.vae, fitted_01)
-        guider = make_guider(
-            whole.model, conditioning.with_picture(self.words, picture),
-            conditioning.with_picture(self.empty, picture), self.empty, guidance_of(self.settings),
-        )  # fmt: skip
-        latent = conditioning.empty_latent(picture)
-        painted = run_sampler(guider, latent, self.levels, self.sampler, seed, noise=noise)
-        return to_image_01(whole.vae.decode(painted["samples"]))
-
-
 def answered(
     asking: Asking, picture: Tensor, grid: tiles.TileGrid, way: tiles.Way, seed: int,
     on_tile: Callable[[int, int], None],
@@ -188,16 +142,3 @@ def answered(
         read, grid, seed, emit, guide_01=guide, on_tile=on_tile,
     )  # fmt: skip
     return result
-
-
-def steps_of(step: Callable[[], None]) -> Callable[[int], None]:
-    """A function that takes how much is done, from one that takes one step at a time."""
-    before = 0
-
-    def to(done: int) -> None:
-        nonlocal before
-        while before < done:
-            step()
-            before += 1
-
-    return to

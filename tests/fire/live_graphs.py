@@ -89,6 +89,8 @@ def around(info: dict, kind: str, /, **changes) -> dict:
         prompt[NODE]["inputs"].update(prediction=[FIT, 0], truth=[FIT, 0], **changes)
     if kind == f"{PREFIX}PickBox":
         prompt[NODE]["inputs"] = {"mask": [SCENE, SCENE_MASK], **prompt[NODE]["inputs"]}
+    if kind == f"{PREFIX}CutOut":
+        prompt[NODE]["inputs"] = {"masks": [SCENE, SCENE_MASK], **prompt[NODE]["inputs"]}
     if kind == f"{PREFIX}SharpenAnswer":
         prompt[NODE]["inputs"] = {**prompt[NODE]["inputs"], "source": [SCENE, 0], **changes}
     if kind == f"{PREFIX}TiledAnswer":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from tests.nodes.test_data_nodes import called, image
+from tests.nodes.test_short import whole
 
 
 def masks() -> torch.Tensor:
@@ -35,6 +38,86 @@ def test_layers_stack_to_the_picture(nodes):
 def test_background_is_black_without_one(nodes):
     result = called(nodes["CutOut"], source=image(60, 40) + 0.1, masks=masks()[:1])
     assert float(result.args[2][0][result.args[1][0] > 0].max()) == 0
+
+
+@pytest.fixture
+def painted(extension, monkeypatch):
+    """A PIXWIZARD that finds "the ball" in the middle and paints what is behind it blue."""
+
+    def paint(task, target, fitted_01, _canvas, _seed):
+        answer = torch.zeros_like(fitted_01)
+        if task == "inpaint":
+            answer[:, 2] = 1
+        elif target == "the ball":
+            answer[..., 48:80, 48:80] = 1
+        return answer
+
+    node = extension("nodes.short.cut_out")
+    monkeypatch.setattr(node, "host_painter", lambda whole: paint)
+    monkeypatch.setattr(node, "trained_centres", lambda model: (128,))
+    return whole(extension)
+
+
+def test_names_are_found_and_what_is_behind_them_is_filled(nodes, painted):
+    source = image(128, 128)
+    result = called(nodes["CutOut"], source=source, names="the cone, the ball", pixwizard=painted)
+    layers, alphas, background, stacked = result.args
+    assert (layers.shape, alphas.shape) == ((1, 128, 128, 4), (1, 128, 128))
+    assert float(alphas[0, 60, 60]) == 1
+    assert background[0, 60, 60].tolist() == pytest.approx([0, 0, 1], abs=1e-5)
+    apart = (alphas[0] > 0) & (alphas[0] < 1)
+    assert torch.equal(stacked[0][~apart], source[0][~apart])
+    (note,) = result.ui["pixwizard_notes"]
+    assert note == {"say": "not_found", "warns": False, "names": "the cone"}
+    assert result.ui["pixwizard_model"] == [
+        {"name": "PixWizard Tiny", "demo": True, "photographs": False}
+    ]
+
+
+def test_names_that_are_not_there_give_one_empty_layer_and_the_source(nodes, painted):
+    source = image(128, 128)
+    result = called(nodes["CutOut"], source=source, names="the cone", pixwizard=painted)
+    assert [note["say"] for note in result.ui["pixwizard_notes"]] == ["nothing", "not_found"]
+    assert not bool(result.args[0].any())
+    assert torch.equal(result.args[2], source)
+
+
+def test_names_without_a_model_stand_for_a_loader_and_the_node(nodes, monkeypatch):
+    node = nodes["CutOut"]
+    given = {"source": ["1", 0], "background": ["2", 1]}
+    hidden = SimpleNamespace(
+        unique_id="9", dynprompt=SimpleNamespace(get_node=lambda _: {"inputs": given})
+    )
+    monkeypatch.setattr(node, "hidden", hidden, raising=False)
+    result = called(node, source=image(60, 40), background=image(60, 40), names="a, b", seed=3)
+    kinds = [one["class_type"].removeprefix("PixWizard_") for one in result.expand.values()]
+    assert kinds == ["ListItem", "ListItem", "LoadTiny", "CutOut"]
+    first, second, tiny, again = result.expand
+    assert result.expand[first]["inputs"]["value"] == ["1", 0]
+    assert result.expand[again]["inputs"] == {
+        "source": [first, 0], "background": [second, 0], "names": "a, b",
+        "pixwizard": [tiny, 4], "seed": 3,
+    }  # fmt: skip
+    assert list(result.args) == [[again, slot] for slot in range(4)]
+
+
+def test_files_count_for_the_cache_only_where_a_model_is_looked_for(nodes, extension, monkeypatch):
+    monkeypatch.setattr(extension("nodes.short.cut_out"), "state", lambda: "files")
+    cached = nodes["CutOut"].fingerprint_inputs
+    assert cached(source=None, masks=None) == cached(names="") == ""
+    assert cached(names="the ball", pixwizard=None) == ""
+    assert cached(names="the ball") == cached(names=None) == "files"
+
+
+def test_what_to_cut_out_is_said_once(nodes, extension):
+    error = extension("pixwizard_core.errors").InstructionError
+    given = {"source": image(60, 40)}
+    with pytest.raises(error, match="nothing to cut out: write names, such as 'the red ball, the"):
+        called(nodes["CutOut"], **given, names=" , ")
+    with pytest.raises(error, match="both masks and names say what to cut out; disconnect masks"):
+        called(nodes["CutOut"], **given, masks=masks(), names="the ball")
+    with pytest.raises(error, match=r"name 1 to 32 things to cut out\. Got: 33"):
+        called(nodes["CutOut"], **given, names="x," * 33)
 
 
 def test_what_cannot_be_cut_is_refused(nodes, extension):

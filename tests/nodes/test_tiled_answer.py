@@ -32,7 +32,7 @@ def test_tasks_that_tiles_do_not_serve_are_refused_before_the_model_is_used(
 
 def test_progress_takes_one_step_for_each_tile_done(extension):
     taken = []
-    to = extension("nodes.short.tiled_answer").steps_of(lambda: taken.append(1))
+    to = extension("nodes.short.asking").steps_of(lambda: taken.append(1))
     to(4)
     to(4)
     to(6)

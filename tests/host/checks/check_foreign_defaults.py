@@ -18,7 +18,9 @@ LEFT_OUT = (
     "PixWizard_Check",
 )  # fmt: skip
 # They take these as optional inputs.
-OPTIONAL = {"PixWizard_Compare": "IMAGE", "PixWizard_PickBox": "MASK"}
+OPTIONAL = {
+    "PixWizard_Compare": "IMAGE", "PixWizard_CutOut": "MASK", "PixWizard_PickBox": "MASK",
+}  # fmt: skip
 
 
 class MetaFor(TorchFunctionMode):
