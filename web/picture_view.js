@@ -4,15 +4,14 @@
 // which the classic canvas and Vue nodes place alike.
 
 import { amount, mark, paint, pixelAt, place, reading } from "./drawing.js";
-import { element, faint, hold, sign } from "./elements.js";
+import { faint, sign } from "./elements.js";
 import { openWindow } from "./overlay.js";
 import { loadedFor } from "./picture_files.js";
+import { BAR_PX, STAGE_PX, barParts, slideOf, stageParts } from "./picture_parts.js";
 import { title, word } from "./words.js";
 
 /** @typedef {import("./drawing.js").Entry} Entry */
 
-const STAGE_PX = { least: 110, first: 210 };
-const BAR_PX = 26;
 const KEY_STEPS = 40; // from one edge of the picture to the other
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -39,50 +38,12 @@ export class PictureView {
     /** @type {[number, number] | null} */
     this.pointer = null;
     this.large = false; // whether it is the one in a window
-    this.canvas = /** @type {HTMLCanvasElement} */ (
-      element("canvas", { position: "absolute", inset: "0", width: "100%", height: "100%" })
-    );
-    this.said = element("div", {
-      position: "absolute",
-      top: "6px",
-      left: "6px",
-      padding: "2px 6px",
-      borderRadius: "4px",
-      background: "rgba(0, 0, 0, 0.72)",
-      color: "#fff",
-      pointerEvents: "none",
-    });
-    this.said.setAttribute("role", "status");
-    this.said.hidden = true;
-    this.stage = element(
-      "div",
-      {
-        position: "relative",
-        flex: `1 1 ${STAGE_PX.first}px`,
-        minHeight: `${STAGE_PX.least}px`,
-        overflow: "hidden",
-        borderRadius: "3px",
-        background: "rgba(0, 0, 0, 0.35)",
-      },
-      this.canvas,
-      this.said,
-    );
-    this.stage.className = "pixwizard-picture";
-    this.bar = element("div", {
-      display: "flex",
-      alignItems: "center",
-      gap: "6px",
-      flex: "none",
-      height: `${BAR_PX}px`,
-      whiteSpace: "nowrap",
-      fontVariantNumeric: "tabular-nums",
-    });
-    this.told = element("span", { flex: "1", overflow: "hidden", textOverflow: "ellipsis" });
-    this.told.className = "pixwizard-reading";
-    this.told.setAttribute("aria-live", "polite");
-    this.stage.tabIndex = 0;
-    this.stage.setAttribute("role", "application");
-    this.stage.setAttribute("aria-label", word("view.keys"));
+    const [{ stage, canvas, said }, { bar, told }] = [stageParts(), barParts()];
+    this.stage = stage;
+    this.canvas = canvas;
+    this.said = said;
+    this.bar = bar;
+    this.told = told;
     this.stage.addEventListener("keydown", (event) => this.press(event));
     this.stage.addEventListener("dblclick", (event) => {
       event.stopPropagation();
@@ -186,15 +147,8 @@ export class PictureView {
     const what = SLIDERS[this.entry?.kind ?? ""];
     const parts = [];
     if (what) {
-      const slider = hold(/** @type {HTMLInputElement} */ (element("input", { flex: "1 1 60px" })));
-      Object.assign(slider, { type: "range", min: "0", max: "1", step: "0.01" });
-      slider.style.minWidth = "40px";
-      slider.style.margin = "0";
-      slider.style.accentColor = "var(--p-primary-color, #6ab0ff)";
-      slider.value = String(this.share);
-      slider.setAttribute("aria-label", word(`view.${what}`));
-      slider.addEventListener("input", () => {
-        this.share = Number(slider.value);
+      const slider = slideOf(word(`view.${what}`), this.share, (value) => {
+        this.share = value;
         this.draw();
       });
       this.slider = slider;

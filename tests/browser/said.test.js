@@ -208,6 +208,32 @@ for (const renderer of RENDERERS) {
       await shoot("views");
     });
 
+    test("layers, tiles and sharpened answers are shown on their nodes", async (context) => {
+      await make({
+        tiny: { type: "PixWizard_LoadTiny" },
+        scene: { type: "PixWizard_DemoScene", values: { width: 160, height: 128 } },
+        cut: { type: "PixWizard_CutOut", values: { names: "the floor", seed: 1 }, from: { source: ["scene", "image"] } },
+        lines: { type: "PixWizard_Instruction", values: { task: "canny" } },
+        tiled: { type: "PixWizard_TiledAnswer", values: { tile: 96 }, from: { pixwizard: ["tiny", "pixwizard"], image: ["scene", "image"], instruction: ["lines", "instruction"], about: ["lines", "about"] } },
+        depth: { type: "PixWizard_Instruction", values: { task: "depth" } },
+        fitted: { type: "PixWizard_FitToCanvas", from: { image: ["scene", "image"], model: ["tiny", "model"] } },
+        sharp: { type: "PixWizard_SharpenAnswer", from: { image: ["fitted", "image"], source: ["scene", "image"], canvas: ["fitted", "canvas"], about: ["depth", "about"] } },
+      });
+      assert.equal(await run(page), "success");
+      if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
+      for (const kind of ["CutOut", "TiledAnswer", "SharpenAnswer"]) {
+        const shown = await nodeView(page, `PixWizard_${kind}`);
+        assert.match(await shown.read(0.5, 0.5), /^\d+, \d+$/, kind);
+        await shown.slide("divider", 1);
+        const before = await shown.ink();
+        await shown.slide("divider", 0);
+        assert.notDeepEqual(await shown.ink(), before, `${kind}: both sides of the divider`);
+      }
+      assert.match(await view("PixWizard_CutOut"), /Demo model: knows rendered rooms only/);
+      assert.match(await view("PixWizard_TiledAnswer"), /Answered by \d+ tiles/);
+      await shoot("layers");
+    });
+
     test("a banner comes from the model that was asked, also where the graph does not show it", async (context) => {
       if (!elements) return context.skip("this frontend's Vue nodes draw no page elements");
       const told = await page.evaluate(async () => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import shutil
@@ -214,3 +215,16 @@ def test_fields_that_depend_on_a_choice_name_it_and_its_values(nodes):
             "height",
         ],
     }
+
+
+def test_page_shows_the_result_of_every_node_that_gives_one(nodes):
+    """Output nodes, and those that draw a view: web/result_view.js lists them by name."""
+    page = (REPO / "web" / "result_view.js").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^  PixWizard_(\w+): \{", page, re.MULTILINE))
+    draws = re.compile(r"\bviews\.\w+\(")
+    giving = {
+        name
+        for name, node in nodes.items()
+        if node.define_schema().is_output_node or draws.search(inspect.getsource(node))
+    }
+    assert shown == giving
