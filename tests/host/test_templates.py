@@ -10,6 +10,7 @@ import io
 import urllib.error
 import urllib.parse
 
+import numpy as np
 import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
@@ -84,6 +85,63 @@ def test_nothing_painted_over_means_nothing_changed(server, info):
     saved = Image.open(io.BytesIO(server.image(entry))).convert("RGB")
     photo = Image.open(server.base / "input" / "example.png").convert("RGB")
     assert saved.tobytes() == photo.tobytes()
+
+
+def pictures_of(server, result: dict, key: str) -> list[np.ndarray]:
+    """What a node saved or showed, each (H, W, 3 or 4) in 0..255."""
+    entries = result["outputs"][key]["images"]
+    return [np.asarray(Image.open(io.BytesIO(server.image(one)))).astype(float) for one in entries]
+
+
+def scene_shown(prompt: dict) -> dict:
+    """The prompt with a preview of its room, "room"."""
+    (scene,) = [k for k, n in prompt.items() if n["class_type"] == "PixWizard_DemoScene"]
+    return {**prompt, "room": {"class_type": "PreviewImage", "inputs": {"images": [scene, 0]}}}
+
+
+def test_layers_are_saved_with_transparency_and_stack_to_the_room(server, info):
+    prompt = workflow.to_prompt(workflow.load(workflow.titled("Cut out things as layers")), info)
+    (cut,) = [key for key, node in prompt.items() if node["class_type"] == "PixWizard_CutOut"]
+    result = server.run(scene_shown(prompt))
+    assert result["error"] is None, result["error"]
+    saves = {
+        node["inputs"]["images"][1]: pictures_of(server, result, key)
+        for key, node in prompt.items()
+        if node["class_type"] == "SaveImage"
+    }
+    layers, (below,), (room,) = saves[0], saves[2], pictures_of(server, result, "room")
+    assert len(layers) == len(prompt[cut]["inputs"]["names"].split(","))
+    assert not result["outputs"][cut]["pixwizard_notes"]
+    below, rim = below[..., :3], np.zeros(room.shape[:2], bool)
+    for layer in layers[::-1]:
+        alpha = layer[..., 3:] / 255
+        assert 0.01 < alpha.mean() < 0.3
+        rim |= ((alpha > 0) & (alpha < 1))[..., 0]
+        below = alpha * layer[..., :3] + (1 - alpha) * below
+    assert rim.mean() < 0.1
+    assert np.abs(below - room)[~rim].max() <= 1
+
+
+def test_regions_make_two_changes_and_leave_the_rest(server, info):
+    """The masks that the template finds, the room, and what it makes of it."""
+    prompt = workflow.to_prompt(workflow.load(workflow.titled("Two changes at once")), info)
+    found = [key for key, node in prompt.items() if node["class_type"] == workflow.SHORT]
+    for key in found:
+        prompt[f"grey {key}"] = {"class_type": "MaskToImage", "inputs": {"mask": [key, 1]}}
+        prompt[f"mask {key}"] = {
+            "class_type": "PreviewImage", "inputs": {"images": [f"grey {key}", 0]}
+        }  # fmt: skip
+    result = server.run(scene_shown(prompt))
+    assert result["error"] is None, result["error"]
+    (restored,) = [k for k, n in prompt.items() if n["class_type"] == "PixWizard_RestoreFromCanvas"]
+    (shown,) = [k for k, n in prompt.items() if n["inputs"].get("images") == [restored, 0]]
+    (room,), (after,) = (pictures_of(server, result, key) for key in ("room", shown))
+    masks = [pictures_of(server, result, f"mask {key}")[0][..., 0] > 127 for key in found]
+    change = np.abs(after[..., :3] - room[..., :3]).mean(-1)
+    for mask in masks:
+        assert 0.01 < mask.mean() < 0.3
+        assert change[mask].mean() > 25
+    assert change[~np.any(masks, 0)].mean() < 8
 
 
 def offered(server) -> dict[str, dict] | None:

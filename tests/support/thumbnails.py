@@ -142,6 +142,8 @@ def shown(server: Server, saved: dict, stage: Stage) -> list[Image.Image]:
     """What goes in and what comes out of a template: its first preview and its last, or those of
     its stage."""
     prompt = workflow.to_prompt(saved, server.json("/object_info"))
+    if workflow.has_node(saved, "PixWizard_CutOut"):
+        return taken_apart(server, prompt)
     if stage in STAGES.values():
         prompt, numbers = staged(prompt, stage)
     else:
@@ -159,6 +161,41 @@ def shown(server: Server, saved: dict, stage: Stage) -> list[Image.Image]:
         raise RuntimeError(result["error"])
     entries = [result["outputs"][number]["images"][0] for number in (numbers[0], numbers[-1])]
     return [Image.open(io.BytesIO(server.image(entry))).convert("RGBA") for entry in entries]
+
+
+def taken_apart(server: Server, prompt: dict) -> list[Image.Image]:
+    """The picture, and its layers on a chequered ground beside the background."""
+    (cut,) = (n for n in prompt if prompt[n]["class_type"] == "PixWizard_CutOut")
+    prompt = {**prompt, "before": preview(prompt[cut]["inputs"]["source"])}
+    prompt |= {"layers": preview([cut, 0]), "behind": preview([cut, 2])}
+    result = server.run(prompt)
+    if result["error"]:
+        raise RuntimeError(result["error"])
+
+    def opened(key: str) -> list[Image.Image]:
+        entries = result["outputs"][key]["images"]
+        files = [io.BytesIO(server.image(entry)) for entry in entries]
+        return [Image.open(file).convert("RGBA") for file in files]
+
+    (before,), (behind,) = opened("before"), opened("behind")
+    ground = chequered(before.size)
+    for layer in opened("layers")[::-1]:
+        ground.alpha_composite(layer)
+    both = Image.new("RGBA", (2 * ground.width + GAP, ground.height), (*PAPER, 255))
+    both.paste(ground, (0, 0))
+    both.paste(behind, (ground.width + GAP, 0))
+    return [before, both]
+
+
+def chequered(size: tuple[int, int], side: int = 16) -> Image.Image:
+    """Grey squares, which stand for transparency."""
+    ground = Image.new("RGBA", size, (150, 150, 150, 255))
+    draw = ImageDraw.Draw(ground)
+    for x in range(0, size[0], side):
+        for y in range(0, size[1], side):
+            if (x + y) // side % 2:
+                draw.rectangle((x, y, x + side - 1, y + side - 1), (105, 105, 105, 255))
+    return ground
 
 
 def filled(picture: Image.Image) -> Image.Image:

@@ -67,6 +67,11 @@ def needs_files(workflow: dict) -> bool:
     return any(node["type"] in MODEL_FILES for node in workflow["nodes"])
 
 
+def has_node(workflow: dict, kind: str) -> bool:
+    """Whether a saved workflow has a node of this type."""
+    return any(node["type"] == kind for node in workflow["nodes"])
+
+
 def every() -> list[Path]:
     """The shipped templates in the order of their numbers."""
     return sorted(FOLDER.glob("*.json"), key=number)
