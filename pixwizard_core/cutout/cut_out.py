@@ -34,7 +34,7 @@ class Paint(Protocol):
     same size. task: FIND, with a target, or FILL, with an empty one."""
 
     def __call__(
-        self, task: str, target: str, fitted_01: Tensor, canvas: Canvas, seed: int
+        self, task: str, target: str, fitted_01: Tensor, canvas: Canvas, seed: int, /
     ) -> Tensor: ...
 
 

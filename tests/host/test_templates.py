@@ -25,6 +25,7 @@ from tests.support.workflow import saved_size, small, small_and_ours
 TEMPLATES = workflow.every()
 WITH_FILES = workflow.shipped(with_files=True)
 BLUEPRINTS = sorted((REPO / "subgraphs").glob("*.json"))
+NOTES = "pixwizard_notes"  # what a node says, kept by the node that it expands into
 TAUGHT_SIZE = (128, 128)  # what the bundled model makes without a picture
 
 
@@ -111,7 +112,8 @@ def test_layers_are_saved_with_transparency_and_stack_to_the_room(server, info):
     }
     layers, (below,), (room,) = saves[0], saves[2], pictures_of(server, result, "room")
     assert len(layers) == len(prompt[cut]["inputs"]["names"].split(","))
-    assert not result["outputs"][cut]["pixwizard_notes"]
+    notes = [one[NOTES] for one in result["outputs"].values() if NOTES in one]
+    assert notes == [[]]
     below, rim = below[..., :3], np.zeros(room.shape[:2], bool)
     for layer in layers[::-1]:
         alpha = layer[..., 3:] / 255
