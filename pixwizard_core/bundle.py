@@ -19,13 +19,14 @@ from .own_settings import RELEASED, OwnSettings, bundled_settings, of_shape, own
 from .pipeline import Bundle
 from .taught import Taught, taught_by, with_tasks
 from .weights.checkpoint import Checkpoint, build_model, open_checkpoint
+from .weights.locate import SMALL_NAME
 from .weights.lora_apply import add_loras
 from .weights.lora_header import tasks_taught
 from .weights.lora_use import Applied, LoraUse
 
 # Layers of the transformer; in float32 on x86 they use a private op of PyTorch.
 LAYERS = cpu_ops
-MODEL_FILE = "dit.safetensors"
+MODEL_FILE = SMALL_NAME
 
 
 @dataclass(frozen=True, slots=True)

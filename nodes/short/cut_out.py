@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...pixwizard_core import cutout
 from ...pixwizard_core.canvas import centres_for
+from ...pixwizard_core.canvas.images import is_no_mask
 from ...pixwizard_core.errors import CanvasError, InstructionError
 from ...pixwizard_core.tasks import instruction, not_taught
 from ..encoders.conditioning import EncodedPicture
@@ -101,6 +102,8 @@ class CutOutLayers(Node):
     @classmethod
     def run(cls, source, masks=None, background=None, names="", pixwizard=None, seed=0):
         asked = cutout.names_in(names)
+        if masks is not None and is_no_mask(masks):
+            masks = None  # the host's sign of none
         if masks is None and not asked:
             raise InstructionError(
                 "nothing to cut out: write names, such as 'the red ball, the blue cube', or "
@@ -138,7 +141,8 @@ def by_masks(
     alphas = [cutout.soft_edge(one) for one in soft]
     numbers = [str(number) for number in range(1, len(alphas) + 1)]
     background, layers = cutout.make_layers(picture, behind, alphas, numbers)
-    said = notes.of_nothing_found([int((alpha > 0).sum()) for alpha in alphas])
+    empty = [number for number, alpha in zip(numbers, alphas, strict=True) if not alpha.any()]
+    said = [notes.note("blank_masks", numbers=", ".join(empty))] if empty else []
     return background, layers, notes.shown(said)
 
 
@@ -158,11 +162,11 @@ def by_names(
     if found.missing:
         said.append(notes.note("not_found", names=", ".join(found.missing)))
     if not layers:
-        said = [*notes.of_nothing_found([0]), *said]
         layers = [cutout.Layer("", picture, torch.zeros_like(picture[0]))]
     about = whole.about
-    if text := not_taught(cutout.FIND, about.taught):
-        said.append(notes.warning(text, "untaught", task=cutout.FIND))
+    for task in (cutout.FIND, *((cutout.FILL,) if behind is None else ())):
+        if text := not_taught(task, about.taught):
+            said.append(notes.warning(text, "untaught", task=task))
     seen = about.taught.on_photographs(cutout.FIND)
     model = ModelAsked(about.name, about.demo, seen)
     return found.background, layers, {**notes.shown(said), **model_shown(model)}

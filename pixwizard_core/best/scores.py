@@ -34,7 +34,7 @@ ENOUGH = (
     "depth and denoise). Ask once, without --best or Pick Best"
 )
 MANY = "has many right answers, so they cannot be rated"
-OWN_WORDS = "answers to an instruction in your own words cannot be rated; name a task"
+OWN_WORDS = "answers to an instruction in your own words cannot be rated; give a task instead"
 
 
 @dataclass(frozen=True, slots=True)

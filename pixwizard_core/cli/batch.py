@@ -19,7 +19,7 @@ from .models import (
 from .progress import progress
 from .run import let_pixels
 from .settings import AUTO, add_setting_options, given_settings, near_of, range_of, tell_settings
-from .wording import add_field_options, add_phrasing_option, warn_of_untaught
+from .wording import add_field_options, add_phrasing_option, tell_unused, warn_of_untaught
 
 TEXT = "run a task on any number of pictures, videos or rows of a list; resumable"
 EXIT_FAILURES = 1
@@ -121,12 +121,15 @@ def batch(arguments: argparse.Namespace) -> int:
     """Process what is left, and report what failed. Returns the exit status."""
     from ..files.left_out import LeftOut
     from ..fleet.fits import check_item
+    from ..fleet.index import shards_without_a_list
     from ..fleet.plan import identify
     from ..fleet.runner import collect
     from ..fleet.sources import find
 
     refuse_others(arguments)
     if arguments.collect:
+        if lacking := shards_without_a_list(arguments.out):
+            print(f"without a list so far: shards {', '.join(lacking)}", file=sys.stderr)
         count, parquet = collect(arguments.out)
         print(f"{count} items in {arguments.out / 'index.jsonl'}{' and .parquet' * parquet}")
         return 0
@@ -144,6 +147,8 @@ def batch(arguments: argparse.Namespace) -> int:
             arguments.inputs, frames=arguments.frames, every=arguments.every, out=arguments.out,
             tell=left_out.tell, on_frame=lambda count: advance(count, 0, 0),
         )  # fmt: skip
+    if arguments.every > 1 and not any(one.frame is not None for one in found):
+        print(f"--every {arguments.every} changes nothing: no input has frames", file=sys.stderr)
     for path, note in {one.path: one.note for one in found if one.note}.items():
         left_out.note(path, note)
     with progress("looking at", "picture") as advance:
@@ -155,6 +160,8 @@ def batch(arguments: argparse.Namespace) -> int:
             lambda item: check_item(item, job),
         )
     tell_beyond(items, job)
+    if not arguments.instruction:
+        tell_unused(arguments, (item.task for item in items))
     warn_of_untaught(job.model.taught, (item.task for item in items))
     for line in left_out.lines():
         print(line, file=sys.stderr)
@@ -202,6 +209,8 @@ def _check_counts(arguments: argparse.Namespace) -> None:
             raise PixWizardError(f"--{name} must be at least 1. Got: {getattr(arguments, name)}")
     if arguments.workers is not None and arguments.workers < 1:
         raise PixWizardError(f"--workers must be at least 1. Got: {arguments.workers}")
+    if arguments.retries < 0:
+        raise PixWizardError(f"--retries must be at least 0. Got: {arguments.retries}")
     start = getattr(arguments, "temporal", None)
     if start is not None and not 0 <= start < 1:
         raise PixWizardError(f"--temporal is a time from 0 to below 1. Got: {start}")
@@ -238,7 +247,7 @@ def default_workers(device: str) -> int:
 
 def engine_of(arguments: argparse.Namespace, workers: int):
     """The chosen engine: a function from job and chains to records."""
-    retries = max(0, arguments.retries)
+    retries = arguments.retries
     options = ray_options(arguments, workers, retries)
     if options is None:
         from ..fleet.local import run_local

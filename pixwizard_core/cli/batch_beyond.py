@@ -54,7 +54,7 @@ def add_batch_beyond(parser: argparse.ArgumentParser) -> None:
 def refuse_others(arguments: argparse.Namespace) -> None:
     """Raise PixWizardError for an option that `pixwizard run` alone has."""
     for name, (_, why) in ONLY_IN_RUN.items():
-        if getattr(arguments, name.replace("-", "_")):
+        if getattr(arguments, name.replace("-", "_")) not in (None, False):
             raise PixWizardError(f"--{name} is not for pixwizard batch: {why}")
 
 

@@ -79,10 +79,20 @@ def usable_device(name: str):
     return device
 
 
+def require_folder(bundle: Path | None) -> None:
+    """Raise PixWizardError for a --bundle that is a file."""
+    if bundle is not None and bundle.is_file():
+        raise PixWizardError(
+            f"--bundle takes the folder of a small model. Got the file {bundle.name}; give the "
+            "folder that holds it and its encoders, or --model for the released one"
+        )
+
+
 def load_small(folder: Path | None, device: str):
     """Load the bundled model, or one in a folder of the same layout."""
     from ..bundle import load_tiny
 
+    require_folder(folder)
     place = usable_device(device)
     return load_tiny(device=place) if folder is None else load_tiny(folder, device=place)
 
@@ -170,6 +180,7 @@ def model_files(arguments: argparse.Namespace):
     from ..fleet.job import ModelFiles
 
     parts = released_parts(arguments)
+    require_folder(arguments.bundle)
     return ModelFiles(
         folder=str(arguments.bundle) if arguments.bundle else None,
         released=tuple(map(str, parts)) if parts else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from ..seeds import later_seed
 from ..tasks import TRAINED
 from ..taught import Taught
 from .beyond import add_beyond_options, check_best, choose_best, sharp_report
+from .inputs import refuse_many, size_of
 from .layers import check_layers, write_layers
 from .models import (
     add_model_options,
@@ -41,6 +41,7 @@ from .wording import (
     lora_lines,
     only_words,
     task_lines,
+    tell_unused,
     warn_of_untaught,
 )
 
@@ -204,9 +205,10 @@ def _cut_apart(arguments: argparse.Namespace) -> int:
     bundle = load_asked(arguments)
     warn_of_untaught(bundle.taught, ["mask", "inpaint"])
     arguments.out.mkdir(parents=True, exist_ok=True)
+    written = set[Path]()
     for number, (stem, image_01) in enumerate(named):
         seed = later_seed(arguments.seed, number * (len(names) + 1))
-        for path in write_layers(arguments, bundle, stem, image_01, names, seed):
+        for path in write_layers(arguments, bundle, stem, image_01, names, seed, written):
             print(path)
     return 0
 
@@ -227,6 +229,7 @@ def _sentence(arguments: argparse.Namespace, taught: Taught) -> str:
         if arguments.phrasing:
             raise PixWizardError("--phrasing words a task; with --instruction the words are yours")
         return arguments.instruction
+    tell_unused(arguments, [arguments.task])
     words = {name: getattr(arguments, name) for name in FIELDS}
     chosen = read_phrasing(arguments.phrasing or TRAINED)
     return instruction(arguments.task, **words, **chosen, taught=taught)
@@ -247,11 +250,13 @@ def _paths(arguments: argparse.Namespace, ending: str | None = None) -> list[tup
     if not arguments.pictures:
         if arguments.task != TEXT_TO_IMAGE:
             raise CanvasError(f"give at least one picture (only --task {TEXT_TO_IMAGE} needs none)")
-        _size(arguments.size or "1x1")  # refuse an invalid size before loading anything
+        size_of(arguments.size or "1x1")  # refuse an invalid size before loading anything
         return []
+    if arguments.size is not None:
+        raise CanvasError("--size is for new pictures without an input; leave it out")
     named, used = [], set()
     for number, path in enumerate(arguments.pictures):
-        _refuse_many(path)
+        refuse_many(path, alone=arguments.layers is not None)
         stem = path.stem if path.stem not in used else f"{path.stem}_{number}"
         while stem in used:
             stem += "_"
@@ -267,32 +272,5 @@ def _blank(arguments: argparse.Namespace, centres: Sequence[int]) -> tuple[str, 
 
     from ..canvas import blank_size
 
-    width, height = _size(arguments.size) if arguments.size else blank_size(centres)
+    width, height = size_of(arguments.size) if arguments.size else blank_size(centres)
     return TEXT_TO_IMAGE, torch.zeros(1, 3, height, width)
-
-
-def _refuse_many(path: Path) -> None:
-    """Raise CanvasError for a folder or film, and warn when a picture has more than one frame."""
-    from ..files.film_pages import page_count
-    from ..files.kinds import PAGED, ending, is_film
-
-    if path.is_dir():
-        raise CanvasError(f"{path} is a folder; pixwizard batch processes all pictures in it")
-    if path.is_file() and is_film(path):
-        raise CanvasError(f"{path.name} is a film; pixwizard batch processes its frames")
-    if path.is_file() and ending(path) in PAGED and (count := page_count(path)) > 1:
-        print(
-            f"{path.name} holds {count} frames; only the first is used (pixwizard batch processes "
-            "all)",
-            file=sys.stderr,
-        )
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise CanvasError(f"--size is WIDTHxHEIGHT in px, such as 768x512. Got: {text}") from None
-    if min(width, height) < 1:
-        raise CanvasError(f"--size must be at least 1x1 px. Got: {text}")
-    return width, height

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterable, Sequence
 
 from ..errors import PixWizardError
-from ..tasks import SEED_MARK, TASKS, TRAINED, Task, find_task, not_taught, read_phrasing
+from ..tasks import FIELDS, SEED_MARK, TASKS, TRAINED, Task, find_task, not_taught, read_phrasing
 from ..taught import Taught, released
 from ..weights.lora_use import LoraUse
 
@@ -41,6 +42,16 @@ def warn_of_untaught(taught: Taught, tasks: Iterable[str]) -> list[str]:
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)
     return lines
+
+
+def tell_unused(arguments: argparse.Namespace, tasks: Iterable[str]) -> None:
+    """Say on stderr which fields of an instruction are given and used by none of these tasks."""
+    asked = dict.fromkeys(tasks)
+    used = {field for task in asked for field in find_task(task).fields}
+    for name in FIELDS:
+        if getattr(arguments, name) and name not in used:
+            tasks_asked = ", ".join(asked)
+            print(f"--{name} changes nothing: {tasks_asked} has no use for it", file=sys.stderr)
 
 
 def wordings_of(tasks: Iterable[str], taught: Taught, phrasing: str) -> dict[str, str]:

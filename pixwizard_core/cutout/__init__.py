@@ -7,6 +7,7 @@ for both.
 from __future__ import annotations
 
 from .cut_out import (
+    FILL,
     FIND,
     MOST,
     CutOut,
@@ -19,6 +20,6 @@ from .cut_out import (
 from .layers import Layer, make_layers, soft_edge, stack
 
 __all__ = [
-    "FIND", "MOST", "CutOut", "Layer", "Paint", "cut_out", "make_layers", "names_in",
+    "FILL", "FIND", "MOST", "CutOut", "Layer", "Paint", "cut_out", "make_layers", "names_in",
     "require_few_names", "soft_edge", "stack", "take_apart",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from ..pipeline import Bundle, EncodedPictures, answer, encode_pictures, setting
 from ..seeds import later_seed
 from ..tasks import instruction
 from ..torch_types import ints
-from .layers import Layer, make_layers, soft_edge
+from .layers import Layer, make_layers, require_size, soft_edge
 
 GROW = 0.02  # of the shorter side: how far beyond a thing the background is made new, for its halo
 MOST = 32
@@ -44,9 +45,13 @@ def names_in(text: str) -> list[str]:
 
 
 def require_few_names(names: Sequence[str]) -> None:
-    """Raise InstructionError for no names or more than MOST."""
+    """Raise InstructionError for no names, more than MOST, or one that comes twice."""
     if not 1 <= len(names) <= MOST:
         raise InstructionError(f"name 1 to {MOST} things to cut out. Got: {len(names)}")
+    if doubled := [name for name, count in Counter(names).items() if count > 1]:
+        raise InstructionError(
+            f"name each thing once; the second layer of {doubled[0]!r} would lie under the first"
+        )
 
 
 @dataclass(frozen=True)
@@ -122,13 +127,16 @@ def take_apart(
     image_01: (1, 1..4, H, W) in 0..1; transparency is ignored. names: phrases such as "the red
     ball", the frontmost first. centres: see canvas.plan(). seed: of the noise; each question takes
     the next one. behind_01: (3, H, W), what is behind the things; None asks for it. Raises
-    InstructionError for no names or too many, CanvasError for a picture that cannot be used.
+    InstructionError for no names or too many, CanvasError for a picture that cannot be used,
+    DecodeError for a background of another size.
     """
     asked = [name.strip() for name in names if name.strip()]
     require_few_names(asked)
     image, _ = ensure_rgb(image_01)
     check_finite(image, "image")
     picture = image[0].float()
+    if behind_01 is not None:
+        require_size(behind_01, picture, "the background")
     canvas = plan(image.shape[-1], image.shape[-2], centres)
     fitted = canvas.fit_image(image)
     found, missing = list[tuple[str, Tensor]](), list[str]()

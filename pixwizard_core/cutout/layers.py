@@ -58,11 +58,9 @@ def make_layers(
     alphas: (H, W) in 0..1, one for each name. Raises DecodeError for other sizes or counts.
     """
     size = picture_01.shape[-2:]
-    if any(one.shape[-2:] != size for one in (background_01, *alphas)):
-        raise DecodeError(
-            f"the picture is {size[1]} x {size[0]} px; the background and every mask must have its "
-            "size"
-        )
+    require_size(background_01, picture_01, "the background")
+    for number, alpha in enumerate(alphas, 1):
+        require_size(alpha, picture_01, f"mask {number}")
     if len(alphas) != len(names):
         raise DecodeError(f"{len(alphas)} masks for {len(names)} names; give one for each")
     covered = torch.zeros(size, dtype=torch.bool, device=picture_01.device)
@@ -75,6 +73,16 @@ def make_layers(
         below = laid(layer, below)
         layers.append(layer)
     return background, layers[::-1]
+
+
+def require_size(one: Tensor, picture_01: Tensor, what: str) -> None:
+    """Raise DecodeError for something of another size than the picture. what: for the message."""
+    (height, width), (rows, columns) = picture_01.shape[-2:], one.shape[-2:]
+    if (height, width) != (rows, columns):
+        raise DecodeError(
+            f"{what} is {columns} x {rows} px and the picture {width} x {height} px; give one of "
+            "the picture's size"
+        )
 
 
 def own_colour(picture_01: Tensor, below_01: Tensor, alpha: Tensor) -> Tensor:

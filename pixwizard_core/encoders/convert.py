@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import CheckpointError, EncoderError
 from ..weights.convert import OnTensor, twice_line
 from ..weights.layer_choice import Lighter, lighter, plain_dtype
-from ..weights.quantised import WRITTEN
+from ..weights.quantised import WRITTEN, titles
 from ..weights.weightfile import open_weights, write_safetensors
 from .load import HEADER_KEYS, KEY_TENSORS, EncoderSource, read_source
 from .shards import weight_files
@@ -60,7 +60,7 @@ def convert_text_encoder(
     if target.exists() and any(target.samefile(file) for file in found.files):
         raise CheckpointError(f"{target} is the source itself; name another file")
     if found.weights.packed and dtype != "bf16":
-        tell(twice_line(source.name, found.weights.packed))
+        tell(twice_line(source.name, titles(found.weights.packed)))
     made = _content(kind, dtype, found)
     if kind == "clip_text" and (vision := _vision(source)):
         made = _joined(made, vision)

@@ -172,7 +172,7 @@ def _check_pixels(path: Path, file: Image.Image) -> None:
 
 def _too_large(path: Path, allowed: int) -> str:
     return (
-        f"{path.name} has more than {allowed / 1e6:.0f} million pixels, which could fill the "
+        f"{path.name} has more than {allowed / 1e6:.3g} million pixels, which could fill the "
         "memory; if you trust it, raise the limit by --max-pixels"
     )
 

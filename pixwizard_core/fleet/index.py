@@ -63,6 +63,14 @@ def lists_of(out: Path) -> list[Path]:
     return sorted(lists, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
+def shards_without_a_list(out: Path) -> list[str]:
+    """Shards, as "2/4", that a folder with lists of others of their number has no list of."""
+    named = [path.stem.split("-") for path in lists_of(out)]
+    there = {(int(part), int(of)) for _, part, _, of in (one for one in named if len(one) == 4)}
+    wanted = {(part, of) for _, of in there for part in range(1, of + 1)}
+    return [f"{part}/{of}" for part, of in sorted(wanted - there)]
+
+
 def read_all(out: Path) -> dict[str, Record]:
     """The newest record of each name in all lists of a folder."""
     found = {}

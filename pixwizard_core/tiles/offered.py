@@ -61,8 +61,8 @@ def way_of(task: str) -> Way:
         return TILED[task]
     if task == FREE_TEXT:
         raise InstructionError(
-            "tiles need a task: what an instruction in your own words does to parts of a picture "
-            f"is unknown. They serve: {', '.join(TILED)}"
+            "tiles need a task instead of an instruction in your own words, whose effect on parts "
+            f"of a picture is unknown. They serve: {', '.join(TILED)}"
         )
     reason = REASONS.get(task) or REASONS.get(row.decoder, SMALL)
     raise InstructionError(

@@ -114,7 +114,7 @@ def export(
         SETTINGS_KEY: bundled_text(),
     }
     weights = {name: value.half() for name, value in average.model.state_dict().items()}
-    checkpoint.save(folder / "dit.safetensors", weights, average.model.config, notes)
+    checkpoint.save(folder / MODEL_FILE, weights, average.model.config, notes)
     save_encoders(average.text, average.vision, folder)
     for name, given in ((VAE_FILE, autoencoder), (TOKENIZER_FILE, "")):
         if given or not (folder / name).exists():

@@ -9,12 +9,13 @@ import torch
 
 from ..errors import CheckpointError
 from .checkpoint import Checkpoint, header, open_checkpoint
+from .dtypes import FP8_DTYPES
 from .examine import CheckpointInfo, inspect
 from .finite import require_range
 from .layer_choice import IN_8_BITS, Fetch, Lighter, kept_dtype, lighter
 from .lora_apply import expected, merged_header, merging, read_uses
 from .lora_use import LoraUse
-from .quantised import WRITTEN, QuantisedWeight, titles
+from .quantised import WRITTEN, titles
 from .weightfile import write_safetensors
 
 DTYPES = {
@@ -64,8 +65,9 @@ def convert(
         raise CheckpointError(f"{target} is a LoRA to merge; name another file")
     for applied in expected(files):
         (tell or _no_one)(applied.line)
-    if opened.packed and dtype not in ("bf16", "fp32"):
-        (tell or _no_one)(twice_line(opened.info.path.name, opened.packed))
+    low = stored_low(opened)
+    if low and dtype not in ("bf16", "fp32") and (opened.packed or dtype != low):
+        (tell or _no_one)(twice_line(opened.info.path.name, low))
     made = content(dtype, opened, merging(opened.fetch, files))
     kept = {key: text for key, text in opened.metadata.items() if key != "format"}
     described = {"pixwizard.source": opened.info.path.name, **kept, **(metadata or {})}
@@ -90,10 +92,17 @@ def content(dtype: str, opened: Checkpoint, fetch: Fetch) -> Lighter:
     return Lighter(opened.shapes, dtypes, rounded, {})
 
 
-def twice_line(source: str, packed: Mapping[str, QuantisedWeight]) -> str:
-    """A sentence on a file that loses precision twice."""
+def stored_low(opened: Checkpoint) -> str:
+    """The 8-bit formats of a file in words, "" without any."""
+    plain = [name for name, dtype in DTYPES.items() if dtype in FP8_DTYPES]
+    found = [name for name in plain if DTYPES[name] in opened.dtypes.values()]
+    return " and ".join([*found, *([titles(opened.packed)] if opened.packed else [])])
+
+
+def twice_line(source: str, stored: str) -> str:
+    """A sentence on a file that loses precision twice. stored: its formats in words."""
     return (
-        f"{source} is stored as {titles(packed)} already, and its errors stay; convert the file "
+        f"{source} is stored as {stored} already, and its errors stay; convert the file "
         "that it was made from, if you have it"
     )
 

@@ -16,6 +16,7 @@ RELEASED_NAMES = (  # in the order the reference's own command prefers them
     "consolidated.00-of-01.pth",
 )
 ARGUMENTS_NAME = "model_args.pth"
+SMALL_NAME = "dit.safetensors"  # the transformer in the folder of a small model
 
 
 def locate(path: Path) -> tuple[Path, str, list[str]]:
@@ -36,7 +37,8 @@ def locate(path: Path) -> tuple[Path, str, list[str]]:
 def _in_folder(folder: Path) -> tuple[Path, str, list[str]]:
     for file in sorted(folder.glob("consolidated*")):
         _refuse_parts(file)
-    file = next((folder / name for name in RELEASED_NAMES if (folder / name).is_file()), None)
+    names = (*RELEASED_NAMES, SMALL_NAME)
+    file = next((folder / name for name in names if (folder / name).is_file()), None)
     if file is None:
         others = sorted(
             entry
@@ -57,7 +59,7 @@ def _in_folder(folder: Path) -> tuple[Path, str, list[str]]:
         shown = [key for key in ("model", "image_size", "vae") if key in fields]
         told = [f"{key} {fields[key]!s:.80}" for key in shown]
         notes.append(f"{ARGUMENTS_NAME}: {', '.join(told) or 'no known fields'}")
-    return file, "released folder", notes
+    return file, "file" if file.name == SMALL_NAME else "released folder", notes
 
 
 def _refuse_parts(file: Path) -> None:

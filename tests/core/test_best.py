@@ -89,7 +89,7 @@ def test_tasks_with_many_right_answers_are_refused(task):
 
 
 def test_an_instruction_in_own_words_is_refused():
-    with pytest.raises(InstructionError, match="in your own words cannot be rated; name a task"):
+    with pytest.raises(InstructionError, match="own words cannot be rated; give a task instead"):
         way_of("custom")
 
 
@@ -184,7 +184,7 @@ def test_run_refuses_a_best_that_cannot_be_chosen(capsys):
     assert "task 'depth' (Depth map) needs one answer only" in told
     assert "Ask once, without --best" in told
     assert main(["run", "x.png", "--instruction", "make it night", "--best", "4"]) == 2
-    assert "an instruction in your own words cannot be rated; name a task" in (
+    assert "an instruction in your own words cannot be rated; give a task instead" in (
         capsys.readouterr().err
     )
     assert main(["run", "x.png", "--task", "depth", "--best", "0"]) == 2

@@ -101,10 +101,13 @@ def test_batch_opens_pictures_up_to_the_size_that_is_given(base, capsys, monkeyp
 
 
 def test_batch_does_shards_and_collects_them(base, capsys):
-    for part in ("1/2", "2/2"):
+    for part, lacking in (("1/2", "without a list so far: shards 2/2\n"), ("2/2", "")):
         assert batch(base, "shards", base / "in", "--task", "depth", "--shard", part) == 0
-    assert batch(base, "shards", "--collect") == 0
-    assert "3 items in" in capsys.readouterr().out
+        capsys.readouterr()
+        assert batch(base, "shards", "--collect") == 0
+        out, err = capsys.readouterr()
+        assert err == lacking
+    assert "3 items in" in out
     assert (base / "shards" / "index.jsonl").is_file()
 
 
@@ -116,6 +119,7 @@ def test_batch_does_shards_and_collects_them(base, capsys):
         (("IN",), "it has no task; give --task or --instruction"),
         (("IN", "--task", "depth", "--every", "0"), "--every must be at least 1. Got: 0"),
         (("IN", "--task", "depth", "--batch", "0"), "--batch must be at least 1. Got: 0"),
+        (("IN", "--task", "depth", "--retries", "-1"), "--retries must be at least 0. Got: -1"),
         (("IN", "--task", "depth", "--workers", "0"), "--workers must be at least 1. Got: 0"),
         (
             ("IN", "--task", "depth", "--out", "IN"),
@@ -132,6 +136,14 @@ def test_batch_refuses_in_one_line(words, message, base, capsys):
     given = [str(base / "in") if word == "IN" else word for word in words]
     assert batch(base, "refused", *given) == 2
     assert message in capsys.readouterr().err
+
+
+def test_options_that_change_nothing_are_said(base, capsys):
+    words = ("--task", "depth", "--target", "it", "--every", "5")
+    assert batch(base, "unused", base / "in" / "a0.png", *words) == 0
+    err = capsys.readouterr().err
+    assert "--target changes nothing: depth has no use for it" in err
+    assert "--every 5 changes nothing: no input has frames" in err
 
 
 def test_ray_that_is_not_installed_is_said_in_one_line(base, capsys, monkeypatch):

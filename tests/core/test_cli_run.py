@@ -397,3 +397,31 @@ def test_run_selects_nothing_outside_a_crop(tmp_path, bundle):
     mask = np.array(Image.open(tmp_path / "wide_mask_binary.png"))
     assert not mask[:, :10].any()
     assert not mask[:, -10:].any()
+
+
+def test_options_of_run_that_change_nothing_are_said_or_refused(tmp_path, bundle, photo, capsys):
+    given = [str(photo), "--task", "canny", "--out", str(tmp_path / "out")]
+    small = ["--bundle", str(bundle), "--centre", "64", "--steps", "1"]
+    assert main(["run", *given, *small, "--colour", "red"]) == 0
+    assert "--colour changes nothing: canny has no use for it" in capsys.readouterr().err
+    assert main(["run", *given, *small, "--size", "9x9"]) == 2
+    assert "--size is for new pictures without an input; leave it out" in capsys.readouterr().err
+
+
+def test_bundle_that_is_a_file_is_refused(photo, bundle, capsys):
+    words = ["run", str(photo), "--task", "depth", "--bundle", str(bundle / "dit.safetensors")]
+    assert main(words) == 2
+    told = "--bundle takes the folder of a small model. Got the file dit.safetensors"
+    assert told in capsys.readouterr().err
+
+
+def test_inspect_takes_the_folder_of_a_small_model(bundle, capsys):
+    assert main(["inspect", str(bundle)]) == 0
+    assert "dit.safetensors" in capsys.readouterr().out
+
+
+def test_advice_for_layers_names_no_command_that_refuses_them(tmp_path, capsys):
+    assert main(["run", str(tmp_path), "--layers", "a"]) == 2
+    err = capsys.readouterr().err
+    assert "is a folder; give its pictures" in err
+    assert "batch" not in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 
@@ -10,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from pixwizard_core.cli import main
+from pixwizard_core.cli import layers, main, run
 from pixwizard_core.cutout import (
+    CutOut,
     Layer,
     cut_out,
     make_layers,
@@ -78,8 +80,10 @@ def test_first_layer_is_on_top():
 
 
 def test_masks_that_do_not_fit_are_refused():
-    with pytest.raises(DecodeError, match="the picture is 24 x 24 px; the background and every"):
+    with pytest.raises(DecodeError, match="the background is 8 x 8 px and the picture 24 x 24 px"):
         make_layers(flat(0, 0, 0), flat(0, 0, 0, side=8), [], [])
+    with pytest.raises(DecodeError, match="mask 2 is 4 x 3 px and the picture 24 x 24 px"):
+        make_layers(flat(0, 0, 0), flat(0, 0, 0), [torch.ones(24, 24), torch.ones(3, 4)], ["a"] * 2)
     with pytest.raises(DecodeError, match="1 masks for 2 names"):
         make_layers(flat(0, 0, 0), flat(0, 0, 0), [torch.ones(24, 24)], ["a", "b"])
 
@@ -148,9 +152,18 @@ def test_take_apart_asks_for_no_background_where_one_is_given_or_nothing_was_fou
     assert [task for task, _, _ in paint.asked] == ["mask", "mask"]
 
 
-def test_no_name_is_refused(bundle):
+def test_a_background_of_another_size_is_refused_before_anything_is_asked():
+    paint = Painter()
+    with pytest.raises(DecodeError, match="the background is 24 x 24 px and the picture 64 x 64"):
+        take_apart(paint, torch.zeros(1, 3, 64, 64), ["a"], (64,), behind_01=flat(0, 0, 0))
+    assert paint.asked == []
+
+
+def test_no_name_and_doubled_names_are_refused(bundle):
     with pytest.raises(InstructionError, match="name 1 to 32 things to cut out"):
         cut_out(bundle, torch.zeros(1, 3, 64, 64), [" "])
+    with pytest.raises(InstructionError, match="name each thing once; the second layer of 'the"):
+        cut_out(bundle, torch.zeros(1, 3, 64, 64), ["the ball", " the ball"])
 
 
 def test_run_writes_layers_that_stack_to_the_picture(tmp_path, capsys):
@@ -176,12 +189,45 @@ def test_run_writes_layers_that_stack_to_the_picture(tmp_path, capsys):
     assert [line.rsplit("/", 1)[-1] for line in printed] == [*report["files"], "photo_layers.json"]
 
 
+def test_every_option_of_run_is_taken_or_refused_beside_layers():
+    """A new option has to be thought about."""
+    parser = argparse.ArgumentParser()
+    run.add_run_options(parser)
+    taken = {
+        "help", "tasks", "pictures", "layers", "out", "seed", "centre", "max_pixels", "bundle",
+        "device", "model", "gemma", "clip", "vae", "dtype", "lora", "strength",
+    }  # fmt: skip
+    defaults = {one.dest: one.default for one in parser._actions if one.dest not in taken}
+    assert defaults == layers.OTHER
+
+
+def test_layers_of_one_picture_never_replace_those_of_another(tmp_path, monkeypatch):
+    """a_1_background.png could be a layer of a.png and the background of the second a.png."""
+    white = flat(1, 1, 1, side=8)
+    found = CutOut(white, [Layer("background", white, torch.ones(8, 8))], [])
+    monkeypatch.setattr("pixwizard_core.cutout.cut_out", lambda *_, **__: found)
+    given, written = argparse.Namespace(out=tmp_path, centre=None), set()
+    files = [
+        path
+        for stem in ("a", "a_1")
+        for path in layers.write_layers(given, None, stem, white[None], ["x"], 0, written)
+    ]
+    assert len({path.name for path in files}) == 6
+    assert all(path.is_file() for path in files)
+    assert [path.name for path in files if "background_" in path.name] == ["a_1_background_.png"]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["--layers", " , "], "--layers needs names with commas between them"),
         (["--layers", "a", "--task", "depth"], "leave out --task"),
         (["--layers", "a", "--best", "2"], "leave out --best"),
+        (["--layers", "a", "--steps", "0"], "leave out --steps"),
+        (["--layers", "a", "--w-text", "9"], "leave out --w-text"),
+        (["--layers", "a", "--fit", "crop"], "leave out --fit"),
+        (["--layers", "a", "--target", "x"], "leave out --target"),
+        (["--layers", "a", "--regions-together"], "leave out --regions-together"),
     ],
 )
 def test_run_refuses_layers_beside_other_questions(words, told, capsys):

@@ -173,6 +173,15 @@ def test_converting_twice_is_told(made, tmp_path):
     ]
 
 
+def test_converting_a_file_in_fp8_is_told_too(tmp_path):
+    convert(SOURCE, tmp_path / "fp8.safetensors", "fp8")
+    told = []
+    for title in ("fp8", "bf16", "int8"):
+        convert(tmp_path / "fp8.safetensors", tmp_path / "x.safetensors", title, tell=told.append)
+    (line,) = told
+    assert line.startswith("fp8.safetensors is stored as fp8 already, and its errors stay")
+
+
 @BOTH
 def test_command_writes_both_formats(tmp_path, capsys, title):
     target = tmp_path / "out.safetensors"

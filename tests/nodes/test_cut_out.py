@@ -32,7 +32,8 @@ def test_layers_stack_to_the_picture(nodes):
     there = alphas[0] > 0
     assert torch.equal(background[0][there], behind[0][there])
     assert torch.equal(background[0][~there], source[0][~there])
-    assert [note["say"] for note in result.ui["pixwizard_notes"]] == ["nothing_in"]
+    assert [note["say"] for note in result.ui["pixwizard_notes"]] == ["blank_masks"]
+    assert result.ui["pixwizard_notes"][0]["numbers"] == "2"
 
 
 def test_background_is_black_without_one(nodes):
@@ -77,7 +78,7 @@ def test_names_are_found_and_what_is_behind_them_is_filled(nodes, painted):
 def test_names_that_are_not_there_give_one_empty_layer_and_the_source(nodes, painted):
     source = image(128, 128)
     result = called(nodes["CutOut"], source=source, names="the cone", pixwizard=painted)
-    assert [note["say"] for note in result.ui["pixwizard_notes"]] == ["nothing", "not_found"]
+    assert [note["say"] for note in result.ui["pixwizard_notes"]] == ["not_found"]
     assert not bool(result.args[0].any())
     assert torch.equal(result.args[2], source)
 
@@ -118,6 +119,8 @@ def test_what_to_cut_out_is_said_once(nodes, extension):
         called(nodes["CutOut"], **given, masks=masks(), names="the ball")
     with pytest.raises(error, match=r"name 1 to 32 things to cut out\. Got: 33"):
         called(nodes["CutOut"], **given, names="x," * 33)
+    with pytest.raises(error, match="name each thing once; the second layer of 'a' would lie"):
+        called(nodes["CutOut"], **given, names="a, b, a")
 
 
 def test_what_cannot_be_cut_is_refused(nodes, extension):
@@ -126,7 +129,10 @@ def test_what_cannot_be_cut_is_refused(nodes, extension):
         errors.CanvasError, match="source holds 2 pictures; cut them out one by one"
     ):
         called(nodes["CutOut"], source=image(60, 40, 2), masks=masks())
-    with pytest.raises(errors.DecodeError, match="the picture is 30 x 40 px"):
+    with pytest.raises(errors.DecodeError, match="mask 1 is 60 x 40 px and the picture 30 x 40"):
         called(nodes["CutOut"], source=image(30, 40), masks=masks())
+    none = torch.zeros(1, 64, 64)  # what a host gives for a picture without transparency
+    with pytest.raises(errors.InstructionError, match="nothing to cut out: write names"):
+        called(nodes["CutOut"], source=image(30, 40), masks=none)
     with pytest.raises(errors.CanvasError, match="65 masks are too many; give at most 64"):
         called(nodes["CutOut"], source=image(6, 4), masks=torch.zeros(65, 4, 6))
