@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from pixwizard_core import cli
@@ -33,6 +34,15 @@ BEST_MASK = ["--task", "mask", "--target", "the ball", "--best", "2", "--sharp",
 BEST_HIGHLIGHT = ["--task", "highlight", "--target", "it", "--color", "blue", "--best", "2"]
 BEST_OF_MAPS = ["--task", "from_depth", "--caption", "a room", "--best", "2", "--centre", "64"]
 TILED = ["--task", "canny", "--tile", "128", "--overlap", "20"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As each worker has: sums in another order round otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
