@@ -39,12 +39,16 @@ def open_picture(path: str | Path) -> Tensor:
     Any kind Pillow reads; 16-bit grey keeps its precision. Of several frames the first. Raises
     CanvasError for anything else.
     """
+    return to_tensor(open_upright(path), Path(path).name)
+
+
+def open_upright(path: str | Path) -> Image.Image:
+    """A picture file as Pillow decodes it, upright. Raises CanvasError as open_picture does."""
     path = Path(path)
     if not path.is_file():
         raise CanvasError(f"there is no picture {path.name} in {path.parent.absolute()}")
     with opened(path) as file:
-        picture = upright(file)
-    return to_tensor(picture, path.name)
+        return upright(file)
 
 
 def read_picture(data: bytes, name: str) -> Tensor:
@@ -56,20 +60,26 @@ def read_picture(data: bytes, name: str) -> Tensor:
 
 
 def to_tensor(picture: Image.Image, name: str) -> Tensor:
-    """What Pillow has decoded as (1, 3, H, W) float32 in 0..1. Raises CanvasError beginning with
-    name for NaN."""
+    """What Pillow has decoded as (1, 3, H, W) float32 in 0..1; transparency is laid on white.
+    Raises CanvasError beginning with name for NaN."""
+    colour, alpha = colour_and_alpha(picture, name)
+    return colour if alpha is None else colour * alpha + (1 - alpha)
+
+
+def colour_and_alpha(picture: Image.Image, name: str) -> tuple[Tensor, Tensor | None]:
+    """What Pillow has decoded as colours (1, 3, H, W) and alpha (1, 1, H, W), float32 in 0..1; None
+    for a kind without transparency. Raises CanvasError beginning with name for NaN."""
     if picture.mode.startswith("I"):
-        return _tensor(picture, SIXTEEN_BIT).expand(1, 3, -1, -1).clamp(0, 1)
+        return _tensor(picture, SIXTEEN_BIT).expand(1, 3, -1, -1).clamp(0, 1), None
     if picture.mode == "F":
         grey = _tensor(picture, 1)
         if bool(grey.isnan().any()):
             raise CanvasError(f"{name} cannot be read as a picture (some pixels are NaN)")
-        return grey.expand(1, 3, -1, -1).clamp(0, 1)
+        return grey.expand(1, 3, -1, -1).clamp(0, 1), None
     if picture.mode not in WITH_ALPHA and "transparency" not in picture.info:
-        return _tensor(picture.convert("RGB"), EIGHT_BIT)
+        return _tensor(picture.convert("RGB"), EIGHT_BIT), None
     rgba = _tensor(picture.convert("RGBA"), EIGHT_BIT)
-    colour, alpha = rgba[:, :3], rgba[:, 3:]
-    return colour * alpha + (1 - alpha)
+    return rgba[:, :3], rgba[:, 3:]
 
 
 def picture_size(path: str | Path, data: bytes | None = None) -> tuple[int, int]:

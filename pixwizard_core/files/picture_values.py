@@ -31,7 +31,7 @@ def as_image_01(value: Any, what: str = "image") -> Tensor:
         return _batch(cast("Sequence[Any]", value), what)
     if isinstance(value, (str, Path)):
         return open_picture(value)
-    if hasattr(value, "getexif") and hasattr(value, "convert"):  # Pillow, without importing it
+    if is_pillow(value):
         return to_tensor(upright(value), what)
     if isinstance(value, Tensor):
         return _of_tensor(value, what)
@@ -40,6 +40,11 @@ def as_image_01(value: Any, what: str = "image") -> Tensor:
 
         return _of_array(np.asarray(value), what)
     raise CanvasError(f"{what} must be {KINDS}. Got: {type(value).__name__}")
+
+
+def is_pillow(value: Any) -> bool:
+    """Whether this is a Pillow image, without importing Pillow."""
+    return hasattr(value, "getexif") and hasattr(value, "convert")
 
 
 def _batch(values: Sequence[Any], what: str) -> Tensor:
@@ -59,10 +64,15 @@ def _of_array(array: Any, what: str) -> Tensor:
             f"{what} as a NumPy array must be (H, W), (H, W, C) or (B, H, W, C) with 1 to 4 "
             f"channels last. Got: {' x '.join(map(str, array.shape))}"
         )
+    tensor = tensor_of(array, what)
+    return _of_tensor(tensor if array.ndim == 2 else tensor.movedim(-1, -3), what)
+
+
+def tensor_of(array: Any, what: str) -> Tensor:
+    """A copy of a NumPy array as a tensor. Raises CanvasError for signed integers and the like."""
     if array.dtype.kind not in "bfu":
         raise CanvasError(f"{what} must hold uint8 or floats. Got: {array.dtype}")
-    tensor = from_numpy(array.copy())
-    return _of_tensor(tensor if array.ndim == 2 else tensor.movedim(-1, -3), what)
+    return from_numpy(array.copy())
 
 
 def _of_tensor(tensor: Tensor, what: str) -> Tensor:
@@ -74,6 +84,15 @@ def _of_tensor(tensor: Tensor, what: str) -> Tensor:
             f"{what} as a tensor must be (H, W), (C, H, W) or (B, C, H, W) with 1 to 4 channels. "
             f"Got: {' x '.join(map(str, met))}"
         )
+    colour, alpha = ensure_rgb(values_01(tensor, what), what)
+    if alpha is None:
+        return colour.contiguous()
+    return colour * alpha[:, None] + (1 - alpha[:, None])
+
+
+def values_01(tensor: Tensor, what: str) -> Tensor:
+    """The values of a picture or mask of any shape as float32 in 0..1 on the CPU: bool, uint8 in
+    0..255, or floats in 0..1. Raises CanvasError for others, beginning with what."""
     values = tensor.detach().cpu()
     if values.dtype == torch.uint8:
         values = values.float() / EIGHT_BIT
@@ -89,7 +108,4 @@ def _of_tensor(tensor: Tensor, what: str) -> Tensor:
             f"{what} holds floats from {low:.4g} to {high:.4g}; they must lie in 0..1. Divide "
             "8-bit values by 255, and bring -1..1 to 0..1 by (x + 1) / 2"
         )
-    colour, alpha = ensure_rgb(values, what)
-    if alpha is None:
-        return colour.contiguous()
-    return colour * alpha[:, None] + (1 - alpha[:, None])
+    return values
