@@ -64,8 +64,9 @@ def owners(masks: Tensor, patch: int) -> Tensor:
 
     masks: (B, R, h, w) in 0..1, sides multiples of patch. A token belongs to the region of which it
     shows most, if that is LEAST_COVER of the token or more; of equal ones to the later. A region
-    that gets no token in this way gets the one of which it covers most. Raises SamplingError for a
-    region that is left without a token in every row.
+    that gets no token in this way takes the one of which it covers most, if possible one that is
+    not the only token of another region. Raises SamplingError for a region that is left without a
+    token in every row.
     """
     cover = torch.nn.functional.avg_pool2d(visible(masks.float()), patch).flatten(2)
     most = torch.full_like(cover[:, 0], LEAST_COVER)
@@ -74,16 +75,34 @@ def owners(masks: Tensor, patch: int) -> Tensor:
         owner = torch.where(own >= most, number, owner)
         most = torch.maximum(most, own)
     for number, own in enumerate(cover.unbind(1), REST + 1):
-        best = own.argmax(1, keepdim=True)
+        free = own * ~_only_ones(owner, masks.shape[1])
+        best = torch.where(free.amax(1, keepdim=True) > 0, free, own).argmax(1, keepdim=True)
         small = ~(owner == number).any(1, keepdim=True) & (own.gather(1, best) > 0)
         owner = owner.scatter(1, best, torch.where(small, number, owner.gather(1, best)))
     for number in range(REST + 1, masks.shape[1] + 1):
         if not bool((owner == number).any()):
-            raise SamplingError(
-                f"region {number} has no place in the picture: its mask is empty, or regions after "
-                "it cover it; give it another mask, or move it behind them in order"
-            )
+            own = masks[:, number - 1 : number], cover[:, number - 1]
+            raise SamplingError(f"region {number} has no place in the picture: {_lost(*own)}")
     return owner
+
+
+def _only_ones(owner: Tensor, count: int) -> Tensor:
+    """Which tokens (B, L) are the only one that their region has. count: of regions."""
+    held = torch.nn.functional.one_hot(owner, count + 1).sum(1)
+    return (held.gather(1, owner) == 1) & (owner != REST)
+
+
+def _lost(mask: Tensor, cover: Tensor) -> str:
+    """Why a region has no token, and what to do. mask: (B, 1, h, w). cover: (B, L), how much of
+    each token it shows."""
+    if not bool((mask > 0).any()):
+        return "its mask is empty; give it another mask"
+    touched = int((cover > 0).sum(1).max())
+    if not touched:
+        return "regions after it cover it; give it another mask, or move it behind them in order"
+    tokens = "the one token that it touches" if touched == 1 else "all tokens that it touches"
+    others = "another region has" if touched == 1 else "other regions have"
+    return f"{others} {tokens}; make its mask larger, or move the masks apart"
 
 
 def plan_regions(condition: Condition, patch: int) -> tuple[Condition, RegionPlan | None]:
