@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -34,11 +34,12 @@ from .decode import (
 )
 from .decode.boxes import Box
 from .errors import CanvasError, InstructionError
+from .files.mask_values import read_mask
 from .files.picture_files import as_pil
 from .files.picture_values import as_image_01
 from .pipeline import Bundle, Request, run
 from .presets import AUTO, with_preset
-from .regions import RegionRequest
+from .regions import RegionRequest, require_mask
 from .tasks import TASKS, TRAINED, find_task, instruction, not_taught
 from .weights.lora_use import GivenLoras, uses_of
 
@@ -167,17 +168,18 @@ class Pipeline:
         a square with the area to work at; by default the trained one nearest to the picture's
         area. preset: a name of presets.PRESETS; auto is the model's own. sharp: let the answer
         follow the edges of a picture larger than the model's size (for the kinds of answers in
-        decode.SHARPENED; warns when it has no effect). regions: pairs of a mask, anything that
-        image may be with white = in the region, and a sentence in your own words for that part; the
-        task is then for the rest, and later regions lie on top of earlier ones. regions_apart:
-        whether regions do not look at each other (docs/beyond.md); warns of masks that were resized
-        and of what has no effect. settings: fields of
-        generate.SampleSettings, such as steps and w_text; without any, those that suit the model
+        decode.SHARPENED; warns when it has no effect). regions: a list of pairs of a
+        mask, white or 1 = in the region (see files.mask_values; a tensor with three axes is one
+        mask for each picture), and a sentence in your own words for that part, or one for each
+        picture; the task is then for the rest, and later regions lie on top of earlier ones.
+        regions_apart: whether regions do not look at each other (docs/beyond.md); warns of masks
+        that were resized or read by their transparency, and of what has no effect. settings: fields
+        of generate.SampleSettings, such as steps and w_text; without any, those that suit the model
         and the task. on_progress(done, total) is called after each step. Warns of a task that the
         model was not taught.
 
-        Raises InstructionError for unknown tasks and missing words, CanvasError for pictures that
-        cannot be used, SamplingError when sampling breaks down.
+        Raises InstructionError for unknown tasks and missing words, CanvasError for pictures and
+        masks that cannot be used, SamplingError when sampling breaks down.
         """
         known = find_task(task)
         if known.decoder in DRAWN:
@@ -199,7 +201,7 @@ class Pipeline:
             raise InstructionError(
                 f"there is no setting {unknown}; choose from {', '.join(type(chosen).__slots__)}"
             ) from None
-        parts = [RegionRequest(as_image_01(mask, "mask").mean(1), say) for mask, say in regions]
+        parts = _asked_regions(regions)
         request = Request(
             image_01, sentence, seed, chosen, fit, centre, regions=parts,
             regions_apart=regions_apart,
@@ -219,6 +221,38 @@ class Pipeline:
     def tasks(self) -> dict[str, str]:
         """Title of each task by its id."""
         return {task.id: task.title for task in TASKS.values()}
+
+
+def _asked_regions(regions: Any) -> list[RegionRequest]:
+    """The regions of a call. Raises CanvasError for anything but pairs of a mask and a sentence."""
+    form = "regions is a list of pairs (mask, instruction), such as [('ball.png', 'make it blue')]"
+    if not isinstance(regions, (list, tuple)):
+        raise CanvasError(f"{form}. Got: {type(regions).__name__}")
+    found = list[RegionRequest]()
+    for number, pair in enumerate(cast("Sequence[Any]", regions), 1):
+        if not _is_pair(pair):
+            raise CanvasError(f"{form}. Got as entry {number}: {_told(pair)}")
+        mask, notes = read_mask(pair[0], f"the mask of region {number}")
+        require_mask(mask, number)
+        found.append(RegionRequest(mask, pair[1], notes))
+    return found
+
+
+def _is_pair(given: Any) -> bool:
+    """Whether this is a mask with one sentence, or with one for each picture."""
+    pair = cast("Sequence[Any]", given if isinstance(given, (list, tuple)) else ())
+    if len(pair) != 2:
+        return False
+    said = cast("Sequence[Any]", pair[1] if isinstance(pair[1], (list, tuple)) else pair[1:])
+    return all(isinstance(one, str) for one in said)
+
+
+def _told(given: Any) -> str:
+    """What was given in place of a pair, shortly."""
+    if isinstance(given, (list, tuple)):
+        kinds = (type(one).__name__ for one in cast("Sequence[Any]", given))
+        return f"({', '.join(kinds)})"
+    return type(given).__name__
 
 
 def _picture(task: str, image: Any, size: tuple[int, int]) -> Tensor:

@@ -9,7 +9,20 @@ from torch import Tensor
 from ...pixwizard_core.conditioning import LATENT_CELL
 from ...pixwizard_core.errors import CanvasError
 from ...pixwizard_core.model.regions import REST, owners
-from ...pixwizard_core.regions import cells_of, empty_rows, require_few, require_selection
+from ...pixwizard_core.regions import (
+    cells_of,
+    empty_pictures,
+    empty_rows,
+    faint,
+    faint_note,
+    lost_note,
+    lost_pictures,
+    other_shape,
+    require_few,
+    require_seen,
+    require_selection,
+    size_note,
+)
 from ..encoders import conditioning as encoding
 from ..host.versions import schema
 from ..model.host_model import IMAGE_LATENT
@@ -20,7 +33,6 @@ from ..shared.layouts import as_masks, size_of
 from .asked import taught_with, worded
 
 PATCH = 2  # cells on a token's side, of every PixWizard model
-SHAPES_ALIKE = 1.1  # aspect ratios that differ by no more than this factor are the same shape
 
 
 class Region(Node):
@@ -77,6 +89,8 @@ class Region(Node):
         number = 1 + max((len(values.get(REGIONS, ())) for _, values in conditioning), default=0)
         require_few(number)
         selected, said = selected_part(mask, number, canvas)
+        if not instruction.strip():
+            said.append(notes.note("region_silent", number=number))
         marked = encoding.marked_text(clip, instruction, selected)
         result = encoding.with_region(conditioning, marked, apart)
         for _, values in result:
@@ -87,25 +101,36 @@ class Region(Node):
 
 
 def selected_part(mask, number: int, canvas) -> tuple[Tensor, list[notes.Note]]:
-    """A region's mask (B, H, W) in 0..1 for the fitted picture, and notes on pictures without any
-    of it. number: the region's. Raises CanvasError for a mask that selects nothing."""
-    selected = as_masks(mask)
-    require_selection(selected, number)
-    numbers = [str(n) for n, one in enumerate(selected, 1) if not bool((one > 0).any())]
-    said = [
-        notes.warning(text, "region_empty", number=number, numbers=", ".join(numbers))
-        for text in empty_rows(selected, number)
-    ]
-    if canvas is None:
-        return selected, said
-    source = canvas.source
-    selected = canvas.fit_cover(cells_of(selected, source.height, source.width))
-    if not bool((selected > 0).any()):
-        raise CanvasError(
-            f"the mask of region {number} lies in the margins that fit = crop cuts off; move it, "
-            "or fit the picture in another way"
-        )
+    """A region's mask (B, H, W) in 0..1 for the fitted picture, and notes on a mask that is faint
+    or of another size than the source, and on pictures without any of it. number: the region's.
+    Raises CanvasError for a mask that selects nothing."""
+    given = as_masks(mask)
+    require_selection(given, number)
+    selected, said = given, list[notes.Note]()
+    if canvas is not None:
+        source = canvas.source
+        selected = canvas.fit_cover(cells_of(given, source.height, source.width))
+        require_seen(selected, number)
+        if size_of(given) != source:
+            said.append(_other_size(size_of(given), source, number, "region_stretched"))
+    if (dim := faint(given)) is not None:
+        text = faint_note(dim, number)
+        said.append(notes.warning(text, "region_faint", number=number, brightest=f"{dim:.3g}"))
+    if empty := empty_pictures(selected):
+        text = "; ".join(empty_rows(given, selected, number))
+        numbers = ", ".join(map(str, empty))
+        said.append(notes.warning(text, "region_empty", number=number, numbers=numbers))
     return selected, said
+
+
+def _other_size(met, wanted, number: int, stretched: str) -> notes.Note:
+    """The note on a mask of another size (width, height) in px. stretched: what to say if it is of
+    another shape too."""
+    mask, size = (f"{wide} × {high}" for wide, high in (met, wanted))
+    sizes = {"number": number, "mask": mask, "size": size}
+    if other_shape(met, wanted):
+        return notes.warning(size_note(met, wanted, number), stretched, **sizes)
+    return notes.note("region_resized", **sizes)
 
 
 def placed(regions, latent: Tensor, number: int) -> list[notes.Note]:
@@ -124,18 +149,12 @@ def placed(regions, latent: Tensor, number: int) -> list[notes.Note]:
     said: list[notes.Note] = []
     met, fitted = size_of(regions[-1].mask), (width * LATENT_CELL, height * LATENT_CELL)
     if met != fitted:
-        mask, size = (f"{wide} × {high}" for wide, high in (met, fitted))
-        sizes = {"number": number, "mask": mask, "size": size}
-        sides = met[0] * fitted[1], met[1] * fitted[0]
-        if max(sides) > SHAPES_ALIKE * min(sides):
-            text = (
-                f"the mask of region {number} is {met[0]} x {met[1]} px, of another shape than the "
-                f"picture of {fitted[0]} x {fitted[1]} px, and was stretched to it; connect canvas "
-                "if it belongs to the source"
-            )
-            said.append(notes.warning(text, "region_shape", **sizes))
-        else:
-            said.append(notes.note("region_resized", **sizes))
+        said.append(_other_size(met, fitted, number, "region_shape"))
+    for place, mask in enumerate(cells, 1):
+        if lost := lost_pictures(owner, mask, place):
+            numbers = ", ".join(map(str, lost))
+            text = lost_note(lost, place)
+            said.append(notes.warning(text, "region_lost", number=place, numbers=numbers))
     if not bool((owner == REST).any()):
         said.append(notes.note("regions_cover"))
     return said

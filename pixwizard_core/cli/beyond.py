@@ -37,8 +37,9 @@ def add_beyond_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--region", action="append", metavar=REGION_FORM,
-        help="an instruction in your own words for the white part of a mask picture; --task or "
-        "--instruction is for the rest. Repeat it for more regions, later ones on top",
+        help="an instruction in your own words for the white part of a mask picture, or the opaque "
+        "part of one with transparency; --task or --instruction is for the rest. Repeat it for "
+        "more regions, later ones on top",
     )  # fmt: skip
     parser.add_argument(
         "--regions-together",

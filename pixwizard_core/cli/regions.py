@@ -15,8 +15,8 @@ REGION_FORM = "MASK:TEXT"
 def read_regions(arguments: argparse.Namespace) -> list[Any]:
     """The regions asked for, each a regions.RegionRequest. Raises PixWizardError for one that
     cannot be read."""
-    from ..files.picture_files import open_picture
-    from ..regions import RegionRequest, require_few, require_selection
+    from ..files.mask_values import read_mask
+    from ..regions import RegionRequest, require_few, require_mask
 
     if arguments.regions_together and not arguments.region:
         raise PixWizardError("--regions-together has no effect without --region")
@@ -25,9 +25,9 @@ def read_regions(arguments: argparse.Namespace) -> list[Any]:
     found = list[RegionRequest]()
     for number, given in enumerate(asked, 1):
         path, sentence = split_region(given)
-        mask = open_picture(path).mean(1)  # its brightness
-        require_selection(mask, number)
-        found.append(RegionRequest(mask, sentence))
+        mask, notes = read_mask(path, f"the mask of region {number} ({path.name})")
+        require_mask(mask, number)
+        found.append(RegionRequest(mask, sentence, notes))
     return found
 
 
@@ -47,12 +47,16 @@ def split_region(given: str) -> tuple[Path, str]:
     )
 
 
-def tell_regions(arguments: argparse.Namespace, notes: tuple[str, ...]) -> dict[str, object]:
-    """Print what was resized or has no effect. Returns entries of the report."""
+def tell_regions(
+    arguments: argparse.Namespace, notes: tuple[str, ...], stem: str
+) -> dict[str, object]:
+    """Print what was resized or has no effect, with the name of the picture's files (stem) if there
+    are several pictures. Returns entries of the report."""
     if not arguments.region:
         return {}
+    whose = f"{stem}: " if len(arguments.pictures) > 1 else ""
     for note in notes:
-        print(note, file=sys.stderr)
+        print(f"{whose}{note}", file=sys.stderr)
     told: dict[str, object] = {
         "regions": list(arguments.region), "regions_apart": not arguments.regions_together
     }  # fmt: skip

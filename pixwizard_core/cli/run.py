@@ -184,7 +184,7 @@ def _write_whole(
         with progress(stem) as advance:
             result = carry_out(bundle, request, advance)
         model_image_01, canvas = result.model_image_01, result.canvas
-        chosen = tell_regions(arguments, result.notes)
+        chosen = tell_regions(arguments, result.notes, stem)
     hints = Hints(
         image_01, arguments.colour or "red", bundled_palette(bundle.palette), near_of(arguments),
         range_of(arguments),

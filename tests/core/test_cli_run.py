@@ -368,11 +368,34 @@ def test_run_gives_regions_their_own_instruction_and_reports_it(tmp_path, bundle
     assert (report["region_notes"], report["regions_apart"]) == ([said], False)
 
 
+def test_run_names_the_picture_of_a_region_note_and_reads_transparency(
+    tmp_path, bundle, photo, capsys
+):
+    Image.new("RGB", (64, 64), (9, 9, 99)).save(tmp_path / "second.png")
+    cut_out = np.zeros((32, 32, 4), np.uint8)
+    cut_out[:, :16] = 200, 0, 0, 255
+    Image.fromarray(cut_out).save(tmp_path / "ball.png")
+    asked = ask_regions(bundle, photo, tmp_path, f"{tmp_path / 'ball.png'}:make it red")
+    asked.insert(2, str(tmp_path / "second.png"))
+    assert main(asked) == 0
+    told = capsys.readouterr().err
+    by_alpha = "the mask of region 1 (ball.png) has transparency, so what is opaque is in the"
+    other = "the mask of region 1 is 32 x 32 px"
+    assert f"photo_edit: {by_alpha}" in told
+    assert f"second_edit: {by_alpha}" in told
+    assert f"photo_edit: {other}, of another shape than the picture, and was stretched" in told
+    assert f"second_edit: {other} and was resized to the picture's 64 x 64 px" in told
+    report = json.loads((tmp_path / "second_edit_report.json").read_text())
+    assert report["region_notes"][1] == f"{other} and was resized to the picture's 64 x 64 px"
+
+
 def test_run_refuses_regions_before_a_model_is_loaded(tmp_path, bundle, photo, capsys):
     Image.new("L", (20, 30), 0).save(tmp_path / "black.png")
+    Image.new("L", (20, 30), 1).save(tmp_path / "one.png")
     black = tmp_path / "black.png"
     for regions, words, message in (
         ([f"{black}:x"], [], "the mask of region 1 is empty: it selects nothing"),
+        ([f"{tmp_path / 'one.png'}:x"], [], "marks almost nothing: its brightest value is 0.00392"),
         ([f"{black}: "], [], "has no instruction behind the colon"),
         (["none.png:make it red"], [], "--region is MASK:TEXT, such as 'ball.png:make the ball"),
         ([str(black)], [], "with an existing mask file. Got: "),

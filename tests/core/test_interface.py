@@ -233,6 +233,41 @@ def test_regions_take_masks_of_any_kind_and_warn(pw):
         pw("custom", PICTURE, caption="x", regions=[(left[::2, ::2], "y")], regions_apart=False)
 
 
+def test_masks_of_a_batch_are_one_for_each_picture(pw):
+    """Three axes of a tensor are never colours; one mask for each of two pictures."""
+    masks = torch.zeros(2, 40, 56)
+    masks[0, :, :28], masks[1, :, 28:] = 1, 1
+    pictures = [PICTURE, PICTURE]
+    both = pw("custom", pictures, caption="make it blue", seed=3, regions=[(masks, "make it red")])
+    for row, seed in ((0, 3), (1, 4)):
+        regions = [(masks[row], "make it red")]
+        alone = pw("custom", PICTURE, caption="make it blue", seed=seed, regions=regions)
+        assert torch.allclose(both.image_01[row], alone.image_01[0], atol=1e-3)
+
+
+def test_regions_by_transparency_are_said(pw):
+    cut_out = np.zeros((40, 56, 4), dtype=np.uint8)
+    cut_out[:, :28] = 0, 0, 200, 255
+    with pytest.warns(UserWarning, match="the mask of region 1 has transparency, so what is opaqu"):
+        pw("custom", PICTURE, caption="x", regions=[(cut_out, "y")])
+
+
+@pytest.mark.parametrize(("regions", "error", "match"), [
+    ((torch.ones(40, 56), "red"), CanvasError, "a list of pairs .* Got as entry 1: Tensor"),
+    ({"mask": torch.ones(40, 56)}, CanvasError, r"list of pairs \(mask, instruction\).* Got: dict"),
+    ("ball.png", CanvasError, "is a list of pairs .* Got: str"),
+    ([("red", torch.ones(40, 56))], CanvasError, r"Got as entry 1: \(str, Tensor\)"),
+    ([(torch.ones(40, 56),)], CanvasError, r"Got as entry 1: \(Tensor\)"),
+    ([(torch.ones(40, 56), "")], InstructionError, "region 1 has an empty instruction"),
+    ([(np.eye(40, 56, dtype=np.uint8), "x")], CanvasError, "brightest value is 0.00392 of 1"),
+    ([(torch.ones(1, 3, 40, 56), "x")], CanvasError, "the mask of region 1 as a tensor must be"),
+    ([(torch.ones(3, 40, 56), "x")], CanvasError, "3 masks for 1 pictures"),
+])  # fmt: skip
+def test_regions_that_are_none_are_refused(pw, regions, error, match):
+    with pytest.raises(error, match=match):
+        pw("custom", PICTURE, caption="x", regions=regions)
+
+
 def test_sharp_answer_follows_the_picture_or_warns(pw):
     large = np.kron(PICTURE, np.ones((6, 6, 1), dtype=np.uint8))
     plain, sharp = (pw("depth", large, sharp=on).depth for on in (False, True))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pixwizard_core.canvas import plan
 from pixwizard_core.conditioning import Region, concatenate
-from pixwizard_core.errors import CanvasError, SamplingError
+from pixwizard_core.errors import CanvasError, InstructionError, SamplingError
 from pixwizard_core.generate import SampleSettings, sample
 from pixwizard_core.model import sdpa
 from pixwizard_core.model.regions import owners, visible
@@ -74,6 +74,22 @@ def test_owners_refuse_a_region_without_a_place():
         owners(torch.stack([small, large])[None], 2)
     with pytest.raises(SamplingError, match="region 2 has no place in the picture"):
         owners(torch.stack([small, torch.zeros(2, 4)])[None], 2)
+
+
+def test_owners_give_two_small_regions_a_token_each_where_they_can():
+    wide = cells("020100", "000000")  # touches the first token most, and the second
+    only = cells("300000", "000000")  # touches the first alone
+    assert owners(torch.stack([only, wide])[None], 2).tolist() == [[1, 2, 0]]
+
+
+def test_owners_say_why_a_small_region_has_no_place():
+    one, other = cells("0003", "0000"), cells("0000", "0002")
+    with pytest.raises(SamplingError, match="another region has the one token that it touches"):
+        owners(torch.stack([one, other])[None], 2)
+    with pytest.raises(SamplingError, match="its mask is empty; give it another mask"):
+        owners(torch.stack([one, other * 0])[None], 2)
+    with pytest.raises(SamplingError, match="regions after it cover it; give it another mask"):
+        owners(torch.stack([one, torch.ones(2, 4)])[None], 2)
 
 
 def test_owners_take_a_region_that_is_empty_for_one_picture_only():
@@ -263,8 +279,47 @@ def test_run_says_for_which_pictures_a_mask_is_empty(bundle):
     )
 
 
+def test_run_says_that_a_mask_of_another_shape_is_stretched(bundle):
+    square = torch.ones(60, 60)
+    square[:, 30:] = 0
+    assert run(bundle, Request(picture(), "a", regions=[asked(square)])).notes == (
+        "the mask of region 1 is 60 x 60 px, of another shape than the picture, and was stretched "
+        "to the picture's 100 x 60 px",
+    )
+
+
+def test_run_says_what_a_crop_cuts_off(bundle):
+    wide, edge = torch.rand(2, 3, 60, 300), torch.zeros(2, 60, 300)
+    edge[:, :, :3] = 1
+    cropped = Request(wide, "a", fit="crop", centre=64, regions=[asked(edge)])
+    with pytest.raises(CanvasError, match="region 1 lies in the margins that fit = crop cuts off"):
+        run(bundle, cropped)
+    edge[0, :, 140:160] = 1
+    assert run(bundle, cropped).notes == (
+        "the mask of region 1 lies in the margins that fit = crop cuts off for picture 2: its "
+        "sentence does nothing there",
+    )
+
+
+def test_run_says_in_which_picture_others_have_the_place_of_a_region(bundle):
+    under, over = torch.ones(2, 60, 100), torch.zeros(2, 60, 100)
+    over[1], over[0, :20] = 1, 1
+    result = run(bundle, Request(picture(2), "a", regions=[asked(under), asked(over, "b")]))
+    assert result.notes[0] == (
+        "other regions have all that region 1 touches in picture 2: its sentence does nothing there"
+    )
+
+
+def test_run_gives_notes_on_how_a_mask_was_read(bundle):
+    left = torch.zeros(60, 100)
+    left[:, :50] = 1
+    request = Request(picture(), "a", regions=[RegionRequest(left, "b", ("by alpha",))])
+    assert run(bundle, request).notes == ("by alpha",)
+
+
 def test_run_refuses_regions_that_cannot_be(bundle):
     full = torch.ones(60, 100)
+    faint = torch.stack([full, full / 255])
     for regions, error, match in (
         ([asked(full), asked(full * 0)], CanvasError, "the mask of region 2 is empty"),
         ([asked(full), asked(full)], SamplingError, "region 1 has no place in the picture"),
@@ -272,6 +327,9 @@ def test_run_refuses_regions_that_cannot_be(bundle):
         ([asked(full.expand(3, 60, 100))], CanvasError, "3 masks for 2 pictures"),
         ([asked(full, ["a"] * 3)], CanvasError, "region 1 has 3 instructions for 2 pictures"),
         ([asked(full / 0)], CanvasError, "not finite"),
+        ([asked(full / 255)], CanvasError, "almost nothing: its brightest value is 0.00392 of 1"),
+        ([asked(faint)], CanvasError, "write white as 255 in files and 8-bit arrays, as 1.0 in"),
+        ([asked(full, ["a", " "])], InstructionError, "region 1 has an empty instruction"),
     ):
         with pytest.raises(error, match=match):
             run(bundle, Request(picture(2), "a", regions=regions))

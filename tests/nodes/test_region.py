@@ -94,6 +94,48 @@ def test_masks_of_other_sizes_are_fitted_and_said(nodes):
     assert result.ui["pixwizard_notes"][0]["numbers"] == "2"
 
 
+def cropped(nodes, count: int = 1):
+    """A canvas that cuts the sides off a wide picture, and what Encode gives of it."""
+    given = image(300, 64).expand(count, -1, -1, -1)
+    fitted, _, canvas, *_ = called(nodes["FitToCanvas"], image=given, centre=64, fit="crop").args
+    latent = torch.zeros(count, 4, fitted.shape[1] // 8, fitted.shape[2] // 8)
+    return canvas, [[torch.zeros(1, 8, 4), {"pixwizard_image_latent": latent}]]
+
+
+def test_masks_of_another_size_than_the_source_are_said_with_canvas(nodes):
+    canvas, whole = cropped(nodes)
+    assert said(region(nodes, whole, left(1, 64, 300), canvas=canvas)) == []
+    assert said(region(nodes, whole, left(1, 128, 600), canvas=canvas)) == ["region_resized"]
+    result = region(nodes, whole, left(1, 64, 64), canvas=canvas)
+    assert said(result) == ["region_stretched"]
+    [note] = result.ui["pixwizard_notes"]
+    assert (note["mask"], note["size"], note["warns"]) == ("64 × 64", "300 × 64", True)
+
+
+def test_masks_that_a_crop_empties_for_a_picture_are_said(nodes):
+    canvas, whole = cropped(nodes, 2)
+    masks = left(2, 64, 300)
+    masks[1, :, 3:] = 0
+    result = region(nodes, whole, masks, canvas=canvas)
+    assert said(result) == ["region_empty"]
+    assert result.ui["pixwizard_notes"][0]["numbers"] == "2"
+
+
+def test_faint_masks_and_empty_instructions_are_said(nodes):
+    result = region(nodes, mask=left() / 255, instruction=" ")
+    assert said(result) == ["region_faint", "region_silent"]
+    assert result.ui["pixwizard_notes"][0]["brightest"] == "0.00392"
+
+
+def test_regions_that_lose_their_place_in_a_picture_are_said(nodes):
+    under = region(nodes, encoded(2), left(2)).args[0]
+    over = torch.stack([torch.ones(HEIGHT, WIDTH), 1 - left()[0]])
+    result = region(nodes, under, over, instruction="b")
+    assert "region_lost" in said(result)
+    note = result.ui["pixwizard_notes"][said(result).index("region_lost")]
+    assert (note["number"], note["numbers"]) == (1, "1")
+
+
 def test_the_sentence_is_worded_for_the_model(nodes, extension):
     asked = extension("nodes.conditions.asked").asked
     taught = extension("pixwizard_core.taught").UNKNOWN
