@@ -119,7 +119,8 @@ export async function load(page, workflow) {
 }
 
 /**
- * The picture on the first node of a kind, to be used as a person does; null when it has none.
+ * The picture on the first node of a kind, once it has come, to be used as a person does; null when it
+ * has none.
  * @param {import("playwright-core").Page} page @param {string} kind
  * @returns {Promise<any>}
  */
@@ -131,6 +132,7 @@ export async function nodeView(page, kind) {
   }, kind);
   const view = found.asElement();
   if (!view) return null;
+  await page.waitForFunction((one) => !(/** @type {any} */ (one).querySelector(".pixwizard-picture[aria-busy]")), view);
   const stage = await view.$(".pixwizard-picture");
   const told = async () => (await view.$eval(".pixwizard-reading", (/** @type {any} */ e) => e.textContent)) ?? "";
   return {
