@@ -186,7 +186,7 @@ def test_run_says_that_it_takes_the_first_of_several_frames(tmp_path, capsys):
 
     def pictures(*names):
         paths = [Path(tmp_path / name) for name in names]
-        return _pictures(argparse.Namespace(task="depth", pictures=paths))
+        return _pictures(argparse.Namespace(task="depth", pictures=paths, size=None, layers=None))
 
     assert [name for name, _ in pictures("a.gif", "b.png")] == ["a_depth", "b_depth"]
     assert "a.gif holds 2 frames; only the first is used" in capsys.readouterr().err
