@@ -222,7 +222,7 @@ REFUSED = {
     "best-tile": (["--task", "denoise", "--tile", "--best", "2"], "cannot be used with --best"),
     "tile-sharp": (["--task", "canny", "--tile", "--sharp"], "cannot be used with --sharp"),
     "tile-task": (["--task", "depth", "--tile"], "'depth' is not answered tile by tile"),
-    "tile-words": (["--instruction", "x", "--tile"], "an instruction in your own words, whose effect"),
+    "tile-words": (["--instruction", "x", "--tile"], "instruction in your own words, whose effect"),
     "tile-batch": ([*TILED, "--batch", "2"], "--tile answers one picture after another"),
     "tile-start": ([*TILED, "--temporal", "0.5"], "which tiles do not keep"),
     "tile-centre": ([*TILED, "--centre", "64"], "cannot be used with --centre"),
