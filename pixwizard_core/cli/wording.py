@@ -46,12 +46,11 @@ def warn_of_untaught(taught: Taught, tasks: Iterable[str]) -> list[str]:
 
 def tell_unused(arguments: argparse.Namespace, tasks: Iterable[str]) -> None:
     """Say on stderr which fields of an instruction are given and used by none of these tasks."""
-    asked = dict.fromkeys(tasks)
-    used = {field for task in asked for field in find_task(task).fields}
-    for name in FIELDS:
+    asked = ", ".join(named := dict.fromkeys(tasks))
+    used = {field for task in named for field in find_task(task).fields}
+    for name in FIELDS if named else ():
         if getattr(arguments, name) and name not in used:
-            tasks_asked = ", ".join(asked)
-            print(f"--{name} changes nothing: {tasks_asked} has no use for it", file=sys.stderr)
+            print(f"--{name} changes nothing: {asked} has no use for it", file=sys.stderr)
 
 
 def wordings_of(tasks: Iterable[str], taught: Taught, phrasing: str) -> dict[str, str]:

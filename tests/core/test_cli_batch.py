@@ -144,6 +144,9 @@ def test_options_that_change_nothing_are_said(base, capsys):
     err = capsys.readouterr().err
     assert "--target changes nothing: depth has no use for it" in err
     assert "--every 5 changes nothing: no input has frames" in err
+    (base / "broken.png").write_bytes(b"no picture")
+    assert batch(base, "unused", base / "broken.png", *words[:4]) == 1
+    assert "changes nothing" not in capsys.readouterr().err
 
 
 def test_ray_that_is_not_installed_is_said_in_one_line(base, capsys, monkeypatch):
