@@ -247,12 +247,11 @@ def default_workers(device: str) -> int:
 
 def engine_of(arguments: argparse.Namespace, workers: int):
     """The chosen engine: a function from job and chains to records."""
-    retries = arguments.retries
-    options = ray_options(arguments, workers, retries)
+    options = ray_options(arguments, workers, arguments.retries)
     if options is None:
         from ..fleet.local import run_local
 
-        return lambda job, chains: run_local(job, chains, workers, retries)
+        return lambda job, chains: run_local(job, chains, workers, arguments.retries)
     from ..fleet.on_ray import run_on_ray
 
     return lambda job, chains: run_on_ray(job, chains, options, _told)

@@ -94,8 +94,9 @@ def content(dtype: str, opened: Checkpoint, fetch: Fetch) -> Lighter:
 
 def stored_low(opened: Checkpoint) -> str:
     """The 8-bit formats of a file in words, "" without any."""
-    plain = [name for name, dtype in DTYPES.items() if dtype in FP8_DTYPES]
-    found = [name for name in plain if DTYPES[name] in opened.dtypes.values()]
+    names = {FP8: "fp8"}
+    stored = [dtype for dtype in FP8_DTYPES if dtype in opened.dtypes.values()]
+    found = [names.get(dtype, str(dtype).removeprefix("torch.")) for dtype in stored]
     return " and ".join([*found, *([titles(opened.packed)] if opened.packed else [])])
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from pixwizard_core.cli import main
 from pixwizard_core.errors import CheckpointError, PixWizardWarning
-from pixwizard_core.weights.checkpoint import load_model, load_state_dict, open_checkpoint
+from pixwizard_core.weights.checkpoint import load_model, load_state_dict, open_checkpoint, save
 from pixwizard_core.weights.convert import convert
 from pixwizard_core.weights.examine import inspect
 from pixwizard_core.weights.layer_choice import IN_8_BITS
@@ -180,6 +180,16 @@ def test_converting_a_file_in_fp8_is_told_too(tmp_path):
         convert(tmp_path / "fp8.safetensors", tmp_path / "x.safetensors", title, tell=told.append)
     (line,) = told
     assert line.startswith("fp8.safetensors is stored as fp8 already, and its errors stay")
+
+
+def test_converting_another_fp8_is_told_too(tmp_path):
+    state, config = load_state_dict(SOURCE)
+    lower = {name: weight.to(torch.float8_e5m2) for name, weight in state.items()}
+    save(tmp_path / "e5m2.safetensors", lower, config)
+    told = []
+    convert(tmp_path / "e5m2.safetensors", tmp_path / "x.safetensors", "fp8", tell=told.append)
+    (line,) = told
+    assert line.startswith("e5m2.safetensors is stored as float8_e5m2 already, and its errors")
 
 
 @BOTH
